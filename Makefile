@@ -1,0 +1,33 @@
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALL = test -x $(PY) || $(PYTHON) -m venv $(VENV); $(PY) -m pip install --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help app test lint bench
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+app: $(VENV)/app ## Start the app in the browser
+	$(PY) -m streamlit run streamlit_app.py
+
+test: $(VENV)/dev ## Run every test
+	$(PY) -m pytest
+
+lint: $(VENV)/dev ## Check style and types
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: $(VENV)/app ## Measure training speed
+	$(PY) -m benchmarks.speed
+
+# Stamp files: install again only when a requirements file has changed.
+$(VENV)/app: requirements.txt
+	$(INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/dev: requirements.txt requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@ $(VENV)/app
