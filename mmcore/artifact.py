@@ -1,0 +1,161 @@
+"""A trained model as one self-describing file: weights, configuration, vocabulary."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from .config import ModelConfig, RunConfig
+from .data import Vocab
+from .model import MLP
+from .version import __version__
+
+FORMAT = "makemore-lab/1"
+MAX_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A model with all that is needed to use it, to know where it comes from, and to train it again.
+
+    The file is a ``.safetensors`` with the tensors ``C, W1, b1, …`` (float32) and, as its metadata,
+    ``format``, ``version``, ``config`` (a :class:`RunConfig`: model, training, split, corpus sha256),
+    ``vocab`` (symbols by id), ``losses`` and ``step``, each JSON.
+    """
+
+    model: MLP
+    vocab: Vocab
+    config: RunConfig
+    losses: Mapping[str, float]  # nats per character
+    step: int
+
+    def to_bytes(self) -> bytes:
+        """The ``.safetensors`` file."""
+        values: dict[str, Any] = {
+            "format": FORMAT,
+            "version": __version__,
+            "config": self.config.to_dict(),
+            "vocab": self.vocab.symbols,
+            "losses": dict(self.losses),
+            "step": self.step,
+        }
+        # Views of one flat tensor share memory, which safetensors does not store.
+        tensors = {name: tensor.clone() for name, tensor in self.model.tensors.items()}
+        return save_tensors(tensors, {key: json.dumps(value) for key, value in values.items()})
+
+    def to_state_dict_bytes(self) -> bytes:
+        """A plain PyTorch ``state_dict`` (``.pt``): for ``torch.load(…, weights_only=True)``."""
+        buffer = io.BytesIO()
+        torch.save({name: tensor.clone() for name, tensor in self.model.tensors.items()}, buffer)
+        return buffer.getvalue()
+
+
+def load(source: bytes | str | Path) -> Artifact:
+    """Read a ``.safetensors`` file and check its parts against each other before building the model.
+
+    Raises
+    ------
+    ValueError
+        With the first thing that does not fit.
+    """
+    data = source if isinstance(source, bytes) else _read(Path(source))
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"weights file must be at most {MAX_BYTES:,} bytes, got {len(data):,}")
+    try:
+        tensors = load_tensors(data)
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(f"weights file must be a whole .safetensors file, got {len(data):,} bytes: {error}") from None
+    values = _metadata(data)
+    config, vocab = RunConfig.from_dict(values["config"]), _vocab(values["vocab"])
+    _check_tensors(tensors, config.model, vocab.size)
+    model = MLP(config.model, vocab.size)
+    with torch.no_grad():
+        for name, tensor in model.tensors.items():
+            tensor.copy_(tensors[name])
+    return Artifact(model, vocab, config, _losses(values["losses"]), _step(values["step"]))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"weights file must be readable, got {str(path)!r} ({error.strerror})") from None
+
+
+def _metadata(data: bytes) -> dict[str, Any]:
+    """The parsed metadata; safetensors has already shown the header to be sound."""
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    raw = header.get("__metadata__") or {}
+    needed = ("format", "version", "config", "vocab", "losses", "step")
+    missing = [key for key in needed if key not in raw]
+    if missing:
+        raise ValueError(f"weights file must have the metadata {', '.join(needed)}, got none for {', '.join(missing)}")
+    try:
+        values = {key: json.loads(raw[key]) for key in needed}
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"weights file metadata must be JSON, got {error}") from None
+    if values["format"] != FORMAT:
+        raise ValueError(f"weights file format must be {FORMAT}, got {values['format']!r}")
+    return values
+
+
+def _vocab(symbols: object) -> Vocab:
+    valid = isinstance(symbols, list) and all(isinstance(s, str) and len(s) <= 1 for s in symbols)
+    if not valid:
+        raise ValueError(f"vocab must be a list of characters, got {str(symbols)[:80]}")
+    return Vocab(tuple(symbols))  # type: ignore[arg-type]
+
+
+def _check_tensors(tensors: dict[str, Tensor], config: ModelConfig, vocab_size: int) -> None:
+    shapes = config.shapes(vocab_size)
+    if set(tensors) != set(shapes):
+        raise ValueError(f"tensors must be {', '.join(shapes)} for this config, got {', '.join(sorted(tensors))}")
+    for name, shape in shapes.items():
+        tensor = tensors[name]
+        if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
+            got = f"{tuple(tensor.shape)} {tensor.dtype}"
+            raise ValueError(f"tensor {name} must have shape {shape} and dtype float32 for this config, got {got}")
+        if not tensor.isfinite().all():
+            raise ValueError(f"tensor {name} must hold finite numbers, got {int((~tensor.isfinite()).sum())} that are not")
+
+
+def _losses(values: object) -> dict[str, float]:
+    if not (isinstance(values, dict) and all(type(v) in (int, float) for v in values.values())):
+        raise ValueError(f"losses must be numbers by name, got {str(values)[:80]}")
+    return values
+
+
+def _step(value: object) -> int:
+    if type(value) is not int or value < 0:  # JSON's true is an int to isinstance
+        raise ValueError(f"step must be a whole number from 0, got {value!r}")
+    return value
+
+
+def plain_torch(config: ModelConfig, path: str = "model.safetensors") -> str:
+    """Python that loads such a file and samples one word with nothing but torch and safetensors."""
+    hidden = range(1, len(config.hidden_sizes) + 1)
+    layers = [f"    h = torch.{config.activation}(h @ p['W{n}'] + p['b{n}'])" for n in hidden]
+    output = len(layers) + 1
+    terms = ([f"h @ p['W{output}']"] if layers else []) + (["x @ p['W']"] if config.direct else [])
+    lines = [
+        "import json, torch; from safetensors import safe_open",
+        f'f = safe_open({json.dumps(path)}, "pt"); p = {{k: f.get_tensor(k) for k in f.keys()}}',
+        f'itos, ids = json.loads(f.metadata()["vocab"]), [0] * {config.context_size}',
+        f"while len(ids) == {config.context_size} or ids[-1]:",
+        f"    x = h = p['C'][ids[-{config.context_size}:]].flatten()",
+        *layers,
+        f"    logits = {' + '.join(terms)} + p['b{output}']",
+        "    ids.append(torch.multinomial(logits.softmax(0), 1).item())",
+        'print("".join(itos[i] for i in ids))',
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,69 @@
+"""Distinct contexts with next-character counts: the same information as all examples, in far fewer rows.
+
+Everything here is about integer arrays; what the integers stand for is the business of ``data``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ContextCounts:
+    """What follows each distinct context, and how often.
+
+    The mean negative log-likelihood over N examples only depends on these counts, so a loss computed
+    from them is exact, not an estimate: 5,411 rows instead of 183,802 for the names at context size 3.
+    """
+
+    contexts: Ids  # (M, T)
+    counts: NDArray[np.float32]  # (M, V), whole numbers
+    totals: NDArray[np.float64]  # (M,), the row sums
+
+    @property
+    def examples(self) -> int:
+        """N: the number of examples counted."""
+        return int(self.totals.sum())
+
+
+def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCounts:
+    """Compact (N, T) contexts and (N,) targets, in lexicographic order of the contexts.
+
+    Raises
+    ------
+    ValueError
+        If the number of contexts and targets differ.
+    """
+    if len(contexts) != len(targets):
+        raise ValueError(f"targets must be as many as contexts ({len(contexts)}), got {len(targets)}")
+    keys, first, rows = _unique_rows(contexts, vocab_size)
+    counts = np.bincount(rows * vocab_size + targets, minlength=keys * vocab_size).reshape(keys, vocab_size)
+    return ContextCounts(contexts[first], counts.astype(np.float32), counts.sum(axis=1).astype(np.float64))
+
+
+def _unique_rows(contexts: Ids, vocab_size: int) -> tuple[int, Ids, Ids]:
+    """How many distinct rows, where each first stands, and which of them every row is."""
+    rows, distinct, first = np.zeros(len(contexts), dtype=np.int64), 1, np.zeros(1, dtype=np.int64)
+    for column in contexts.T:
+        # Ranking again after each column keeps the key below N·V, however long the context is.
+        distinct, first, rows = _rank(rows * vocab_size + column, distinct * vocab_size)
+    return (distinct, first, rows) if len(contexts) else (0, first[:0], rows)
+
+
+def _rank(keys: Ids, bound: int) -> tuple[int, Ids, Ids]:
+    """Dense ranks of integer keys in [0, bound): by counting where that is small, by sorting elsewhere."""
+    if bound > 8 * len(keys) + 1_000_000:
+        values, first, ranks = np.unique(keys, return_index=True, return_inverse=True)
+        return len(values), first, ranks
+    present = np.zeros(bound, dtype=bool)
+    present[keys] = True
+    values = np.flatnonzero(present)
+    ranks = (np.cumsum(present) - 1)[keys]
+    first = np.empty(len(values), dtype=np.int64)
+    first[ranks[::-1]] = np.arange(len(keys) - 1, -1, -1)
+    return len(values), first, ranks

@@ -1,0 +1,297 @@
+"""From a text file to what a model is trained on: words, vocabulary, splits, context → target pairs."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .config import SplitConfig
+from .contexts import ContextCounts, Ids, count_contexts
+
+BOUNDARY = ""
+"""Start, end and padding symbol, id 0. The empty string: no word can contain it, so a corpus may contain "."."""
+
+BUNDLED_NAMES = Path(__file__).resolve().parent.parent / "data" / "names.txt"
+MAX_WORD_LENGTH = 1_000
+
+
+def show_symbol(symbol: str) -> str:
+    """A symbol as it is drawn: the boundary as the lecture's ``.``, a real full stop and a space apart from it."""
+    return {BOUNDARY: ".", ".": "“.”", " ": "␣"}.get(symbol, symbol)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusReport:
+    """What reading a corpus found and what it did about it."""
+
+    lines: int
+    kept: int
+    dropped: dict[str, int]  # reason -> lines
+    duplicates: int  # words beyond the first of their kind, whether kept or dropped
+    characters: dict[str, int] = field(repr=False)  # character -> occurrences, most frequent first
+    lengths: dict[int, int] = field(repr=False)  # characters in a word -> words
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A named list of words. Two corpora with the same ``sha256`` hold the same words in the same order."""
+
+    name: str
+    words: tuple[str, ...] = field(repr=False)
+    report: CorpusReport
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the words, UTF-8, a newline after each."""
+        return hashlib.sha256("".join(word + "\n" for word in self.words).encode()).hexdigest()
+
+
+def read_words(
+    source: str | Path | bytes, *, name: str | None = None, lowercase: bool = False, deduplicate: bool = False
+) -> Corpus:
+    """Read one word a line: UTF-8 (BOM and CRLF accepted), Unicode NFC, outer white space and blank lines dropped.
+
+    Raises
+    ------
+    ValueError
+        Names the line and the reason where something is not text, and the path where there is no file.
+    """
+    if isinstance(source, bytes):
+        raw, name = source, name or "uploaded"
+    else:
+        name = name or Path(source).stem
+        try:
+            raw = Path(source).read_bytes()
+        except OSError as error:
+            raise ValueError(f"corpus must be a readable file, got {str(source)!r} ({error.strerror})") from error
+    lines = _lines(_decode(raw))
+    if lines[-1] == "":
+        lines.pop()
+    words = [_clean(line, number, lowercase) for number, line in enumerate(lines, start=1)]
+    filled = [word for word in words if word]
+    kept = list(dict.fromkeys(filled)) if deduplicate else filled
+    dropped = {"blank": len(words) - len(filled), "duplicate": len(filled) - len(kept)}
+    return _corpus(name, kept, len(lines), dropped, len(filled) - len(set(filled)))
+
+
+def corpus_from_words(words: Iterable[str], name: str) -> Corpus:
+    """A corpus from words in memory, under the same rules as :func:`read_words`."""
+    listed = [_clean(word, number, lowercase=False) for number, word in enumerate(words, start=1)]
+    kept = [word for word in listed if word]
+    return _corpus(name, kept, len(listed), {"blank": len(listed) - len(kept)}, len(kept) - len(set(kept)))
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # Count on error.object, which lacks the BOM that the codec may have taken off.
+        line = len(_lines(error.object[: error.start].decode("latin-1")))
+        byte = error.object[error.start]
+        raise ValueError(f"corpus line {line} must be UTF-8 text, got byte 0x{byte:02x}") from None
+
+
+def _lines(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _clean(line: str, number: int, lowercase: bool) -> str:
+    word = unicodedata.normalize("NFC", line.strip())
+    # Lower-casing can decompose (İ), so normalise what comes out of it too.
+    word = unicodedata.normalize("NFC", word.lower()) if lowercase else word
+    for character in word if not word.isprintable() else "":
+        if unicodedata.category(character) in ("Cc", "Cs"):
+            raise ValueError(f"corpus line {number} must be text, got control character U+{ord(character):04X}")
+    if len(word) > MAX_WORD_LENGTH:
+        raise ValueError(f"corpus line {number} must have at most {MAX_WORD_LENGTH:,} characters, got {len(word):,}")
+    return word
+
+
+def _corpus(name: str, words: list[str], lines: int, dropped: dict[str, int], duplicates: int) -> Corpus:
+    if not words:
+        raise ValueError(f"corpus must have at least one word, got none in {lines} lines")
+    report = CorpusReport(
+        lines=lines,
+        kept=len(words),
+        dropped={reason: count for reason, count in dropped.items() if count},
+        duplicates=duplicates,
+        characters=dict(Counter("".join(words)).most_common()),
+        lengths=dict(sorted(Counter(map(len, words)).items())),
+    )
+    return Corpus(name, tuple(words), report)
+
+
+@dataclass(frozen=True)
+class Vocab:
+    """The symbols a model knows; a symbol's place is its id. The first is always :data:`BOUNDARY`."""
+
+    symbols: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        valid = len(set(self.symbols)) == len(self.symbols) and self.symbols[:1] == (BOUNDARY,)
+        if not valid or "\n" in self.symbols:  # a line break marks the end of a word where examples are built
+            rule = "start with the boundary and have distinct symbols, none a line break"
+            raise ValueError(f"vocab must {rule}, got {self.symbols!r}")
+
+    @classmethod
+    def from_words(cls, words: Iterable[str]) -> Vocab:
+        """The sorted distinct characters of some words, after the boundary."""
+        return cls((BOUNDARY, *sorted(set().union(*words))))
+
+    @property
+    def size(self) -> int:
+        """V."""
+        return len(self.symbols)
+
+    @property
+    def itos(self) -> tuple[str, ...]:
+        """Id to symbol."""
+        return self.symbols
+
+    @cached_property
+    def stoi(self) -> dict[str, int]:
+        """Symbol to id."""
+        return {symbol: i for i, symbol in enumerate(self.symbols)}
+
+    def encode(self, word: str) -> list[int]:
+        """Ids of a word's characters, without boundaries; ``ValueError`` names characters it does not know."""
+        unknown = sorted(set(word) - set(self.stoi))
+        if unknown:
+            known = " ".join(map(show_symbol, self.symbols[1:41])) + (" …" if self.size > 41 else "")
+            raise ValueError(f"characters must be in the vocabulary ({known}), got {' '.join(unknown)} in {word!r}")
+        return [self.stoi[character] for character in word]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The word that some ids spell; boundaries vanish."""
+        return "".join(self.symbols[i] for i in ids)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The words of the three splits, in shuffled order."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def items(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """(name, words) of each split."""
+        yield from (("train", self.train), ("val", self.val), ("test", self.test))
+
+
+def split_words(words: Sequence[str], config: SplitConfig) -> Splits:
+    """The lecture's split: shuffle a copy with ``random.Random(split_seed)``, cut at ``int(f·n)``.
+
+    Raises
+    ------
+    ValueError
+        If a split would be empty.
+    """
+    shuffled = list(dict.fromkeys(words)) if config.deduplicate else list(words)
+    random.Random(config.split_seed).shuffle(shuffled)
+    # 0.8 + 0.1 is 0.9 to within a rounding error; int() must not see 0.8999….
+    cuts = [int(round(f, 9) * len(shuffled)) for f in (config.train_fraction, config.train_fraction + config.val_fraction)]
+    splits = Splits(tuple(shuffled[: cuts[0]]), tuple(shuffled[cuts[0] : cuts[1]]), tuple(shuffled[cuts[1] :]))
+    for name, part in splits.items():
+        if not part:
+            raise ValueError(f"{name} split must have at least one word, got 0 of the corpus's {len(shuffled):,}")
+    return splits
+
+
+def leakage(splits: Splits) -> pd.DataFrame:
+    """How many words of validation and test (columns ``split, words, in_train, share``) also occur in train."""
+    seen = set(splits.train)
+    rows = []
+    for name, words in (("val", splits.val), ("test", splits.test)):
+        in_train = sum(word in seen for word in words)
+        rows.append({"split": name, "words": len(words), "in_train": in_train, "share": in_train / len(words)})
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Some words as context → next-character pairs."""
+
+    words: tuple[str, ...] = field(repr=False)
+    contexts: Ids = field(repr=False)  # (N, T)
+    targets: Ids = field(repr=False)  # (N,)
+    vocab_size: int
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @cached_property
+    def counts(self) -> ContextCounts:
+        """The same examples as distinct contexts with next-character counts."""
+        return count_contexts(self.contexts, self.targets, self.vocab_size)
+
+    @cached_property
+    def word_index(self) -> Ids:
+        """(N,): which word each example comes from; every word's last target is the boundary."""
+        ends = self.targets == 0
+        return np.cumsum(ends) - ends
+
+
+def build_examples(words: Sequence[str], vocab: Vocab, context_size: int) -> Examples:
+    """The sliding window over every word, for all words at once.
+
+    A word of n characters gives n + 1 examples: its first context is all boundary, its last target the
+    boundary. Raises ``ValueError`` for characters that are not in the vocabulary.
+    """
+    ids, start = _id_stream(words, vocab)
+    position = np.arange(len(ids)) - start  # within the word
+    contexts = np.zeros((len(ids), context_size), dtype=np.int64)
+    for back in range(1, context_size + 1):
+        inside = np.flatnonzero(position >= back)
+        contexts[inside, context_size - back] = ids[inside - back]
+    return Examples(tuple(words), contexts, ids, vocab.size)
+
+
+def _id_stream(words: Sequence[str], vocab: Vocab) -> tuple[Ids, Ids]:
+    """All words as one array of ids, a boundary after each, and for every id where its word starts."""
+    text = "".join(word + "\n" for word in words)
+    points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    table = np.zeros(max(map(ord, vocab.symbols[1:]), default=0) + 11, dtype=np.int64)
+    table[[ord(symbol) for symbol in vocab.symbols[1:]]] = np.arange(1, vocab.size)
+    ids = table[np.minimum(points, len(table) - 1)]
+    ends = points == ord("\n")
+    if np.any((ids == 0) & ~ends):
+        vocab.encode("".join(words))  # names the characters
+    lengths = np.diff(np.flatnonzero(ends), prepend=-1)
+    return ids, np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All that training and evaluation need of a corpus at one split and context size."""
+
+    vocab: Vocab
+    context_size: int
+    splits: Splits = field(repr=False)
+    train: Examples
+    val: Examples
+    test: Examples
+    val_unseen: Examples  # validation words that do not occur in train; may be empty
+    test_unseen: Examples
+
+
+def build_dataset(words: Corpus | Sequence[str], split: SplitConfig, context_size: int) -> Dataset:
+    """Split some words and turn each split into examples. The vocabulary is that of all words."""
+    listed = words.words if isinstance(words, Corpus) else tuple(words)
+    vocab = Vocab.from_words(listed)
+    splits = split_words(listed, split)
+    seen = set(splits.train)
+    parts: dict[str, Any] = dict(splits.items())
+    parts |= {f"{name}_unseen": [word for word in parts[name] if word not in seen] for name in ("val", "test")}
+    examples = {name: build_examples(part, vocab, context_size) for name, part in parts.items()}
+    return Dataset(vocab, context_size, splits, **examples)

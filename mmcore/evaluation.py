@@ -1,0 +1,94 @@
+"""Exact losses of a whole split: sum over all examples ÷ N, never a mean of batch means."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .data import Dataset, Examples
+from .model import MLP
+
+ROWS_AT_ONCE = 8_192  # keeps the hidden activations of a chunk within a few megabytes
+
+
+@dataclass(frozen=True)
+class Losses:
+    """One split's loss in nats per character, over ``examples`` characters, and the same in other units."""
+
+    loss: float
+    examples: int
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss): how many equally likely characters would be as hard to guess."""
+        return math.exp(self.loss) if self.loss < 700 else math.inf
+
+    @property
+    def bits_per_char(self) -> float:
+        """loss ÷ ln 2."""
+        return self.loss / math.log(2)
+
+
+@torch.no_grad()
+def log_probabilities(model: MLP, contexts: NDArray[np.int64]) -> Tensor:
+    """Log-probabilities (M, V) of the next character after each of (M, T) contexts."""
+    chunks = torch.from_numpy(contexts).split(ROWS_AT_ONCE)
+    parts = [torch.log_softmax(model(chunk), 1) for chunk in chunks]
+    return torch.cat(parts) if parts else torch.empty(0, model.vocab_size)
+
+
+def evaluate(model: MLP, examples: Examples) -> Losses:
+    """The exact loss of a model on some examples, computed on their distinct contexts.
+
+    Touches no random generator and drops no units. Sums are in float64. No examples: the loss is NaN.
+    """
+    counts = examples.counts
+    if not counts.examples:
+        return Losses(math.nan, 0)
+    log_p = log_probabilities(model, counts.contexts)
+    # Row by row in float32 (exact enough for V terms), then over the M rows in float64.
+    rows = torch.linalg.vecdot(log_p, torch.from_numpy(counts.counts).to(log_p.dtype)).double()
+    return Losses(-rows.sum().item() / counts.examples, counts.examples)
+
+
+def evaluate_splits(model: MLP, dataset: Dataset, *, test: bool) -> dict[str, float]:
+    """``train_loss``, ``val_loss``, ``val_loss_unseen`` and, only if asked for, ``test_loss``, ``test_loss_unseen``.
+
+    A split without words (no unseen ones, say) has no entry.
+    """
+    parts = {"train_loss": dataset.train, "val_loss": dataset.val, "val_loss_unseen": dataset.val_unseen}
+    if test:
+        parts |= {"test_loss": dataset.test, "test_loss_unseen": dataset.test_unseen}
+    return {name: evaluate(model, examples).loss for name, examples in parts.items() if len(examples)}
+
+
+def word_losses(model: MLP, examples: Examples) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """For each word: the sum of its characters' losses (its surprisal in nats), and how many characters."""
+    log_p = log_probabilities(model, examples.contexts)
+    losses = -log_p.gather(1, torch.from_numpy(examples.targets)[:, None])[:, 0].double().numpy()
+    index, words = examples.word_index, len(examples.words)
+    return np.bincount(index, losses, words), np.bincount(index, minlength=words)
+
+
+def bootstrap_interval(
+    sums: NDArray[np.float64], counts: NDArray[np.int64], *, level: float = 0.95, draws: int = 1_000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile interval of a split's loss, resampling words (not characters, which depend on each other).
+
+    Efron (1979). ``sums`` and ``counts`` as from :func:`word_losses`. No words: the interval is NaN.
+    """
+    rng = np.random.default_rng(seed)
+    n = len(sums)
+    if not n:
+        return math.nan, math.nan
+    losses = np.empty(draws)
+    for draw in range(draws):
+        picked = rng.integers(n, size=n)
+        losses[draw] = sums[picked].sum() / counts[picked].sum()
+    low, high = np.quantile(losses, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

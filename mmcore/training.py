@@ -1,0 +1,291 @@
+"""The training loop, as a generator: ``for step in train(...)`` runs it, ``break`` stops it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .backprop import Backprop
+from .config import ModelConfig, TrainConfig, require
+from .data import Dataset, Examples
+from .evaluation import evaluate
+from .model import MLP
+
+BETA1, BETA2, EPSILON = 0.9, 0.99, 1e-8  # of Adam (Kingma & Ba 2015)
+WARM_UP = 0.1  # share of a one-cycle schedule spent climbing to the learning rate
+STEP_AT, STEP_FACTOR = 0.5, 0.1  # the lecture: half of the updates at 0.1, half at 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What training has to say at one moment. Numbers only; losses in nats per character."""
+
+    step: int  # updates done
+    learning_rate: float  # of the next update; after the last one, of the last
+    seconds: float  # training and evaluating since this call began
+    batch_loss: float | None = None  # mean over the updates since the last Step
+    train_loss: float | None = None  # exact, as all below; None where this Step was not evaluated
+    val_loss: float | None = None
+    val_loss_unseen: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """When a training run reports. Never changes the weights.
+
+    ``every`` updates if given: the same curve on every machine. Otherwise by the clock: a Step at least
+    every ``seconds``, evaluated as long as evaluations take no more than ``share`` of the time.
+    """
+
+    every: int | None = None
+    seconds: float = 0.2
+    share: float = 0.2
+
+    def __post_init__(self) -> None:
+        require(self.every is None or self.every >= 1, "every", "at least 1 update", self.every)
+        require(self.seconds >= 0, "seconds", "at least 0", self.seconds)
+        require(0 <= self.share <= 1, "share", "from 0 to 1", self.share)
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss stopped being a finite number. The state holds the last weights whose loss was finite."""
+
+    def __init__(self, step: int, learning_rate: float) -> None:
+        self.step, self.learning_rate = step, learning_rate
+        super().__init__(
+            f"The loss was no longer a finite number at step {step:,} with learning rate {learning_rate:g}. "
+            f"Try a learning_rate of {learning_rate / 10:g} or less; the last finite weights are kept."
+        )
+
+
+class TrainState:
+    """A model in training and all that its next update depends on, so that it can be put away and continued.
+
+    Randomness is explicit: initialisation, batches and dropout each draw from a generator of their own.
+    """
+
+    def __init__(self, model_config: ModelConfig, config: TrainConfig, vocab_size: int) -> None:
+        self.config = config
+        self.model = MLP(model_config, vocab_size, seed=config.seed)
+        self.moments = torch.zeros(2, self.model.flat.numel()) if config.optimizer == "adamw" else None
+        self.generators = {
+            name: torch.Generator().manual_seed((config.seed + offset) % 2**63)
+            for name, offset in (("batches", 0x5EED_0001), ("dropout", 0x5EED_0002))
+        }
+        self.step = 0
+        self.best: Tensor | None = None  # flat weights with the lowest validation loss at a check
+        self.best_loss, self.checks_since_best = math.inf, 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that changes while training, as named tensors (copies)."""
+        tensors = {"flat": self.model.flat, **{f"generator.{n}": g.get_state() for n, g in self.generators.items()}}
+        tensors["progress"] = torch.tensor([self.step, self.best_loss, self.checks_since_best], dtype=torch.float64)
+        if self.moments is not None:
+            tensors["moments"] = self.moments
+        if self.best is not None:
+            tensors["best"] = self.best
+        return {name: tensor.clone() for name, tensor in tensors.items()}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """The inverse of :meth:`tensors`, for a state with the same configs; ``ValueError`` if they do not fit."""
+        needed = {name: tensor for name, tensor in self.tensors().items() if name != "best"}
+        needed |= {"best": self.model.flat} if "best" in tensors else {}
+        shapes, got = ({n: (tuple(t.shape), t.dtype) for n, t in parts.items()} for parts in (needed, tensors))
+        if shapes != got:
+            raise ValueError(f"training state must fit its config ({shapes}), got {got}")
+        self.model.flat.copy_(tensors["flat"])
+        for name, generator in self.generators.items():
+            generator.set_state(tensors[f"generator.{name}"])
+        step, self.best_loss, since = tensors["progress"].tolist()
+        self.step, self.checks_since_best = int(step), int(since)
+        self.moments = tensors["moments"].clone() if self.moments is not None else None
+        self.best = tensors["best"].clone() if "best" in tensors else None
+
+
+def learning_rate_at(config: TrainConfig, step: int) -> float:
+    """The learning rate of the update after ``step`` updates.
+
+    ``step``: a tenth of it in the second half. ``one-cycle``: linear climb, then half a cosine to zero
+    (Smith & Topin 2018). ``inverse-time``: ε₀ / (1 + r·t), section 3.1 of Bengio et al. (2003).
+    """
+    rate, done = config.learning_rate, step / config.max_steps
+    if config.schedule == "step":
+        return rate if done < STEP_AT else rate * STEP_FACTOR
+    if config.schedule == "inverse-time":
+        return rate / (1 + config.decay_rate * step)
+    if config.schedule == "one-cycle":
+        climb = (step + 1) / max(1, WARM_UP * config.max_steps)
+        return rate * min(climb, 0.5 * (1 + math.cos(math.pi * max(0, done - WARM_UP) / (1 - WARM_UP))))
+    return rate
+
+
+class Sampler(Protocol):
+    """Draws batches: (B, T) contexts with targets as ids (B,) or distributions (B, V)."""
+
+    def __call__(self, generator: torch.Generator) -> tuple[Tensor, Tensor]: ...
+
+
+class ExampleSampler:
+    """Examples drawn uniformly with replacement, as in the lecture."""
+
+    def __init__(self, examples: Examples, batch_size: int) -> None:
+        self.contexts, self.targets = torch.from_numpy(examples.contexts), torch.from_numpy(examples.targets)
+        self.batch_size = batch_size
+
+    def __call__(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        rows = torch.randint(len(self.targets), (self.batch_size,), generator=generator)
+        return self.contexts[rows], self.targets[rows]
+
+
+class ContextSampler:
+    """Distinct contexts drawn in proportion to their counts; the target is all that follows them.
+
+    The expected gradient is that of examples, with less variance: the average over next characters is
+    taken exactly instead of by drawing one (Rao–Blackwell). Draws are systematic, one random offset and
+    B equally spaced points on the cumulative counts, which spreads a batch over the whole corpus.
+    """
+
+    def __init__(self, examples: Examples, batch_size: int) -> None:
+        counts = examples.counts
+        self.contexts = torch.from_numpy(counts.contexts)
+        self.targets = torch.from_numpy((counts.counts / counts.totals[:, None]).astype(np.float32))
+        self.cumulative = torch.from_numpy(np.cumsum(counts.totals))
+        self.points = torch.arange(batch_size, dtype=torch.float64) * (counts.examples / batch_size)
+        self.spacing = counts.examples / batch_size
+
+    def __call__(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        offset = torch.rand(1, generator=generator, dtype=torch.float64) * self.spacing
+        rows = torch.searchsorted(self.cumulative, self.points + offset, right=True)
+        rows.clamp_(max=len(self.cumulative) - 1)  # a sum of doubles may reach the very end
+        return self.contexts.index_select(0, rows), self.targets.index_select(0, rows)
+
+
+SAMPLERS = {"examples": ExampleSampler, "contexts": ContextSampler}
+
+
+def update(state: TrainState, gradient: Tensor, learning_rate: float) -> None:
+    """One parameter update, in place: SGD, or AdamW (Loshchilov & Hutter 2019). Biases do not decay."""
+    flat, config = state.model.flat, state.config
+    if config.weight_decay:
+        flat[: state.model.decayed].mul_(1 - learning_rate * config.weight_decay)
+    if state.moments is None:
+        flat.add_(gradient, alpha=-learning_rate)
+        return
+    mean, square = state.moments
+    correction1, correction2 = 1 - BETA1 ** (state.step + 1), 1 - BETA2 ** (state.step + 1)
+    mean.lerp_(gradient, 1 - BETA1)
+    square.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+    scale = square.sqrt().div_(math.sqrt(correction2)).add_(EPSILON)
+    flat.addcdiv_(mean, scale, value=-learning_rate / correction1)
+
+
+class _Reporter:
+    """Decides when to report and evaluate, and makes the Steps."""
+
+    def __init__(self, state: TrainState, dataset: Dataset, pace: Pace) -> None:
+        self.state, self.dataset, self.pace = state, dataset, pace
+        self.began = self.reported = time.perf_counter()
+        self.evaluating = 0.0
+        self.losses: list[float] = []
+
+    def due(self) -> bool:
+        """Whether it is time for a Step."""
+        if self.pace.every is not None:
+            return self.state.step % self.pace.every == 0
+        return time.perf_counter() - self.reported >= self.pace.seconds
+
+    def affordable(self) -> bool:
+        """Whether evaluating now keeps evaluations within their share of the time."""
+        return self.pace.every is not None or self.evaluating <= self.pace.share * (time.perf_counter() - self.began)
+
+    def step(self, evaluated: bool) -> Step:
+        start, state, exact = time.perf_counter(), self.state, {}
+        if evaluated:
+            parts = {"train_loss": self.dataset.train, "val_loss": self.dataset.val}
+            parts["val_loss_unseen"] = self.dataset.val_unseen
+            exact = {name: evaluate(state.model, part).loss for name, part in parts.items() if len(part)}
+        now = time.perf_counter()
+        self.evaluating += now - start
+        mean = sum(self.losses) / len(self.losses) if self.losses else None
+        self.losses, self.reported = [], now
+        rate = learning_rate_at(state.config, min(state.step, state.config.max_steps - 1))
+        return Step(step=state.step, learning_rate=rate, seconds=now - self.began, batch_loss=mean, **exact)
+
+
+def train(state: TrainState, dataset: Dataset, *, pace: Pace | None = None) -> Iterator[Step]:
+    """Train ``state`` in place; yields a :class:`Step` now, from time to time, and at the end.
+
+    Between two Steps the state is the caller's: evaluate it, copy it, stop. The weights depend on the
+    configs, the dataset, the machine and the number of threads, and on nothing else.
+
+    Raises
+    ------
+    TrainingDiverged
+        When a loss is not finite.
+    """
+    config, model = state.config, state.model
+    torch.set_num_threads(config.threads)
+    sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
+    backprop = Backprop(model, config.batch_size)
+    dropout = state.generators["dropout"] if model.config.dropout else None
+    report, finite = _Reporter(state, dataset, pace or Pace()), _Finite(state)
+    yield report.step(evaluated=True)
+    while state.step < config.max_steps:
+        contexts, targets = sample(state.generators["batches"])
+        loss = backprop(contexts, targets, dropout)  # forward, loss, backward
+        finite.check(loss)
+        finite.remember()
+        update(state, backprop.gradient, learning_rate_at(config, state.step))
+        state.step += 1
+        report.losses.append(loss)
+        if _stops_early(state, dataset):
+            break
+        if state.step < config.max_steps and report.due():
+            step = report.step(evaluated=report.affordable())
+            finite.check(step.train_loss)
+            yield step
+    if state.best is not None:
+        model.flat.copy_(state.best)
+    last = report.step(evaluated=True)
+    finite.check(last.train_loss)  # the last update may have been the one that went too far
+    yield last
+
+
+class _Finite:
+    """The last weights whose loss was a finite number, to go back to when one is not."""
+
+    def __init__(self, state: TrainState) -> None:
+        self.state, self.flat, self.step = state, state.model.flat.clone(), state.step
+
+    def remember(self) -> None:
+        self.flat.copy_(self.state.model.flat)
+        self.step = self.state.step
+
+    def check(self, loss: float | None) -> None:
+        """Go back and raise :class:`TrainingDiverged` unless the loss is finite (or was not measured)."""
+        if loss is None or math.isfinite(loss):
+            return
+        state, diverged_at = self.state, self.state.step
+        state.model.flat.copy_(self.flat)
+        state.step = self.step
+        raise TrainingDiverged(diverged_at, learning_rate_at(state.config, self.step))
+
+
+def _stops_early(state: TrainState, dataset: Dataset) -> bool:
+    """Early stopping: at a check, remember the weights if validation improved; true once patience is used up."""
+    config = state.config
+    if not config.patience or (state.step % config.check_every and state.step < config.max_steps):
+        return False
+    loss = evaluate(state.model, dataset.val).loss
+    if loss < state.best_loss:
+        state.best, state.best_loss, state.checks_since_best = state.model.flat.clone(), loss, 0
+    else:
+        state.checks_since_best += 1
+    return state.checks_since_best >= state.config.patience
