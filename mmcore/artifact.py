@@ -125,8 +125,8 @@ def _check_tensors(tensors: dict[str, Tensor], config: ModelConfig, vocab_size: 
         if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
             got = f"{tuple(tensor.shape)} {tensor.dtype}"
             raise ValueError(f"tensor {name} must have shape {shape} and dtype float32 for this config, got {got}")
-        if not tensor.isfinite().all():
-            raise ValueError(f"tensor {name} must hold finite numbers, got {int((~tensor.isfinite()).sum())} that are not")
+        if bad := int((~tensor.isfinite()).sum()):
+            raise ValueError(f"tensor {name} must hold finite numbers, got {bad} that are not")
 
 
 def _losses(values: object) -> dict[str, float]:

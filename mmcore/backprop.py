@@ -26,7 +26,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .model import MLP, dropout_mask, views
+from .model import MLP, cross_entropy, dropout_mask, views
 
 
 def tanh_(z: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class Backprop:
 
     def _hidden(self, rows: Tensor, masks: list[Tensor | None]) -> list[Tensor]:
         """What each hidden layer hands on, dropout included."""
-        p, outputs = self._p, []
+        p, outputs = self._p, list[Tensor]()
         for layer, (h, mask) in enumerate(zip(self._h, masks, strict=True), start=1):
             if layer == 1 and self._first is not None:
                 torch.add(self._first.forward(rows, self._bags), p["b1"], out=h)
@@ -156,6 +156,25 @@ class Backprop:
             torch.sum(d, 0, out=g[f"b{layer}"])
         if self._first is not None:
             self._first.backward(rows, d)
+
+
+class Autograd:
+    """The same loss and gradients by automatic differentiation: the reference, and the engine of models without a
+    :class:`Backprop`."""
+
+    def __init__(self, model: MLP) -> None:
+        self.model = model
+        self.gradient = torch.zeros_like(model.flat)
+        self.gradients = views(self.gradient, model.config.shapes(model.vocab_size))
+        for name, parameter in model.named_parameters():
+            parameter.grad = self.gradients[name]  # backward() adds to it in place
+
+    def __call__(self, contexts: Tensor, targets: Tensor, dropout: torch.Generator | None = None) -> float:
+        """See :meth:`Backprop.__call__`."""
+        self.gradient.zero_()
+        loss = cross_entropy(self.model(contexts, dropout), targets)
+        loss.backward()
+        return loss.item()
 
 
 def loss_and_dlogits(logits: Tensor, targets: Tensor) -> tuple[float, Tensor]:

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Self
 
 ACTIVATIONS = ("tanh", "relu")
@@ -117,7 +118,7 @@ class ModelConfig(_Config):
         width = self.context_size * self.embedding_dim
         shapes: dict[str, tuple[int, ...]] = {"C": (vocab_size, self.embedding_dim)}
         sizes = (width, *self.hidden_sizes)
-        for layer, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:]), start=1):
+        for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
             shapes |= {f"W{layer}": (fan_in, fan_out), f"b{layer}": (fan_out,)}
         output = len(sizes)
         if self.hidden_sizes:
@@ -174,13 +175,13 @@ class RunConfig(_Config):
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        parts = {"split": SplitConfig, "model": ModelConfig, "train": TrainConfig}
+        parts: dict[str, type[_Config]] = {"split": SplitConfig, "model": ModelConfig, "train": TrainConfig}
         for name, owner in parts.items():
             value = getattr(self, name)
             if not isinstance(value, owner):
                 object.__setattr__(self, name, owner.from_dict(value))
-        hexadecimal = set("0123456789abcdef")
-        ok = isinstance(self.corpus_sha256, str) and len(self.corpus_sha256) == 64 and set(self.corpus_sha256) <= hexadecimal
+        sha256, hexadecimal = self.corpus_sha256, set("0123456789abcdef")
+        ok = isinstance(sha256, str) and len(sha256) == 64 and set(sha256) <= hexadecimal
         require(ok, "corpus_sha256", "64 hexadecimal digits", self.corpus_sha256)
 
 
@@ -194,14 +195,16 @@ class Preset:
     train: TrainConfig
 
 
-_LECTURE = TrainConfig(max_steps=200_000, batch_size=32, sampler="examples", optimizer="sgd", learning_rate=0.1, schedule="step")
+_LECTURE = TrainConfig(
+    max_steps=200_000, batch_size=32, sampler="examples", optimizer="sgd", learning_rate=0.1, schedule="step"
+)
 
 PRESETS: dict[str, Preset] = {
     "quick": Preset(
         title="Quick",
         note="AdamW with a one-cycle schedule on larger batches: past the lecture's loss within seconds.",
         model=ModelConfig(),
-        train=TrainConfig(),
+        train=TrainConfig(max_steps=5_000, weight_decay=0.1),
     ),
     "lecture": Preset(
         title="Lecture",

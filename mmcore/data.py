@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -146,7 +145,7 @@ class Vocab:
     @classmethod
     def from_words(cls, words: Iterable[str]) -> Vocab:
         """The sorted distinct characters of some words, after the boundary."""
-        return cls((BOUNDARY, *sorted(set().union(*words))))
+        return cls((BOUNDARY, *sorted(set("".join(words)))))
 
     @property
     def size(self) -> int:
@@ -200,7 +199,8 @@ def split_words(words: Sequence[str], config: SplitConfig) -> Splits:
     shuffled = list(dict.fromkeys(words)) if config.deduplicate else list(words)
     random.Random(config.split_seed).shuffle(shuffled)
     # 0.8 + 0.1 is 0.9 to within a rounding error; int() must not see 0.8999….
-    cuts = [int(round(f, 9) * len(shuffled)) for f in (config.train_fraction, config.train_fraction + config.val_fraction)]
+    fractions = (config.train_fraction, config.train_fraction + config.val_fraction)
+    cuts = [int(round(fraction, 9) * len(shuffled)) for fraction in fractions]
     splits = Splits(tuple(shuffled[: cuts[0]]), tuple(shuffled[cuts[0] : cuts[1]]), tuple(shuffled[cuts[1] :]))
     for name, part in splits.items():
         if not part:
@@ -239,7 +239,8 @@ class Examples:
     def word_index(self) -> Ids:
         """(N,): which word each example comes from; every word's last target is the boundary."""
         ends = self.targets == 0
-        return np.cumsum(ends) - ends
+        index: Ids = np.cumsum(ends) - ends
+        return index
 
 
 def build_examples(words: Sequence[str], vocab: Vocab, context_size: int) -> Examples:
@@ -248,50 +249,70 @@ def build_examples(words: Sequence[str], vocab: Vocab, context_size: int) -> Exa
     A word of n characters gives n + 1 examples: its first context is all boundary, its last target the
     boundary. Raises ``ValueError`` for characters that are not in the vocabulary.
     """
-    ids, start = _id_stream(words, vocab)
-    position = np.arange(len(ids)) - start  # within the word
-    contexts = np.zeros((len(ids), context_size), dtype=np.int64)
-    for back in range(1, context_size + 1):
-        inside = np.flatnonzero(position >= back)
-        contexts[inside, context_size - back] = ids[inside - back]
-    return Examples(tuple(words), contexts, ids, vocab.size)
+    ids = _id_stream(words, vocab, gap=context_size)
+    # With T boundaries before every word, a window never reaches into the word before. A target is any
+    # character, or the first boundary after one.
+    inside = ids != 0
+    inside[1:] |= inside[:-1].copy()
+    ends = np.flatnonzero(inside)
+    windows = np.lib.stride_tricks.sliding_window_view(ids, context_size)
+    return Examples(tuple(words), windows[ends - context_size], ids[ends], vocab.size)
 
 
-def _id_stream(words: Sequence[str], vocab: Vocab) -> tuple[Ids, Ids]:
-    """All words as one array of ids, a boundary after each, and for every id where its word starts."""
-    text = "".join(word + "\n" for word in words)
-    points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
-    table = np.zeros(max(map(ord, vocab.symbols[1:]), default=0) + 11, dtype=np.int64)
+def _id_stream(words: Sequence[str], vocab: Vocab, gap: int) -> Ids:
+    """All words as one array of ids, with ``gap`` boundaries before, between and after them."""
+    between = "\n" * gap  # no word contains it
+    points = np.frombuffer((between + between.join(words) + between).encode("utf-32-le"), dtype=np.uint32)
+    table = np.zeros(max(map(ord, vocab.symbols[1:]), default=0) + 2, dtype=np.int64)
     table[[ord(symbol) for symbol in vocab.symbols[1:]]] = np.arange(1, vocab.size)
-    ids = table[np.minimum(points, len(table) - 1)]
-    ends = points == ord("\n")
-    if np.any((ids == 0) & ~ends):
+    ids = table.take(points, mode="clip")  # beyond the table is its last entry, 0
+    if np.count_nonzero(ids == 0) != np.count_nonzero(points == ord("\n")):
         vocab.encode("".join(words))  # names the characters
-    lengths = np.diff(np.flatnonzero(ends), prepend=-1)
-    return ids, np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return ids
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """All that training and evaluation need of a corpus at one split and context size."""
+    """All that training and evaluation need of a corpus at one split and context size.
+
+    Each part is turned into examples when it is first asked for.
+    """
 
     vocab: Vocab
     context_size: int
     splits: Splits = field(repr=False)
-    train: Examples
-    val: Examples
-    test: Examples
-    val_unseen: Examples  # validation words that do not occur in train; may be empty
-    test_unseen: Examples
+
+    @cached_property
+    def train(self) -> Examples:
+        """The train split."""
+        return build_examples(self.splits.train, self.vocab, self.context_size)
+
+    @cached_property
+    def val(self) -> Examples:
+        """The validation split."""
+        return build_examples(self.splits.val, self.vocab, self.context_size)
+
+    @cached_property
+    def test(self) -> Examples:
+        """The test split."""
+        return build_examples(self.splits.test, self.vocab, self.context_size)
+
+    @cached_property
+    def val_unseen(self) -> Examples:
+        """Validation words that do not occur in train; may be empty."""
+        return build_examples(self._unseen(self.splits.val), self.vocab, self.context_size)
+
+    @cached_property
+    def test_unseen(self) -> Examples:
+        """Test words that do not occur in train; may be empty."""
+        return build_examples(self._unseen(self.splits.test), self.vocab, self.context_size)
+
+    def _unseen(self, words: Sequence[str]) -> list[str]:
+        seen = set(self.splits.train)
+        return [word for word in words if word not in seen]
 
 
 def build_dataset(words: Corpus | Sequence[str], split: SplitConfig, context_size: int) -> Dataset:
-    """Split some words and turn each split into examples. The vocabulary is that of all words."""
+    """Split some words into what a model is trained and judged on. The vocabulary is that of all words."""
     listed = words.words if isinstance(words, Corpus) else tuple(words)
-    vocab = Vocab.from_words(listed)
-    splits = split_words(listed, split)
-    seen = set(splits.train)
-    parts: dict[str, Any] = dict(splits.items())
-    parts |= {f"{name}_unseen": [word for word in parts[name] if word not in seen] for name in ("val", "test")}
-    examples = {name: build_examples(part, vocab, context_size) for name, part in parts.items()}
-    return Dataset(vocab, context_size, splits, **examples)
+    return Dataset(Vocab.from_words(listed), context_size, split_words(listed, split))

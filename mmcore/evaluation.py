@@ -72,7 +72,7 @@ def word_losses(model: MLP, examples: Examples) -> tuple[NDArray[np.float64], ND
     log_p = log_probabilities(model, examples.contexts)
     losses = -log_p.gather(1, torch.from_numpy(examples.targets)[:, None])[:, 0].double().numpy()
     index, words = examples.word_index, len(examples.words)
-    return np.bincount(index, losses, words), np.bincount(index, minlength=words)
+    return np.bincount(index, losses, words).astype(np.float64), np.bincount(index, minlength=words).astype(np.int64)
 
 
 def bootstrap_interval(

@@ -50,6 +50,13 @@ class MLP(nn.Module):
             self.register_parameter(name, nn.Parameter(view))
         initialise(self, torch.Generator().manual_seed(seed))
 
+    def __deepcopy__(self, memo: dict[int, object]) -> MLP:
+        """A copy with a flat tensor of its own; copying member by member would part ``flat`` and the parameters."""
+        twin = MLP(self.config, self.vocab_size, dtype=self.flat.dtype)
+        twin.flat.copy_(self.flat)
+        memo[id(self)] = twin
+        return twin
+
     @property
     def layers(self) -> int:
         """Number of layers with a bias: the hidden ones and the output."""
@@ -63,7 +70,7 @@ class MLP(nn.Module):
 
     def forward(self, contexts: Tensor, dropout: torch.Generator | None = None) -> Tensor:
         """Logits (B, V) for contexts (B, T). Hidden units are dropped only if a generator to draw from is given."""
-        p = dict(self.named_parameters())
+        p: dict[str, Tensor] = dict(self.named_parameters())
         x = h = p["C"][contexts].flatten(1)  # (B, T·D)
         for layer in range(1, self.layers):
             h = ACTIVATION[self.config.activation](h @ p[f"W{layer}"] + p[f"b{layer}"])  # (B, H)

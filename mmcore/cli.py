@@ -1,0 +1,442 @@
+"""The command line: ``python -m mmcore train|evaluate|sample|runs``.
+
+Results go to stdout, everything else to stderr. A run trained here is in the same store as the app's. What
+needs torch is imported when a command needs it, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+
+from .config import (
+    ACTIVATIONS,
+    INITS,
+    OPTIMIZERS,
+    PRESETS,
+    SAMPLERS,
+    SCHEDULES,
+    ModelConfig,
+    RunConfig,
+    SplitConfig,
+    TrainConfig,
+    require,
+)
+from .data import BUNDLED_NAMES, Splits, Vocab, read_words, split_words
+from .store import Run, RunState, RunStore
+
+if TYPE_CHECKING:
+    from .artifact import Artifact
+    from .training import Step
+
+app = typer.Typer(
+    help="Train character-level neural language models, and use them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+runs = typer.Typer(help="The runs in the store, the app's and the command line's.", no_args_is_help=True)
+app.add_typer(runs, name="runs")
+
+STOPPED_BY_CTRL_C = 130  # what shells expect: 128 + SIGINT
+POLL_SECONDS = 0.25
+SHOWN = ("train_loss", "val_loss", "val_loss_unseen")
+SEALED = ("test_loss", "test_loss_unseen")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def sentences(command: Callable[P, R]) -> Callable[P, R]:
+    """Errors a user can cause end a command with one sentence on stderr and exit code 2, Ctrl-C with 130."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except (ValueError, OSError) as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo("Stopped.", err=True)
+            raise typer.Exit(STOPPED_BY_CTRL_C) from None
+
+    return wrapped
+
+
+def one_of(*options: str) -> str:
+    """How a choice is shown in the help; the config refuses what is not among them."""
+    return "|".join(options)
+
+
+Data = Annotated[Path, typer.Option(help="A text file, one word a line.", show_default="the bundled names")]
+Lowercase = Annotated[bool, typer.Option("--lowercase", help="Lower-case the words.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+OpenTest = Annotated[bool, typer.Option("--open-test", help="Show the test losses too. Look once, at the end.")]
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file made by train or runs export.")]
+RunId = Annotated[str, typer.Argument(metavar="ID", help="As shown by runs list.")]
+
+
+# ---- train
+
+
+@app.command()
+@sentences
+def train(
+    context: typer.Context,
+    data: Data = BUNDLED_NAMES,
+    lowercase: Lowercase = False,
+    preset: Annotated[str, typer.Option(metavar=one_of(*PRESETS), help="Where the settings start from.")] = "quick",
+    context_size: Annotated[int | None, typer.Option(help="Preceding characters the model sees.")] = None,
+    embedding_dim: Annotated[int | None, typer.Option(help="Length of a character's vector.")] = None,
+    hidden_size: Annotated[
+        list[str] | None,
+        typer.Option(help="Hidden units: once a layer, or a list as in 200,100; none for no hidden layer."),
+    ] = None,
+    activation: Annotated[str | None, typer.Option(metavar=one_of(*ACTIVATIONS))] = None,
+    direct: Annotated[
+        bool | None, typer.Option("--direct/--no-direct", help="Connect the embeddings to the output directly.")
+    ] = None,
+    dropout: Annotated[float | None, typer.Option(help="Share of hidden units silenced while training.")] = None,
+    init: Annotated[str | None, typer.Option(metavar=one_of(*INITS))] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Updates.")] = None,
+    batch_size: Annotated[int | None, typer.Option()] = None,
+    sampler: Annotated[str | None, typer.Option(metavar=one_of(*SAMPLERS), help="Where batches come from.")] = None,
+    optimizer: Annotated[str | None, typer.Option(metavar=one_of(*OPTIMIZERS))] = None,
+    learning_rate: Annotated[float | None, typer.Option()] = None,
+    schedule: Annotated[str | None, typer.Option(metavar=one_of(*SCHEDULES), help="Of the learning rate.")] = None,
+    decay_rate: Annotated[float | None, typer.Option(help="Of the inverse-time schedule.")] = None,
+    weight_decay: Annotated[float | None, typer.Option()] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Checks without a better validation loss before stopping; 0: never.")
+    ] = None,
+    check_every: Annotated[int | None, typer.Option(help="Updates between those checks.")] = None,
+    threads: Annotated[int | None, typer.Option()] = None,
+    seed: Annotated[int | None, typer.Option(help="Of initialisation, batches and dropout.")] = None,
+    split_seed: Annotated[int | None, typer.Option(help="Of the split into train, validation and test.")] = None,
+    train_fraction: Annotated[float | None, typer.Option()] = None,
+    val_fraction: Annotated[float | None, typer.Option()] = None,
+    deduplicate: Annotated[
+        bool | None, typer.Option("--deduplicate/--no-deduplicate", help="Drop repeated words before splitting.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the run; the preset's if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the trained model here (.safetensors, or .pt).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model, as a run in the store. Options that are given override the preset's."""
+    require(preset in PRESETS, "preset", "one of " + ", ".join(PRESETS), preset)
+    given = dict(context.params) | {"hidden_sizes": hidden_sizes(hidden_size)}
+    _check_writable(out)
+    corpus = read_words(data, lowercase=lowercase)
+    config = RunConfig(
+        corpus_sha256=corpus.sha256,
+        split=changed(SplitConfig(), given),
+        model=changed(PRESETS[preset].model, given),
+        train=changed(PRESETS[preset].train, given),
+    )
+    examples = example_counts(split_words(corpus.words, config.split))
+    store = RunStore()
+    store.add_corpus(corpus)
+    with progress_bar(config.train.max_steps) as show:
+        run = _trained(store, config, name, show)
+    if weights := store.weights(run.id) if out else None:
+        _write(out, weights)
+    summary = run_summary(run) | {
+        "parameters": config.model.parameters(Vocab.from_words(corpus.words).size),
+        "splits": examples,
+        "out": str(out) if weights else None,
+    }
+    _print_summary(summary, as_json)
+    _end(run)
+
+
+C = TypeVar("C", SplitConfig, ModelConfig, TrainConfig)
+
+
+def changed(config: C, given: Mapping[str, Any]) -> C:
+    """A config with the fields for which an option was given."""
+    names = [field.name for field in dataclasses.fields(config)]
+    return config.replace(**{name: given[name] for name in names if given.get(name) is not None})
+
+
+def hidden_sizes(options: list[str] | None) -> tuple[int, ...] | None:
+    """``["200", "100,50"]`` as ``(200, 100, 50)``, ``["none"]`` as ``()``; None if the option was not given."""
+    if not options:
+        return None
+    if options == ["none"]:
+        return ()
+    parts = [part.strip() for option in options for part in option.split(",")]
+    for part in parts:
+        require(part.isdecimal() and len(part) < 10, "hidden_size", "whole numbers as in 200,100, or none", part)
+    return tuple(map(int, parts))
+
+
+def example_counts(splits: Splits) -> dict[str, int]:
+    """How many characters are predicted in each split: every word's, and its end."""
+    return {name: sum(len(word) + 1 for word in words) for name, words in splits.items()}
+
+
+def _trained(store: RunStore, config: RunConfig, name: str | None, show: Callable[[Step], None]) -> Run:
+    """Create a run and see it to its end: here, or where a worker of a running app was quicker to take it."""
+    from . import training  # noqa: F401 (now, so that nothing slow lies between creating and claiming the run)
+    from .jobs import run_inline
+
+    run = store.create(config, name=name)
+    try:
+        return run_inline(store, run.id, show)
+    except ValueError:
+        if store.run(run.id).state is RunState.QUEUED:
+            raise
+    except KeyboardInterrupt:
+        store.request_stop(run.id)
+    return _followed(store, run.id)
+
+
+def _followed(store: RunStore, run_id: str) -> Run:
+    while (run := store.run(run_id)).state in (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING):
+        try:
+            time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            store.request_stop(run_id)
+    return run
+
+
+@contextlib.contextmanager
+def progress_bar(max_steps: int) -> Iterator[Callable[[Step], None]]:
+    """A bar on stderr with loss, speed and time left; yields what shows a step."""
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[losses]}"),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=max_steps, losses="", speed="")
+        first: list[Step] = []
+
+        def show(step: Step) -> None:
+            first.append(step) if not first else None
+            elapsed, done = step.seconds - first[0].seconds, step.step - first[0].step
+            values: dict[str, Any] = {"completed": step.step}
+            values |= {"speed": f"{done / elapsed:,.0f} steps/s"} if elapsed > 0 else {}
+            values |= {"losses": losses_line(step)} if step.val_loss is not None else {}
+            progress.update(task, **values)
+
+        yield show
+
+
+def losses_line(step: Step) -> str:
+    """The losses of an evaluated step, in a few words."""
+    return f"train {step.train_loss:.3f}, validation {step.val_loss:.3f}"
+
+
+def run_summary(run: Run) -> dict[str, Any]:
+    """What a run came to, without its test losses."""
+    summary: dict[str, Any] = {"run": run.id, "name": run.name, "state": str(run.state), "error": run.error}
+    summary |= {name: _finite(run.losses.get(name)) for name in SHOWN}
+    return summary | {"steps": run.step, "max_steps": run.max_steps, "seconds": round(run.seconds, 3)}
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _check_writable(out: Path | None) -> None:
+    """Say before training what would go wrong after it."""
+    if out is not None:
+        require(out.parent.is_dir(), "out", "in a folder that exists", str(out))
+        require(not out.is_dir(), "out", "a file", str(out))
+
+
+def _write(out: Path | None, weights: bytes) -> None:
+    from .artifact import load
+
+    if out is not None:
+        out.write_bytes(load(weights).to_state_dict_bytes() if out.suffix == ".pt" else weights)
+
+
+def _print_summary(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary))
+        return
+    shown = {key: value for key, value in summary.items() if value not in (None, {})}
+    if "splits" in shown:
+        shown["splits"] = ", ".join(f"{name} {count:,} examples" for name, count in shown["splits"].items())
+    table = Table.grid(padding=(0, 2))
+    for key, value in shown.items():
+        table.add_row(key.replace("_", " "), f"{value:.4f}" if isinstance(value, float) else _text(value))
+    Console().print(table)
+
+
+def _text(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else escape(str(value))
+
+
+def _end(run: Run) -> None:
+    """The exit code that says how a run ended, and a sentence if it did not finish."""
+    if run.state is RunState.FINISHED:
+        return
+    if run.state is RunState.STOPPED:
+        typer.echo(f"Stopped at step {run.step:,} of {run.max_steps:,}; run {run.id} is kept in the store.", err=True)
+        raise typer.Exit(STOPPED_BY_CTRL_C)
+    raise ValueError(run.error or f"run {run.id} was {run.state} at step {run.step:,}; it is kept in the store")
+
+
+# ---- evaluate and sample
+
+
+@app.command()
+@sentences
+def evaluate(
+    model: ModelFile,
+    data: Data = BUNDLED_NAMES,
+    lowercase: Lowercase = False,
+    split_seed: Annotated[int | None, typer.Option(show_default="the one it was trained with")] = None,
+    open_test: OpenTest = False,
+    as_json: AsJson = False,
+) -> None:
+    """Exact losses of a model on the splits of some words."""
+    from .artifact import load
+    from .data import Dataset
+
+    artifact = load(model)
+    corpus = read_words(data, lowercase=lowercase)
+    split = changed(artifact.config.split, {"split_seed": split_seed})
+    _warn(artifact, corpus.sha256, split)
+    dataset = Dataset(artifact.vocab, artifact.config.model.context_size, split_words(corpus.words, split))
+    values = _losses(artifact, dataset, open_test)
+    if as_json:
+        losses = {name: _finite(loss) for name, (loss, _) in values.items()}
+        facts = {"splits": example_counts(dataset.splits), "split_seed": split.split_seed}
+        same = corpus.sha256 == artifact.config.corpus_sha256
+        typer.echo(json.dumps(losses | facts | {"same_corpus": same}))
+        return
+    table = Table("split", "loss (nats)", "perplexity", "bits per character", "examples")
+    for name, (loss, examples) in values.items():
+        label = name.replace("_loss", "").replace("_", ", ")
+        table.add_row(label, f"{loss:.4f}", f"{math.exp(loss):.2f}", f"{loss / math.log(2):.3f}", f"{examples:,}")
+    Console().print(table)
+
+
+def _losses(artifact: Artifact, dataset: Any, open_test: bool) -> dict[str, tuple[float, int]]:
+    """Loss and number of examples by name; the test split is not even looked at unless opened."""
+    from .evaluation import evaluate as exact
+
+    parts = {name: name.replace("_loss", "") for name in SHOWN + (SEALED if open_test else ())}
+    measured = {name: exact(artifact.model, getattr(dataset, part)) for name, part in parts.items()}
+    return {name: (losses.loss, losses.examples) for name, losses in measured.items() if losses.examples}
+
+
+def _warn(artifact: Artifact, corpus_sha256: str, split: SplitConfig) -> None:
+    """Say where the words called validation here may have been trained on."""
+    if corpus_sha256 != artifact.config.corpus_sha256:
+        typer.echo("Warning: these are not the words that the model was trained on.", err=True)
+    elif split != artifact.config.split:
+        trained = artifact.config.split.split_seed
+        typer.echo(f"Warning: the model was trained at split seed {trained}; it knows words of every split.", err=True)
+
+
+@app.command()
+@sentences
+def sample(
+    model: ModelFile,
+    n: Annotated[int, typer.Option("-n", "--number", help="How many words.")] = 20,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same words.")] = 0,
+    temperature: Annotated[float, typer.Option(help="Below 1 plays safe, above 1 takes risks; 0 is argmax.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(help="Draw from the k most likely characters only.")] = None,
+    prefix: Annotated[str, typer.Option(help="What every word starts with.")] = "",
+    max_length: Annotated[int, typer.Option(help="Characters at most.")] = 50,
+) -> None:
+    """Draw words from a model, one a line."""
+    from .artifact import load
+    from .sample import generate
+
+    artifact = load(model)
+    wishes: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "prefix": prefix, "max_length": max_length}
+    for drawn in generate(artifact.model, artifact.vocab, n, sample_seed=seed, **wishes):
+        typer.echo(drawn.word)
+
+
+# ---- runs
+
+
+@runs.command("list")
+@sentences
+def list_runs(as_json: AsJson = False) -> None:
+    """All runs, newest first."""
+    found = RunStore().runs()
+    if as_json:
+        typer.echo(json.dumps([run_summary(run) | {"created": run.created.isoformat()} for run in found]))
+        return
+    if not found:
+        typer.echo("No runs yet: python -m mmcore train", err=True)
+        return
+    whole, cut = functools.partial(Column, no_wrap=True), functools.partial(Column, ratio=1, no_wrap=True)
+    table = Table(whole("id"), cut("name"), whole("state"), whole("step"), whole("val loss"), whole("created (UTC)"))
+    for run in found:
+        loss = f"{run.losses['val_loss']:.4f}" if "val_loss" in run.losses else ""
+        table.add_row(run.id, _text(run.name), str(run.state), f"{run.step:,}", loss, f"{run.created:%Y-%m-%d %H:%M}")
+    Console().print(table)
+
+
+@runs.command("show")
+@sentences
+def show_run(run_id: RunId, open_test: OpenTest = False, as_json: AsJson = False) -> None:
+    """One run: state, losses, settings."""
+    store = RunStore()
+    run = store.run(run_id)
+    summary = run_summary(run) | {"note": run.note, "corpus": run.corpus_name, "created": run.created.isoformat()}
+    if open_test:
+        summary["test_openings"] = store.open_test(run_id)
+        opened = store.run(run_id).losses
+        summary |= {name: opened.get(name) for name in SEALED}
+    config = run.config.to_dict()
+    if as_json:
+        _print_summary(summary | {"config": config}, as_json)
+        return
+    settings = config["split"] | config["model"] | config["train"]
+    _print_summary(summary | {key: str(value) for key, value in settings.items()}, as_json)
+
+
+@runs.command("export")
+@sentences
+def export_run(
+    run_id: RunId,
+    out: Annotated[Path | None, typer.Option(help="A .safetensors or .pt file.", show_default="ID.safetensors")] = None,
+) -> None:
+    """Write a run's model to a file."""
+    out = out or Path(f"{run_id}.safetensors")
+    _check_writable(out)
+    store = RunStore()
+    run = store.run(run_id)
+    weights = store.weights(run_id)
+    if weights is None:
+        raise ValueError(f"run {run_id} must have saved weights to be exported, got one that is {run.state}")
+    _write(out, weights)
+    typer.echo(str(out))
+
+
+@runs.command("delete")
+@sentences
+def delete_run(run_id: RunId, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Delete a run with its curve and its weights."""
+    store = RunStore()
+    run = store.run(run_id)
+    if not yes:
+        typer.confirm(f"Delete run {run_id} ({run.name}, {run.step:,} steps) for good?", abort=True, err=True)
+    store.delete(run_id)
+    typer.echo(f"Deleted run {run_id}.", err=True)

@@ -1,0 +1,126 @@
+"""What the rows of the embedding table C have to do with each other: neighbours, projections, character classes."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .config import require
+from .data import BOUNDARY, Vocab
+
+Floats = NDArray[np.float64]
+
+METRICS = ("cosine", "euclidean")
+VOWELS = frozenset("aeiouıæøœ" + "αεηιουω" + "аеиоуыэюяіїє")  # Latin, Greek, Cyrillic
+CONSONANT_SCRIPTS = ("LATIN", "GREEK", "CYRILLIC")
+TSNE_PERPLEXITY = 30.0
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Points (V, k) and, for each of the k axes, the share of the total variance that it explains."""
+
+    points: Floats
+    explained: Floats
+
+
+def neighbours(table: NDArray[np.floating], index: int, metric: str = "cosine") -> pd.DataFrame:
+    """All other rows of (V, D) ``table``, nearest to row ``index`` first: columns ``id, closeness``.
+
+    ``closeness`` is the cosine of the angle (1 is the same direction; 0 for a row of zeros) or the Euclidean
+    distance (0 is the same point). Equally near rows are in the order of their ids.
+    """
+    require(metric in METRICS, "metric", "one of " + ", ".join(METRICS), metric)
+    require(0 <= index < len(table), "index", f"from 0 to {len(table) - 1}", index)
+    rows = np.asarray(table, dtype=np.float64)
+    if metric == "cosine":
+        norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(rows[index])
+        values = np.divide(rows @ rows[index], norms, out=np.zeros(len(rows)), where=norms > 0)
+    else:
+        values = np.linalg.norm(rows - rows[index], axis=1)
+    order = np.argsort(-values if metric == "cosine" else values, kind="stable")
+    order = order[order != index]
+    return pd.DataFrame({"id": order, "closeness": values[order]})
+
+
+def pca(table: NDArray[np.floating], components: int = 2) -> Projection:
+    """Principal components of (V, D) ``table``; axes that D or V do not offer are 0 and explain nothing.
+
+    The sign of an axis is arbitrary; here its largest weight is positive, so that the picture does not flip.
+    """
+    rows = np.asarray(table, dtype=np.float64)
+    left, sizes, axes = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
+    signs = np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])
+    variance = sizes**2
+    share = variance / variance.sum() if variance.sum() > 0 else np.zeros_like(variance)
+    kept = min(components, len(sizes))
+    points, explained = np.zeros((len(rows), components)), np.zeros(components)
+    points[:, :kept], explained[:kept] = (left * sizes * signs)[:, :kept], share[:kept]
+    return Projection(points, explained)
+
+
+def tsne(table: NDArray[np.floating], seed: int = 0) -> Floats:
+    """A (V, 2) map that keeps near rows near (van der Maaten & Hinton 2008); distances between groups mean nothing.
+
+    The same table and seed give the same map. It starts from a random one, so that other seeds show what is chance.
+    """
+    require(len(table) >= 3, "vocabulary", "at least 3 symbols for t-SNE", len(table))
+    from sklearn.manifold import TSNE  # takes a second to import, and few ask for it
+
+    perplexity = min(TSNE_PERPLEXITY, (len(table) - 1) / 3)
+    mapped = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(
+        np.asarray(table, np.float64)
+    )
+    return np.asarray(mapped, dtype=np.float64)
+
+
+def one_hot_difference(table: NDArray[np.floating], index: int) -> float:
+    """Largest absolute difference between ``one_hot(index) @ C`` and ``C[index]``: looking up *is* multiplying."""
+    one_hot = np.zeros(len(table), dtype=table.dtype)
+    one_hot[index] = 1
+    return float(np.abs(one_hot @ table - table[index]).max())
+
+
+def character_class(symbol: str) -> str:
+    """``boundary``, ``vowel``, ``consonant``, ``letter`` (of a script not divided so here), ``digit`` or ``other``.
+
+    Accents do not count (é is a vowel) and y is a consonant.
+    """
+    if symbol == BOUNDARY:
+        return "boundary"
+    if symbol.isdigit():
+        return "digit"
+    if not symbol.isalpha():
+        return "other"
+    # й is a consonant, though it decomposes into и and a breve.
+    base = symbol.lower() if symbol.lower() == "й" else unicodedata.normalize("NFD", symbol.lower())[0]
+    if base in VOWELS:
+        return "vowel"
+    divided = unicodedata.name(base, "").startswith(CONSONANT_SCRIPTS) and base not in "ьъ"
+    return "consonant" if divided else "letter"
+
+
+def membership(symbols: Iterable[str], wanted: str) -> list[str]:
+    """``in the set`` or ``not in the set`` for each symbol; the set is the characters of ``wanted``."""
+    chosen = set(unicodedata.normalize("NFC", wanted))
+    return ["in the set" if symbol in chosen else "not in the set" for symbol in symbols]
+
+
+def positions(words: Sequence[str], vocab: Vocab) -> pd.DataFrame:
+    """Where each symbol of the vocabulary occurs: columns ``symbol, count, share, first_share, last_share``.
+
+    ``share`` is of all targets, so the boundary counts once a word. ``first_share`` and ``last_share`` are of the
+    symbol's own occurrences; NaN for the boundary.
+    """
+    text = np.array(vocab.encode("".join(words)), dtype=np.int64)
+    first, last = (np.array(vocab.encode("".join(word[at] for word in words)), dtype=np.int64) for at in (0, -1))
+    count, starts, ends = (np.bincount(ids, minlength=vocab.size) for ids in (text, first, last))
+    own = np.where(count > 0, count, np.nan)
+    count[0] = len(words)
+    columns = {"symbol": vocab.symbols, "count": count, "share": count / count.sum()}
+    return pd.DataFrame(columns | {"first_share": starts / own, "last_share": ends / own})

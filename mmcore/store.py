@@ -1,0 +1,538 @@
+"""The run store: every run, its curve, samples and weights, and the corpora, in one SQL database.
+
+The store is the only channel between the worker that trains a run and whoever looks at it. A worker owns a run
+by its token: claiming is one conditional UPDATE that sets a fresh token, every later write carries it, and a
+write with an old one raises :class:`StaleToken`. Every write renews a lease; whoever finds a lease expired marks
+the run interrupted. Readers never wait for writers (SQLite in WAL mode), and nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine, Row
+
+from .config import PRESETS, RunConfig
+from .data import Corpus, CorpusReport
+from .schema import CHECKPOINTS, CORPORA, HISTORY, RUNS, SAMPLES, STEPS, default_url, full_url, open_database
+
+if TYPE_CHECKING:
+    from .training import Step
+
+MAX_POINTS = 2_000  # of a curve; beyond it, the curve is thinned
+MAX_SAMPLES = 400
+LEASE_SECONDS = 5.0
+
+
+class RunState(StrEnum):
+    """Where a run is in its life."""
+
+    QUEUED = "queued"
+    """Waits for a worker."""
+    RUNNING = "running"
+    """A worker trains it and renews its lease."""
+    STOPPING = "stopping"
+    """Someone asked for a stop; the worker has not answered yet."""
+    FINISHED = "finished"
+    """Reached its last step, or stopped early on validation as its config says."""
+    STOPPED = "stopped"
+    """Ended because someone asked for it; can be continued."""
+    FAILED = "failed"
+    """Ended by an error, kept as text; the curve and the last finite weights stay."""
+    INTERRUPTED = "interrupted"
+    """Its worker or server went away; the curve and the last saved weights stay; can be continued."""
+
+
+_S = RunState
+TRANSITIONS: dict[tuple[RunState, RunState], str] = {
+    (_S.QUEUED, _S.RUNNING): "a worker wins the claim",
+    (_S.QUEUED, _S.STOPPED): "Stop before a worker took it",
+    (_S.RUNNING, _S.STOPPING): "Stop, shown at once",
+    (_S.RUNNING, _S.FINISHED): "the worker made the last step",
+    (_S.RUNNING, _S.STOPPED): "Ctrl-C on the command line",
+    (_S.RUNNING, _S.FAILED): "an error in training",
+    (_S.RUNNING, _S.INTERRUPTED): "the lease expired, or the server saw its worker die",
+    (_S.STOPPING, _S.FINISHED): "the worker made the last step before it saw the request",
+    (_S.STOPPING, _S.STOPPED): "the worker saw the request",
+    (_S.STOPPING, _S.FAILED): "an error in training",
+    (_S.STOPPING, _S.INTERRUPTED): "the lease expired, or the server saw its worker die",
+    (_S.STOPPED, _S.QUEUED): "Continue",
+    (_S.INTERRUPTED, _S.QUEUED): "Continue",
+}
+"""Every allowed change of state and when it happens. A worker's write while running or stopping changes none."""
+
+WORKING = (RunState.RUNNING, RunState.STOPPING)
+
+
+class StaleToken(RuntimeError):
+    """The writer no longer owns the run: its lease expired, or the run was deleted or continued elsewhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training as the store has it at one moment."""
+
+    id: str
+    name: str
+    note: str
+    state: RunState
+    config: RunConfig
+    corpus_name: str
+    owner: str | None
+    error: str | None
+    created: datetime  # all times are UTC
+    started: datetime | None
+    ended: datetime | None
+    heartbeat: datetime | None  # the worker's last write
+    worker: str | None  # host:pid of the last one
+    step: int  # of the newest point of the curve
+    max_steps: int
+    seconds: float  # spent training
+    batch_loss: float | None
+    weights_step: int | None  # None: no weights saved yet
+    losses: dict[str, float] = field(default_factory=dict)  # of the saved weights; test losses only once opened
+    test_openings: int = 0
+
+
+def thinned(steps: Sequence[int], cap: int) -> set[int]:
+    """At most `cap` of some ascending steps, first and last included.
+
+    Four fifths are spaced evenly on a linear axis and one fifth on a logarithmic one, because charts offer both.
+    """
+    have = np.asarray(steps, dtype=float)
+    logarithmic = np.geomspace(have[0] + 1, have[-1] + 1, cap // 5) - 1
+    wanted = np.concatenate([np.linspace(have[0], have[-1], cap - cap // 5), logarithmic])
+    after = np.clip(np.searchsorted(have, wanted), 1, len(have) - 1)
+    nearest = np.where(wanted - have[after - 1] < have[after] - wanted, after - 1, after)
+    return {steps[i] for i in nearest.tolist()}
+
+
+class RunStore:
+    """Runs in a database.
+
+    Parameters
+    ----------
+    url : str, optional
+        A SQLAlchemy URL, or the path of a SQLite file, which is made where there is none. Default: see
+        :func:`default_url`.
+
+    Raises
+    ------
+    ValueError
+        On first use, if the database cannot be opened, is not a store, or was written by a newer version. It is
+        then left as it was. A store of an older version is copied beside itself, then upgraded.
+
+    Notes
+    -----
+    The connection is made when first needed and again in every process that uses the store, so a store may be
+    made before forking. It may be used from several threads.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = full_url(url or default_url())
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._pid = 0
+
+    def close(self) -> None:
+        """Close this process's connections; the store can still be used, with new ones."""
+        with self._lock:
+            if self._engine is not None and self._pid == os.getpid():
+                self._engine.dispose()
+            self._engine = None
+
+    # ---- corpora
+
+    def add_corpus(self, corpus: Corpus) -> str:
+        """Keep a corpus, once however often it is added, and return its sha256."""
+        row: dict[str, Any] = {"sha256": corpus.sha256, "name": corpus.name[:255], "words": "\n".join(corpus.words)}
+        row |= {"report": json.dumps(asdict(corpus.report)), "created": time.time()}
+        with contextlib.suppress(sa.exc.IntegrityError), self._write() as db:  # another was quicker
+            known = db.scalar(sa.select(CORPORA.c.sha256).where(CORPORA.c.sha256 == corpus.sha256))
+            if known is None:
+                db.execute(sa.insert(CORPORA).values(**row))
+        return corpus.sha256
+
+    def corpora(self) -> pd.DataFrame:
+        """Columns ``sha256, name, words`` (how many) ``, created``; newest first."""
+        columns = (CORPORA.c.sha256, CORPORA.c.name, CORPORA.c.report, CORPORA.c.created)
+        with self._read() as db:
+            rows = db.execute(sa.select(*columns).order_by(CORPORA.c.created.desc())).all()
+        table = [(r.sha256, r.name, json.loads(r.report)["kept"], _utc(r.created)) for r in rows]
+        return pd.DataFrame(table, columns=["sha256", "name", "words", "created"])
+
+    def corpus(self, sha256: str) -> Corpus:
+        """The corpus with this hash; ``ValueError`` if the store does not have it."""
+        with self._read() as db:
+            row = db.execute(sa.select(CORPORA).where(CORPORA.c.sha256 == sha256)).one_or_none()
+        if row is None:
+            raise ValueError(f"corpus must be in the store, got sha256 {sha256}")
+        report = json.loads(row.report)
+        report["lengths"] = {int(length): count for length, count in report["lengths"].items()}
+        return Corpus(row.name, tuple(row.words.split("\n")), CorpusReport(**report))
+
+    # ---- runs: for pages and the command line
+
+    def create(self, config: RunConfig, *, name: str | None = None, owner: str | None = None) -> Run:
+        """Queue a new run; its corpus must be in the store."""
+        run_id, now = secrets.token_hex(5), time.time()
+        row: dict[str, Any] = {
+            "id": run_id,
+            "name": _clean_name(name or _default_name(config)),
+            "note": "",
+            "owner": owner,
+        }
+        row |= {"state": RunState.QUEUED, "config": json.dumps(config.to_dict()), "created": now, "queued": now}
+        with self._write() as db:
+            if db.scalar(sa.select(CORPORA.c.sha256).where(CORPORA.c.sha256 == config.corpus_sha256)) is None:
+                raise ValueError(f"corpus must be in the store, got sha256 {config.corpus_sha256}")
+            db.execute(sa.insert(RUNS).values(**row, corpus_sha256=config.corpus_sha256))
+        return self.run(run_id)
+
+    def run(self, run_id: str) -> Run:
+        """The run with this id; ``ValueError`` if there is none."""
+        found = self._find(RUNS.c.id == run_id)
+        if not found:
+            raise _no_run(run_id)
+        return found[0]
+
+    def runs(self) -> list[Run]:
+        """All runs, newest first."""
+        return self._find(sa.true())
+
+    def latest(self) -> Run | None:
+        """The newest run."""
+        newest = sa.select(RUNS.c.id).order_by(RUNS.c.created.desc(), RUNS.c.id).limit(1)
+        found = self._find(RUNS.c.id == newest.scalar_subquery())
+        return found[0] if found else None
+
+    def runs_table(self) -> pd.DataFrame:
+        """One row a run, newest first: what it is, how far it got, its losses, its settings."""
+        rows = []
+        for run in self.runs():
+            row: dict[str, Any] = {"id": run.id, "name": run.name, "state": str(run.state), "corpus": run.corpus_name}
+            row |= {"step": run.step, "max_steps": run.max_steps, "seconds": run.seconds}
+            row |= {name: run.losses.get(name, math.nan) for name in _LOSSES}
+            row |= {"created": run.created, "note": run.note, "error": run.error, "owner": run.owner}
+            row |= {"split_seed": run.config.split.split_seed}
+            rows.append(row | asdict(run.config.model) | asdict(run.config.train))
+        return pd.DataFrame(rows)
+
+    def queued(self) -> list[str]:
+        """Ids of the runs that wait, in the order in which they were queued."""
+        waiting = sa.select(RUNS.c.id).where(RUNS.c.state == RunState.QUEUED).order_by(RUNS.c.queued, RUNS.c.id)
+        with self._read() as db:
+            return list(db.scalars(waiting))
+
+    def queue_position(self, run_id: str) -> int | None:
+        """1 for the run that is next; None for one that does not wait."""
+        waiting = self.queued()
+        return waiting.index(run_id) + 1 if run_id in waiting else None
+
+    def history(self, run_id: str) -> pd.DataFrame:
+        """The curve: columns :data:`HISTORY`, a row a point, at most :data:`MAX_POINTS`; NaN where not measured."""
+        query = sa.select(*(STEPS.c[name] for name in HISTORY)).where(STEPS.c.run_id == run_id)
+        with self._read() as db:
+            rows = db.execute(query.order_by(STEPS.c.step)).all()
+        types = {name: "int64" if name == "step" else "float64" for name in HISTORY}
+        return pd.DataFrame.from_records(rows, columns=list(HISTORY)).astype(types)
+
+    def samples(self, run_id: str) -> pd.DataFrame:
+        """Words drawn while it trained: columns ``step, words`` (a list)."""
+        query = sa.select(SAMPLES.c.step, SAMPLES.c.words).where(SAMPLES.c.run_id == run_id)
+        with self._read() as db:
+            rows = db.execute(query.order_by(SAMPLES.c.step)).all()
+        return pd.DataFrame([(r.step, json.loads(r.words)) for r in rows], columns=["step", "words"])
+
+    def weights(self, run_id: str) -> bytes | None:
+        """The last saved weights, as the bytes of an artifact; None before the first save."""
+        return self._checkpoint(run_id, CHECKPOINTS.c.weights)
+
+    def train_state(self, run_id: str) -> bytes | None:
+        """What training goes on from; belongs to the same step as :meth:`weights`."""
+        return self._checkpoint(run_id, CHECKPOINTS.c.train_state)
+
+    def rename(self, run_id: str, name: str) -> None:
+        """Give a run another name."""
+        self._change(run_id, name=_clean_name(name))
+
+    def annotate(self, run_id: str, note: str) -> None:
+        """Replace a run's note."""
+        self._change(run_id, note=note)
+
+    def open_test(self, run_id: str) -> int:
+        """Unseal the test losses and return how often that was done to this run."""
+        self._change(run_id, test_openings=RUNS.c.test_openings + 1)
+        return self.run(run_id).test_openings
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run with all that belongs to it; refused while a worker has it."""
+        with self._write() as db:
+            state = _state(db, run_id)
+            if state in WORKING:
+                raise ValueError(f"a run must be stopped before it is deleted, got one that is {state}")
+            db.execute(sa.delete(RUNS).where(RUNS.c.id == run_id))
+
+    def request_stop(self, run_id: str) -> RunState:
+        """Stop a run: at once if it waits, else as soon as its worker sees it. Nothing happens to one that ended."""
+        with self._write() as db:
+            state = _state(db, run_id)
+            if state is RunState.QUEUED:
+                return _move(db, run_id, RunState.STOPPED, ended=time.time())
+            return _move(db, run_id, RunState.STOPPING) if state is RunState.RUNNING else state
+
+    def continue_run(self, run_id: str) -> Run:
+        """Queue a stopped or interrupted run again; it goes on from its train state, or from the start without one."""
+        with self._write() as db:
+            _move(db, run_id, RunState.QUEUED, queued=time.time(), ended=None, error=None, token=None)
+        return self.run(run_id)
+
+    def expire_leases(self) -> list[str]:
+        """Mark runs whose worker has gone silent as interrupted, and return their ids. Anyone may call this."""
+        expired = sa.and_(RUNS.c.state.in_(WORKING), RUNS.c.lease_until < time.time())
+        with self._read() as db:  # looked at often, so take no write lock unless there is something to write
+            if not db.scalars(sa.select(RUNS.c.id).where(expired)).all():
+                return []
+        with self._write() as db:
+            rows = db.execute(sa.select(RUNS.c.id, RUNS.c.heartbeat).where(expired).with_for_update()).all()
+            for row in rows:
+                _move(db, row.id, RunState.INTERRUPTED, ended=row.heartbeat, token=None, lease_until=None)
+        return [row.id for row in rows]
+
+    # ---- runs: for the worker
+
+    def claim(self, run_id: str, token: str | None = None, *, lease: float = LEASE_SECONDS) -> str | None:
+        """Take a queued run, and return the token that every later write needs; None if it is not to be had.
+
+        `token` is a fresh secret of the caller's, for a server that wants to answer for its worker's death.
+        """
+        token, now = token or new_token(), time.time()
+        won: dict[str, Any] = {"state": RunState.RUNNING, "token": token, "heartbeat": now, "lease_until": now + lease}
+        won["worker"] = f"{socket.gethostname()}:{os.getpid()}"
+        won["started"] = sa.func.coalesce(RUNS.c.started, now)
+        free = (RUNS.c.id == run_id, RUNS.c.state == RunState.QUEUED)
+        with self._write() as db:
+            return token if db.execute(sa.update(RUNS).where(*free).values(**won)).rowcount else None
+
+    def record(
+        self,
+        run_id: str,
+        token: str,
+        *,
+        points: Sequence[Step] = (),
+        samples: tuple[int, Sequence[str]] | None = None,
+        weights: bytes | None = None,
+        train_state: bytes | None = None,
+        losses: dict[str, float] | None = None,
+        lease: float = LEASE_SECONDS,
+    ) -> bool:
+        """Write what happened since the last call, in one transaction, and renew the lease.
+
+        `losses` and `train_state` are those of `weights`, at the step of the last point. A point replaces those
+        from its step on, so a continued run overwrites what its saved state did not know.
+
+        Returns
+        -------
+        bool
+            Whether someone asked for a stop.
+        """
+        with self._write() as db:
+            now = time.time()
+            _own(db, run_id, token, heartbeat=now, lease_until=now + lease)
+            _write(db, run_id, points, samples, weights, train_state, losses)
+            return _state(db, run_id) is RunState.STOPPING
+
+    def finish(
+        self,
+        run_id: str,
+        token: str,
+        state: RunState,
+        *,
+        error: str | None = None,
+        points: Sequence[Step] = (),
+        samples: tuple[int, Sequence[str]] | None = None,
+        weights: bytes | None = None,
+        train_state: bytes | None = None,
+        losses: dict[str, float] | None = None,
+    ) -> None:
+        """End a run, with the last of what :meth:`record` takes; the token is worth nothing afterwards."""
+        with self._write() as db:
+            now = time.time()
+            _own(db, run_id, token, heartbeat=now)
+            _write(db, run_id, points, samples, weights, train_state, losses)
+            _move(db, run_id, state, ended=now, error=error, token=None, lease_until=None)
+
+    # ---- the database
+
+    def _find(self, where: sa.ColumnElement[bool]) -> list[Run]:
+        self.expire_leases()
+        query = sa.select(RUNS, CORPORA.c.name.label("corpus_name")).join(CORPORA).where(where)
+        with self._read() as db:
+            return [_run(row) for row in db.execute(query.order_by(RUNS.c.created.desc(), RUNS.c.id))]
+
+    def _change(self, run_id: str, **values: Any) -> None:
+        with self._write() as db:
+            if not db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(**values)).rowcount:
+                raise _no_run(run_id)
+
+    def _checkpoint(self, run_id: str, column: sa.Column[bytes]) -> bytes | None:
+        with self._read() as db:
+            return db.scalar(sa.select(column).where(CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == "last"))
+
+    def _read(self) -> contextlib.AbstractContextManager[Connection]:
+        return self._connected().connect()
+
+    def _write(self) -> contextlib.AbstractContextManager[Connection]:
+        return self._connected().execution_options(writes=True).begin()
+
+    def _connected(self) -> Engine:
+        with self._lock:
+            if self._engine is None or self._pid != os.getpid():
+                # A parent's connections must not be closed here: keep its engine referenced for good.
+                self._inherited, self._pid = self._engine, os.getpid()
+                self._engine = open_database(self.url)
+            return self._engine
+
+
+_LOSSES = ("train_loss", "val_loss", "val_loss_unseen", "test_loss", "test_loss_unseen")
+
+
+def new_token() -> str:
+    """A secret that proves ownership of a run."""
+    return secrets.token_hex(16)
+
+
+# ---- inside a transaction
+
+
+def _state(db: Connection, run_id: str) -> RunState:
+    """A run's state, locked until the transaction ends."""
+    state = db.scalar(sa.select(RUNS.c.state).where(RUNS.c.id == run_id).with_for_update())
+    if state is None:
+        raise _no_run(run_id)
+    return RunState(state)
+
+
+def _move(db: Connection, run_id: str, to: RunState, **values: Any) -> RunState:
+    """Change a run's state; ``ValueError`` where :data:`TRANSITIONS` has no such change."""
+    state = _state(db, run_id)
+    if (state, to) not in TRANSITIONS:
+        before = " or ".join(old for old, new in TRANSITIONS if new is to)
+        raise ValueError(f"a run must be {before} to become {to}, got one that is {state}")
+    db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(state=to, **values))
+    return to
+
+
+def _own(db: Connection, run_id: str, token: str, **values: Any) -> None:
+    """Lock a run for its worker and set some values; :class:`StaleToken` if it is no longer the worker's."""
+    mine = (RUNS.c.id == run_id, RUNS.c.token == token, RUNS.c.state.in_(WORKING))
+    if not db.execute(sa.update(RUNS).where(*mine).values(token=token, **values)).rowcount:
+        raise StaleToken(f"run {run_id} belongs to no one or to another worker now")
+
+
+def _write(
+    db: Connection,
+    run_id: str,
+    points: Sequence[Step],
+    samples: tuple[int, Sequence[str]] | None,
+    weights: bytes | None,
+    train_state: bytes | None,
+    losses: dict[str, float] | None,
+) -> None:
+    if points:
+        _write_points(db, run_id, points)
+    if samples is not None:
+        row = {"run_id": run_id, "step": samples[0], "words": json.dumps(list(samples[1]))}
+        _append(db, SAMPLES, run_id, [row], MAX_SAMPLES)
+    if weights is not None:
+        _write_last(db, run_id, weights, train_state, losses or {})
+
+
+def _write_points(db: Connection, run_id: str, points: Sequence[Step]) -> None:
+    rows: list[dict[str, Any]] = [
+        {"run_id": run_id} | {name: _finite(getattr(point, name)) for name in HISTORY} for point in points
+    ]
+    _append(db, STEPS, run_id, rows, MAX_POINTS)
+    newest = {"step": points[-1].step, "seconds": points[-1].seconds}
+    measured = [row["batch_loss"] for row in rows if row["batch_loss"] is not None]
+    newest |= {"batch_loss": measured[-1]} if measured else {}
+    db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(**newest))
+
+
+def _append(db: Connection, table: sa.Table, run_id: str, rows: list[dict[str, Any]], cap: int) -> None:
+    """Put rows at the end of a run's series, in place of what it has from their first step on."""
+    of_run = table.c.run_id == run_id
+    db.execute(sa.delete(table).where(of_run, table.c.step >= rows[0]["step"]))
+    db.execute(sa.insert(table), rows)
+    if db.scalar(sa.select(sa.func.count()).select_from(table).where(of_run)) <= cap:  # type: ignore[operator]
+        return
+    steps = list(db.scalars(sa.select(table.c.step).where(of_run).order_by(table.c.step)))
+    drop = sorted(set(steps) - thinned(steps, cap // 2))  # to half, so that it is not done at every write
+    db.execute(sa.delete(table).where(of_run, table.c.step.in_(drop)))
+
+
+def _write_last(
+    db: Connection, run_id: str, weights: bytes, train_state: bytes | None, losses: dict[str, float]
+) -> None:
+    step = db.scalar(sa.select(RUNS.c.step).where(RUNS.c.id == run_id))
+    db.execute(sa.delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == "last"))
+    row = {"run_id": run_id, "kind": "last", "step": step, "weights": weights, "train_state": train_state}
+    db.execute(sa.insert(CHECKPOINTS).values(**row))
+    finite = {name: value for name, value in losses.items() if _finite(value) is not None}
+    db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(weights_step=step, losses=json.dumps(finite)))
+
+
+# ---- values
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _utc(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _run(row: Row[Any]) -> Run:
+    values = dict(row._mapping)
+    config = RunConfig.from_dict(json.loads(values["config"]))
+    values |= {name: _utc(values[name]) for name in ("created", "started", "ended", "heartbeat")}
+    sealed = {} if row.test_openings else {"test_loss", "test_loss_unseen"}
+    losses = {name: loss for name, loss in json.loads(row.losses).items() if name not in sealed}
+    values |= {"config": config, "losses": losses, "state": RunState(row.state), "max_steps": config.train.max_steps}
+    return Run(**{name: values[name] for name in Run.__dataclass_fields__})
+
+
+def _no_run(run_id: str) -> ValueError:
+    return ValueError(f"run must be in the store, got id {run_id!r}")
+
+
+def _clean_name(name: str) -> str:
+    cleaned = " ".join(name.split())
+    if not 1 <= len(cleaned) <= 200:
+        raise ValueError(f"name must have 1 to 200 characters, got {len(cleaned)}")
+    return cleaned
+
+
+def _default_name(config: RunConfig) -> str:
+    train = config.train
+    for preset in PRESETS.values():
+        if (preset.model, preset.train.replace(seed=train.seed)) == (config.model, train):
+            return preset.title
+    hidden = " × ".join(map(str, config.model.hidden_sizes)) or "none"
+    return f"Context {config.model.context_size}, dimension {config.model.embedding_dim}, hidden {hidden}"

@@ -1,0 +1,35 @@
+"""What the library's tests share: the bundled names, small corpora, and one hypothesis profile."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import settings
+
+from mmcore.config import SplitConfig
+from mmcore.data import BUNDLED_NAMES, Corpus, Dataset, build_dataset, read_words
+
+# Derandomised: the same examples on every run, so that a red suite is a change of ours and not luck.
+settings.register_profile("suite", deadline=None, max_examples=40, derandomize=True)
+settings.load_profile("suite")
+
+
+torch.set_num_threads(1)  # tensors this small only lose time to threads
+
+
+@pytest.fixture(scope="session")
+def names() -> Corpus:
+    """The bundled names."""
+    return read_words(BUNDLED_NAMES)
+
+
+@pytest.fixture(scope="session")
+def dataset(names: Corpus) -> Dataset:
+    """The bundled names as the lecture uses them: split seed 42, context size 3."""
+    return build_dataset(names, SplitConfig(), 3)
+
+
+@pytest.fixture(scope="session")
+def small(names: Corpus) -> Dataset:
+    """400 names: large enough to learn from, small enough to overfit."""
+    return build_dataset(names.words[:400], SplitConfig(), 3)

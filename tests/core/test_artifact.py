@@ -1,0 +1,243 @@
+"""The weights file: exact round trips, and one clear sentence for every kind of damage."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save as save_tensors
+
+import mmcore.artifact
+from mmcore.artifact import Artifact, load, plain_torch
+from mmcore.config import ModelConfig, RunConfig, SplitConfig, TrainConfig
+from mmcore.data import Corpus, Dataset, Vocab
+from mmcore.evaluation import evaluate
+from mmcore.model import MLP
+from mmcore.version import __version__
+
+CONFIGS = [
+    ModelConfig(),
+    ModelConfig(embedding_dim=2, hidden_sizes=(8, 6), activation="relu", direct=True),
+    ModelConfig(embedding_dim=2, hidden_sizes=(), direct=True),
+    ModelConfig(context_size=1, embedding_dim=1, hidden_sizes=(1,)),
+]
+
+
+def artifact_of(model: ModelConfig, vocab: Vocab) -> Artifact:
+    config = RunConfig(corpus_sha256="ab" * 32, split=SplitConfig(split_seed=5), model=model, train=TrainConfig(seed=9))
+    return Artifact(MLP(model, vocab.size, seed=4), vocab, config, {"val_loss": 2.1, "train_loss": 2.0}, 1_234)
+
+
+TINY = artifact_of(ModelConfig(context_size=2, embedding_dim=2, hidden_sizes=(3,)), Vocab.from_words(["ab. "]))
+DATA = TINY.to_bytes()
+HEADER_END = 8 + int.from_bytes(DATA[:8], "little")
+
+
+def rebuilt(change: Callable[[dict[str, Any]], object], data: bytes = DATA) -> bytes:
+    """The file with its header changed, lengths still right."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    change(header)
+    encoded = json.dumps(header).encode()
+    return struct.pack("<Q", len(encoded)) + encoded + data[end:]
+
+
+def with_metadata(**values: Any) -> bytes:
+    return rebuilt(lambda header: header["__metadata__"].update({k: json.dumps(v) for k, v in values.items()}))
+
+
+def with_config(**changes: Any) -> bytes:
+    values = TINY.config.to_dict()
+    values["model"] |= changes
+    return with_metadata(config=values)
+
+
+def with_tensors(change: Callable[[dict[str, torch.Tensor]], object]) -> bytes:
+    tensors = {name: tensor.clone() for name, tensor in TINY.model.tensors.items()}
+    change(tensors)
+    metadata: dict[str, str] = json.loads(DATA[8:HEADER_END])["__metadata__"]
+    return save_tensors(tensors, metadata)
+
+
+# ---- round trips
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_loaded_model_has_the_same_loss_to_the_last_bit(dataset: Dataset, config: ModelConfig) -> None:
+    before = artifact_of(config.replace(context_size=3), dataset.vocab)
+    after = load(before.to_bytes())
+    assert torch.equal(after.model.flat, before.model.flat)
+    assert evaluate(after.model, dataset.val).loss == evaluate(before.model, dataset.val).loss
+    assert (after.config, after.vocab, after.step) == (before.config, before.vocab, before.step)
+    assert after.losses == before.losses
+
+
+def test_a_file_is_read_from_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(DATA)
+    assert torch.equal(load(path).model.flat, load(str(path)).model.flat)
+
+
+def test_the_file_describes_itself() -> None:
+    header = json.loads(DATA[8:HEADER_END])
+    metadata = {key: json.loads(value) for key, value in header.pop("__metadata__").items()}
+    assert set(header) == {"C", "W1", "b1", "W2", "b2"}
+    assert metadata["version"] == __version__
+    assert metadata["vocab"] == ["", " ", ".", "a", "b"]
+    assert metadata["config"]["split"]["split_seed"] == 5
+    assert metadata["config"]["corpus_sha256"] == "ab" * 32
+    assert metadata["losses"]["val_loss"] == 2.1
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_state_dict_loads_in_plain_torch(names: Corpus, dataset: Dataset, config: ModelConfig) -> None:
+    artifact = artifact_of(config, dataset.vocab)
+    tensors = torch.load(io.BytesIO(artifact.to_state_dict_bytes()), weights_only=True)
+    assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == config.shapes(27)
+    assert all(torch.equal(tensor, artifact.model.tensors[name]) for name, tensor in tensors.items())
+    twin = MLP(config, 27, seed=99)
+    twin.load_state_dict(tensors)
+    assert torch.equal(twin.flat, artifact.model.flat), "loading into the parameters must reach the flat tensor"
+
+
+# ---- the plain code
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_plain_code_samples_like_the_model(
+    dataset: Dataset, config: ModelConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = artifact_of(config, dataset.vocab)
+    artifact.model.flat.mul_(20)  # so sure of itself that every draw is the most likely character
+    path = tmp_path / 'a "quoted" \\ name.safetensors'
+    path.write_bytes(artifact.to_bytes())
+    code = plain_torch(config, str(path))
+    nodes = list(ast.walk(ast.parse(code)))
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    assert imported == {"json", "torch", "safetensors"}
+    # One step at a time, so that a model that never ends its word cannot run for ever.
+    seen: list[torch.Tensor] = []
+    scope: dict[str, Any] = {}
+    real = torch.multinomial
+
+    def spy(p: torch.Tensor, n: int) -> torch.Tensor:
+        seen.append(p)
+        return real(p, n) if len(seen) < 6 else torch.zeros(1, dtype=torch.int64)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "multinomial", spy)
+        exec(code, scope)
+    ids = scope["ids"]
+    for position, p in enumerate(seen):
+        with torch.no_grad():
+            expected = artifact.model(torch.tensor([ids[position : position + config.context_size]]))[0].softmax(0)
+        assert torch.allclose(p, expected, atol=1e-4)
+    assert capsys.readouterr().out == dataset.vocab.decode(ids) + "\n"
+
+
+# ---- damage
+
+DAMAGED: list[tuple[str, bytes, str]] = [
+    ("empty", b"", "weights file must be a whole .safetensors file, got 0 bytes: "),
+    ("text", b"not a model, just some text", "weights file must be a whole .safetensors file, got 27 bytes: "),
+    ("pickle", TINY.to_state_dict_bytes(), "weights file must be a whole .safetensors file, got "),
+    ("longer", DATA + b"\0", "weights file must be a whole .safetensors file, got "),
+    ("huge header", struct.pack("<Q", 2**62) + DATA[8:], "weights file must be a whole .safetensors file, got "),
+    ("header over the end", struct.pack("<Q", len(DATA)) + DATA[8:], "weights file must be a whole .safetensors file"),
+    ("no metadata", save_tensors({"C": torch.zeros(2)}), "weights file must have the metadata format, version, config"),
+    ("null metadata", rebuilt(lambda h: h.update(__metadata__=None)), "weights file must have the metadata format, ve"),
+    ("no vocab", rebuilt(lambda h: h["__metadata__"].pop("vocab")), "weights file must have the metadata format, vers"),
+    ("metadata not JSON", rebuilt(lambda h: h["__metadata__"].update(step="{")), "weights file metadata must be JSON"),
+    ("deep JSON", rebuilt(lambda h: h["__metadata__"].update(step="[" * 10**5)), "weights file metadata must be JSON"),
+    ("other format", with_metadata(format="x/2"), "weights file format must be makemore-lab/1, got 'x/2'"),
+    ("config a list", with_metadata(config=[]), "RunConfig must be a table of fields, got []"),
+    ("config empty", with_metadata(config={}), "RunConfig fields must be at least corpus_sha256, got []"),
+    ("config unknown", with_config(depth=3), "ModelConfig fields must be among activation"),
+    ("config invalid", with_config(context_size=0), "context_size must be a whole number from 1 to 64, got 0"),
+    ("config too large", with_config(hidden_sizes=[4096] * 8), "tensors must be C, W1, b1, W2, b2, W3, b3, W4"),
+    ("config wider", with_config(embedding_dim=1000), "tensor C must have shape (5, 1000) and dtype float32 for this"),
+    ("config direct", with_config(direct=True), "tensors must be C, W1, b1, W2, b2, W for this config, got C, W1, W2,"),
+    ("vocab longer", with_metadata(vocab=["", *"abcde"]), "tensor C must have shape (6, 2) and dtype float32 for this"),
+    ("vocab twice", with_metadata(vocab=["", *"aabc"]), "vocab must start with the boundary and have distinct symbols"),
+    ("vocab no boundary", with_metadata(vocab=[*"abcde"]), "vocab must start with the boundary and have distinct symb"),
+    ("vocab line break", with_metadata(vocab=["", *"\nabc"]), "vocab must start with the boundary and have distinct s"),
+    ("vocab text", with_metadata(vocab="abcde"), "vocab must be a list of characters, got abcde"),
+    ("vocab words", with_metadata(vocab=["", "ab", "c", "d", "e"]), "vocab must be a list of characters, got ['', 'ab"),
+    ("losses a list", with_metadata(losses=[1]), "losses must be numbers by name, got [1]"),
+    ("losses text", with_metadata(losses={"val_loss": "low"}), "losses must be numbers by name, got {'val_loss': 'low"),
+    ("step", with_metadata(step=-1), "step must be a whole number from 0, got -1"),
+    ("step true", with_metadata(step=True), "step must be a whole number from 0, got True"),
+    ("extra tensor", with_tensors(lambda t: t.update(X=torch.zeros(1))), "tensors must be C, W1, b1, W2, b2 for this"),
+    ("missing tensor", with_tensors(lambda t: t.pop("b2")), "tensors must be C, W1, b1, W2, b2 for this config, got C"),
+    ("shape", with_tensors(lambda t: t.update(b1=torch.zeros(4))), "tensor b1 must have shape (3,) and dtype float32"),
+    ("turned", with_tensors(lambda t: t.update(W1=t["W1"].T.contiguous())), "tensor W1 must have shape (4, 3) and dty"),
+    ("dtype", with_tensors(lambda t: t.update(C=t["C"].double())), "tensor C must have shape (5, 2) and dtype float32"),
+    ("ints", with_tensors(lambda t: t.update(C=t["C"].int())), "tensor C must have shape (5, 2) and dtype float32 for"),
+    ("NaN", with_tensors(lambda t: t["W2"].view(-1)[:2].fill_(torch.nan)), "tensor W2 must hold finite numbers, got 2"),
+    ("infinite", with_tensors(lambda t: t["b2"][0].fill_(torch.inf)), "tensor b2 must hold finite numbers, got 1 that"),
+]
+
+
+@pytest.mark.parametrize(("data", "sentence"), [row[1:] for row in DAMAGED], ids=[row[0] for row in DAMAGED])
+def test_damage_is_refused_with_what_does_not_fit(data: bytes, sentence: str) -> None:
+    with pytest.raises(ValueError) as error:
+        load(data)
+    assert type(error.value) is ValueError
+    assert str(error.value).startswith(sentence)
+
+
+def test_a_file_cut_short_anywhere_is_refused() -> None:
+    for length in [*range(0, HEADER_END, 13), *range(HEADER_END - 3, len(DATA), 7), len(DATA) - 1]:
+        with pytest.raises(ValueError, match=r"weights file must be a whole .safetensors file, got"):
+            load(DATA[:length])
+
+
+def test_a_file_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mmcore.artifact, "MAX_BYTES", len(DATA) - 1)
+    with pytest.raises(ValueError, match="weights file must be at most"):
+        load(DATA)
+
+
+def test_a_path_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.safetensors", tmp_path):
+        with pytest.raises(ValueError, match=r"weights file must be readable, got '.*' \(.+\)"):
+            load(path)
+
+
+@settings(max_examples=250)
+@given(st.lists(st.tuples(st.integers(0, len(DATA) - 1), st.integers(0, 255)), min_size=1, max_size=3))
+def test_flipped_bytes_give_a_model_or_a_value_error(flips: list[tuple[int, int]]) -> None:
+    data = bytearray(DATA)
+    for position, value in flips:
+        data[position] = value
+    try:
+        loaded = load(bytes(data))
+    except ValueError:
+        return
+    assert loaded.model.flat.isfinite().all()
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(["format", "version", "config", "vocab", "losses", "step"]), st.data())
+def test_any_json_in_the_metadata_gives_a_model_or_a_value_error(key: str, data: st.DataObject) -> None:
+    leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.just(10**400)
+    value = data.draw(st.recursive(leaves, lambda s: st.lists(s, max_size=4) | st.dictionaries(st.text(max_size=3), s)))
+    if key == "config" and data.draw(st.booleans()):
+        part = data.draw(st.sampled_from(["model", "train", "split"]))
+        values = TINY.config.to_dict()
+        values[part][data.draw(st.sampled_from(sorted(values[part])))] = value
+        value = values
+    try:
+        load(with_metadata(**{key: value}))
+    except ValueError:
+        return

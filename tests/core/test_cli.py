@@ -1,0 +1,411 @@
+"""The command line: what it prints where, exit codes, the store it shares with the app, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import mmcore.cli
+from mmcore.artifact import load
+from mmcore.config import PRESETS, RunConfig, SplitConfig
+from mmcore.data import BUNDLED_NAMES, Corpus, build_dataset, corpus_from_words
+from mmcore.evaluation import evaluate, evaluate_splits
+from mmcore.sample import generate
+from mmcore.store import RunState, RunStore
+
+ROOT = Path(__file__).resolve().parents[2]
+FAST = ("--max-steps", "20", "--hidden-size", "16", "--embedding-dim", "4")
+
+
+class Result:
+    """How a command ended, and what it said where."""
+
+    def __init__(self, *arguments: str, typed: str = "") -> None:
+        result = CliRunner().invoke(mmcore.cli.app, list(arguments), input=typed)
+        unexpected = result.exception and not isinstance(result.exception, SystemExit)
+        assert not unexpected, result.exception
+        self.code, self.out, self.err = result.exit_code, result.stdout, result.stderr
+
+    @property
+    def values(self) -> Any:
+        """The one JSON object on stdout."""
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
+    """A store of the test's own, which the command line finds as a user's would be."""
+    monkeypatch.setenv("MMCORE_STORE", str(tmp_path / "store.sqlite"))
+    monkeypatch.setenv("COLUMNS", "120")
+    return RunStore()
+
+
+@pytest.fixture
+def words(tmp_path: Path, names: Corpus) -> Path:
+    """A file of 300 names."""
+    path = tmp_path / "words.txt"
+    path.write_text("".join(word + "\n" for word in names.words[:300]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def model(words: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    assert Result("train", *FAST, "--data", str(words), "--out", str(path)).code == 0
+    return path
+
+
+# ---- train
+
+
+def test_train_prints_one_object_and_keeps_the_run(words: Path, tmp_path: Path, store: RunStore) -> None:
+    out = tmp_path / "model.safetensors"
+    result = Result("train", *FAST, "--data", str(words), "--seed", "3", "--name", "mine", "--out", str(out), "--json")
+    values = result.values
+    artifact, run = load(out), store.latest()
+    assert run is not None
+    dataset = build_dataset(store.corpus(run.config.corpus_sha256), SplitConfig(), 3)
+    losses = evaluate_splits(artifact.model, dataset, test=False)
+    assert {name: values[name] for name in losses} == losses == run.losses
+    assert (values["run"], values["name"], values["state"], values["error"]) == (run.id, "mine", "finished", None)
+    assert (values["steps"], values["max_steps"], values["out"]) == (20, 20, str(out))
+    assert values["parameters"] == artifact.config.model.parameters(dataset.vocab.size) == artifact.model.flat.numel()
+    assert values["splits"] == {name: len(getattr(dataset, name)) for name in ("train", "val", "test")}
+    assert 0 < values["seconds"] < 60
+    assert run.config.train.seed == 3
+    assert len(store.history(run.id)) >= 2
+    assert store.weights(run.id) == out.read_bytes()
+    assert "test_loss" not in result.out + result.err
+    assert "20/20" in result.err, "the progress bar"
+
+
+def test_train_without_json_is_for_people(words: Path) -> None:
+    result = Result("train", *FAST, "--data", str(words))
+    assert result.code == 0
+    for part in ("val loss", "parameters", "finished", "examples", "seconds"):
+        assert part in result.out
+    assert "test loss" not in result.out
+
+
+def test_options_override_the_preset(words: Path, store: RunStore) -> None:
+    options = ["--preset", "lecture", "--context-size", "2", "--hidden-size", "8", "--hidden-size", "6,4"]
+    options += ["--direct", "--dropout", "0.1", "--activation", "relu", "--init", "scaled", "--learning-rate", "0.05"]
+    options += ["--batch-size", "16", "--optimizer", "adamw", "--schedule", "constant", "--weight-decay", "0.01"]
+    options += ["--sampler", "contexts", "--patience", "2", "--check-every", "10", "--split-seed", "5", "--seed", "0"]
+    options += ["--deduplicate", "--max-steps", "15", "--embedding-dim", "3", "--val-fraction", "0.15", "--json"]
+    options += ["--train-fraction", "0.7", "--decay-rate", "0.5", "--threads", "1"]
+    values = Result("train", "--data", str(words), *options).values
+    config = store.run(values["run"]).config
+    lecture = PRESETS["lecture"]
+    model = {"context_size": 2, "embedding_dim": 3, "hidden_sizes": (8, 6, 4), "direct": True, "dropout": 0.1}
+    training = {"max_steps": 15, "batch_size": 16, "optimizer": "adamw", "schedule": "constant", "seed": 0}
+    training |= {"learning_rate": 0.05, "weight_decay": 0.01, "sampler": "contexts", "patience": 2, "check_every": 10}
+    split = SplitConfig(split_seed=5, deduplicate=True, train_fraction=0.7, val_fraction=0.15)
+    assert config == RunConfig(
+        corpus_sha256=config.corpus_sha256,
+        split=split,
+        model=lecture.model.replace(activation="relu", init="scaled", **model),
+        train=lecture.train.replace(decay_rate=0.5, **training),
+    )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_is_taken_whole(words: Path, store: RunStore, preset: str) -> None:
+    values = Result("train", "--data", str(words), "--preset", preset, "--max-steps", "5", "--json").values
+    config = store.run(values["run"]).config
+    assert config.model == PRESETS[preset].model
+    assert config.train == PRESETS[preset].train.replace(max_steps=5)
+
+
+def test_no_hidden_layer_and_a_switch_turned_off(words: Path, store: RunStore) -> None:
+    values = Result("train", *FAST[:2], "--data", str(words), "--hidden-size", "none", "--direct", "--json").values
+    assert store.run(values["run"]).config.model.hidden_sizes == ()
+    values = Result("train", *FAST, "--data", str(words), "--no-direct", "--no-deduplicate", "--json").values
+    assert store.run(values["run"]).config.model.direct is False
+
+
+def test_the_same_seed_gives_the_same_weights(words: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{i}.safetensors" for i in range(3)]
+    for path, seed in zip(paths, ("1", "1", "2"), strict=True):
+        assert Result("train", *FAST, "--data", str(words), "--seed", seed, "--out", str(path)).code == 0
+    first, again, other = (load(path).model.flat for path in paths)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_state_dict_is_written_for_pt(words: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model.pt"
+    assert Result("train", *FAST, "--data", str(words), "--out", str(out)).code == 0
+    assert set(torch.load(out, weights_only=True)) == {"C", "W1", "b1", "W2", "b2"}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--context-size", "0"], "context_size must be a whole number from 1 to 64, got 0"),
+        (["--learning-rate", "nan"], "learning_rate must be a number above 0 and at most 1000, got nan"),
+        (["--preset", "best"], "preset must be one of quick, lecture, lecture-first, seed-notes, got 'best'"),
+        (["--optimizer", "adam"], "optimizer must be one of sgd, adamw, got 'adam'"),
+        (["--hidden-size", "12,x"], "hidden_size must be whole numbers as in 200,100, or none, got 'x'"),
+        (["--hidden-size", "none"], "hidden_sizes must be non-empty unless direct is on, got ()"),
+        (
+            ["--data", "/no/such/file"],
+            "corpus must be a readable file, got '/no/such/file' (No such file or directory)",
+        ),
+        (["--out", "/no/such/folder/m.safetensors"], "out must be in a folder that exists, got '/no/such/folder/m"),
+        (["--train-fraction", "0.99"], "train_fraction + val_fraction must be below 1"),
+        (["--name", "x" * 300], "name must have 1 to 200 characters, got 300"),
+    ],
+)
+def test_wrong_options_end_with_one_sentence(words: Path, store: RunStore, options: list[str], sentence: str) -> None:
+    result = Result("train", "--data", str(words), *options)
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.splitlines()[-1].startswith(f"Error: {sentence}")
+    assert "Traceback" not in result.err
+    assert store.runs() == []
+
+
+def test_a_store_that_cannot_be_opened_is_named(words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken.sqlite").write_text("not a database, but long enough to be looked at as one " * 20)
+    monkeypatch.setenv("MMCORE_STORE", str(tmp_path / "broken.sqlite"))
+    result = Result("train", *FAST, "--data", str(words))
+    assert result.code == 2
+    assert "Error: store must be" in result.err
+
+
+def test_a_run_that_diverges_is_kept_with_its_advice(words: Path, store: RunStore) -> None:
+    options = ["--activation", "relu", "--learning-rate", "1000", "--optimizer", "sgd", "--max-steps", "500"]
+    result = Result("train", "--data", str(words), *options, "--json")
+    assert result.code == 2
+    assert "Error: The loss was no longer a finite number at step" in result.err
+    assert json.loads(result.out)["state"] == "failed"
+    run = store.latest()
+    assert run is not None and run.state is RunState.FAILED
+
+
+def test_a_run_taken_by_the_apps_worker_is_followed(
+    words: Path, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server beside the command line looks at the queue four times a second and may be quicker."""
+    import mmcore.jobs
+
+    inline, workers = mmcore.jobs.run_inline, []
+
+    def too_late(mine: RunStore, run_id: str, on_step: Any) -> Any:
+        workers.append(threading.Thread(target=mmcore.jobs.execute, args=(store.url, run_id)))
+        workers[0].start()
+        while mine.run(run_id).state is RunState.QUEUED:
+            time.sleep(0.001)
+        return inline(mine, run_id, on_step)
+
+    monkeypatch.setattr(mmcore.jobs, "run_inline", too_late)
+    values = Result("train", *FAST, "--data", str(words), "--json").values
+    workers[0].join()
+    assert values["state"] == "finished"
+    assert values["steps"] == 20
+
+
+def test_ctrl_c_stops_the_run_and_keeps_it(tmp_path: Path, store: RunStore) -> None:
+    out = tmp_path / "stopped.safetensors"
+    command = [sys.executable, "-m", "mmcore", "train", "--preset", "lecture", "--json", "--out", str(out)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not (runs := store.runs()) or runs[0].step < 100:
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        printed, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    values, run = json.loads(printed), store.run(runs[0].id)
+    assert process.returncode == 130
+    assert f"Stopped at step {run.step:,} of 200,000; run {run.id} is kept in the store." in said
+    assert "Traceback" not in said
+    assert (values["state"], values["steps"]) == ("stopped", run.step) == (run.state, load(out).step)
+    assert 100 <= run.step < 200_000
+    assert store.train_state(run.id), "it can be continued"
+    corpus = store.corpus(run.config.corpus_sha256)
+    dataset = build_dataset(corpus, run.config.split, 3)
+    assert evaluate(load(out).model, dataset.val).loss == run.losses["val_loss"] == values["val_loss"]
+
+
+# ---- evaluate
+
+
+def test_evaluate_gives_the_exact_losses_of_training(model: Path, words: Path, store: RunStore) -> None:
+    run = store.latest()
+    assert run is not None
+    result = Result("evaluate", str(model), "--data", str(words), "--json")
+    assert {name: result.values[name] for name in run.losses} == run.losses
+    assert result.values["same_corpus"] is True
+    assert result.err == ""
+    assert "test_loss" not in result.out
+    table = Result("evaluate", str(model), "--data", str(words)).out
+    assert f"{run.losses['val_loss']:.4f}" in table
+    assert "test" not in table
+
+
+def test_the_test_losses_are_shown_when_opened(model: Path, words: Path, store: RunStore) -> None:
+    run = store.latest()
+    assert run is not None
+    dataset = build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, 3)
+    test_loss = evaluate(load(model).model, dataset.test).loss
+    values = Result("evaluate", str(model), "--data", str(words), "--open-test", "--json").values
+    assert values["test_loss"] == test_loss
+    assert f"{test_loss:.4f}" in Result("evaluate", str(model), "--data", str(words), "--open-test").out
+    assert f"{test_loss:.4f}" not in Result("evaluate", str(model), "--data", str(words)).out
+
+
+def test_evaluate_takes_the_split_from_the_model_unless_told(words: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    Result("train", *FAST, "--data", str(words), "--split-seed", "7", "--deduplicate", "--out", str(path))
+    own = Result("evaluate", str(path), "--data", str(words), "--json")
+    assert own.values["split_seed"] == 7
+    other = Result("evaluate", str(path), "--data", str(words), "--split-seed", "8", "--json")
+    assert other.values["split_seed"] == 8
+    assert other.values["val_loss"] != own.values["val_loss"]
+    assert "Warning: the model was trained at split seed 7" in other.err
+
+
+def test_evaluate_warns_about_other_words(model: Path, tmp_path: Path, names: Corpus) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("\n".join(names.words[:100]), encoding="utf-8")
+    result = Result("evaluate", str(model), "--data", str(other), "--json")
+    assert "Warning: these are not the words that the model was trained on." in result.err
+    assert result.values["same_corpus"] is False
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"nonsense", "weights file must be a whole .safetensors file, got 8 bytes"),
+        (None, "weights file must be"),
+    ],
+)
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes | None, sentence: str) -> None:
+    path = tmp_path / "broken.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    for command in ("evaluate", "sample"):
+        result = Result(command, str(path))
+        assert result.code == 2
+        assert result.err.startswith(f"Error: {sentence}")
+
+
+def test_words_with_unknown_characters_are_refused(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "other.txt"
+    path.write_text("Ωmega\n" * 20, encoding="utf-8")
+    result = Result("evaluate", str(model), "--data", str(path))
+    assert result.code == 2
+    assert "got Ω in" in result.err
+
+
+# ---- sample
+
+
+def test_sample_prints_the_words(model: Path) -> None:
+    artifact = load(model)
+    expected = [s.word for s in generate(artifact.model, artifact.vocab, 20)]
+    assert Result("sample", str(model)).out.splitlines() == expected
+    options: dict[str, Any] = {"temperature": 0.7, "top_k": 5, "prefix": "an", "max_length": 6}
+    expected = [s.word for s in generate(artifact.model, artifact.vocab, 4, sample_seed=9, **options)]
+    given = ["-n", "4", "--seed", "9", "--temperature", "0.7", "--top-k", "5", "--prefix", "an", "--max-length", "6"]
+    assert Result("sample", str(model), *given).out.splitlines() == expected
+    refused = Result("sample", str(model), "--prefix", "É")
+    assert (refused.code, refused.out) == (2, "")
+    assert "characters must be in the vocabulary" in refused.err
+
+
+# ---- runs
+
+
+def test_runs_are_listed_shown_exported_and_deleted(words: Path, tmp_path: Path, store: RunStore) -> None:
+    empty = Result("runs", "list")
+    assert (empty.code, empty.out) == (0, "")
+    assert "No runs yet" in empty.err
+    for name in ("first", "sec[o]nd"):
+        assert Result("train", *FAST, "--data", str(words), "--name", name).code == 0
+    second, first = store.runs()
+    listed = Result("runs", "list").out
+    assert first.id in listed and second.id in listed and "sec[o]nd" in listed and "finished" in listed
+    assert f"{first.losses['val_loss']:.4f}" in listed
+    assert [run["run"] for run in Result("runs", "list", "--json").values] == [second.id, first.id]
+
+    shown = Result("runs", "show", first.id)
+    for part in (first.id, "first", "finished", "learning rate", "0.02", "words"):
+        assert part in shown.out
+    assert "test" not in shown.out
+    values = Result("runs", "show", first.id, "--json").values
+    assert values["config"] == first.config.to_dict()
+
+    out = tmp_path / "exported.safetensors"
+    assert Result("runs", "export", first.id, "--out", str(out)).out == f"{out}\n"
+    assert out.read_bytes() == store.weights(first.id)
+
+    kept = Result("runs", "delete", first.id, typed="n\n")
+    assert kept.code == 1 and len(store.runs()) == 2
+    assert "Delete run" in kept.err
+    assert Result("runs", "delete", first.id, typed="y\n").code == 0
+    assert Result("runs", "delete", second.id, "--yes").code == 0
+    assert store.runs() == []
+
+
+def test_opening_the_test_split_of_a_run_is_counted(words: Path, store: RunStore) -> None:
+    run_id = Result("train", *FAST, "--data", str(words), "--json").values["run"]
+    assert "test_loss" not in Result("runs", "show", run_id, "--json").values
+    values = Result("runs", "show", run_id, "--open-test", "--json").values
+    assert values["test_openings"] == 1 == store.run(run_id).test_openings
+    assert values["test_loss"] == store.run(run_id).losses["test_loss"]
+    # Once opened, it still takes the option to see it.
+    for command in (["runs", "show", run_id], ["runs", "list"], ["runs", "list", "--json"]):
+        assert "test loss" not in Result(*command).out.replace("_", " ")
+
+
+@pytest.mark.parametrize("command", ["show", "export", "delete"])
+def test_a_run_that_does_not_exist_is_named(command: str) -> None:
+    result = Result("runs", command, "nothere")
+    assert result.code == 2
+    assert "Error: run must be in the store, got id 'nothere'" in result.err
+
+
+def test_a_run_without_weights_cannot_be_exported(store: RunStore, tmp_path: Path) -> None:
+    corpus = corpus_from_words([f"w{i}" for i in range(20)], "some")
+    run = store.create(RunConfig(corpus_sha256=store.add_corpus(corpus)))
+    result = Result("runs", "export", run.id, "--out", str(tmp_path / "m.safetensors"))
+    assert result.code == 2
+    assert "must have saved weights to be exported, got one that is queued" in result.err
+
+
+# ---- the process
+
+
+def test_help_is_quick_and_complete() -> None:
+    result = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "mmcore", "train", "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert "torch" not in {line.split("|")[-1].strip() for line in result.stderr.splitlines()}
+    for option in ("--data", "--context-size", "--embedding-dim", "--hidden-size", "--preset", "--max-steps", "--seed"):
+        assert option in result.stdout
+    assert "lecture-first" in result.stdout
+    assert "bundled names" in result.stdout
+
+
+def test_the_default_data_are_the_bundled_names(store: RunStore) -> None:
+    values = Result("train", *FAST, "--json").values
+    assert values["splits"] == {"train": 183_802, "val": 22_949, "test": 23_053}
+    assert store.run(values["run"]).corpus_name == BUNDLED_NAMES.stem

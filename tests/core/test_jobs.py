@@ -1,0 +1,365 @@
+"""Training what is queued: in this process, on workers, and when workers and servers are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import torch
+
+from mmcore import artifact, jobs
+from mmcore.config import ModelConfig, RunConfig, TrainConfig
+from mmcore.data import Corpus, corpus_from_words
+from mmcore.evaluation import evaluate_splits
+from mmcore.jobs import JobQueue, run_inline
+from mmcore.store import Run, RunState, RunStore
+from mmcore.training import Step, TrainState, train
+
+S = RunState
+ENDLESS = 100_000_000
+TINY = ModelConfig(context_size=2, embedding_dim=2, hidden_sizes=(8,))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RunStore]:
+    store = RunStore(str(tmp_path / "runs.sqlite"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def make(store: RunStore, names: Corpus) -> Callable[..., str]:
+    """Queues a small run and returns its id."""
+    sha256 = store.add_corpus(corpus_from_words(names.words[:2_000], "some names"))
+
+    def create(max_steps: int, **settings: Any) -> str:
+        settings = {"batch_size": 16, "schedule": "constant", "learning_rate": 0.001} | settings
+        config = RunConfig(corpus_sha256=sha256, model=TINY, train=TrainConfig(max_steps=max_steps, **settings))
+        return store.create(config).id
+
+    return create
+
+
+def until(condition: Callable[[], Any], seconds: float = 30) -> float:
+    """Wait for something to be true; the seconds that took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() < start + seconds, "waited too long"
+        time.sleep(0.005)
+    return time.monotonic() - start
+
+
+def pid_of(run: Run) -> int:
+    assert run.worker
+    return int(run.worker.split(":")[1])
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, be it that no one has asked for its exit code yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def saved_model_fits(store: RunStore, run_id: str) -> None:
+    """The saved weights load, and the losses the store has for them are theirs."""
+    run, saved = store.run(run_id), store.weights(run_id)
+    assert saved
+    model = artifact.load(saved)
+    assert (model.step, model.config) == (run.weights_step, run.config)
+    dataset = jobs.build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, 2)
+    exact = evaluate_splits(model.model, dataset, test=False)
+    assert exact == pytest.approx({name: run.losses[name] for name in exact}, rel=1e-6)
+    assert not {"test_loss", "test_loss_unseen"} & set(model.losses)
+
+
+def saved_weights(store: RunStore, run: Run) -> torch.Tensor:
+    return artifact.load(store.weights(run.id) or b"").model.flat
+
+
+def weights_after(store: RunStore, config: RunConfig) -> torch.Tensor:
+    """What training without a store or a break gives."""
+    dataset = jobs.build_dataset(store.corpus(config.corpus_sha256), config.split, config.model.context_size)
+    state = TrainState(config.model, config.train, dataset.vocab.size)
+    for _ in train(state, dataset):
+        pass
+    return state.model.flat
+
+
+# ---- in this process
+
+
+def test_run_inline_trains_to_the_end(store: RunStore, make: Callable[..., str]) -> None:
+    seen: list[Step] = []
+    run = run_inline(store, make(300), seen.append)
+    assert (run.state, run.step, run.weights_step, run.error) == (S.FINISHED, 300, 300, None)
+    assert run.started and run.ended and run.created <= run.started <= run.ended
+    assert store.history(run.id).step.tolist() == [step.step for step in seen]
+    assert store.samples(run.id).step.iloc[[0, -1]].tolist() == [0, 300]
+    assert [len(words) for words in store.samples(run.id).words] == [8] * len(store.samples(run.id))
+    saved_model_fits(store, run.id)
+    assert "test_loss" not in run.losses
+    store.open_test(run.id)
+    dataset = jobs.build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, 2)
+    saved = artifact.load(store.weights(run.id) or b"")
+    assert store.run(run.id).losses == pytest.approx(evaluate_splits(saved.model, dataset, test=True), rel=1e-6)
+    with pytest.raises(ValueError, match=r"run must be queued, got \w+ that is finished"):
+        run_inline(store, run.id)
+
+
+def test_a_stopped_and_continued_run_has_the_weights_of_one_that_was_not(
+    store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "TICK_SECONDS", 0.01)
+    run_id = make(2_000)
+    stopped = run_inline(store, run_id, lambda step: store.request_stop(run_id) if step.step > 200 else None)
+    assert stopped.state is S.STOPPED
+    assert 200 < stopped.step < 2_000
+    saved_model_fits(store, run_id)
+    store.continue_run(run_id)
+    seen: list[Step] = []
+    run = run_inline(store, run_id, seen.append)
+    assert seen[0].step == stopped.step
+    assert (run.state, run.step) == (S.FINISHED, 2_000)
+    assert run.seconds > stopped.seconds
+    assert store.history(run_id).step.is_monotonic_increasing
+    assert store.history(run_id).seconds.is_monotonic_increasing
+    assert torch.equal(saved_weights(store, run), weights_after(store, run.config))
+
+
+def test_ctrl_c_stops_cleanly(store: RunStore, make: Callable[..., str]) -> None:
+    usual = signal.getsignal(signal.SIGINT)
+    run = run_inline(store, make(ENDLESS), lambda step: signal.raise_signal(signal.SIGINT))
+    assert (run.state, run.weights_step) == (S.STOPPED, run.step)
+    saved_model_fits(store, run.id)
+    assert signal.getsignal(signal.SIGINT) is usual
+
+
+def test_a_second_ctrl_c_keeps_what_was_saved(store: RunStore, make: Callable[..., str]) -> None:
+    went_on = []
+
+    def twice(step: Step) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        went_on.append(step)
+
+    run = run_inline(store, make(ENDLESS), twice)
+    assert not went_on
+    assert (run.state, run.weights_step) == (S.STOPPED, 0)
+    saved_model_fits(store, run.id)
+
+
+def test_a_run_that_diverges_keeps_text_curve_and_finite_weights(store: RunStore, make: Callable[..., str]) -> None:
+    run = run_inline(store, make(ENDLESS, optimizer="sgd", learning_rate=1_000.0, weight_decay=10.0))
+    assert run.state is S.FAILED
+    assert run.error and "learning_rate of 100 or less" in run.error
+    assert len(store.history(run.id)) >= 1
+    assert run.weights_step and artifact.load(store.weights(run.id) or b"").step == run.weights_step == run.step
+    finite = run.config.replace(train=run.config.train.replace(max_steps=run.weights_step))
+    assert torch.equal(saved_weights(store, run), weights_after(store, finite))
+
+
+def test_an_error_before_the_first_step_is_kept_as_text(store: RunStore) -> None:
+    sha256 = store.add_corpus(corpus_from_words(["a", "b"], "two"))
+    run = run_inline(store, store.create(RunConfig(corpus_sha256=sha256)).id)
+    assert run.state is S.FAILED
+    assert run.error and "split must have at least one word" in run.error
+
+
+def test_a_long_step_does_not_lose_the_lease(
+    store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "LEASE_SECONDS", 0.1)
+    run_id, beats = make(1), set[datetime | None]()
+
+    def slow(step: Step) -> None:
+        until(lambda: beats.add(store.run(run_id).heartbeat) or len(beats) > 3 * (step.step + 1))
+
+    assert run_inline(store, run_id, slow).state is S.FINISHED
+
+
+def test_a_worker_that_lost_its_run_drops_it(store: RunStore, make: Callable[..., str]) -> None:
+    run_id = make(ENDLESS)
+
+    def lose(step: Step) -> None:
+        with store._write() as db:
+            db.execute(sa.text("UPDATE runs SET lease_until = 0"))
+        store.expire_leases()
+
+    run = run_inline(store, run_id, lose)
+    assert (run.state, len(store.history(run_id))) == (S.INTERRUPTED, 1)
+
+
+# ---- on workers
+
+
+@pytest.fixture
+def queue(store: RunStore) -> Iterator[JobQueue]:
+    with JobQueue(store.url, workers=2) as queue:
+        yield queue
+
+
+def audit(store: RunStore) -> Callable[[], dict[str, int]]:
+    """From now on, count the claims of every run, in the database itself."""
+    path = sa.make_url(store.url).database or ""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE claims (id TEXT)")
+        database.execute(
+            "CREATE TRIGGER claimed AFTER UPDATE OF state ON runs WHEN new.state = 'running' "
+            "BEGIN INSERT INTO claims VALUES (new.id); END"
+        )
+        database.commit()
+
+    def count() -> dict[str, int]:
+        with closing(sqlite3.connect(path)) as database:
+            return dict(database.execute("SELECT id, count(*) FROM claims GROUP BY id").fetchall())
+
+    return count
+
+
+def test_a_killed_worker_interrupts_its_run_only(store: RunStore, make: Callable[..., str], queue: JobQueue) -> None:
+    claims = audit(store)
+    killed, other = make(ENDLESS), make(3_000)
+    rest = [make(300) for _ in range(3)]
+    queue.submit(killed)
+    until(lambda: store.run(killed).step > 0 and store.run(other).step > 0)
+    assert [store.run(run_id).state for run_id in rest] == [S.QUEUED] * 3
+    assert [store.queue_position(run_id) for run_id in rest] == [1, 2, 3]
+    os.kill(pid_of(store.run(killed)), signal.SIGKILL)
+    at = datetime.now(UTC)
+    until(lambda: store.run(killed).state is S.INTERRUPTED, 1)
+    run = store.run(killed)
+    assert run.heartbeat and (at - run.heartbeat).total_seconds() < 1
+    assert len(store.history(killed)) > 0
+    saved_model_fits(store, killed)
+    until(lambda: all(store.run(run_id).state is S.FINISHED for run_id in (other, *rest)))
+    assert claims() == dict.fromkeys((killed, other, *rest), 1)
+    assert all(store.history(run_id).step.iloc[-1] == store.run(run_id).max_steps for run_id in rest)
+    store.continue_run(killed)
+    queue.submit(killed)
+    until(lambda: store.run(killed).step > run.step)
+
+
+def test_first_point_and_stop_come_within_half_a_second(
+    store: RunStore, make: Callable[..., str], queue: JobQueue
+) -> None:
+    warm = make(1), make(1)
+    until(lambda: all(store.run(run_id).state is S.FINISHED for run_id in warm))
+    first, stop, gaps = [], [], []
+    for _ in range(3):
+        run_id = make(ENDLESS)
+        queue.submit(run_id)
+        first.append(until(lambda r=run_id: len(store.history(r))))
+        until(lambda r=run_id: len(store.history(r)) >= 6)
+        gaps += store.history(run_id).seconds.diff().dropna().tolist()
+        store.request_stop(run_id)
+        stop.append(until(lambda r=run_id: store.run(r).state is S.STOPPED))
+        saved_model_fits(store, run_id)
+    # Medians: another process may hold the machine for a moment.
+    assert statistics.median(first) < 0.5
+    assert statistics.median(stop) < 0.5
+    assert statistics.median(gaps) < 0.25
+
+
+def test_workers_are_niced_and_a_killed_idle_one_is_replaced(
+    store: RunStore, make: Callable[..., str], queue: JobQueue
+) -> None:
+    runs = make(1), make(1)
+    until(lambda: all(store.run(run_id).state is S.FINISHED for run_id in runs))
+    pids = {pid_of(store.run(run_id)) for run_id in runs}
+    for pid in pids:
+        assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0) + 5
+        os.kill(pid, signal.SIGKILL)
+    run_id = make(1)
+    queue.submit(run_id)
+    until(lambda: store.run(run_id).state is S.FINISHED)
+    assert pid_of(store.run(run_id)) not in pids
+
+
+def test_close_interrupts_and_saves_and_leaves_no_worker(store: RunStore, make: Callable[..., str]) -> None:
+    running, waiting = make(ENDLESS), make(10)
+    with JobQueue(store.url, workers=1):
+        until(lambda: store.run(running).step > 0)
+    run = store.run(running)
+    assert (run.state, run.weights_step) == (S.INTERRUPTED, run.step)
+    assert gone(pid_of(run))
+    assert store.run(waiting).state is S.QUEUED
+    assert "job queue" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_two_queues_on_one_store_train_each_run_once(
+    store: RunStore, make: Callable[..., str], queue: JobQueue
+) -> None:
+    claims, runs = audit(store), [make(20) for _ in range(12)]
+    with JobQueue(store.url, workers=1):
+        until(lambda: all(store.run(run_id).state is S.FINISHED for run_id in runs))
+    assert claims() == dict.fromkeys(runs, 1)
+
+
+SERVER = """
+import sys, threading
+from mmcore.jobs import JobQueue
+if __name__ == "__main__":
+    JobQueue(sys.argv[1], workers=2).start()
+    print("serving", flush=True)
+    threading.Event().wait()
+"""
+
+
+@contextmanager
+def server(store: RunStore, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that serves the queue."""
+    (folder / "server.py").write_text(SERVER)
+    environment = os.environ | {"PYTHONPATH": str(Path(jobs.__file__).parents[1])}
+    command = [sys.executable, str(folder / "server.py"), store.url]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def family(pid: int) -> set[int]:
+    """A process and its descendants."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    children = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    return {pid}.union(*(family(child) for child in children))
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_worker_outlives_its_server_and_the_next_goes_on(
+    store: RunStore, make: Callable[..., str], tmp_path: Path, how: signal.Signals
+) -> None:
+    claims, running, rest = audit(store), [make(ENDLESS) for _ in range(2)], [make(200) for _ in range(3)]
+    with server(store, tmp_path) as first:
+        until(lambda: all(store.run(run_id).step > 0 for run_id in running))
+        processes = family(first.pid) - {first.pid}
+        workers = {pid_of(store.run(run_id)) for run_id in running}
+        assert workers <= processes
+        first.send_signal(how)
+        first.wait(10)
+        until(lambda: all(gone(pid) for pid in workers), 2)
+        until(lambda: all(gone(pid) for pid in processes))  # the fork server takes torch down first
+    for run_id in running:
+        assert store.run(run_id).state is S.INTERRUPTED
+        saved_model_fits(store, run_id)
+    assert [store.run(run_id).state for run_id in rest] == [S.QUEUED] * 3
+    if how is not signal.SIGKILL:  # starting the next is the same after each
+        return
+    with server(store, tmp_path):
+        until(lambda: all(store.run(run_id).state is S.FINISHED for run_id in rest))
+    assert claims() == dict.fromkeys((*running, *rest), 1)

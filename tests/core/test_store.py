@@ -1,0 +1,474 @@
+"""The store: who may change a run's state and when, what readers see, and files that are not as expected."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import multiprocessing
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from mmcore import schema
+from mmcore.config import PRESETS, ModelConfig, RunConfig, TrainConfig
+from mmcore.data import Corpus, corpus_from_words
+from mmcore.store import MAX_POINTS, MAX_SAMPLES, TRANSITIONS, Run, RunState, RunStore, StaleToken, thinned
+from mmcore.training import Step
+
+STORES = Path(__file__).parent / "stores"
+S = RunState
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RunStore]:
+    store = RunStore(str(tmp_path / "runs.sqlite"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    return corpus_from_words(["emma", "ava", "zoë", "ava"], "four")
+
+
+@pytest.fixture
+def config(store: RunStore, corpus: Corpus) -> RunConfig:
+    return RunConfig(corpus_sha256=store.add_corpus(corpus))
+
+
+def point(step: int, **losses: Any) -> Step:
+    return Step(step=step, learning_rate=0.1, seconds=step / 10, **losses)
+
+
+def run_in(store: RunStore, config: RunConfig, state: RunState) -> tuple[str, str]:
+    """A run in a state, and the token of its worker, by the calls that lead there."""
+    run_id = store.create(config).id
+    if state is S.QUEUED:
+        return run_id, "none yet"
+    token = store.claim(run_id, lease=-1 if state is S.INTERRUPTED else 60)
+    assert token is not None
+    if state is S.STOPPING:
+        store.request_stop(run_id)
+    elif state is S.INTERRUPTED:
+        assert store.expire_leases() == [run_id]
+    elif state is not S.RUNNING:
+        store.finish(run_id, token, state)
+    assert store.run(run_id).state is state
+    return run_id, token
+
+
+def expire(store: RunStore, run_id: str, token: str) -> None:
+    store.record(run_id, token, lease=-1)
+    assert store.expire_leases() == [run_id]
+
+
+# Every call that changes a state: the states it may start from, and where it leads.
+CALLS: dict[str, tuple[Callable[[RunStore, str, str], Any], dict[RunState, RunState]]] = {
+    "claim": (lambda s, run, token: s.claim(run), {S.QUEUED: S.RUNNING}),
+    "write": (lambda s, run, token: s.record(run, token), {S.RUNNING: S.RUNNING, S.STOPPING: S.STOPPING}),
+    "finish": (lambda s, run, t: s.finish(run, t, S.FINISHED), {S.RUNNING: S.FINISHED, S.STOPPING: S.FINISHED}),
+    "obey": (lambda s, run, t: s.finish(run, t, S.STOPPED), {S.RUNNING: S.STOPPED, S.STOPPING: S.STOPPED}),
+    "fail": (lambda s, run, t: s.finish(run, t, S.FAILED), {S.RUNNING: S.FAILED, S.STOPPING: S.FAILED}),
+    "leave": (lambda s, run, t: s.finish(run, t, S.INTERRUPTED), {S.RUNNING: S.INTERRUPTED, S.STOPPING: S.INTERRUPTED}),
+    "expire": (expire, {S.RUNNING: S.INTERRUPTED, S.STOPPING: S.INTERRUPTED}),
+    "stop": (lambda s, run, token: s.request_stop(run), {S.QUEUED: S.STOPPED, S.RUNNING: S.STOPPING}),
+    "continue": (lambda s, run, token: s.continue_run(run), {S.STOPPED: S.QUEUED, S.INTERRUPTED: S.QUEUED}),
+}
+
+
+@pytest.mark.parametrize("state", RunState)
+@pytest.mark.parametrize("call", CALLS)
+def test_every_call_from_every_state(store: RunStore, config: RunConfig, call: str, state: RunState) -> None:
+    act, leads = CALLS[call]
+    run_id, token = run_in(store, config, state)
+    if state in leads:
+        act(store, run_id, token)
+    elif call == "claim":
+        assert act(store, run_id, token) is None
+    elif call == "stop":
+        assert act(store, run_id, token) is state
+    else:
+        with pytest.raises((ValueError, StaleToken)):
+            act(store, run_id, token)
+    assert store.run(run_id).state is leads.get(state, state)
+
+
+def test_the_calls_make_exactly_the_transitions_of_the_table() -> None:
+    made = {pair for _, leads in CALLS.values() for pair in leads.items() if pair[0] is not pair[1]}
+    assert made == set(TRANSITIONS)
+
+
+@pytest.mark.parametrize(("before", "after"), [p for p in itertools.product(S, S) if p not in TRANSITIONS])
+def test_a_worker_cannot_end_a_run_against_the_table(
+    store: RunStore, config: RunConfig, before: RunState, after: RunState
+) -> None:
+    run_id, token = run_in(store, config, before)
+    with pytest.raises((ValueError, StaleToken)):
+        store.finish(run_id, token, after)
+    assert store.run(run_id).state is before
+
+
+def test_of_many_claims_at_once_one_wins(store: RunStore, config: RunConfig) -> None:
+    for _ in range(5):
+        run_id, ready = store.create(config).id, threading.Barrier(8)
+        with ThreadPoolExecutor(8) as pool:
+            claims = [pool.submit(lambda r=run_id, b=ready: (b.wait(), store.claim(r))[1]) for _ in range(8)]
+        tokens = [token for claim in claims if (token := claim.result())]
+        assert len(tokens) == 1
+        store.record(run_id, tokens[0])
+
+
+def test_of_two_processes_one_wins_each_run(store: RunStore, config: RunConfig) -> None:
+    run_ids = [store.create(config).id for _ in range(40)]
+    code = """if True:
+        import sys
+        from mmcore.store import RunStore
+        store = RunStore(sys.argv[1])
+        print("ready", flush=True)
+        input()
+        print(*(run_id for run_id in sys.argv[2:] if store.claim(run_id)))
+    """
+    command = [sys.executable, "-c", code, store.url, *run_ids]
+    with contextlib.ExitStack() as stack:
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        racers = [stack.enter_context(subprocess.Popen(command, **pipes)) for _ in range(2)]
+        for racer in racers:
+            assert racer.stdout.readline() == "ready\n"
+        for racer in racers:
+            racer.stdin.write("go\n")
+            racer.stdin.flush()
+        won = [racer.stdout.read().split() for racer in racers]
+    assert sorted(won[0] + won[1]) == sorted(run_ids)
+
+
+def test_a_stale_token_changes_nothing(store: RunStore, config: RunConfig) -> None:
+    run_id, old = run_in(store, config, S.INTERRUPTED)
+    store.continue_run(run_id)
+    new = store.claim(run_id)
+    assert new and new != old
+    store.record(run_id, new, points=[point(1)], weights=b"new")
+    for write in (store.record, lambda *a, **k: store.finish(*a, S.FAILED, **k)):
+        with pytest.raises(StaleToken):
+            write(run_id, old, points=[point(2)], weights=b"old", samples=(2, ["old"]))
+    assert store.history(run_id).step.tolist() == [1]
+    assert store.weights(run_id) == b"new"
+    assert store.samples(run_id).empty
+    assert store.run(run_id).state is S.RUNNING
+
+
+def test_writes_renew_the_lease(store: RunStore, config: RunConfig) -> None:
+    run_id = store.create(config).id
+    token = store.claim(run_id, lease=-1)
+    assert token
+    store.record(run_id, token)  # late, but before anyone looked
+    assert store.expire_leases() == []
+    store.record(run_id, token, points=[point(3)], weights=b"w", lease=-1)
+    run = store.run(run_id)  # looking is enough
+    assert (run.state, run.step, store.weights(run_id)) == (S.INTERRUPTED, 3, b"w")
+    assert run.ended == run.heartbeat
+
+
+def test_continue_overwrites_what_the_saved_state_did_not_know(store: RunStore, config: RunConfig) -> None:
+    run_id = store.create(config).id
+    token = store.claim(run_id)
+    assert token
+    for step in range(5):
+        saved = {"weights": b"w", "train_state": b"s", "losses": {"val_loss": 2.5}} if step == 2 else {}
+        store.record(run_id, token, points=[point(step, batch_loss=1.0)], samples=(step, ["a"]), **saved)
+    store.finish(run_id, token, S.INTERRUPTED)
+    assert (store.run(run_id).step, store.run(run_id).weights_step) == (4, 2)
+    assert (store.train_state(run_id), store.run(run_id).losses) == (b"s", {"val_loss": 2.5})
+    store.continue_run(run_id)
+    assert store.run(run_id).ended is None
+    token = store.claim(run_id)
+    assert token
+    store.record(run_id, token, points=[point(2, batch_loss=3.0)], samples=(2, ["b"]))
+    assert store.history(run_id).batch_loss.tolist() == [1, 1, 3]
+    assert store.samples(run_id).words.tolist() == [["a"], ["a"], ["b"]]
+
+
+def test_the_queue_is_in_order_of_queueing(store: RunStore, config: RunConfig) -> None:
+    first, second, third = (store.create(config).id for _ in range(3))
+    assert [store.queue_position(r) for r in (first, second, third)] == [1, 2, 3]
+    store.request_stop(first)
+    assert [store.queue_position(r) for r in (first, second, third)] == [None, 1, 2]
+    store.continue_run(first)
+    assert store.queued() == [second, third, first]
+
+
+def test_a_long_curve_is_thinned_evenly(store: RunStore, config: RunConfig) -> None:
+    run_id, token = run_in(store, config, S.RUNNING)
+    for start in range(0, 9_000, 100):
+        store.record(run_id, token, points=[point(10 * i) for i in range(start, start + 100)])
+        if start % 500 == 0:
+            assert len(store.history(run_id)) <= MAX_POINTS
+    steps = store.history(run_id).step.to_numpy()
+    assert (steps[0], steps[-1]) == (0, 89_990)
+    assert len(steps) > 0.4 * MAX_POINTS
+    assert np.diff(steps).max() < 3 * 90_000 / (0.4 * MAX_POINTS)
+    for step in range(MAX_SAMPLES + 1):
+        store.record(run_id, token, samples=(step, ["a"]))
+    assert len(store.samples(run_id)) <= MAX_SAMPLES
+    assert store.samples(run_id).step.iloc[-1] == MAX_SAMPLES
+
+
+@pytest.mark.parametrize("steps", [range(2_001), [0, 1, *range(5_000, 9_000)], [7, 8], [0, 10**8]])
+def test_thinned_keeps_the_ends_and_no_hole(steps: Any) -> None:
+    kept = sorted(thinned(list(steps), 100))
+    assert len(kept) <= 100
+    assert (kept[0], kept[-1]) == (steps[0], steps[-1])
+    assert set(kept) <= set(steps)
+    widest = max(b - a for a, b in itertools.pairwise(steps))
+    assert max(b - a for a, b in itertools.pairwise(kept)) <= widest + (steps[-1] - steps[0]) / 30
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_numbers_that_are_not_finite_are_stored_as_missing(store: RunStore, config: RunConfig, bad: float) -> None:
+    run_id, token = run_in(store, config, S.RUNNING)
+    store.record(run_id, token, points=[point(0, batch_loss=2.0), point(1, batch_loss=bad, train_loss=bad)])
+    store.record(run_id, token, weights=b"w", losses={"train_loss": bad, "val_loss": 2.0})
+    with closing(sqlite3.connect(sa.make_url(store.url).database or "")) as database:
+        rows = database.execute("SELECT batch_loss, train_loss FROM steps ORDER BY step").fetchall()
+    assert rows == [(2.0, None), (None, None)]
+    assert store.run(run_id).batch_loss == 2.0
+    assert store.run(run_id).losses == {"val_loss": 2.0}
+
+
+def test_test_losses_are_sealed_until_opened(store: RunStore, config: RunConfig) -> None:
+    run_id, token = run_in(store, config, S.RUNNING)
+    losses = {"val_loss": 2.0, "test_loss": 3.0, "test_loss_unseen": 4.0}
+    store.finish(run_id, token, S.FINISHED, weights=b"w", losses=losses)
+    assert store.run(run_id).losses == {"val_loss": 2.0}
+    assert math.isnan(store.runs_table().test_loss[0])
+    assert [store.open_test(run_id), store.open_test(run_id)] == [1, 2]
+    assert store.run(run_id).losses == losses
+    assert store.runs_table().test_loss[0] == 3.0
+
+
+def test_what_is_written_is_read_back(store: RunStore, config: RunConfig, corpus: Corpus) -> None:
+    assert store.latest() is None
+    assert store.runs_table().empty
+    store.add_corpus(corpus)
+    assert store.corpora().words.tolist() == [4]
+    assert store.corpus(corpus.sha256) == corpus
+    first = store.create(config, owner="me")
+    second = store.create(config.replace(model=ModelConfig(hidden_sizes=(5, 6))))
+    assert (first.config, first.owner, first.corpus_name, first.state) == (config, "me", "four", S.QUEUED)
+    assert (first.name, second.name) == (PRESETS["quick"].title, "Context 3, dimension 10, hidden 5 × 6")
+    assert [run.id for run in store.runs()] == [second.id, first.id]
+    assert store.latest() == second
+    assert store.runs_table().hidden_sizes.tolist() == [(5, 6), (200,)]
+    store.rename(first.id, "  a   name ")
+    store.annotate(first.id, "a\nnote")
+    assert (store.run(first.id).name, store.run(first.id).note) == ("a name", "a\nnote")
+    assert store.weights(first.id) is None
+    assert store.history(first.id).empty
+
+
+def test_delete_takes_all_and_is_refused_while_a_worker_has_it(store: RunStore, config: RunConfig) -> None:
+    run_id, token = run_in(store, config, S.RUNNING)
+    store.record(run_id, token, points=[point(0)], weights=b"w", samples=(0, ["a"]))
+    with pytest.raises(ValueError, match="must be stopped"):
+        store.delete(run_id)
+    store.finish(run_id, token, S.FINISHED)
+    store.delete(run_id)
+    with closing(sqlite3.connect(sa.make_url(store.url).database or "")) as database:
+        for table in ("runs", "steps", "samples", "checkpoints"):
+            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: s.run("nope"),
+        lambda s: s.rename("nope", "x"),
+        lambda s: s.annotate("nope", "x"),
+        lambda s: s.delete("nope"),
+        lambda s: s.request_stop("nope"),
+        lambda s: s.continue_run("nope"),
+        lambda s: s.open_test("nope"),
+    ],
+)
+def test_an_unknown_run_is_named(store: RunStore, call: Callable[[RunStore], Any]) -> None:
+    with pytest.raises(ValueError, match=r"run must be in the store, got id 'nope'"):
+        call(store)
+
+
+def test_invalid_requests_are_refused(store: RunStore, config: RunConfig) -> None:
+    with pytest.raises(ValueError, match="corpus must be in the store"):
+        store.create(RunConfig(corpus_sha256="0" * 64))
+    with pytest.raises(ValueError, match="corpus must be in the store"):
+        store.corpus("0" * 64)
+    with pytest.raises(ValueError, match="name must have 1 to 200 characters, got 0"):
+        store.rename(store.create(config).id, "  ")
+    with pytest.raises(ValueError, match="name must have 1 to 200 characters, got 201"):
+        store.create(config, name="x" * 201)
+
+
+# ---- files
+
+
+def test_a_store_of_schema_1_opens(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    shutil.copy(STORES / "schema-1.sqlite", path)
+    store = RunStore(str(path))
+    waiting, run = store.runs()
+    assert (run.name, run.owner, run.note) == ("From schema 1", "someone", "written by write_store.py")
+    assert (run.state, run.step, run.test_openings) == (S.FINISHED, 20, 1)
+    assert run.config.train == TrainConfig(max_steps=20, batch_size=8)
+    assert set(run.losses) >= {"train_loss", "val_loss", "test_loss"}
+    assert store.history(run.id).step.iloc[-1] == 20
+    assert len(store.samples(run.id).words.iloc[-1]) == 8
+    assert store.weights(run.id)
+    assert store.train_state(run.id)
+    assert "zoë" in store.corpus(run.config.corpus_sha256).words
+    assert store.claim(waiting.id)
+    store.close()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def newer(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE schema_version (version INTEGER)")
+        database.execute(f"INSERT INTO schema_version VALUES ({schema.SCHEMA_VERSION + 1})")
+        database.commit()
+
+
+def foreign(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE recipes (title TEXT)")
+        database.commit()
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes((STORES / "schema-1.sqlite").read_bytes()[:5_000])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (newer, f"schema version {schema.SCHEMA_VERSION} or older, got {schema.SCHEMA_VERSION + 1}"),
+        (foreign, "must be empty or hold runs, got .* with tables recipes"),
+        (truncated, "must be a database that can be opened"),
+        (lambda path: path.write_bytes(b"emma\nolivia\n" * 999), "must be a database that can be opened"),
+    ],
+)
+def test_a_file_that_is_no_store_of_ours_is_left_untouched(
+    tmp_path: Path, make: Callable[[Path], Any], message: str
+) -> None:
+    make(tmp_path / "file.sqlite")
+    before = contents(tmp_path)
+    store = RunStore(str(tmp_path / "file.sqlite"))
+    for _ in range(2):
+        with pytest.raises(ValueError, match=message):
+            store.runs()
+    store.close()
+    assert contents(tmp_path) == before
+
+
+def test_an_older_store_is_copied_then_upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "old.sqlite"
+    shutil.copy(STORES / "schema-1.sqlite", path)
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
+    monkeypatch.setitem(schema.UPGRADES, 1, lambda db: db.execute(sa.text("CREATE TABLE two (a INTEGER)")))
+    monkeypatch.setitem(schema.UPGRADES, 2, lambda db: db.execute(sa.text("INSERT INTO two VALUES (2)")))
+    store = RunStore(str(path))
+    assert len(store.runs()) == 2
+    store.close()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT version FROM schema_version").fetchall() == [(3,)]
+        assert database.execute("SELECT a FROM two").fetchall() == [(2,)]
+    with closing(sqlite3.connect(tmp_path / "old.sqlite.schema1.bak")) as copy:
+        assert copy.execute("SELECT version FROM schema_version").fetchall() == [(1,)]
+        assert copy.execute("SELECT count(*) FROM runs").fetchone() == (2,)
+
+
+def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "old.sqlite"
+    shutil.copy(STORES / "schema-1.sqlite", path)
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
+    monkeypatch.setitem(schema.UPGRADES, 1, lambda db: db.execute(sa.text("CREATE TABLE two (a INTEGER)")))
+    monkeypatch.setitem(schema.UPGRADES, 2, lambda db: db.execute(sa.text("INSERT INTO nowhere VALUES (2)")))
+    with pytest.raises(ValueError, match="nowhere"):
+        RunStore(str(path)).runs()
+    assert path.read_bytes() == (STORES / "schema-1.sqlite").read_bytes()
+
+
+def test_many_may_make_the_same_store_at_once(tmp_path: Path) -> None:
+    stores = [RunStore(str(tmp_path / "new.sqlite")) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda store: store.runs(), stores)) == [[]] * 8
+    with stores[0]._read() as db:
+        assert db.scalars(sa.text("SELECT version FROM schema_version")).all() == [schema.SCHEMA_VERSION]
+    for store in stores:
+        store.close()
+
+
+def child_writes(store: RunStore, parents: sa.Engine, run_id: str, token: str) -> None:
+    assert store._connected() is not parents
+    for step in range(50):
+        store.record(run_id, token, points=[point(step)])
+
+
+def test_a_forked_process_makes_its_own_connection(store: RunStore, config: RunConfig) -> None:
+    run_id, token = run_in(store, config, S.RUNNING)
+    engine = store._connected()
+    child = multiprocessing.get_context("fork").Process(target=child_writes, args=(store, engine, run_id, token))
+    child.start()
+    runs: list[Run] = [run for _ in range(50) for run in store.runs()]
+    child.join(20)
+    assert child.exitcode == 0
+    assert store._connected() is engine
+    assert len(runs) == 50
+    assert len(store.history(run_id)) == 50
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite://", "must be a file or a server"),
+        ("sqlite:///:memory:", "must be a file or a server"),
+        ("://", "must be a SQLAlchemy URL or a file"),
+    ],
+)
+def test_an_impossible_url_is_refused(url: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RunStore(url)
+
+
+@pytest.mark.parametrize("url", ["nosuchdb://host/x", "postgresql+nosuchdriver://u:secret@h/x", "sqlite:////proc/x/y"])
+def test_a_database_that_cannot_be_opened_is_named_without_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="must be a database that can be opened, got ") as caught:
+        RunStore(url).runs()
+    assert "secret" not in str(caught.value)
+
+
+def test_the_default_is_in_the_project_and_may_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    monkeypatch.delenv("MMCORE_STORE", raising=False)
+    assert RunStore().url == f"sqlite:///{tmp_path}/runs/makemore.sqlite"
+    monkeypatch.setenv("MMCORE_STORE", "postgresql://u:p@h/x")
+    assert RunStore().url == "postgresql://u:p@h/x"
+
+
+def test_store_and_jobs_do_not_import_torch_or_streamlit() -> None:
+    code = "import sys, mmcore.store, mmcore.jobs; print(sorted({'torch', 'streamlit'} & set(sys.modules)))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
