@@ -1,0 +1,144 @@
+"""Where training put each character, and which characters it takes for alike."""
+
+import numpy as np
+import streamlit as st
+
+from mmcore import embedding
+from ui import charts, session, tables
+from ui.picker import trained_run
+from ui.theme import PLOTLY_CONFIG, current_theme
+
+theme = current_theme()
+
+st.title("Embeddings", anchor=False)
+st.markdown(
+    "Each character is a row of the embedding table, the lecture's `C`: a point that training moves. "
+    "Characters that are followed by much the same characters end up near each other."
+)
+run, artifact = trained_run()
+table, symbols = artifact.model.tensors["C"].numpy(), artifact.vocab.symbols
+dimensions = table.shape[1]
+views = tables.embedding_views(dimensions)
+title_of = {symbol: tables.symbol_title(symbol) for symbol in symbols}
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    view = st.segmented_control(
+        "View",
+        views,
+        default=views[0],
+        required=True,
+        key=f"view_{dimensions}",
+        persist_state="session",
+        help="Raw axes where the table has up to 3 columns, else the plane of most variance (PCA); t-SNE on request.",
+    )
+    coloring = st.selectbox(
+        "Colour by",
+        list(tables.COLORINGS),
+        key="coloring",
+        persist_state="session",
+        width=260,
+        help="What the model was never told: does it show in where it put the characters?",
+    )
+    wanted = ""
+    if coloring == tables.SET:
+        help_set = "Any characters; they are told from the rest."
+        wanted = st.text_input("Characters of the set", "aeiouy", key="wanted", width=260, help=help_set)
+
+
+@st.cache_data(show_spinner="Computing the t-SNE map …", max_entries=32)
+def tsne(table: object, seed: int) -> np.ndarray:
+    """Kept per table and seed."""
+    return embedding.tsne(table, seed)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def positions(sha256: str, symbols: tuple[str, ...]) -> object:
+    """Where each symbol occurs in the run's corpus."""
+    return embedding.positions(session.corpus(sha256).words, artifact.vocab)
+
+
+if view == "PCA":
+    projected = embedding.pca(table)
+    points = projected.points
+    axes = [f"PC {i} ({100 * share:.1f} % of variance)" for i, share in enumerate(projected.explained, start=1)]
+elif view == "t-SNE":
+    seed = st.number_input("Map seed", 0, 2**31 - 1, 0, width=260, help="Groups that only one seed shows are chance.")
+    points, axes = tsne(table, seed), ["t-SNE 1", "t-SNE 2"]
+else:
+    points, axes = table, [f"Dimension {i}" for i in range(dimensions)]
+look = tables.coloring(coloring, symbols, positions(run.config.corpus_sha256, symbols), wanted)
+figure = charts.embedding(points, symbols, axes, title="Characters in the embedding table", theme=theme, **look)
+
+chart_key = f"embedding_{run.id}_{st.session_state.get('embedding_picks', 0)}"
+
+
+def clicked() -> None:
+    """Take the character clicked on as the one looked at."""
+    found = st.session_state[chart_key].selection.points
+    if found:
+        st.session_state["embedding_symbol"] = symbols[tables.clicked_id(found[0])]
+
+
+def picked() -> None:
+    """Drop the chart's own selection, which is another character's now."""
+    st.session_state["embedding_picks"] = st.session_state.get("embedding_picks", 0) + 1
+
+
+map_side, detail = st.columns([3, 2], gap="large")
+with map_side:
+    st.plotly_chart(
+        figure,
+        theme=None,
+        config=PLOTLY_CONFIG,
+        key=chart_key,
+        on_select=clicked,
+        selection_mode="points",
+        alt="Map of the embedding table; choose a character below to read its neighbours",
+    )
+    st.caption(
+        "Axes of t-SNE have no unit, and distances between its groups no meaning."
+        if view == "t-SNE"
+        else "Drag to turn it; choose a character from the list."
+        if len(axes) == 3
+        else "Click a character for its neighbours and its row. Height only keeps letters apart."
+        if len(axes) == 1
+        else "Click a character for its neighbours and its row."
+    )
+with detail:
+    if st.session_state.get("embedding_symbol") not in symbols:
+        st.session_state["embedding_symbol"] = symbols[min(1, len(symbols) - 1)]
+    symbol = st.selectbox(
+        "Character",
+        symbols,
+        key="embedding_symbol",
+        format_func=title_of.get,
+        on_change=picked,
+        help="The character looked at; clicking one on the map chooses it too.",
+    )
+    metric = st.segmented_control(
+        "Neighbours by",
+        embedding.METRICS,
+        default="cosine",
+        required=True,
+        format_func=str.capitalize,
+        key="metric",
+        persist_state="session",
+        help="Cosine compares directions, Euclidean distance compares places. Both use all dimensions, not the map.",
+    )
+    index = artifact.vocab.stoi[symbol]
+    nearest = embedding.neighbours(table, index, metric)
+    nearest.insert(0, "character", [title_of[symbols[i]] for i in nearest["id"]])
+    closeness = "cosine similarity" if metric == "cosine" else "distance"
+    columns = {"closeness": st.column_config.NumberColumn(closeness, format="%.6f"), "id": "id"}
+    st.dataframe(
+        nearest, hide_index=True, column_config=columns, height=248, alt=f"Nearest neighbours of {title_of[symbol]}"
+    )
+    st.plotly_chart(
+        charts.table_row(table[index], symbol, theme), theme=None, config=PLOTLY_CONFIG, key="row", alt="Row of C"
+    )
+    difference = embedding.one_hot_difference(table, index)
+    st.markdown(
+        f"One-hot check: the vector with a 1 at id {index}, times `C`, differs from row {index} by at most "
+        f"**{difference:g}**."
+    )
+    st.caption("Looking a character up is a matrix product with a one-hot vector: a linear layer without a bias.")

@@ -1,0 +1,160 @@
+"""Words from a trained model: many at once, or one character at a time."""
+
+import streamlit as st
+
+from mmcore import generate, labels, next_distribution, show_symbol
+from ui import charts, session, tables
+from ui.picker import trained_run
+from ui.text import plain
+from ui.theme import PLOTLY_CONFIG, current_theme
+
+theme = current_theme()
+
+st.title("Generate", anchor=False)
+st.markdown(
+    "Sampling asks the model for the next character, draws one by its probabilities, and goes on until it draws the "
+    "boundary. This is the lecture's loop around `torch.multinomial`, with the context sliding along."
+)
+run, artifact = trained_run()
+model, vocab = artifact.model, artifact.vocab
+splits = session.run_dataset(run).splits
+
+with st.grid("auto", min_column_width=150):
+    count = st.number_input(
+        "Number of words", 1, 1_000, 20, key="count", persist_state="session", help="At most 1,000."
+    )
+    temperature = st.number_input(
+        "Temperature",
+        0.0,
+        5.0,
+        1.0,
+        0.1,
+        key="temperature",
+        persist_state="session",
+        help="Divides the logits. 1 samples the model as it is, lower is safer, 0 always takes the likeliest.",
+    )
+    top_k = st.number_input(
+        "Top-k",
+        0,
+        vocab.size,
+        0,
+        key="top_k",
+        persist_state="session",
+        help="Draw among the k likeliest only; 0 is off.",
+    )
+    prefix = st.text_input("Prefix", key="prefix", persist_state="session", help="What every word begins with.")
+    sample_seed = st.number_input(
+        "Sample seed", 0, 2**31 - 1, 0, key="sample_seed", persist_state="session", help="Same seed, same words."
+    )
+    max_length = st.number_input(
+        "Length cap", 1, 200, 50, key="max_length", persist_state="session", help="Longer words are cut, and say so."
+    )
+options = {"temperature": temperature, "top_k": top_k or None}
+
+st.subheader("Words", anchor=False)
+try:
+    samples = generate(model, vocab, count, sample_seed=sample_seed, prefix=prefix, max_length=max_length, **options)
+except ValueError as error:
+    st.error(plain(error), icon=":material/error:")
+else:
+    words = tables.generated(samples, labels([sample.word for sample in samples], splits))
+    st.caption(tables.novelty(words))
+    st.dataframe(
+        words.drop(columns="ended"),
+        hide_index=True,
+        column_config={"word": st.column_config.TextColumn("word", width="medium"), "found": "found"},
+        height=min(36 * len(words) + 38, 420),
+        alt="Sampled words and where each occurs",
+    )
+    with st.container(horizontal=True):
+        st.download_button(
+            "Words (.txt)",
+            "".join(f"{sample.word}\n" for sample in samples),
+            f"{run.id}-words.txt",
+            "text/plain",
+            icon=":material/download:",
+            on_click="ignore",
+            help="One word a line.",
+        )
+        st.download_button(
+            "Table (.csv)",
+            words.to_csv(index=False),
+            f"{run.id}-words.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            help="Each word with where it was found and whether the model ended it.",
+        )
+
+st.subheader("One character at a time", anchor=False)
+st.caption("Click a bar to choose the next character, or draw one; temperature and top-k above apply.")
+word_key = f"built_{run.id}"
+built: list[str] = st.session_state.setdefault(word_key, [])
+ended = built[-1:] == [""]
+written = "".join(built)
+distribution = next_distribution(model, vocab, written, **options)
+step_key = f"next_{run.id}_{len(built)}_{st.session_state.get('built_resets', 0)}"
+choice_key = f"choice_{step_key}"
+
+
+def add(symbol: str) -> None:
+    """Put a character, or the boundary, behind the word."""
+    st.session_state[word_key] = [*built, symbol]
+
+
+def chosen() -> None:
+    """Add the character in the box as it is now, not as it was when the button was drawn."""
+    add(st.session_state[choice_key])
+
+
+def clicked() -> None:
+    """Add the character whose bar was clicked."""
+    found = st.session_state[step_key].selection.points
+    if found:
+        add(vocab.symbols[tables.clicked_id(found[0])])
+
+
+def draw() -> None:
+    """Add a character drawn by the probabilities shown; the sample seed and the draws so far decide."""
+    st.session_state["draws"] = draws = st.session_state.get("draws", 0) + 1
+    add(distribution.sample(1, weights="probability", random_state=(sample_seed + draws) % 2**32)["symbol"].item())
+
+
+def start_over() -> None:
+    """Empty the word; the chart must not remember its click."""
+    st.session_state[word_key] = []
+    st.session_state["built_resets"] = st.session_state.get("built_resets", 0) + 1
+
+
+spelled = show_symbol("") + "".join(map(show_symbol, built))
+st.markdown("The word so far, from its start:")
+st.code(spelled, language=None, wrap_lines=True)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    likeliest = distribution.sort_values("probability", ascending=False, kind="stable")["symbol"].tolist()
+    st.selectbox(
+        "Next character",
+        likeliest,
+        key=choice_key,
+        format_func=tables.symbol_title,
+        disabled=ended,
+        width=180,
+        help="The likeliest first.",
+    )
+    st.button("Add", on_click=chosen, disabled=ended, icon=":material/add:", help="Add the chosen character.")
+    st.button("Draw one", on_click=draw, disabled=ended, icon=":material/casino:", help="Let the probabilities choose.")
+    st.button(
+        "Start over", on_click=start_over, disabled=not built, icon=":material/restart_alt:", help="Empty the word."
+    )
+if ended:
+    found = tables.LABEL_TITLES[labels([written], splits)[0]]
+    st.success(f"The word is complete: {plain(written) or 'the empty word'} ({found.lower()}).")
+else:
+    st.plotly_chart(
+        charts.next_characters(distribution, theme),
+        theme=None,
+        config=PLOTLY_CONFIG,
+        key=step_key,
+        on_select=clicked,
+        selection_mode="points",
+        alt="Probability of each next character",
+    )

@@ -1,0 +1,50 @@
+"""Start: one button, and within seconds a model that learns names."""
+
+import streamlit as st
+
+from mmcore import PRESETS, RunConfig, RunState
+from ui import progress, session
+
+LINKS = (
+    ("data", "**Data** How do names become X and Y?", ":material/dataset:"),
+    ("train", "**Train** How low does the loss go?", ":material/model_training:"),
+    ("splits", "**Splits** Does it overfit? Train, dev and test", ":material/call_split:"),
+    ("embeddings", "**Embeddings** What is in the lookup table C?", ":material/scatter_plot:"),
+    ("generate", "**Generate** What does sampling from it give?", ":material/auto_awesome:"),
+    ("runs", "**Runs** What have I tried?", ":material/list_alt:"),
+)
+
+st.title("Makemore Lab")
+st.markdown("Learn how a neural network writes new names, one character at a time, by training one and watching it.")
+run = session.current_run()
+if st.button("Train a model", type="primary", icon=":material/play_arrow:", key="train_quick"):
+    preset = PRESETS["quick"]
+    sha256 = session.bundled_sha256()
+    run = session.start_run(RunConfig(corpus_sha256=sha256, model=preset.model, train=preset.train))
+st.caption("The quick preset on 32,257 first names: some seconds. The loss falls, and the names get better.")
+
+
+@st.fragment(run_every=progress.tick(run, 0.25))
+def watch(run_id: str, state: RunState) -> None:
+    run, history = progress.look(run_id, state)
+    progress.draw_status(run, history)
+    chart, samples = st.columns([3, 2], gap="large")
+    with chart:
+        progress.draw_curve(run, history, height=360)
+    with samples:
+        progress.draw_samples(run)
+
+
+if run:
+    with st.container(border=True):
+        progress.draw_heading(run)
+        if run.state in progress.LIVE or st.session_state.get("watched_run") == run.id:
+            st.session_state["watched_run"] = run.id  # once watched, the whole curve stays for this visit
+            watch(run.id, run.state)
+        else:
+            progress.draw_short(run)
+
+st.subheader("Then look closer")
+with st.container(gap="xxsmall"):
+    for name, question, icon in LINKS:
+        st.page_link(f"app_pages/{name}.py", label=question, icon=icon)

@@ -1,0 +1,107 @@
+"""Runs: everything that was trained, newest first; open, name, note, take home, remove."""
+
+import streamlit as st
+
+from mmcore import Run
+from mmcore.store import WORKING
+from ui import curves, forms, progress, session
+from ui.text import plain
+
+st.title("Runs")
+st.caption(
+    "Every training is kept with its settings, curve, samples and weights: the lecture's notes of what was tried. "
+    "Choose a row to see what can be done with that run."
+)
+runs = session.store().runs()
+if not runs:
+    st.info("Train a first model, which takes seconds, and it appears here.", title="No run yet")
+    st.page_link("app_pages/train.py", label="Go to Train", icon=":material/model_training:")
+    st.stop()
+
+
+def choose() -> None:
+    """Make the selected row the current run."""
+    for row in st.session_state[table].selection.rows:
+        session.open_run(runs[row].id)
+
+
+current = session.current_run() or runs[0]
+table = f"runs_{runs[0].id}_{len(runs)}"  # rows are selected by number: other rows, other table
+st.dataframe(
+    curves.runs_table(runs, forms.describe),
+    key=table,
+    on_select=choose,
+    selection_default={"selection": {"rows": [i for i, run in enumerate(runs) if run.id == current.id]}},
+    selection_mode="single-row",
+    hide_index=True,
+    column_config={
+        "Step": st.column_config.NumberColumn(format="localized"),
+        "Name": st.column_config.TextColumn(pinned=True, width="small"),
+        "Train": st.column_config.NumberColumn("Train loss", format="%.4f", help="Nats per character."),
+        "Validation": st.column_config.NumberColumn("Validation loss", format="%.4f", help="Nats per character."),
+        "Unseen": st.column_config.NumberColumn(
+            "On unseen words", format="%.4f", help="Validation loss on words that do not occur in train."
+        ),
+        "Test": st.column_config.TextColumn(help="Sealed until it is opened on the page Splits."),
+        "Created": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+    },
+    alt="All runs, newest first",
+)
+
+
+@st.fragment(run_every=1 if any(run.state in progress.LIVE for run in runs) else None)
+def refresh(states: list[str]) -> None:
+    """Draw the page again when a run has changed its state; not at every step, which would close the dialog."""
+    if [run.state for run in session.store().runs()] != states:
+        st.rerun()
+
+
+refresh([run.state for run in runs])
+
+
+@st.dialog("Delete this run?")
+def confirm_delete(run: Run) -> None:
+    """Ask before what cannot be undone."""
+    st.text(f"{run.name}, {forms.describe(run.config)}")
+    st.markdown("Its curve, samples and weights go with it. This cannot be undone.")
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete"):
+            session.store().delete(run.id)
+            session.close_run()
+            st.rerun()
+        if st.button("Keep", key="keep"):
+            st.rerun()
+
+
+def rename(run_id: str) -> None:
+    """Store the name that was typed; a bad one is answered under the field."""
+    try:
+        session.store().rename(run_id, st.session_state[f"name_{run_id}"])
+    except ValueError as error:
+        st.session_state["rename_error"] = str(error)
+
+
+with st.container(border=True):
+    progress.draw_heading(current)
+    with st.container(horizontal=True):
+        if st.button("Open", type="primary", icon=":material/open_in_new:", key="open"):
+            st.switch_page("app_pages/train.py", query_params={"run": current.id})
+        progress.draw_buttons(current)
+        busy = current.state in WORKING
+        why = "Stop it first." if busy else None
+        if st.button("Delete", icon=":material/delete:", key="delete", disabled=busy, help=why):
+            confirm_delete(current)
+    name, note = st.columns(2)
+    name.text_input("Name", current.name, key=f"name_{current.id}", on_change=rename, args=(current.id,), max_chars=200)
+    note.text_area(
+        "Note",
+        current.note,
+        key=f"note_{current.id}",
+        on_change=lambda: session.store().annotate(current.id, st.session_state[f"note_{current.id}"]),
+        placeholder="What did this run show?",
+        height=80,
+    )
+    if problem := st.session_state.pop("rename_error", None):
+        st.error(plain(problem))
+    if current.weights_step is not None:
+        progress.draw_downloads(current)

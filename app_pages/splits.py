@@ -1,0 +1,86 @@
+"""How well a run predicts each split, how sure that is, and what generalises."""
+
+import pandas as pd
+import streamlit as st
+
+from ui import charts, session, tables
+from ui.picker import trained_run
+from ui.theme import PLOTLY_CONFIG, current_theme
+
+theme = current_theme()
+
+st.title("Splits", anchor=False)
+st.markdown(
+    "A model is judged by its loss on words it was not trained on: the validation split, which the lecture calls dev. "
+    "The loss is the lecture's average negative log-likelihood, in nats per character; perplexity is e to its power."
+)
+run, artifact = trained_run()
+dataset = session.run_dataset(run)
+
+
+@st.cache_data(show_spinner="Measuring …", max_entries=128)
+def measured(run_id: str, weights: object, title: str, role: str, _examples: object) -> dict[str, object]:
+    """A split's figures, kept per weights: resampling the train words takes a second."""
+    return tables.measured(artifact.model, title, role, _examples)
+
+
+# What a visitor opened stays open until a reload, which begins a new session; the store counts the openings.
+unsealed: set[str] = st.session_state.setdefault("unsealed", set())
+weights = artifact.model.flat.numpy()
+parts = tables.split_parts(dataset, test=run.id in unsealed)
+rows = pd.DataFrame([measured(run.id, weights, *part) for part in parts])
+known = rows.set_index("title")
+
+with st.grid(3):
+    for title in ("Train", "Validation", "Test"):
+        with st.container(border=True, height="stretch"):
+            if title in known.index:
+                row, unseen = known.loc[title], f"{title}, unseen words"
+                st.metric(f"{title} loss", f"{row.loss:.4f}", help="Exact, over every example; nats per character.")
+                st.caption(f"95 % interval {row.low:.4f} to {row.high:.4f}")
+                st.markdown(f"Perplexity **{row.perplexity:.3f}**  \nBits per character **{row.bits:.3f}**")
+                st.markdown(f"Examples **{row.examples:,}**  \nWords **{row.words:,}**")
+                if unseen in known.index:
+                    share = known.words[unseen] / row.words
+                    st.markdown(f"On unseen words **{known.loss[unseen]:.4f}**  \n{100 * share:.1f} % of its words")
+            else:
+                st.metric("Test loss", "Sealed", help="Computed and stored, but shown nowhere until it is opened here.")
+                st.caption(
+                    "A test figure is only honest while nothing was chosen by it. Open it when all choices are made; "
+                    "the run remembers how often that was done."
+                )
+                if st.button(
+                    "Open the test split", icon=":material/lock_open:", help="Shows it until you reload, and counts."
+                ):
+                    session.store().open_test(run.id)
+                    unsealed.add(run.id)
+                    st.rerun()
+            if title == "Test":
+                times = "once" if run.test_openings == 1 else f"{run.test_openings:,} times"
+                st.caption(f"Opened {times}." if run.test_openings else "Never opened.")
+
+st.plotly_chart(
+    charts.split_losses(rows, session.baselines(run.config.corpus_sha256, run.config.split), theme),
+    theme=None,
+    config=PLOTLY_CONFIG,
+    key="split_losses",
+    alt="Loss of each split with 95 % intervals, and the reference models",
+)
+st.caption(
+    "Arms: 95 % bootstrap interval, resampling words. Dotted lines: validation loss of models that know nothing "
+    "(uniform), how frequent each character is (unigram), and which follows which (bigram)."
+)
+
+st.subheader("Generalisation gap", anchor=False)
+train, val = known.loc["Train"], known.loc["Validation"]
+st.metric(
+    "Validation − train", f"{val.loss - train.loss:+.4f}", help="Nats per character; the lecture compares the two."
+)
+st.markdown(tables.gap(train.loss, val.loss, (val.low, val.high)))
+
+with st.expander("All figures", icon=":material/table:"):
+    shown = rows.drop(columns="role").rename(columns={"title": "split", "low": "95 % from", "high": "to"})
+    figures = {
+        name: st.column_config.NumberColumn(format="%.6f") for name in ("loss", "95 % from", "to", "perplexity", "bits")
+    }
+    st.dataframe(shown, hide_index=True, column_config=figures, alt="Every figure of this page")

@@ -1,0 +1,79 @@
+"""Train: choose settings, watch the loss fall, take the weights home."""
+
+import streamlit as st
+
+from mmcore import RunConfig, RunState, split_words
+from ui import forms, progress, session
+from ui.text import plain
+
+st.title("Train")
+st.caption(
+    "A network that reads the last few characters and predicts the next one: Bengio's MLP, as in the lecture. "
+    "Training repeats forward, backward, update; the loss says how surprised the model still is."
+)
+corpus, run = session.current_corpus(), session.current_run()
+forms.start(run.config if run else None)
+settings, result = st.columns([1, 2], gap="large")
+
+with settings:
+    config = forms.draw(corpus.sha256)
+    if isinstance(config, RunConfig):
+        try:
+            split_words(corpus.words, config.split)
+        except ValueError as error:
+            config = error
+    if isinstance(config, RunConfig):
+        size = session.vocab(corpus.sha256).size
+        cost = forms.expected_time(config, size, forms.finished_runs(session.store().runs()))
+        with st.expander(f"{config.model.parameters(size):,} parameters, {cost}"):
+            st.table(forms.parameter_table(config.model, size), hide_index=True, border="horizontal")
+            st.caption(f"Vocabulary of {size} symbols.")
+    else:
+        st.error(plain(str(config)))
+    if st.button(
+        "Train",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        key="train",
+        disabled=not isinstance(config, RunConfig),
+    ) and isinstance(config, RunConfig):
+        run = session.start_run(config)
+
+
+@st.fragment(run_every=progress.tick(run))
+def watch(run_id: str, state: RunState) -> None:
+    run, history = progress.look(run_id, state)
+    progress.draw_status(run, history)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        progress.draw_buttons(run)
+        log_x = st.toggle("Logarithmic steps", key="log_steps", persist_state="session")
+        smoothing = st.slider(
+            "Smoothing of the batch loss",
+            0.0,
+            0.95,
+            0.0,
+            0.05,
+            key="smoothing",
+            width=220,
+            persist_state="session",
+            help="Share of the past in each value of the moving average; the raw line stays visible behind it.",
+        )
+    progress.draw_curve(run, history, log_x=log_x, smoothing=smoothing)
+    samples, summary = st.columns(2, gap="large")
+    with samples:
+        progress.draw_samples(run)
+    if state not in progress.LIVE and run.losses:
+        with summary:
+            progress.draw_summary(run)
+        progress.draw_downloads(run)
+
+
+with result:
+    if run:
+        progress.draw_heading(run)
+        if forms.settings() != forms.values_of(run.config.model, run.config.train, run.config.split):
+            progress.draw_reuse(run)
+        watch(run.id, run.state)
+    else:
+        st.info("No run yet. The settings on the page are the quick preset: press Train and the loss appears here.")

@@ -1,0 +1,31 @@
+"""Makemore Lab: the frame around the pages. Start it with ``streamlit run streamlit_app.py``."""
+
+from pathlib import Path
+
+import numpy as np  # noqa: F401 (before any thread starts: an import that two threads share can come out half done)
+import streamlit as st
+
+from ui import session, theme
+from ui.live import ensure_plotly_js
+
+PAGES = (
+    ("home", "Start", ":material/home:"),
+    ("data", "Data", ":material/dataset:"),
+    ("train", "Train", ":material/model_training:"),
+    ("splits", "Splits", ":material/call_split:"),
+    ("embeddings", "Embeddings", ":material/scatter_plot:"),
+    ("generate", "Generate", ":material/auto_awesome:"),
+    ("runs", "Runs", ":material/list_alt:"),
+)
+
+# Streamlit installs this script as __main__: without the guard a worker process would run the app again.
+if __name__ == "__main__":
+    icon = Path(__file__).parent / "static" / "icon.png"
+    st.set_page_config(page_title="Makemore Lab", page_icon=str(icon), layout="wide", initial_sidebar_state=220)
+    st.html(theme.STYLE)
+    ensure_plotly_js()
+    page = st.navigation(
+        [st.Page(f"app_pages/{name}.py", title=title, icon=icon, default=name == "home") for name, title, icon in PAGES]
+    )
+    page.run()
+    session.queue()  # after the page: the first visitor sees it before the workers start up beside it

@@ -1,0 +1,98 @@
+"""Fixtures of the app tests: the app in this process, a store of its own, and no worker processes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore.jobs import run_inline
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("home", "data", "train", "splits", "embeddings", "generate", "runs")
+
+
+class IdleQueue:
+    """Stands in for the workers: remembers what it was given and leaves it queued."""
+
+    def __init__(self, store_url: str | None = None) -> None:
+        self.submitted: list[str] = []
+
+    def start(self) -> IdleQueue:
+        return self
+
+    def submit(self, run_id: str) -> None:
+        self.submitted.append(run_id)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def trained_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one short finished run on the bundled names, to be copied."""
+    path = tmp_path_factory.mktemp("trained") / "store.sqlite"
+    store = RunStore(f"sqlite:///{path}")
+    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
+    model = ModelConfig(embedding_dim=4, hidden_sizes=(20,))
+    run = store.create(RunConfig(corpus_sha256=sha256, model=model, train=TrainConfig(max_steps=30)))
+    run_inline(store, run.id)
+    store.close()
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]:
+    """The store that the app uses, with the bundled names and no run."""
+    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    monkeypatch.setenv("MMCORE_STORE", url)
+    monkeypatch.setattr("mmcore.jobs.JobQueue", IdleQueue)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    opened = RunStore(url)
+    yield opened
+    opened.close()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def finished(trained_file: Path, tmp_path: Path, store: RunStore) -> Run:
+    """A finished run in the app's store."""
+    shutil.copyfile(trained_file, tmp_path / "store.sqlite")
+    run = store.latest()
+    assert run is not None
+    return run
+
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def open_page(store: RunStore) -> Open:
+    """``open_page("train", run=…)``: the app on that page, through the entrypoint, after a first script run."""
+
+    def opened(name: str, **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=20)
+        for key, value in query.items():
+            app.query_params[key] = value
+        app.run()
+        if name != "home":
+            app.switch_page(f"app_pages/{name}.py")
+            for key, value in query.items():  # a switch drops them, a link keeps them
+                app.query_params[key] = value
+            app.run()
+        return app
+
+    return opened
+
+
+def texts(app: AppTest) -> str:
+    """Everything a page says, in one string."""
+    kinds = ("title", "subheader", "markdown", "caption", "text", "info", "warning", "error", "metric", "progress")
+    said = [element for kind in kinds for element in app.get(kind)]
+    return "\n".join(f"{getattr(e, 'label', '')} {getattr(e, 'value', '')} {getattr(e, 'text', '')}" for e in said)

@@ -1,0 +1,204 @@
+"""The page Train: the form, what it refuses, what a run shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mmcore import PRESETS, ModelConfig, Run, RunState, RunStore, SplitConfig, TrainConfig
+from tests.app.conftest import Open, texts
+from ui import curves, forms
+
+FIELDS = forms.values_of(ModelConfig(), TrainConfig(), SplitConfig())
+
+
+def field(app: AppTest, name: str) -> Any:
+    """The widget of a field, whatever its kind."""
+    return app.get_by_key(f"form_{name}")
+
+
+def train(app: AppTest) -> None:
+    app.button(key="train").click().run()
+    assert not app.exception
+
+
+def test_every_field_has_help_and_every_setting_a_field(open_page: Open) -> None:
+    app = open_page("train")
+    for name in [*FIELDS, "preset"]:
+        assert field(app, name).proto.help == forms.HELP[name]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_fills_the_form_and_is_what_trains(open_page: Open, store: RunStore, name: str) -> None:
+    app = open_page("train")
+    field(app, "preset").select(name).run()
+    train(app)
+    run = store.latest()
+    assert run is not None
+    assert (run.config.model, run.config.train) == (PRESETS[name].model, PRESETS[name].train)
+
+
+CHANGES = {
+    "context_size": 4,
+    "embedding_dim": 2,
+    "hidden_sizes": "32, 16",
+    "activation": "relu",
+    "direct": True,
+    "dropout": 0.25,
+    "init": "lecture",
+    "max_steps": 77,
+    "batch_size": 64,
+    "sampler": "examples",
+    "optimizer": "sgd",
+    "learning_rate": 0.05,
+    "schedule": "inverse-time",
+    "decay_rate": 0.001,
+    "weight_decay": 0.01,
+    "patience": 3,
+    "check_every": 50,
+    "seed": 7,
+    "split_seed": 9,
+    "train_fraction": 0.7,
+    "val_fraction": 0.2,
+    "deduplicate": True,
+}
+
+
+def test_every_field_reaches_the_run(open_page: Open, store: RunStore) -> None:
+    assert set(CHANGES) == set(FIELDS), "a new setting needs a field and a line here"
+    app = open_page("train")
+    for name, value in CHANGES.items():
+        field(app, name).set_value(value)
+    app.run()
+    assert field(app, "preset").value is None, "these are no preset's settings"
+    train(app)
+    run = store.latest()
+    assert run is not None
+    config = run.config
+    assert forms.values_of(config.model, config.train, config.split) == CHANGES
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("context_size", 0, "context_size must be a whole number from 1 to 64, got 0"),
+        ("hidden_sizes", "200, many", "hidden_sizes must be whole numbers with commas between, got '200, many'"),
+        ("hidden_sizes", "", "hidden_sizes must be non-empty unless direct is on, got ()"),
+        ("learning_rate", -1.0, "learning_rate must be a number above 0 and at most 1000, got -1.0"),
+        ("train_fraction", 0.95, "train_fraction + val_fraction must be below 1"),
+        ("val_fraction", 0.00001, "val split must have at least one word"),
+    ],
+)
+def test_invalid_settings_get_their_sentence_and_store_nothing(
+    open_page: Open, store: RunStore, name: str, value: object, sentence: str
+) -> None:
+    app = open_page("train")
+    field(app, name).set_value(value).run()
+    assert sentence in app.error[0].value.replace("\\", "")
+    assert app.button(key="train").disabled
+    assert store.runs() == []
+
+
+def test_parameters_and_time_follow_the_form(open_page: Open) -> None:
+    app = open_page("train")
+    label = next(e.label for e in app.expander if "parameters" in e.label)
+    assert label.startswith("11,897 parameters, roughly") and label.endswith("a guess")
+    field(app, "hidden_sizes").set_value("100").run()
+    label = next(e.label for e in app.expander if "parameters" in e.label)
+    assert label.startswith(f"{ModelConfig(hidden_sizes=(100,)).parameters(27):,} parameters")
+
+
+def test_time_is_measured_once_a_run_was_timed() -> None:
+    config = forms.read_config(FIELDS, "0" * 64)
+    assert not forms.expected_time(config, 27, []).measured
+    estimate = forms.expected_time(config, 27, [(config, 1_000, 5.0)])
+    assert estimate.measured
+    assert estimate.seconds == pytest.approx(10.0)  # 2,000 steps like those that took 5 ms each
+
+
+def test_form_survives_a_page_switch(open_page: Open) -> None:
+    app = open_page("train")
+    field(app, "embedding_dim").set_value(5).run()
+    app.switch_page("app_pages/runs.py").run()
+    app.switch_page("app_pages/train.py").run()
+    assert field(app, "embedding_dim").value == 5
+
+
+def test_a_queued_run_shows_its_place_and_stops_at_once(open_page: Open, store: RunStore) -> None:
+    app = open_page("train")
+    train(app)
+    first = app.query_params["run"]
+    train(app)
+    assert app.query_params["run"] != first
+    assert app.progress[0].text == "Queued, place 2"
+    app.button(key="stop").click().run()
+    assert store.run(app.query_params["run"]).state is RunState.STOPPED
+    app.button(key="continue").click().run()
+    assert store.run(app.query_params["run"]).state is RunState.QUEUED
+    assert store.run(first).state is RunState.QUEUED
+
+
+def test_stop_says_so_before_the_worker_answers(open_page: Open, store: RunStore) -> None:
+    app = open_page("train")
+    train(app)
+    assert store.claim(app.query_params["run"])
+    app.run()
+    app.button(key="stop").click().run()
+    assert app.button(key="stopping").label == "Stopping …"
+    assert app.progress[0].text.startswith("Stopping …")
+
+
+def test_a_finished_run_shows_its_losses_and_never_the_test_loss(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    store.open_test(finished.id)
+    losses = store.run(finished.id).losses
+    assert "test_loss" in losses
+    app = open_page("train", run=finished.id)
+    table = next(t.value for t in app.table if "Perplexity" in t.value.columns)
+    assert table.loc["Validation", "Loss"] == f"{losses['val_loss']:.4f}"
+    shown = texts(app) + "".join(t.value.to_string() for t in app.table)
+    assert f"{losses['test_loss']:.4f}" not in shown
+    labels = [button.label for button in app.get("download_button")]
+    assert labels == ["Weights (.safetensors)", "State dict (.pt)", "Curve (CSV)", "Settings (JSON)"]
+
+
+def test_chart_controls_and_code(finished: Run, open_page: Open) -> None:
+    app = open_page("train", run=finished.id)
+    app.toggle(key="log_steps").set_value(True)
+    app.slider(key="smoothing").set_value(0.9)
+    app.session_state["code"] = True
+    app.run()
+    assert not app.exception
+    assert "safetensors" in app.code[0].value
+
+
+def test_settings_of_a_run_can_be_used_again(finished: Run, open_page: Open) -> None:
+    app = open_page("train", run=finished.id)
+    assert field(app, "embedding_dim").value == 4, "a fresh visit to a run starts from its settings"
+    field(app, "embedding_dim").set_value(5).run()
+    app.button(key="reuse").click().run()
+    assert field(app, "embedding_dim").value == 4
+    assert "reuse" not in [button.key for button in app.button]
+
+
+def test_samples_shown_are_few_and_tell_the_whole_story() -> None:
+    words = [["xq"], ["xq"], *([f"w{i}", "", "a" * 40] for i in range(50)), ["emma"], ["emma"]]
+    samples = pd.DataFrame({"step": [0, 1, *range(10, 5010, 100), 5020, 9000], "words": words})
+    shown = curves.telling_samples(samples)
+    steps = [step for step, _ in shown]
+    assert (steps[0], steps[-1]) == (9000, 0), "the last and the first are always there, even if no word changed"
+    assert steps == sorted(steps, reverse=True) and len(steps) <= 6
+    assert 1 not in steps, "a line that repeats the one before says nothing"
+    assert sum(step < 1000 for step in steps) >= 3, "most is learned early"
+    assert "(empty), aaaaaaaaaaaaaaaaa…" in shown[1][1]
+    assert curves.telling_samples(samples.iloc[:0]) == []
+
+
+def test_names_of_runs_are_text_and_not_markup(finished: Run, store: RunStore, open_page: Open) -> None:
+    store.rename(finished.id, "# [x](http://a) :red[b] $y$")
+    app = open_page("train", run=finished.id)
+    assert r"\[x\]\(http\://a\)" in app.subheader[0].value

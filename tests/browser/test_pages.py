@@ -1,0 +1,152 @@
+"""Clicks that only a browser can make: a point of the map, a bar, the seal, the colour scheme."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, embedding, load, read_words
+from mmcore.jobs import run_inline
+from tests.browser.app_server import AppServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+
+@pytest.fixture(scope="module")
+def run(server: AppServer) -> Run:
+    """A short finished run in the server's store."""
+    store = RunStore(server.store_url)
+    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
+    model = ModelConfig(embedding_dim=2, hidden_sizes=(20,))
+    config = RunConfig(corpus_sha256=sha256, model=model, train=TrainConfig(max_steps=100))
+    ended = run_inline(store, store.create(config).id)
+    store.close()
+    return ended
+
+
+@pytest.fixture(scope="module")
+def weights(server: AppServer, run: Run) -> Any:
+    store = RunStore(server.store_url)
+    stored = store.weights(run.id)
+    store.close()
+    assert stored is not None
+    return load(stored)
+
+
+def click_middle(page: Page, target: Locator) -> None:
+    """Click where something is drawn: charts take the mouse on a layer above."""
+    target.scroll_into_view_if_needed()
+    box = target.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def letter(page: Page, symbol: str) -> Locator:
+    return page.locator(".scatterlayer .textpoint text").filter(has_text=re.compile(f"^{symbol}$"))
+
+
+def test_clicking_a_character_shows_its_row_and_neighbours(
+    page: Page, server: AppServer, run: Run, weights: Any
+) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/embeddings?run={run.id}")
+    expect(page.get_by_text("Row of C for a", exact=True)).to_be_visible()
+    table = weights.model.tensors["C"].numpy()
+    alone = [weights.vocab.symbols[i] for i in most_alone(table)]
+    click_middle(page, letter(page, alone[0]))
+    expect(page.get_by_text(f"Row of C for {alone[0]}", exact=True)).to_be_visible()
+    nearest = int(embedding.neighbours(table, weights.vocab.stoi[alone[0]])["id"][0])
+    cell = page.get_by_test_id("stDataFrame").locator("td[aria-colindex='1']").first
+    expect(cell).to_have_text(weights.vocab.symbols[nearest])
+    click_middle(page, letter(page, alone[1]))
+    expect(page.get_by_text(f"Row of C for {alone[1]}", exact=True)).to_be_visible()
+
+
+def most_alone(table: Any) -> list[int]:
+    """Ids of letters with the most room around them, so that a click means one of them."""
+    room = {i: embedding.neighbours(table, i, "euclidean")["closeness"][0] for i in range(1, len(table))}
+    return sorted((i for i in room if i != 1), key=lambda i: -room[i])
+
+
+def test_clicking_bars_spells_a_word(page: Page, server: AppServer, run: Run) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/generate?run={run.id}")
+    word = page.get_by_test_id("stCode")
+    expect(word).to_have_text(".")
+    spelled = "."
+    for length in range(2):
+        chart = page.locator(f".st-key-next_{run.id}_{length}_0")
+        spelled += str(chart.locator(".xtick text").first.text_content())
+        click_middle(page, chart.locator(".barlayer .point").first)
+        expect(word).to_have_text(spelled)
+    page.get_by_role("button", name="Draw one").click()
+    expect(word).to_have_text(re.compile(rf"^{re.escape(spelled)}.$"))
+    page.get_by_role("button", name="Start over").click()
+    expect(word).to_have_text(".")
+
+
+def test_sampled_words_download_as_they_are_listed(page: Page, server: AppServer, run: Run, tmp_path: Any) -> None:
+    page.goto(f"{server.url}/generate?run={run.id}")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Words (.txt)").click()
+    path = tmp_path / "words.txt"
+    started.value.save_as(path)
+    words = path.read_text(encoding="utf-8").splitlines()
+    assert len(words) == 20
+    assert page.get_by_test_id("stDataFrame").locator("td[aria-colindex='1']").first.inner_text() == words[0]
+
+
+def test_the_test_split_opens_by_its_button_and_a_reload_seals_the_view(
+    page: Page, server: AppServer, run: Run
+) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/splits?run={run.id}")
+    opener = page.get_by_role("button", name="Open the test split")
+    expect(page.get_by_text("Never opened.")).to_be_visible()
+    opener.click()
+    expect(page.get_by_text("Opened once.")).to_be_visible()
+    expect(opener).to_have_count(0)
+    expect(page.get_by_text(re.compile("^Test$")).first).to_be_visible()  # the chart's new row
+    page.reload()
+    expect(opener).to_be_visible()
+    expect(page.get_by_text("Opened once.")).to_be_visible()
+    expect(page.get_by_text(re.compile("^Test$"))).to_have_count(0)
+
+
+def test_a_file_uploaded_in_the_browser_becomes_the_corpus(page: Page, server: AppServer) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/data")
+    page.get_by_text("Add a corpus").click()
+    files = page.locator("input[type=file]")
+    files.set_input_files({"name": "rivers.txt", "mimeType": "text/plain", "buffer": b"\xff\xfe\x00"})
+    page.get_by_role("button", name="Add corpus").click()
+    expect(page.get_by_text("must be UTF-8 text")).to_be_visible()
+    buffer = "\n".join(["rhône", "loire", "seine", "meuse", "isère", "oise", "aube", "tarn", "lot", "cher"]).encode()
+    files.set_input_files({"name": "rivers.txt", "mimeType": "text/plain", "buffer": buffer})
+    page.get_by_role("button", name="Add corpus").click()
+    expect(page.get_by_text("Read 10 lines, kept 10 words")).to_be_visible()
+    expect(page).to_have_url(re.compile("corpus=[0-9a-f]{64}"))
+
+
+def test_charts_follow_the_colour_scheme(page: Page, server: AppServer, run: Run) -> None:
+    from playwright.sync_api import expect
+
+    def ink() -> str:
+        title = page.locator(".gtitle").first
+        title.wait_for()
+        return str(title.evaluate("node => getComputedStyle(node).fill"))
+
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{server.url}/splits?run={run.id}")
+    light = ink()
+    page.emulate_media(color_scheme="dark")
+    page.reload()
+    expect(page.locator(".gtitle").first).to_be_visible()
+    assert ink() != light

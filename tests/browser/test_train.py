@@ -1,0 +1,189 @@
+"""In Chromium: one button on Start; train from the form, watch, leave, return, stop; take the weights home; tidy up."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from mmcore import BUNDLED_NAMES, RunConfig, RunStore, TrainConfig, build_dataset, read_words
+from tests.browser.app_server import AppServer, wait_until_idle
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+PATIENCE_MS = 60_000  # workers are niced: on a busy machine training is what waits
+POINTS = "() => document.querySelector('.live-plot')?.data?.[0]?.x?.length ?? 0"
+
+
+def fill(page: Page, label: str, value: object) -> None:
+    """Type into a field and wait until the app has taken it."""
+    field = page.get_by_label(label, exact=True)
+    field.fill(str(value))
+    field.press("Tab")
+    expect(field).to_have_value(str(value))
+    wait_until_idle(page)
+
+
+def badge(page: Page, text: str) -> None:
+    """Wait for a run's state beside its name."""
+    expect(page.get_by_test_id("stBadge").or_(page.locator(".stMarkdownBadge")).get_by_text(text).first).to_be_visible(
+        timeout=PATIENCE_MS
+    )
+
+
+def nav(page: Page, title: str) -> None:
+    """Go to a page through the sidebar."""
+    page.get_by_test_id("stSidebarNavLink").filter(has_text=title).click()
+    expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+    wait_until_idle(page)
+
+
+def wait_for_more_points(page: Page) -> None:
+    """The curve has points, and gets more of them."""
+    page.wait_for_function(f"({POINTS})() > 1", timeout=PATIENCE_MS)
+    before = page.evaluate(POINTS)
+    page.wait_for_function(f"({POINTS})() > {before}", timeout=PATIENCE_MS)
+
+
+def start_long_run(page: Page, server: AppServer) -> None:
+    page.goto(f"{server.url}/train")
+    wait_until_idle(page)
+    fill(page, "Steps", 5_000_000)
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_url("**/train?run=*")
+
+
+def test_newcomer_sees_names_get_better(page: Page, server: AppServer) -> None:
+    page.goto(server.url)
+    page.get_by_role("button", name="Train a model").click()
+    badge(page, "Finished")
+    main = page.get_by_test_id("stMain")
+    expect(main.get_by_text("Step 0 (untrained)")).to_be_visible()
+    expect(main.get_by_text("Step 5,000", exact=True)).to_be_visible()
+    assert page.evaluate(POINTS) > 2
+
+
+def test_run_survives_refresh_page_switch_and_second_tab(page: Page, server: AppServer) -> None:
+    start_long_run(page, server)
+    wait_for_more_points(page)
+    expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile(r"Running, step [\d,]+ of 5,000,000"))
+    address = page.url
+
+    page.reload()
+    assert page.url == address
+    wait_for_more_points(page)
+    expect(page.get_by_label("Steps", exact=True)).to_have_value("5000000")
+
+    nav(page, "Runs")
+    nav(page, "Train")
+    assert page.url == address
+    wait_for_more_points(page)
+
+    second = page.context.new_page()
+    second.goto(address)
+    wait_for_more_points(second)
+    second.get_by_role("button", name="Stop", exact=True).click()
+    badge(second, "Stopped")
+    badge(page, "Stopped")
+
+    stopped_at = page.evaluate("() => document.querySelector('.live-plot').data[0].x.at(-1)")
+    page.get_by_role("button", name="Continue").click()
+    badge(page, "Running")
+    page.wait_for_function(f"document.querySelector('.live-plot').data[0].x.at(-1) > {stopped_at}")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    badge(page, "Stopped")
+
+
+def test_chart_keeps_its_element_and_its_zoom_while_it_grows(page: Page, server: AppServer) -> None:
+    start_long_run(page, server)
+    wait_for_more_points(page)
+    page.evaluate(
+        """() => { const plot = document.querySelector('.live-plot'); plot.mark = true;
+                   return window.Plotly.relayout(plot, {'yaxis.range': [2, 2.5]}); }"""
+    )
+    wait_for_more_points(page)
+    kept = page.evaluate(
+        "() => { const p = document.querySelector('.live-plot'); return [p.mark, p.layout.yaxis.range]; }"
+    )
+    assert kept == [True, [2, 2.5]]
+    page.get_by_role("button", name="Stop", exact=True).click()
+    badge(page, "Stopped")
+
+
+def download(page: Page, label: str, folder: Path) -> Path:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=label).click()
+    target = folder / waiting.value.suggested_filename
+    waiting.value.save_as(target)
+    return target
+
+
+def plain_val_loss(tensors: dict[str, torch.Tensor], config: RunConfig) -> float:
+    """The lecture's forward pass on the validation split, with nothing of this project in it but the examples."""
+    val = build_dataset(read_words(BUNDLED_NAMES), config.split, config.model.context_size).val
+    x, y = torch.from_numpy(val.contexts), torch.from_numpy(val.targets)
+    emb = tensors["C"][x]
+    h = torch.tanh(emb.view(emb.shape[0], -1) @ tensors["W1"] + tensors["b1"])
+    return F.cross_entropy(h @ tensors["W2"] + tensors["b2"], y).item()
+
+
+def test_downloads_hold_what_the_screen_says(page: Page, server: AppServer, tmp_path: Path) -> None:
+    page.goto(f"{server.url}/train")
+    wait_until_idle(page)
+    fill(page, "Steps", 300)
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_url("**/train?run=*")
+    badge(page, "Finished")
+    row = page.get_by_role("row").filter(has=page.get_by_text("Validation", exact=True))
+    shown = float(row.get_by_role("cell").nth(0).inner_text())
+
+    config = RunConfig.from_dict(json.loads(download(page, "Settings (JSON)", tmp_path).read_text()))
+    assert config.train.max_steps == 300
+    weights = load_file(download(page, "Weights (.safetensors)", tmp_path))
+    assert plain_val_loss(weights, config) == pytest.approx(shown, abs=5e-5)
+    state_dict = torch.load(download(page, "State dict (.pt)", tmp_path), weights_only=True)
+    assert all(torch.equal(state_dict[name], tensor) for name, tensor in weights.items())
+    curve = pd.read_csv(download(page, "Curve (CSV)", tmp_path))
+    assert curve["step"].iloc[-1] == 300
+    assert curve["val_loss"].iloc[-1] == pytest.approx(shown, abs=5e-5)
+
+    page.get_by_text("Load the weights in plain torch").click()
+    expect(page.get_by_test_id("stCode")).to_contain_text("safe_open")
+
+
+def test_a_run_is_chosen_renamed_and_deleted(page: Page, server: AppServer) -> None:
+    store = RunStore(server.store_url)
+    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
+    config = RunConfig(corpus_sha256=sha256, train=TrainConfig(max_steps=20))
+    older, newer = store.create(config), store.create(config)
+    page.goto(f"{server.url}/runs?run={newer.id}")
+    badge(page, "Finished")
+    wait_until_idle(page)
+    # The table is a canvas: the box that selects the second row, below a header and a row of 35 px each.
+    page.get_by_test_id("stDataFrame").click(position={"x": 17, "y": 35 + 35 + 17})
+    page.wait_for_url(f"**/runs?run={older.id}")
+    badge(page, "Finished")
+    wait_until_idle(page)
+    fill(page, "Name", "To be removed")
+    expect(page.get_by_role("heading", name="To be removed")).to_be_visible()
+    page.get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Keep").click()
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("heading", name="To be removed")).to_be_hidden()
+    assert older.id not in [run.id for run in store.runs()]
+    store.close()

@@ -1,0 +1,298 @@
+"""The settings of a run as a form, and what they will cost: parameters and time.
+
+Every field is a widget with the key ``form_<field>`` and no default: its value is put into the session state
+first, by :func:`fill`, so that a preset or an earlier run can fill the form. Limits are not repeated here: the
+config classes check, and their sentence is what the visitor reads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mmcore.config import (
+    ACTIVATIONS,
+    INITS,
+    OPTIMIZERS,
+    PRESETS,
+    SAMPLERS,
+    SCHEDULES,
+    ModelConfig,
+    RunConfig,
+    SplitConfig,
+    TrainConfig,
+)
+from mmcore.store import Run
+from ui.curves import duration
+
+NAMES: dict[str, str] = {
+    "tanh": "tanh",
+    "relu": "ReLU",
+    "scaled": "Scaled",
+    "lecture": "Lecture, all N(0, 1)",
+    "sgd": "SGD",
+    "adamw": "AdamW",
+    "constant": "Constant",
+    "step": "Step, a tenth in the second half",
+    "one-cycle": "One-cycle",
+    "inverse-time": "Inverse time, ε₀ / (1 + r·t)",
+    "examples": "Examples",
+    "contexts": "Contexts",
+}
+"""Choices as they are called on screen."""
+
+HELP: dict[str, str] = {
+    "preset": "A named starting point. It fills every field below; change any of them afterwards.",
+    "context_size": "How many preceding characters the model sees when it predicts the next one: the lecture's "
+    "`block_size`, n − 1 in the paper.",
+    "embedding_dim": "How many numbers stand for one character: the columns of the lookup table `C`. "
+    "The lecture begins with 2, which can be drawn as they are, and ends with 10.",
+    "hidden_sizes": "Units of the tanh layer, the lecture's 200. For several layers, one number each: `256, 256`. "
+    "Empty: no hidden layer, which needs direct connections.",
+    "max_steps": "How many times the parameters are updated: forward, backward, update. The lecture does 200,000.",
+    "learning_rate": "How far one update goes along the gradient. The lecture looks for it between 0.001 and 1 and "
+    "settles on 0.1 for SGD. AdamW wants less, about 0.02.",
+    "batch_size": "How many examples one update looks at: the lecture's minibatch of 32. More is less noisy "
+    "and slower.",
+    "activation": "What bends a hidden layer's sums: tanh in the paper and the lecture, ReLU cuts off below zero.",
+    "init": "Where the parameters start. *Lecture*: all drawn from N(0, 1), so the first loss is far above ln V. "
+    "*Scaled*: divided by √fan-in and a small output layer, so the first loss is about ln V.",
+    "direct": "The paper's matrix W, straight from the embeddings to the logits, past the hidden layer. "
+    "The lecture leaves it out.",
+    "dropout": "Share of hidden units silenced at random in every update, against overfitting. 0: none.",
+    "sampler": "*Examples*: rows drawn at random, as in the lecture. *Contexts*: every distinct context that occurs, "
+    "with all characters that follow it at once: the same expected gradient with less noise.",
+    "optimizer": "What turns a gradient into an update. *SGD*: `p.data += -lr * p.grad`, as in the lecture. "
+    "*AdamW*: the same, scaled for each parameter by its recent gradients.",
+    "schedule": "How the learning rate changes. *Step* is the lecture's decay from 0.1 to 0.01; *one-cycle* climbs, "
+    "then falls to zero; *inverse time* is the paper's ε₀ / (1 + r·t).",
+    "decay_rate": "r of the inverse-time schedule, per update. The paper uses 10⁻⁸ per example. "
+    "Other schedules ignore it.",
+    "weight_decay": "Pulls weights and C towards zero in every update, as the paper does with 10⁻⁴. Not the biases.",
+    "patience": "Early stopping: how many checks in a row may pass without a better validation loss. The best "
+    "weights are kept. 0: never stop early.",
+    "check_every": "Updates between two checks of early stopping.",
+    "seed": "Of initialisation, batches and dropout: the same seed and settings give the same weights, bit for bit.",
+    "split_seed": "Of the shuffle before the words are cut into train, validation and test. The lecture uses 42.",
+    "train_fraction": "Share of the words to train on: 80 % in the lecture.",
+    "val_fraction": "Share of the words to choose settings by: 10 % in the lecture, where it is called dev. "
+    "The rest is the test split.",
+    "deduplicate": "Keep each word once before splitting, so that no validation word also occurs in train. "
+    "Of the bundled names 12.6 % of the validation words do.",
+}
+
+# ---- values
+
+
+def parse_hidden(text: str) -> tuple[int, ...]:
+    """Hidden units per layer from what someone typed: ``"256, 256"`` is ``(256, 256)``, nothing is no layer."""
+    parts = text.replace(",", " ").split()
+    try:
+        return tuple(int(part) for part in parts)
+    except ValueError:
+        raise ValueError(f"hidden_sizes must be whole numbers with commas between, got {text!r}") from None
+
+
+def values_of(*configs: ModelConfig | TrainConfig | SplitConfig) -> dict[str, Any]:
+    """Some configs as values of the form's fields; ``threads`` is not one of them."""
+    values: dict[str, Any] = {}
+    for config in configs:
+        values |= asdict(config)
+    if "hidden_sizes" in values:
+        values["hidden_sizes"] = ", ".join(map(str, values["hidden_sizes"]))
+    values.pop("threads", None)
+    return values
+
+
+def read_config(values: Mapping[str, Any], corpus_sha256: str) -> RunConfig:
+    """The run that the form's values describe; ``ValueError`` with the sentence to show if there is none."""
+    model = {name: values[name] for name in values_of(ModelConfig())}
+    model["hidden_sizes"] = parse_hidden(values["hidden_sizes"])
+    train = {name: values[name] for name in values_of(TrainConfig())}
+    split = {name: values[name] for name in values_of(SplitConfig())}
+    return RunConfig(
+        corpus_sha256=corpus_sha256, split=SplitConfig(**split), model=ModelConfig(**model), train=TrainConfig(**train)
+    )
+
+
+def preset_of(config: RunConfig) -> str | None:
+    """The preset whose settings these are, whatever the seed and the split; None for settings of one's own."""
+    for name, preset in PRESETS.items():
+        if preset.model == config.model and preset.train.replace(seed=config.train.seed) == config.train:
+            return name
+    return None
+
+
+def describe(config: RunConfig) -> str:
+    """A run's settings in one line."""
+    model, train = config.model, config.train
+    hidden = " × ".join(map(str, model.hidden_sizes)) or "none"
+    parts = [f"context {model.context_size}", f"dimension {model.embedding_dim}", f"hidden {hidden}"]
+    parts += ["direct connections"] * model.direct + [f"dropout {model.dropout:g}"] * bool(model.dropout)
+    parts += [f"{NAMES[train.optimizer]} {train.learning_rate:g}", f"batch {train.batch_size:,}"]
+    return ", ".join([*parts, f"seed {train.seed}"])
+
+
+# ---- cost
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long a run may take."""
+
+    seconds: float
+    measured: bool  # from the speed of an earlier run on this server; otherwise a rough guess
+
+    def __str__(self) -> str:
+        time = duration(self.seconds)
+        return f"about {time} at the speed of earlier runs" if self.measured else f"roughly {time}, a guess"
+
+
+def expected_time(config: RunConfig, vocab_size: int, earlier: Sequence[tuple[RunConfig, int, float]]) -> Estimate:
+    """Expected training time, from the earlier run that is most like it.
+
+    Parameters
+    ----------
+    earlier : config, steps done and seconds of runs of the same store; those under 0.3 s say too little.
+    """
+    work = _step_work(config, vocab_size)
+    best, closest = 1.0, math.inf
+    for other, steps, seconds in earlier:
+        theirs = _step_work(other, vocab_size)
+        distance = abs(math.log(work / theirs)) + (other.train.sampler != config.train.sampler)
+        if steps > 0 and seconds > 0.3 and distance < closest:
+            best, closest = seconds / steps / theirs, distance
+    return Estimate(best * work * config.train.max_steps, measured=closest < math.inf)
+
+
+def _step_work(config: RunConfig, vocab_size: int) -> float:
+    """Rough seconds of one update on one core of 2020: a fixed cost, the parameters, the batch through them."""
+    parameters, batch = config.model.parameters(vocab_size), config.train.batch_size
+    touched = 8 if config.train.optimizer == "adamw" else 3  # times an update goes over the parameters
+    return 6e-5 + 4e-10 * touched * parameters + 1.5e-10 * batch * parameters
+
+
+def parameter_table(config: ModelConfig, vocab_size: int) -> pd.DataFrame:
+    """Columns ``Tensor, Shape, Parameters``, a row a tensor."""
+    rows = [(name, " × ".join(map(str, shape)), math.prod(shape)) for name, shape in config.shapes(vocab_size).items()]
+    return pd.DataFrame(rows, columns=["Tensor", "Shape", "Parameters"])
+
+
+def finished_runs(runs: Sequence[Run]) -> list[tuple[RunConfig, int, float]]:
+    """What :func:`expected_time` learns from: the newest runs that are over."""
+    return [(run.config, run.step, run.seconds) for run in runs if run.ended is not None][:20]
+
+
+# ---- the form
+
+
+def fill(values: Mapping[str, Any]) -> None:
+    """Put values into the form; allowed in a callback and before the form is drawn."""
+    for name, value in values.items():
+        st.session_state[f"form_{name}"] = value
+
+
+def settings() -> dict[str, Any]:
+    """What the form holds now, by field."""
+    fields = values_of(ModelConfig(), TrainConfig(), SplitConfig())
+    return {name: st.session_state.get(f"form_{name}") for name in fields}
+
+
+def start(config: RunConfig | None) -> None:
+    """Give the form its first values in a session: a run's settings, or the quick preset."""
+    if "form_context_size" not in st.session_state:
+        preset = PRESETS["quick"]
+        parts = (config.model, config.train, config.split) if config else (preset.model, preset.train, SplitConfig())
+        fill(values_of(*parts))
+
+
+def draw(corpus_sha256: str) -> RunConfig | ValueError:
+    """Draw the form; its config, or what is wrong with it."""
+    try:
+        config: RunConfig | ValueError = read_config(settings(), corpus_sha256)
+    except ValueError as error:
+        config = error
+    st.session_state["form_preset"] = preset_of(config) if isinstance(config, RunConfig) else None
+    _draw_main()
+    with st.expander("More settings", icon=":material/tune:"):
+        _draw_model()
+        _draw_training()
+        _draw_split()
+    return config
+
+
+def _take_preset() -> None:
+    preset = PRESETS.get(st.session_state["form_preset"])
+    if preset:
+        values = values_of(preset.model, preset.train)
+        fill({name: value for name, value in values.items() if name != "seed"})
+
+
+def _key(name: str) -> dict[str, Any]:
+    return {"key": f"form_{name}", "help": HELP[name], "persist_state": "session"}
+
+
+def _choice(label: str, name: str, options: Sequence[str]) -> None:
+    st.selectbox(label, options, format_func=lambda option: NAMES[option], **_key(name))
+
+
+_whole: Callable[..., Any] = partial(st.number_input, step=1)
+_real: Callable[..., Any] = partial(st.number_input, format="%g")
+
+
+def _draw_main() -> None:
+    st.selectbox(
+        "Preset",
+        list(PRESETS),
+        index=None,
+        format_func=lambda name: PRESETS[name].title,
+        on_change=_take_preset,
+        placeholder="Your own settings",
+        **_key("preset"),
+    )
+    chosen = PRESETS.get(st.session_state["form_preset"] or "")
+    st.caption(chosen.note if chosen else "Changed from the presets. Choose one to go back to it.")
+    with st.grid(2, min_column_width=140, vertical_alignment="bottom"):
+        _whole("Context size", **_key("context_size"))
+        _whole("Embedding dimension", **_key("embedding_dim"))
+        st.text_input("Hidden units (per layer)", live=True, placeholder="none", **_key("hidden_sizes"))
+        _whole("Steps", **_key("max_steps"))
+        _real("Learning rate", step=0.01, **_key("learning_rate"))
+        _whole("Batch size", **_key("batch_size"))
+
+
+def _draw_model() -> None:
+    st.markdown("**Model**")
+    with st.grid(2, min_column_width=130, vertical_alignment="bottom"):
+        _choice("Activation", "activation", ACTIVATIONS)
+        _choice("Initialisation", "init", INITS)
+        _real("Dropout", step=0.1, **_key("dropout"))
+    st.checkbox("Direct connections", **_key("direct"))
+
+
+def _draw_training() -> None:
+    st.markdown("**Training**")
+    with st.grid(2, min_column_width=130, vertical_alignment="bottom"):
+        _choice("Batches from", "sampler", SAMPLERS)
+        _choice("Optimiser", "optimizer", OPTIMIZERS)
+        _choice("Schedule", "schedule", SCHEDULES)
+        _real("Decay rate r", step=1e-4, **_key("decay_rate"))
+        _real("Weight decay", step=1e-4, **_key("weight_decay"))
+        _whole("Seed", **_key("seed"))
+        _whole("Early stopping patience", **_key("patience"))
+        _whole("Check every (steps)", **_key("check_every"))
+
+
+def _draw_split() -> None:
+    st.markdown("**Split**")
+    with st.grid(2, min_column_width=130, vertical_alignment="bottom"):
+        _real("Train fraction", step=0.05, **_key("train_fraction"))
+        _real("Validation fraction", step=0.05, **_key("val_fraction"))
+        _whole("Split seed", **_key("split_seed"))
+    st.checkbox("De-duplicate before splitting", **_key("deduplicate"))

@@ -1,0 +1,88 @@
+const TABLE_ROWS = 20;
+const SPEAK_EVERY_MS = 10_000; // twice a second would be read aloud without end
+
+const charts = new WeakMap(); // one state for each mounted chart, by its element
+
+function loadPlotly(path) {
+  window.makemorePlotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL(path, document.baseURI);
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error(`${path} could not be loaded`));
+    document.head.append(script);
+  });
+  return window.makemorePlotly;
+}
+
+function mount(root) {
+  const chart = { root, plot: root.querySelector(".live-plot"), drawn: "", spoken: -Infinity };
+  chart.details = root.querySelector("details");
+  chart.details.addEventListener("toggle", () => fillTable(chart));
+  chart.observer = new ResizeObserver(() => {
+    const width = Math.round(chart.plot.clientWidth);
+    if (chart.plotly && width && width !== chart.width) {
+      chart.width = width;
+      chart.plotly.relayout(chart.plot, { width });
+    }
+  });
+  chart.observer.observe(chart.plot);
+  return chart;
+}
+
+async function draw(chart) {
+  chart.plot.style.minHeight = `${chart.data.layout.height}px`; // nothing below moves when the chart appears
+  chart.plotly ??= await loadPlotly(chart.data.plotly);
+  const { steps, traces, layout, config } = chart.data; // after the wait: the newest data
+  chart.width = Math.round(chart.plot.clientWidth);
+  if (!chart.plot.isConnected || !chart.width) return;
+  const curves = traces.map((trace) => ({ ...trace, type: "scatter", mode: "lines", x: steps, connectgaps: true }));
+  await chart.plotly.react(chart.plot, curves, { ...layout, width: chart.width }, config);
+  const [picture, ...overlays] = chart.plot.querySelectorAll(".main-svg"); // the tool buttons beside it stay reachable
+  picture.setAttribute("role", "img");
+  picture.setAttribute("aria-label", chart.data.summary);
+  for (const overlay of overlays) overlay.setAttribute("aria-hidden", "true");
+}
+
+function announce(chart) {
+  const { title, summary } = chart.data;
+  chart.root.querySelector(".live-title").textContent = title;
+  if (performance.now() - chart.spoken < SPEAK_EVERY_MS) return;
+  chart.spoken = performance.now();
+  chart.root.querySelector(".live-summary").textContent = summary;
+}
+
+function fillTable({ details, data }) {
+  if (!details.open) return;
+  const { steps, traces, layout } = data;
+  const last = steps.length - 1;
+  const shown = Math.min(steps.length, TABLE_ROWS);
+  const rows = Array.from({ length: shown }, (_, i) => (shown > 1 ? Math.round((i * last) / (shown - 1)) : last));
+  const table = details.querySelector("table");
+  table.replaceChildren();
+  const addRow = (tag, cells) => {
+    const row = table.insertRow();
+    for (const text of cells) row.append(Object.assign(document.createElement(tag), { textContent: text }));
+  };
+  addRow("th", [layout.xaxis.title.text, ...traces.map((trace) => trace.name)]);
+  for (const i of rows.reverse()) {
+    addRow("td", [steps[i].toLocaleString("en"), ...traces.map((trace) => trace.y[i]?.toFixed(4) ?? "–")]);
+  }
+}
+
+export default function ({ data, parentElement }) {
+  const root = parentElement.querySelector(".live-chart");
+  if (!charts.has(root)) charts.set(root, mount(root));
+  const chart = charts.get(root);
+  const json = JSON.stringify(data);
+  if (json !== chart.drawn) {
+    Object.assign(chart, { drawn: json, data });
+    announce(chart);
+    fillTable(chart);
+    draw(chart).catch((error) => (chart.plot.textContent = error.message));
+  }
+  return () => {
+    chart.observer.disconnect();
+    chart.plotly?.purge(chart.plot);
+    charts.delete(root);
+  };
+}

@@ -1,0 +1,206 @@
+"""A run on screen while it learns and afterwards: its state, its curve, its samples, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from mmcore.store import Run, RunState, RunStore
+from ui import curves, forms, session
+from ui.live import live_chart
+from ui.text import plain
+
+LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
+
+STATES: dict[RunState, tuple[str, str]] = {  # badge icon and colour; the word is always there too
+    RunState.QUEUED: (":material/schedule:", "gray"),
+    RunState.RUNNING: (":material/play_arrow:", "primary"),
+    RunState.STOPPING: (":material/hourglass_top:", "gray"),
+    RunState.FINISHED: (":material/check:", "primary"),
+    RunState.STOPPED: (":material/stop:", "gray"),
+    RunState.FAILED: (":material/error:", "red"),
+    RunState.INTERRUPTED: (":material/link_off:", "orange"),
+}
+
+
+def tick(run: Run | None, seconds: float = 0.5) -> float | None:
+    """How often a fragment should look at a run: not at all if it cannot change by itself."""
+    return seconds if run is not None and run.state in LIVE else None
+
+
+def look(run_id: str, state: RunState) -> tuple[Run, pd.DataFrame]:
+    """A run and its curve as they are now, for a fragment; one in another state than the page shows reruns the page."""
+    try:
+        run = session.store().run(run_id)
+    except ValueError:  # deleted, in another tab
+        st.rerun()
+    if run.state is not state:
+        st.rerun()
+    return run, session.store().history(run_id)
+
+
+def status_line(run: Run, history: pd.DataFrame, place: int | None) -> str:
+    """State, step, speed and time left, in words."""
+    if run.state is RunState.QUEUED:
+        return f"Queued, place {place or 1}"
+    speed = curves.recent_speed(history)
+    of = f"step {run.step:,} of {run.max_steps:,}"
+    if run.state is RunState.STOPPING:
+        return f"Stopping … at {of}"
+    if run.state is not RunState.RUNNING:
+        return f"{run.step:,} of {run.max_steps:,} steps in {curves.duration(run.seconds)}"
+    if speed is None:
+        return f"Running, {of}"
+    return f"Running, {of}, {speed:,.0f} steps/s, {curves.duration((run.max_steps - run.step) / speed)} left"
+
+
+def draw_status(run: Run, history: pd.DataFrame) -> None:
+    """The status line above a progress bar; an error as text."""
+    place = session.store().queue_position(run.id) if run.state is RunState.QUEUED else None
+    line = status_line(run, history, place)
+    if run.state in LIVE:
+        st.progress(run.step / run.max_steps, text=line)
+    else:
+        st.markdown(line)
+    if run.error:
+        st.error("This run ended with an error. Its curve and its last good weights are kept.")
+        st.text(run.error)
+    elif run.state is RunState.INTERRUPTED:
+        st.warning("The worker of this run went away. Its curve and its last saved weights are kept; it can go on.")
+
+
+def draw_buttons(run: Run) -> None:
+    """Stop for a run that works or waits, Continue for one that was cut short. To be called inside a fragment."""
+    if run.state is RunState.STOPPING:
+        st.button("Stopping …", disabled=True, icon=":material/hourglass_top:", key="stopping")
+    elif run.state in LIVE:
+        st.button("Stop", on_click=session.stop_run, args=(run.id,), icon=":material/stop:", key="stop")
+    elif run.state in (RunState.STOPPED, RunState.INTERRUPTED):
+        st.button(
+            "Continue",
+            on_click=session.continue_run,
+            args=(run.id,),
+            icon=":material/play_arrow:",
+            key="continue",
+            help="Goes on from the saved state, as if it had never stopped.",
+        )
+
+
+def _reuse(run: Run) -> None:
+    forms.fill(forms.values_of(run.config.model, run.config.train, run.config.split))
+
+
+def draw_reuse(run: Run) -> None:
+    """A button that fills the form with the settings of a run."""
+    st.button(
+        "Use these settings",
+        on_click=_reuse,
+        args=(run,),
+        icon=":material/content_copy:",
+        key="reuse",
+        help="Fills the form with the settings of this run, to change one thing and train again.",
+    )
+
+
+def draw_curve(
+    run: Run, history: pd.DataFrame, *, log_x: bool = False, smoothing: float = 0.0, height: int = 420
+) -> None:
+    """The loss chart with its reference lines."""
+    references = session.baselines(run.config.corpus_sha256, run.config.split)
+    live_chart(
+        curves.smoothed(history, smoothing),
+        key="curve",
+        run_id=run.id,
+        traces=curves.loss_traces(smoothing),
+        title="Loss while training",
+        log_x=log_x,
+        references={name.capitalize(): loss for name, loss in references.items()},
+        height=height,
+    )
+
+
+def draw_samples(run: Run, count: int = 6) -> None:
+    """Words drawn while it learned, latest first, each line with its step."""
+    st.markdown("**Sampled while it learns**" if run.state in LIVE else "**Sampled while it learned**")
+    rows = curves.telling_samples(session.store().samples(run.id), count)
+    if not rows:
+        st.caption("The first names appear with the first step.")
+    for step, words in rows:
+        with st.container(gap=None):
+            st.caption(f"Step {step:,}" + (" (untrained)" if step == 0 else ""))
+            st.text(words)
+
+
+def draw_short(run: Run) -> None:
+    """A run that is over in a few lines: its losses, its last words, and the way to the rest."""
+    labels = {"train_loss": "Train loss", "val_loss": "Validation loss", "val_loss_unseen": "Loss on unseen words"}
+    with st.container(horizontal=True, gap="medium"):
+        for name, label in labels.items():
+            if name in run.losses:
+                st.metric(label, f"{run.losses[name]:.4f}", width="content")
+    for step, words in curves.telling_samples(session.store().samples(run.id))[:1]:
+        with st.container(gap=None):
+            st.caption(f"Sampled at step {step:,}")
+            st.text(words)
+    st.page_link(
+        "app_pages/train.py", label="Open this run", icon=":material/open_in_new:", query_params={"run": run.id}
+    )
+
+
+def draw_summary(run: Run) -> None:
+    """Exact losses of the saved weights, in three units, and what they cost."""
+    st.markdown("**Result**")
+    st.table(curves.loss_table(run.losses), border="horizontal", alt="Losses of the saved weights")
+    size = session.vocab(run.config.corpus_sha256).size
+    parameters = f"{run.config.model.parameters(size):,} parameters"
+    st.caption(
+        f"{parameters}, {run.weights_step or 0:,} steps, {curves.duration(run.seconds)}. Loss in nats and bits per "
+        "character, exact over the whole split. The test split stays sealed; the page Splits can open it."
+    )
+
+
+def draw_downloads(run: Run) -> None:
+    """The trained model and its record as files, and how to load it without this project."""
+    store, name = session.store(), f"makemore-{run.id}"
+    save = partial(st.download_button, on_click="ignore", icon=":material/download:")
+    with st.container(horizontal=True):
+        save("Weights (.safetensors)", partial(_weights, store, run.id), f"{name}.safetensors", key="save_weights")
+        save("State dict (.pt)", partial(_state_dict, store, run.id), f"{name}.pt", key="save_state_dict")
+        save("Curve (CSV)", partial(_curve, store, run.id), f"{name}.csv", "text/csv", key="save_curve")
+        config = json.dumps(run.config.to_dict(), indent=2)
+        save("Settings (JSON)", config, f"{name}.json", "application/json", key="save_config")
+    code = st.expander("Load the weights in plain torch", icon=":material/code:", key="code", on_change="rerun")
+    if code.open:
+        from mmcore.artifact import plain_torch  # brings torch, which nothing else here needs
+
+        code.code(plain_torch(run.config.model, f"{name}.safetensors"), language="python")
+
+
+# Download buttons call these without a script run around them: plain code only.
+
+
+def _weights(store: RunStore, run_id: str) -> bytes:
+    return store.weights(run_id) or b""
+
+
+def _state_dict(store: RunStore, run_id: str) -> bytes:
+    from mmcore.artifact import load
+
+    return load(_weights(store, run_id)).to_state_dict_bytes()
+
+
+def _curve(store: RunStore, run_id: str) -> bytes:
+    table: str = store.history(run_id).to_csv(index=False)
+    return table.encode()
+
+
+def draw_heading(run: Run) -> None:
+    """The run's name, state and settings."""
+    icon, color = STATES[run.state]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(plain(run.name), anchor=False, width="content")
+        st.badge(run.state.capitalize(), icon=icon, color=color)  # type: ignore[arg-type]
+    st.caption(plain(f"{run.corpus_name}: {forms.describe(run.config)}"))

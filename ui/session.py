@@ -1,0 +1,159 @@
+"""What a page is about: the server's store and workers, and the visitor's current corpus and run."""
+
+from __future__ import annotations
+
+import atexit
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from mmcore.config import RunConfig, SplitConfig
+from mmcore.data import BUNDLED_NAMES, Corpus, Dataset, Vocab, build_dataset, read_words
+from mmcore.ngram import baselines as count_baselines
+from mmcore.store import Run, RunStore
+
+if TYPE_CHECKING:
+    from mmcore import Artifact
+    from mmcore.jobs import JobQueue
+
+
+# ---- the server's
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> RunStore:
+    """The server's run store; holds the bundled names from the first day."""
+    opened = RunStore()
+    opened.add_corpus(read_words(BUNDLED_NAMES))
+    return opened
+
+
+@st.cache_resource(show_spinner=False)
+def queue() -> JobQueue:
+    """The server's warm workers; asking for them first starts them, and they end with the server."""
+    from mmcore.jobs import JobQueue
+
+    started = JobQueue(store().url)
+    started.start()
+    atexit.register(started.close)
+    return started
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def corpus(sha256: str) -> Corpus:
+    """A stored corpus, by its hash."""
+    return store().corpus(sha256)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def vocab(sha256: str) -> Vocab:
+    """The vocabulary of a stored corpus, without building its dataset."""
+    return Vocab.from_words(corpus(sha256).words)
+
+
+@st.cache_resource(show_spinner="Building the dataset …", max_entries=16)
+def dataset(sha256: str, split: SplitConfig, context_size: int) -> Dataset:
+    """A corpus split and cut into context → next-character pairs."""
+    return build_dataset(corpus(sha256), split, context_size)
+
+
+def run_dataset(run: Run) -> Dataset:
+    """The dataset a run was trained on."""
+    return dataset(run.config.corpus_sha256, run.config.split, run.config.model.context_size)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def baselines(sha256: str, split: SplitConfig) -> dict[str, float]:
+    """Validation losses of what a network has to beat: uniform, unigram, bigram."""
+    table = count_baselines(dataset(sha256, split, 1))  # they look at one character at most
+    return dict(zip(table["model"], table["val_loss"], strict=True))
+
+
+def artifact(run: Run) -> Artifact | None:
+    """The run's last saved weights, ready to use; None before the first are saved."""
+    weights = store().weights(run.id)
+    return None if weights is None else _loaded(weights)
+
+
+@st.cache_resource(show_spinner="Loading the weights …", max_entries=16)
+def _loaded(weights: bytes) -> Artifact:
+    import torch  # only pages that use weights wait for it
+
+    from mmcore import load
+
+    torch.set_num_threads(1)  # beside busy workers a second thread makes tensors this small ten times slower
+    return load(weights)
+
+
+# ---- the visitor's
+
+
+def current_corpus() -> Corpus:
+    """The corpus the visitor works on: the one in the URL, else the last one chosen, else the bundled names."""
+    sha256 = st.query_params.get("corpus") or st.session_state.get("corpus_sha256")
+    if sha256 is not None:
+        try:
+            return corpus(sha256)
+        except ValueError:
+            st.warning("This address names a corpus that this server does not have. Showing the bundled names instead.")
+            st.session_state.pop("corpus_sha256", None)
+            st.query_params.pop("corpus", None)
+    return corpus(bundled_sha256())
+
+
+@st.cache_resource(show_spinner=False)
+def bundled_sha256() -> str:
+    """The bundled names, by their hash."""
+    return store().add_corpus(read_words(BUNDLED_NAMES))
+
+
+def choose_corpus(sha256: str) -> None:
+    """Make a stored corpus the visitor's current one, here and on every other page."""
+    st.session_state["corpus_sha256"] = st.query_params["corpus"] = sha256
+
+
+def current_run() -> Run | None:
+    """The run the visitor looks at: the one in the URL, else the last one opened, else the newest."""
+    asked = st.query_params.get("run") or st.session_state.get("run_id")
+    if asked is not None:
+        try:
+            run = store().run(asked)
+        except ValueError:
+            st.warning("This address names a run that this server does not have. Showing the newest one instead.")
+            close_run()
+        else:
+            open_run(run.id)
+            return run
+    return store().latest()
+
+
+def open_run(run_id: str) -> None:
+    """Make a run the visitor's current one, here, in the URL, and on every other page."""
+    st.session_state["run_id"] = run_id
+    if st.query_params.get("run") != run_id:
+        st.query_params["run"] = run_id
+
+
+def close_run() -> None:
+    """Forget the visitor's current run; pages fall back to the newest."""
+    st.session_state.pop("run_id", None)
+    st.query_params.pop("run", None)
+
+
+def start_run(config: RunConfig) -> Run:
+    """Store a new run, hand it to the workers, and make it the visitor's current one."""
+    run = store().create(config)
+    queue().submit(run.id)
+    open_run(run.id)
+    return run
+
+
+def stop_run(run_id: str) -> None:
+    """Ask a run to stop: at once if it waits, else within half a second."""
+    store().request_stop(run_id)
+
+
+def continue_run(run_id: str) -> None:
+    """Let a stopped or interrupted run go on from its saved state."""
+    store().continue_run(run_id)
+    queue().submit(run_id)
