@@ -12,6 +12,7 @@ PAGES = (
     ("home", "Start", ":material/home:"),
     ("data", "Data", ":material/dataset:"),
     ("train", "Train", ":material/model_training:"),
+    ("playground", "Playground", ":material/tune:"),
     ("splits", "Splits", ":material/call_split:"),
     ("embeddings", "Embeddings", ":material/scatter_plot:"),
     ("generate", "Generate", ":material/auto_awesome:"),

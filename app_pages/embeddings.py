@@ -58,9 +58,7 @@ def positions(sha256: str, symbols: tuple[str, ...]) -> object:
 
 
 if view == "PCA":
-    projected = embedding.pca(table)
-    points = projected.points
-    axes = [f"PC {i} ({100 * share:.1f} % of variance)" for i, share in enumerate(projected.explained, start=1)]
+    points, axes = embedding.plane(table)
 elif view == "t-SNE":
     seed = st.number_input("Map seed", 0, 2**31 - 1, 0, width=260, help="Groups that only one seed shows are chance.")
     points, axes = tsne(table, seed), ["t-SNE 1", "t-SNE 2"]

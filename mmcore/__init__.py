@@ -7,9 +7,65 @@ The public names, importable from here. What needs torch is imported when first 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .version import __version__
+
+if TYPE_CHECKING:  # the same names, for type checkers and editors
+    from .artifact import Artifact as Artifact
+    from .artifact import load as load
+    from .artifact import plain_torch as plain_torch
+    from .backprop import Backprop as Backprop
+    from .config import PRESETS as PRESETS
+    from .config import ModelConfig as ModelConfig
+    from .config import Preset as Preset
+    from .config import RunConfig as RunConfig
+    from .config import SplitConfig as SplitConfig
+    from .config import TrainConfig as TrainConfig
+    from .contexts import ContextCounts as ContextCounts
+    from .contexts import count_contexts as count_contexts
+    from .data import BOUNDARY as BOUNDARY
+    from .data import BUNDLED_NAMES as BUNDLED_NAMES
+    from .data import Corpus as Corpus
+    from .data import CorpusReport as CorpusReport
+    from .data import Dataset as Dataset
+    from .data import Examples as Examples
+    from .data import Splits as Splits
+    from .data import Vocab as Vocab
+    from .data import build_dataset as build_dataset
+    from .data import build_examples as build_examples
+    from .data import corpus_from_words as corpus_from_words
+    from .data import leakage as leakage
+    from .data import read_words as read_words
+    from .data import show_symbol as show_symbol
+    from .data import split_words as split_words
+    from .evaluation import Losses as Losses
+    from .evaluation import bootstrap_interval as bootstrap_interval
+    from .evaluation import evaluate as evaluate
+    from .evaluation import evaluate_splits as evaluate_splits
+    from .evaluation import word_losses as word_losses
+    from .jobs import JobQueue as JobQueue
+    from .jobs import execute as execute
+    from .jobs import run_inline as run_inline
+    from .model import MLP as MLP
+    from .model import cross_entropy as cross_entropy
+    from .ngram import NGram as NGram
+    from .ngram import baselines as baselines
+    from .ngram import uniform_loss as uniform_loss
+    from .sample import Sample as Sample
+    from .sample import generate as generate
+    from .sample import label as label
+    from .sample import labels as labels
+    from .sample import next_distribution as next_distribution
+    from .store import Run as Run
+    from .store import RunState as RunState
+    from .store import RunStore as RunStore
+    from .training import Pace as Pace
+    from .training import Step as Step
+    from .training import TrainingDiverged as TrainingDiverged
+    from .training import TrainState as TrainState
+    from .training import learning_rate_at as learning_rate_at
+    from .training import train as train
 
 _MODULES: dict[str, tuple[str, ...]] = {
     "config": ("ModelConfig", "Preset", "PRESETS", "RunConfig", "SplitConfig", "TrainConfig"),
@@ -38,6 +94,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "ngram": ("NGram", "baselines", "uniform_loss"),
     "sample": ("Sample", "generate", "label", "labels", "next_distribution"),
     "artifact": ("Artifact", "load", "plain_torch"),
+    "playground": ("Play", "play", "steps_within"),
     "store": ("Run", "RunState", "RunStore"),
     "jobs": ("JobQueue", "execute", "run_inline"),
 }

@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import json
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
@@ -36,7 +35,7 @@ from .config import (
     require,
 )
 from .data import BUNDLED_NAMES, Splits, Vocab, read_words, split_words
-from .store import Run, RunState, RunStore
+from .store import Run, RunState, RunStore, new_token
 
 if TYPE_CHECKING:
     from .artifact import Artifact
@@ -52,7 +51,6 @@ runs = typer.Typer(help="The runs in the store, the app's and the command line's
 app.add_typer(runs, name="runs")
 
 STOPPED_BY_CTRL_C = 130  # what shells expect: 128 + SIGINT
-POLL_SECONDS = 0.25
 SHOWN = ("train_loss", "val_loss", "val_loss_unseen")
 SEALED = ("test_loss", "test_loss_unseen")
 
@@ -190,28 +188,12 @@ def example_counts(splits: Splits) -> dict[str, int]:
 
 
 def _trained(store: RunStore, config: RunConfig, name: str | None, show: Callable[[Step], None]) -> Run:
-    """Create a run and see it to its end: here, or where a worker of a running app was quicker to take it."""
-    from . import training  # noqa: F401 (now, so that nothing slow lies between creating and claiming the run)
+    """Create a run, claimed from the start so that no running app takes it, and train it here."""
     from .jobs import run_inline
 
-    run = store.create(config, name=name)
-    try:
-        return run_inline(store, run.id, show)
-    except ValueError:
-        if store.run(run.id).state is RunState.QUEUED:
-            raise
-    except KeyboardInterrupt:
-        store.request_stop(run.id)
-    return _followed(store, run.id)
-
-
-def _followed(store: RunStore, run_id: str) -> Run:
-    while (run := store.run(run_id)).state in (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING):
-        try:
-            time.sleep(POLL_SECONDS)
-        except KeyboardInterrupt:
-            store.request_stop(run_id)
-    return run
+    token = new_token()
+    run = store.create(config, name=name, token=token)
+    return run_inline(store, run.id, show, token)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ class ContextCounts:
     contexts: Ids  # (M, T)
     counts: NDArray[np.float32]  # (M, V), whole numbers
     totals: NDArray[np.float64]  # (M,), the row sums
+    rows: Ids  # (N,), which context each example has
 
     @property
     def examples(self) -> int:
@@ -43,7 +44,7 @@ def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCount
         raise ValueError(f"targets must be as many as contexts ({len(contexts)}), got {len(targets)}")
     keys, first, rows = _unique_rows(contexts, vocab_size)
     counts = np.bincount(rows * vocab_size + targets, minlength=keys * vocab_size).reshape(keys, vocab_size)
-    return ContextCounts(contexts[first], counts.astype(np.float32), counts.sum(axis=1).astype(np.float64))
+    return ContextCounts(contexts[first], counts.astype(np.float32), counts.sum(axis=1).astype(np.float64), rows)
 
 
 def _unique_rows(contexts: Ids, vocab_size: int) -> tuple[int, Ids, Ids]:

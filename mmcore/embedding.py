@@ -64,6 +64,15 @@ def pca(table: NDArray[np.floating], components: int = 2) -> Projection:
     return Projection(points, explained)
 
 
+def plane(table: NDArray[np.floating]) -> tuple[Floats, list[str]]:
+    """Points to draw (V, D) ``table`` at, and titles of their axes: its own up to D = 2, else the first two of PCA."""
+    if table.shape[1] <= 2:
+        return np.asarray(table, np.float64), [f"Dimension {i}" for i in range(table.shape[1])]
+    projected = pca(table)
+    axes = [f"PC {i} ({100 * share:.1f} % of variance)" for i, share in enumerate(projected.explained, start=1)]
+    return projected.points, axes
+
+
 def tsne(table: NDArray[np.floating], seed: int = 0) -> Floats:
     """A (V, 2) map that keeps near rows near (van der Maaten & Hinton 2008); distances between groups mean nothing.
 

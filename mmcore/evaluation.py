@@ -69,8 +69,9 @@ def evaluate_splits(model: MLP, dataset: Dataset, *, test: bool) -> dict[str, fl
 
 def word_losses(model: MLP, examples: Examples) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """For each word: the sum of its characters' losses (its surprisal in nats), and how many characters."""
-    log_p = log_probabilities(model, examples.contexts)
-    losses = -log_p.gather(1, torch.from_numpy(examples.targets)[:, None])[:, 0].double().numpy()
+    counts = examples.counts
+    log_p = log_probabilities(model, counts.contexts).numpy()
+    losses = -log_p[counts.rows, examples.targets].astype(np.float64)
     index, words = examples.word_index, len(examples.words)
     return np.bincount(index, losses, words).astype(np.float64), np.bincount(index, minlength=words).astype(np.int64)
 

@@ -17,7 +17,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -34,6 +34,7 @@ TICK_SECONDS = 0.15  # between two looks at training, so that writes are at most
 SAVE_SECONDS = 1.0  # between two saves of the weights
 SAVE_SHARE = 0.05  # of the time that saving a large model may take
 POLL_SECONDS = 0.25  # between a server's looks at the queue
+NICE = 5  # so that training never makes a page wait
 GRACE_SECONDS = 1.0  # a leaving worker has to save its run
 SAMPLES, SAMPLE_SEED = 8, 1
 PRELOAD = ["torch", "pandas", "sqlalchemy", "safetensors.torch"]
@@ -52,7 +53,7 @@ def execute(store_url: str, run_id: str, token: str | None = None) -> None:
     """
     if _leaving.is_set():
         return
-    store = _store(store_url)
+    store = worker_store(store_url)
     claimed = store.claim(run_id, token)
     if claimed is None:
         log.info("run %s is not to be had", run_id)
@@ -64,12 +65,14 @@ def execute(store_url: str, run_id: str, token: str | None = None) -> None:
         _idle.set()
 
 
-def run_inline(store: RunStore, run_id: str, on_step: Callable[[Step], None] | None = None) -> Run:
-    """Train one queued run in this process, and return it as it ended.
+def run_inline(
+    store: RunStore, run_id: str, on_step: Callable[[Step], None] | None = None, token: str | None = None
+) -> Run:
+    """Train one run in this process, and return it as it ended: a queued one, or one claimed with `token`.
 
     Ctrl-C stops it at the next step and keeps it; a second Ctrl-C does not wait for that.
     """
-    token = store.claim(run_id)
+    token = token or store.claim(run_id)
     if token is None:
         raise ValueError(f"run must be queued, got {run_id} that is {store.run(run_id).state}")
     with _ctrl_c() as stopped:
@@ -109,7 +112,7 @@ class _Training:
         from .training import TrainState
 
         self.config, self.write = config, write
-        self.dataset = _dataset(config, corpus)
+        self.dataset = worker_dataset(config, corpus)
         self.state = TrainState(config.model, config.train, self.dataset.vocab.size)
         self.seconds_before = 0.0  # this run's training before it was continued
         self.newest: Step | None = None
@@ -271,11 +274,12 @@ _datasets: dict[tuple[str, SplitConfig, int], Dataset] = {}
 
 
 @functools.lru_cache(maxsize=4)
-def _store(url: str) -> RunStore:
+def worker_store(url: str) -> RunStore:
+    """This process's store; opened once."""
     return RunStore(url)
 
 
-def _dataset(config: RunConfig, corpus: Callable[[], Corpus]) -> Dataset:
+def worker_dataset(config: RunConfig, corpus: Callable[[], Corpus]) -> Dataset:
     """A run's dataset, from the last few of this process if it is among them."""
     key = (config.corpus_sha256, config.split, config.model.context_size)
     dataset = _datasets.pop(key, None) or build_dataset(corpus(), config.split, config.model.context_size)
@@ -285,11 +289,11 @@ def _dataset(config: RunConfig, corpus: Callable[[], Corpus]) -> Dataset:
     return dataset
 
 
-def _start_worker(server: Connection) -> None:
+def _start_worker(server: Connection, nice: int) -> None:
     import torch
 
     torch.set_num_threads(1)
-    os.nice(5)
+    os.nice(nice)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the server's terminal is the server's to answer
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave).start())
     threading.Thread(target=_watch, args=(server,), name="watch the server", daemon=True).start()
@@ -310,7 +314,7 @@ def _leave() -> None:
 def _warm_up(store_url: str) -> None:
     """Do everything once, so that the first run does not wait for it."""
     try:
-        _store(store_url).queued()
+        worker_store(store_url).queued()
         corpus = read_words(BUNDLED_NAMES)
     except ValueError as error:  # no bundled names in this installation, or no store: a run will say so
         log.warning("worker not warm: %s", error)
@@ -354,6 +358,7 @@ class JobQueue:
         self.workers = workers or os.cpu_count() or 1
         self._context = multiprocessing.get_context("forkserver")
         self._slots: list[_Slot] = []
+        self._apart: list[ProcessPoolExecutor] = []
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -372,6 +377,11 @@ class JobQueue:
         log.debug("run %s submitted", run_id)
         self._wake.set()
 
+    def apart(self) -> Executor:
+        """A new executor with one warm worker beside the queue's, which goes before them; it ends with the queue."""
+        self._apart.append(self._executor(nice=0))
+        return self._apart[-1]
+
     def close(self) -> None:
         """End the workers; what they train becomes interrupted, what is queued stays queued."""
         if self._thread is None or self._closing.is_set():
@@ -380,8 +390,8 @@ class JobQueue:
         self._wake.set()
         self._thread.join()
         self._alive_writer.close()  # the workers save and leave
-        for slot in self._slots:
-            slot.executor.shutdown(cancel_futures=True)
+        for executor in [*self._apart, *(slot.executor for slot in self._slots)]:
+            executor.shutdown(cancel_futures=True)
         self._alive_reader.close()
         self.store.close()
 
@@ -404,8 +414,8 @@ class JobQueue:
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
 
-    def _executor(self) -> ProcessPoolExecutor:
-        executor = ProcessPoolExecutor(1, self._context, _start_worker, (self._alive_reader,))
+    def _executor(self, nice: int = NICE) -> ProcessPoolExecutor:
+        executor = ProcessPoolExecutor(1, self._context, _start_worker, (self._alive_reader, nice))
         executor.submit(_warm_up, self.store.url)
         return executor
 

@@ -188,8 +188,10 @@ class RunStore:
 
     # ---- runs: for pages and the command line
 
-    def create(self, config: RunConfig, *, name: str | None = None, owner: str | None = None) -> Run:
-        """Queue a new run; its corpus must be in the store."""
+    def create(
+        self, config: RunConfig, *, name: str | None = None, owner: str | None = None, token: str | None = None
+    ) -> Run:
+        """Queue a new run; its corpus must be in the store. With a `token` the caller has claimed it already."""
         run_id, now = secrets.token_hex(5), time.time()
         row: dict[str, Any] = {
             "id": run_id,
@@ -202,6 +204,8 @@ class RunStore:
             if db.scalar(sa.select(CORPORA.c.sha256).where(CORPORA.c.sha256 == config.corpus_sha256)) is None:
                 raise ValueError(f"corpus must be in the store, got sha256 {config.corpus_sha256}")
             db.execute(sa.insert(RUNS).values(**row, corpus_sha256=config.corpus_sha256))
+            if token is not None:
+                _claim(db, run_id, token, LEASE_SECONDS)
         return self.run(run_id)
 
     def run(self, run_id: str) -> Run:
@@ -321,13 +325,9 @@ class RunStore:
 
         `token` is a fresh secret of the caller's, for a server that wants to answer for its worker's death.
         """
-        token, now = token or new_token(), time.time()
-        won: dict[str, Any] = {"state": RunState.RUNNING, "token": token, "heartbeat": now, "lease_until": now + lease}
-        won["worker"] = f"{socket.gethostname()}:{os.getpid()}"
-        won["started"] = sa.func.coalesce(RUNS.c.started, now)
-        free = (RUNS.c.id == run_id, RUNS.c.state == RunState.QUEUED)
+        token = token or new_token()
         with self._write() as db:
-            return token if db.execute(sa.update(RUNS).where(*free).values(**won)).rowcount else None
+            return token if _claim(db, run_id, token, lease) else None
 
     def record(
         self,
@@ -436,6 +436,16 @@ def _move(db: Connection, run_id: str, to: RunState, **values: Any) -> RunState:
         raise ValueError(f"a run must be {before} to become {to}, got one that is {state}")
     db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(state=to, **values))
     return to
+
+
+def _claim(db: Connection, run_id: str, token: str, lease: float) -> bool:
+    """Take a run if it is queued: one conditional UPDATE, so that of many who try one wins."""
+    now = time.time()
+    won: dict[str, Any] = {"state": RunState.RUNNING, "token": token, "heartbeat": now, "lease_until": now + lease}
+    won["worker"] = f"{socket.gethostname()}:{os.getpid()}"
+    won["started"] = sa.func.coalesce(RUNS.c.started, now)
+    free = (RUNS.c.id == run_id, RUNS.c.state == RunState.QUEUED)
+    return bool(db.execute(sa.update(RUNS).where(*free).values(**won)).rowcount)
 
 
 def _own(db: Connection, run_id: str, token: str, **values: Any) -> None:

@@ -66,6 +66,9 @@ class TrainingDiverged(RuntimeError):
             f"Try a learning_rate of {learning_rate / 10:g} or less; the last finite weights are kept."
         )
 
+    def __reduce__(self) -> tuple[type[TrainingDiverged], tuple[int, float]]:
+        return type(self), (self.step, self.learning_rate)  # it crosses processes
+
 
 class TrainState:
     """A model in training and all that its next update depends on, so that it can be put away and continued.

@@ -15,6 +15,7 @@ from mmcore.store import Run, RunStore
 if TYPE_CHECKING:
     from mmcore import Artifact
     from mmcore.jobs import JobQueue
+    from mmcore.playground import Turns
 
 
 # ---- the server's
@@ -37,6 +38,14 @@ def queue() -> JobQueue:
     started.start()
     atexit.register(started.close)
     return started
+
+
+@st.cache_resource(show_spinner=False)
+def turns() -> Turns:
+    """The worker reserved for throw-away models, and who is next."""
+    from mmcore.playground import Turns
+
+    return Turns(queue().apart)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
@@ -72,11 +81,12 @@ def baselines(sha256: str, split: SplitConfig) -> dict[str, float]:
 def artifact(run: Run) -> Artifact | None:
     """The run's last saved weights, ready to use; None before the first are saved."""
     weights = store().weights(run.id)
-    return None if weights is None else _loaded(weights)
+    return None if weights is None else loaded(weights)
 
 
 @st.cache_resource(show_spinner="Loading the weights …", max_entries=16)
-def _loaded(weights: bytes) -> Artifact:
+def loaded(weights: bytes) -> Artifact:
+    """An artifact from its file's bytes."""
     import torch  # only pages that use weights wait for it
 
     from mmcore import load

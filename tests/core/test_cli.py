@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -196,26 +195,22 @@ def test_a_run_that_diverges_is_kept_with_its_advice(words: Path, store: RunStor
     assert run is not None and run.state is RunState.FAILED
 
 
-def test_a_run_taken_by_the_apps_worker_is_followed(
+def test_no_running_app_takes_a_command_lines_run(
     words: Path, store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server beside the command line looks at the queue four times a second and may be quicker."""
+    """A server beside the command line looks at the queue four times a second."""
     import mmcore.jobs
 
-    inline, workers = mmcore.jobs.run_inline, []
+    inline, seen = mmcore.jobs.run_inline, []
 
-    def too_late(mine: RunStore, run_id: str, on_step: Any) -> Any:
-        workers.append(threading.Thread(target=mmcore.jobs.execute, args=(store.url, run_id)))
-        workers[0].start()
-        while mine.run(run_id).state is RunState.QUEUED:
-            time.sleep(0.001)
-        return inline(mine, run_id, on_step)
+    def look_first(mine: RunStore, run_id: str, *rest: Any) -> Any:
+        seen.append((mine.queued(), mine.claim(run_id)))
+        return inline(mine, run_id, *rest)
 
-    monkeypatch.setattr(mmcore.jobs, "run_inline", too_late)
+    monkeypatch.setattr(mmcore.jobs, "run_inline", look_first)
     values = Result("train", *FAST, "--data", str(words), "--json").values
-    workers[0].join()
-    assert values["state"] == "finished"
-    assert values["steps"] == 20
+    assert seen == [([], None)]
+    assert (values["state"], values["steps"]) == ("finished", 20)
 
 
 def test_ctrl_c_stops_the_run_and_keeps_it(tmp_path: Path, store: RunStore) -> None:

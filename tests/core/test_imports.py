@@ -17,7 +17,8 @@ TIERS = (
     ("backprop", "evaluation", "ngram", "sample", "artifact", "embedding"),
     ("training",),
     ("store",),
-    ("jobs", "playground"),
+    ("jobs",),
+    ("playground",),
     ("cli",),
     ("__main__",),
 )

@@ -263,10 +263,12 @@ def test_what_is_written_is_read_back(store: RunStore, config: RunConfig, corpus
     store.add_corpus(corpus)
     assert store.corpora().words.tolist() == [4]
     assert store.corpus(corpus.sha256) == corpus
+    quick = PRESETS["quick"]
+    config = config.replace(model=quick.model, train=quick.train)
     first = store.create(config, owner="me")
     second = store.create(config.replace(model=ModelConfig(hidden_sizes=(5, 6))))
     assert (first.config, first.owner, first.corpus_name, first.state) == (config, "me", "four", S.QUEUED)
-    assert (first.name, second.name) == (PRESETS["quick"].title, "Context 3, dimension 10, hidden 5 × 6")
+    assert (first.name, second.name) == (quick.title, "Context 3, dimension 10, hidden 5 × 6")
     assert [run.id for run in store.runs()] == [second.id, first.id]
     assert store.latest() == second
     assert store.runs_table().hidden_sizes.tolist() == [(5, 6), (200,)]

@@ -1,0 +1,91 @@
+"""Playground: every slider trains a model from scratch, in half a second."""
+
+import streamlit as st
+
+from mmcore import embedding, playground
+from ui import charts, curves, plays, session
+from ui.live import Trace, live_chart
+from ui.text import plain
+from ui.theme import PLOTLY_CONFIG, current_theme
+
+theme = current_theme()
+
+st.title("Playground", anchor=False)
+st.markdown(
+    "Move a slider and the lecture's MLP is trained again from scratch: the loss, the embedding table and the names "
+    "below are those of the new model. Nothing is stored until you keep one; the test split stays sealed."
+)
+corpus = session.current_corpus()
+if wrong := plays.start(st.query_params):
+    st.warning(plain(wrong))
+controls, result = st.columns([1, 3], gap="large")
+with controls:
+    asked = plays.draw_sliders(corpus.sha256)
+    play, error = plays.current(asked)
+if error:
+    result.error(plain(error))
+if play is None:
+    st.stop()
+plays.write_address(play)
+before = st.session_state.get("play_before")
+
+
+def reopen() -> None:
+    """Put the settings of the point clicked on back on the sliders; the model is still there."""
+    if found := st.session_state["play_strip"].selection.points:
+        plays.fill(plays.values_of(plays.remembered()[found[0]["customdata"]].config))
+
+
+with result:
+    names = {"train_loss": "Train loss", "val_loss": "Validation loss", "val_loss_unseen": "Loss on unseen words"}
+    with st.container(horizontal=True, gap="medium"):
+        for name, title in names.items():
+            if name in play.losses:
+                delta = plays.change(play.losses[name], before.losses.get(name) if before else None)
+                st.metric(title, f"{play.losses[name]:.4f}", delta, delta_color="inverse", width="content")
+        st.metric("Parameters", f"{play.parameters:,}", width="content")
+        st.metric("Steps", f"{play.step:,}", width="content", help=f"Trained and measured in {play.seconds:.2f} s.")
+    st.caption(f"{plays.difference(play, before)} Trained in {play.seconds:.2f} s. Losses in nats per character.")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        live_chart(
+            play.curve,
+            key="play_curve",
+            run_id="playground",
+            traces=[Trace("train_loss", "Train", "train"), Trace("val_loss", "Validation", "validation")],
+            title="Loss while training",
+            references={k.capitalize(): v for k, v in session.baselines(corpus.sha256, play.config.split).items()},
+            height=330,
+        )
+        st.markdown("**Sampled names**")
+        st.text(", ".join(curves.shown_word(word) for word in play.samples))
+    with right:
+        model = session.loaded(play.weights)
+        table, symbols = model.model.tensors["C"].numpy(), model.vocab.symbols
+        points, axes = embedding.plane(table)
+        figure = charts.embedding(
+            points,
+            symbols,
+            axes,
+            title="Characters in the embedding table",
+            groups=[embedding.character_class(symbol) for symbol in symbols],
+            theme=theme,
+        )
+        figure.update_layout(height=420)
+        st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="play_map", alt="Map of the embedding table")
+    st.plotly_chart(
+        plays.strip(plays.remembered(), play, theme),
+        theme=None,
+        config=PLOTLY_CONFIG,
+        key="play_strip",
+        on_select=reopen,
+        selection_mode="points",
+        alt="Validation loss against parameters of the last dozen settings",
+    )
+    st.caption("Click a point to go back to its settings.")
+    if st.button(
+        "Keep as run", icon=":material/bookmark_add:", key="play_keep", help="Stores it under Runs, with its weights."
+    ):
+        kept = playground.keep(session.store(), play)
+        session.open_run(kept.id)
+        st.success(f"Kept as run {kept.id}, “{plain(kept.name)}”. It opens on every page.", icon=":material/check:")

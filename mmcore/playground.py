@@ -1,0 +1,205 @@
+"""Throw-away models: settings in, everything worth drawing out, within half a second.
+
+They are the results of a function call, not runs: nothing is stored until somebody keeps one.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from .config import RunConfig, require
+from .data import Dataset, build_dataset
+from .schema import HISTORY
+from .store import Run, RunState, RunStore, new_token
+
+SHARE = 0.7  # of a time budget that goes into updates; the rest evaluates, samples and draws
+UNTIMED, TIMED = 3, 12  # updates to measure a speed with
+MIN_STEPS, MAX_STEPS = 10, 100_000
+SAMPLES, SAMPLE_SEED = 12, 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Play:
+    """A trained throw-away model and what there is to see of it."""
+
+    config: RunConfig
+    curve: pd.DataFrame  # as RunStore.history
+    losses: dict[str, float]  # train_loss, val_loss, val_loss_unseen; the test split is not looked at
+    samples: list[str]
+    weights: bytes  # an artifact
+    parameters: int
+    step: int
+    seconds: float  # from the request's start to here
+
+
+def play(config: RunConfig, dataset: Dataset) -> Play:
+    """Train a model from scratch. The same config gives the same weights.
+
+    Raises
+    ------
+    TrainingDiverged
+        If the loss stops being finite.
+    """
+    from .artifact import Artifact
+    from .sample import generate
+    from .training import Pace, TrainState, train
+
+    began = time.perf_counter()
+    state = TrainState(config.model, config.train, dataset.vocab.size)
+    steps = list(train(state, dataset, pace=Pace(seconds=0.03, share=0.25)))
+    curve = pd.DataFrame([{name: getattr(step, name) for name in HISTORY} for step in steps], dtype="float64")
+    measured = {name: getattr(steps[-1], name) for name in ("train_loss", "val_loss", "val_loss_unseen")}
+    losses = {name: loss for name, loss in measured.items() if loss is not None}
+    words = [s.word for s in generate(state.model, dataset.vocab, SAMPLES, sample_seed=SAMPLE_SEED)]
+    weights = Artifact(state.model, dataset.vocab, config, losses, state.step).to_bytes()
+    seconds = time.perf_counter() - began
+    return Play(
+        config=config,
+        curve=curve,
+        losses=losses,
+        samples=words,
+        weights=weights,
+        parameters=state.model.flat.numel(),
+        step=state.step,
+        seconds=seconds,
+    )
+
+
+def steps_within(budget: float, config: RunConfig, dataset: Dataset) -> int:
+    """How many updates fit into ``budget`` seconds on this machine now, measured on a copy; two significant digits.
+
+    The number is what makes a result reproducible: put it into the config, not the budget.
+    """
+    from .training import Pace, TrainState, train
+
+    require(0.05 <= budget <= 60, "budget", "from 0.05 to 60 seconds", budget)
+    trial = config.train.replace(max_steps=MAX_STEPS, patience=0, learning_rate=1e-6)
+    state, marks = TrainState(config.model, trial, dataset.vocab.size), []
+    for step in train(state, dataset, pace=Pace(every=1, losses=False)):
+        marks.append(time.perf_counter())
+        if step.step == UNTIMED + TIMED:
+            break
+    times = sorted(after - before for before, after in zip(marks[UNTIMED:], marks[UNTIMED + 1 :], strict=False))
+    steps = SHARE * budget / times[len(times) // 2]
+    return int(float(f"{min(max(steps, MIN_STEPS), MAX_STEPS):.2g}"))
+
+
+def request(store_url: str, config: RunConfig, budget: float | None = None) -> Play:
+    """What a worker is given: :func:`play`, with as many steps as fit into ``budget`` seconds if there is one."""
+    from .jobs import worker_dataset, worker_store
+
+    dataset = worker_dataset(config, lambda: worker_store(store_url).corpus(config.corpus_sha256))
+    if budget is not None:
+        config = config.replace(train=config.train.replace(max_steps=steps_within(budget, config, dataset)))
+    return play(config, dataset)
+
+
+def keep(store: RunStore, kept: Play, name: str | None = None) -> Run:
+    """Store a throw-away model as a finished run, with its curve, samples and weights."""
+    from .artifact import load
+    from .evaluation import evaluate_splits
+    from .training import Step
+
+    config, token = kept.config, new_token()
+    dataset = build_dataset(store.corpus(config.corpus_sha256), config.split, config.model.context_size)
+    losses = evaluate_splits(load(kept.weights).model, dataset, test=True)
+    points = [Step(**_known(row)) for row in kept.curve.to_dict("records")]
+    run = store.create(config, name=name, token=token)
+    store.finish(
+        run.id,
+        token,
+        RunState.FINISHED,
+        points=points,
+        samples=(kept.step, kept.samples),
+        weights=kept.weights,
+        losses=losses,
+    )
+    return store.run(run.id)
+
+
+def _known(row: Mapping[Hashable, float]) -> dict[str, Any]:
+    """A curve's row as a Step's fields: absent where nothing was measured."""
+    measured = {str(name): value for name, value in row.items() if not math.isnan(value)}
+    return measured | {"step": int(measured["step"])}
+
+
+class Turns:
+    """One worker for many visitors: a visitor's newest request replaces the one that still waits.
+
+    Parameters
+    ----------
+    executor : makes a fresh executor with one worker; asked for the first, and again when a worker died.
+    """
+
+    def __init__(self, executor: Callable[[], Executor]) -> None:
+        self._make, self._executor = executor, executor()
+        self._lock = threading.Lock()
+        self._waiting: dict[str, tuple[Callable[[Executor], Future[Play]], Future[Play]]] = {}
+        self._running: str | None = None
+
+    def submit(self, visitor: str, function: Callable[..., Play], *args: object) -> Future[Play]:
+        """Ask for ``function(*args)`` on the worker; cancels what this visitor still waits for."""
+        promised: Future[Play] = Future()
+        with self._lock:
+            replaced = self._waiting.get(visitor)  # its place in the line is kept
+            self._waiting[visitor] = (lambda executor: executor.submit(function, *args), promised)
+        if replaced is not None:
+            replaced[1].cancel()
+        self._next()
+        return promised
+
+    def ahead(self, visitor: str) -> int:
+        """How many requests of others come before this visitor's."""
+        with self._lock:
+            if visitor not in self._waiting:
+                return 0
+            order = list(self._waiting)
+            return order.index(visitor) + (self._running not in (None, visitor))
+
+    def _next(self) -> None:
+        with self._lock:
+            if self._running is not None or not self._waiting:
+                return
+            visitor = next(iter(self._waiting))
+            start, promised = self._waiting.pop(visitor)
+            self._running = visitor
+        if not promised.set_running_or_notify_cancel():
+            self._done()
+            return
+        try:
+            future = start(self._executor)
+        except BrokenProcessPool:  # it died while it had nothing to do
+            self._executor = self._make()
+            future = start(self._executor)
+        future.add_done_callback(lambda finished: self._hand_over(finished, promised))
+
+    def _hand_over(self, finished: Future[Play], promised: Future[Play]) -> None:
+        try:
+            promised.set_result(finished.result())
+        except (Exception, CancelledError) as problem:
+            if isinstance(problem, BrokenProcessPool):
+                self._executor = self._make()
+            promised.set_exception(problem)
+        self._done()
+
+    def _done(self) -> None:
+        with self._lock:
+            self._running = None
+        self._next()
+
+    def close(self) -> None:
+        """End the worker; what waits is cancelled."""
+        with self._lock:
+            waiting, self._waiting = list(self._waiting.values()), {}
+        for _, promised in waiting:
+            promised.cancel()
+        self._executor.shutdown(wait=False, cancel_futures=True)
