@@ -4,10 +4,10 @@ PY := $(VENV)/bin/python
 INSTALL = test -x $(PY) || $(PYTHON) -m venv $(VENV); $(PY) -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint bench
+.PHONY: help app test lint bench bench-quick
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
 app: $(VENV)/app ## Start the app in the browser
 	$(PY) -m streamlit run streamlit_app.py
@@ -20,8 +20,12 @@ lint: $(VENV)/dev ## Check style and types
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-bench: $(VENV)/app ## Measure training speed
+bench: $(VENV)/app ## Measure training speed against the lecture's loop in full (about 10 minutes)
 	$(PY) -m benchmarks.speed
+	$(PY) -m benchmarks.report
+
+bench-quick: $(VENV)/app ## The same in two minutes; extrapolates the lecture's loop
+	$(PY) -m benchmarks.speed --quick
 
 # Stamp files: install again only when a requirements file has changed.
 $(VENV)/app: requirements.txt

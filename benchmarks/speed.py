@@ -29,16 +29,16 @@ FULL, QUICK = 200_000, 5_000
 PUBLISHED = 2.175  # what the lecture's loop ends with on data/names.txt
 TARGETS = {"lecture": PUBLISHED, "2.12": 2.12}
 
-# Tuned for each target on init seeds 11-14 and split seeds 7 and 8: the fewest seconds whose mean is below it by
-# enough that every seed is.
+# Tuned on init seeds 11-14 and split seeds 7 and 8, the same rule for both: the quickest settings whose mean there is
+# 0.025 below the target, because split 42 is harder than those two.
 COMPETENT = {
-    "lecture": Settings(steps=300, batch_size=512, learning_rate=0.04, dim=32),
-    "2.12": Settings(steps=600, batch_size=512, learning_rate=0.04, dim=32),
+    "lecture": Settings(steps=340, batch_size=512, learning_rate=0.04, dim=32),
+    "2.12": Settings(steps=650, batch_size=1024, learning_rate=0.03, dim=32),
 }
 OURS_MODEL = ModelConfig(embedding_dim=32)
 OURS = {
-    "lecture": TrainConfig(max_steps=80, batch_size=256, learning_rate=0.05),
-    "2.12": TrainConfig(max_steps=180, batch_size=256, learning_rate=0.05),
+    "lecture": TrainConfig(max_steps=95, batch_size=256, learning_rate=0.05),
+    "2.12": TrainConfig(max_steps=280, batch_size=256, learning_rate=0.04),
 }
 
 

@@ -68,11 +68,11 @@ class _Lookup:
         torch.matmul(self.C, self.W, out=self.F)
         return torch.embedding_bag(self.F.view(-1, self.F.shape[2]), rows, bags, False, 0)[0]
 
-    def backward(self, rows: Tensor, d: Tensor) -> None:
+    def backward(self, contexts: Tensor, d: Tensor) -> None:
         """Write dW and add to dC, for the gradient ``d`` (B, K) of the result."""
-        T, _, K = self.F.shape
-        spread = d[:, None, :].expand(-1, T, -1).reshape(-1, K)  # (B·T, K)
-        self.dF.zero_().view(-1, K).index_add_(0, rows, spread)
+        self.dF.zero_()
+        for position, dF in enumerate(self.dF):
+            dF.index_add_(0, contexts[:, position], d)
         torch.matmul(self.C.T, self.dF, out=self.dW)
         self.dC.add_(torch.matmul(self.dF, self.W.transpose(1, 2)).sum(0))
 
@@ -99,7 +99,7 @@ class Backprop:
     def _lookup(self, name: str) -> _Lookup:
         return _Lookup(self._p["C"], self._p[name], self.gradients["C"], self.gradients[name])
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def __call__(self, contexts: Tensor, targets: Tensor, dropout: torch.Generator | None = None) -> float:
         """The mean loss of a batch in nats per character; afterwards ``gradient`` holds its derivatives.
 
@@ -114,7 +114,7 @@ class Backprop:
         rows = (contexts + self._offsets).view(-1)
         inputs = self._hidden(rows, masks)
         loss, dlogits = loss_and_dlogits(self._logits(rows, inputs), targets)
-        self._backward(rows, inputs, masks, dlogits)
+        self._backward(contexts, inputs, masks, dlogits)
         return loss
 
     def _hidden(self, rows: Tensor, masks: list[Tensor | None]) -> list[Tensor]:
@@ -139,12 +139,12 @@ class Backprop:
             logits = logits + self._direct.forward(rows, self._bags).T
         return logits
 
-    def _backward(self, rows: Tensor, inputs: list[Tensor], masks: list[Tensor | None], dlogits: Tensor) -> None:
+    def _backward(self, contexts: Tensor, inputs: list[Tensor], masks: list[Tensor | None], dlogits: Tensor) -> None:
         p, g, output = self._p, self.gradients, self.model.layers
         g["C"].zero_()
         torch.sum(dlogits, 1, out=g[f"b{output}"])
         if self._direct is not None:
-            self._direct.backward(rows, dlogits.T)
+            self._direct.backward(contexts, dlogits.T)
         d = dlogits.T  # the gradient at the output of the layer at hand: (B, V), then (B, H)
         for layer in range(len(self._h), 0, -1):
             h, dh, mask = self._h[layer - 1], self._dh[layer - 1], masks[layer - 1]
@@ -155,7 +155,7 @@ class Backprop:
             d = ACTIVATE_BACKWARD[self.model.config.activation](dh, h)
             torch.sum(d, 0, out=g[f"b{layer}"])
         if self._first is not None:
-            self._first.backward(rows, d)
+            self._first.backward(contexts, d)
 
 
 class Autograd:

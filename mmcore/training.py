@@ -154,27 +154,29 @@ class ContextSampler:
 
     The expected gradient is that of examples, with less variance: the average over next characters is
     taken exactly instead of by drawing one (Rao–Blackwell). Draws are systematic, one random offset and
-    B equally spaced points on the cumulative counts, which spreads a batch over the whole corpus.
+    B equally spaced places in the sorted examples, which spreads a batch over the whole corpus.
     """
 
     def __init__(self, examples: Examples, batch_size: int) -> None:
         counts = examples.counts
         self.contexts = torch.from_numpy(counts.contexts)
         self.targets = torch.from_numpy((counts.counts / counts.totals[:, None]).astype(np.float32))
-        self.cumulative = torch.from_numpy(np.cumsum(counts.totals))
-        self.points = torch.arange(batch_size, dtype=torch.float64) * (counts.examples / batch_size)
+        # Context of each example in the order of the contexts: drawing an example is drawing in proportion to counts.
+        self.owner = torch.from_numpy(np.repeat(np.arange(len(counts.totals)), counts.totals.astype(np.int64)))
         self.spacing = counts.examples / batch_size
+        self.points = torch.arange(batch_size, dtype=torch.float64) * self.spacing
 
     def __call__(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         offset = torch.rand(1, generator=generator, dtype=torch.float64) * self.spacing
-        rows = torch.searchsorted(self.cumulative, self.points + offset, right=True)
-        rows.clamp_(max=len(self.cumulative) - 1)  # a sum of doubles may reach the very end
+        places = (self.points + offset).long().clamp_(max=len(self.owner) - 1)  # a sum of doubles may reach the end
+        rows = self.owner[places]
         return self.contexts.index_select(0, rows), self.targets.index_select(0, rows)
 
 
 SAMPLERS: dict[str, Callable[[Examples, int], Sampler]] = {"examples": ExampleSampler, "contexts": ContextSampler}
 
 
+@torch.inference_mode()
 def update(state: TrainState, gradient: Tensor, learning_rate: float) -> None:
     """One parameter update, in place: SGD, or AdamW (Loshchilov & Hutter 2019). Biases do not decay."""
     flat, config = state.model.flat, state.config
