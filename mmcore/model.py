@@ -117,9 +117,15 @@ def initialise(model: MLP, generator: torch.Generator) -> None:
 
 
 def dropout_mask(like: Tensor, rate: float, generator: torch.Generator) -> Tensor:
-    """Zeros with probability ``rate``, else 1/(1 − rate), so that the expected activation stays the same."""
-    kept = torch.rand(like.shape, generator=generator, dtype=like.dtype) >= rate
-    return kept.to(like.dtype).div_(1 - rate)
+    """Zeros with probability ``rate``, else 1/(1 − rate), so that the expected activation stays the same.
+
+    Four decisions are drawn from one random 64-bit number, three times as fast as a float each; the rate is
+    rounded to a multiple of 2⁻¹⁶ for it.
+    """
+    dropped = round(rate * 2**16)
+    bits = torch.empty((like.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    kept = bits.view(torch.int16)[: like.numel()].view(like.shape) >= dropped - 2**15
+    return kept.to(like.dtype).mul_(2**16 / (2**16 - dropped))
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

@@ -133,7 +133,7 @@ def test_a_copied_model_still_shares_its_own_flat_tensor() -> None:
 def test_dropout_keeps_the_expectation() -> None:
     like = torch.empty(400, 500)
     mask = dropout_mask(like, 0.3, torch.Generator().manual_seed(0))
-    assert mask.unique().tolist() == pytest.approx([0, 1 / 0.7])
+    assert mask.unique().tolist() == pytest.approx([0, 1 / 0.7], rel=2e-5)  # the rate is a multiple of 2⁻¹⁶
     assert (mask == 0).float().mean().item() == pytest.approx(0.3, abs=0.005)
     assert mask.mean().item() == pytest.approx(1, abs=0.01)
 
