@@ -4,7 +4,7 @@ import streamlit as st
 
 from mmcore import embedding, playground
 from ui import charts, curves, plays, session
-from ui.live import Trace, live_chart
+from ui.live import live_chart
 from ui.text import plain
 from ui.theme import PLOTLY_CONFIG, current_theme
 
@@ -52,7 +52,7 @@ with result:
             play.curve,
             key="play_curve",
             run_id="playground",
-            traces=[Trace("train_loss", "Train", "train"), Trace("val_loss", "Validation", "validation")],
+            traces=curves.loss_traces(0),
             title="Loss while training",
             references={k.capitalize(): v for k, v in session.baselines(corpus.sha256, play.config.split).items()},
             height=330,

@@ -21,7 +21,7 @@ from .data import Dataset, build_dataset
 from .schema import HISTORY
 from .store import Run, RunState, RunStore, new_token
 
-SHARE = 0.7  # of a time budget that goes into updates; the rest evaluates, samples and draws
+SHARE = 0.6  # of a time budget that goes into updates; the rest evaluates, samples and draws
 UNTIMED, TIMED = 3, 12  # updates to measure a speed with
 MIN_STEPS, MAX_STEPS = 10, 100_000
 SAMPLES, SAMPLE_SEED = 12, 1
@@ -55,7 +55,7 @@ def play(config: RunConfig, dataset: Dataset) -> Play:
 
     began = time.perf_counter()
     state = TrainState(config.model, config.train, dataset.vocab.size)
-    steps = list(train(state, dataset, pace=Pace(seconds=0.03, share=0.25)))
+    steps = list(train(state, dataset, pace=Pace(seconds=0.02, share=0.3)))
     curve = pd.DataFrame([{name: getattr(step, name) for name in HISTORY} for step in steps], dtype="float64")
     measured = {name: getattr(steps[-1], name) for name in ("train_loss", "val_loss", "val_loss_unseen")}
     losses = {name: loss for name, loss in measured.items() if loss is not None}

@@ -42,6 +42,7 @@ HELP: dict[str, str] = {
     "learning_rate": "Peak of the one-cycle schedule. Push it to the right to see training diverge.",
     "weight_decay": "Pulls weights and C towards zero in every update. Not the biases.",
     "seed": "Of initialisation and batches. The same seed and steps give the same model, bit for bit.",
+    "seconds": "How long one training may take, dataset and drawing included.",
     "steps": "Updates. From a time budget, the measured speed decides; the number found goes into the address, "
     "so that whoever opens it gets the same model.",
 }
@@ -128,10 +129,12 @@ def draw_sliders(corpus_sha256: str) -> Asked:
     )
     budget = None
     if mode == "Time budget":
-        budget = st.select_slider("Seconds", BUDGETS, 0.5, key="play_budget", persist_state="session")
+        budget = st.select_slider(
+            "Seconds", BUDGETS, 0.5, key="play_budget", help=HELP["seconds"], persist_state="session"
+        )
         steps = 1
     else:
-        steps = st.number_input("Steps", 1, 1_000_000, key="play_steps", persist_state="session")
+        steps = st.number_input("Steps", 1, 1_000_000, key="play_steps", help=HELP["steps"], persist_state="session")
     model = ModelConfig(
         context_size=chosen["context_size"],
         embedding_dim=chosen["embedding_dim"],
@@ -234,4 +237,8 @@ def strip(plays: Sequence[Play], shown: Play | None, theme: Theme) -> go.Figure:
             marker=marker("accent" if role == "accent" else "reference", theme, 11),
             hovertemplate="%{text}<br>%{x:,} parameters<br>validation loss %{y:.4f}<extra></extra>",
         )
+    most = max(play.parameters for play in plays)
+    losses = [play.losses["val_loss"] for play in plays]
+    figure.update_xaxes(range=[0, 1.15 * most], tickformat=",d")
+    figure.update_yaxes(range=[min(losses) - 0.03, max(losses) + 0.03], tickformat=".2f")
     return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainCo
 from mmcore.jobs import run_inline
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("home", "data", "train", "splits", "embeddings", "generate", "runs")
+PAGES = ("home", "data", "train", "playground", "splits", "embeddings", "generate", "runs")
 
 
 class IdleQueue:
@@ -28,6 +29,9 @@ class IdleQueue:
 
     def submit(self, run_id: str) -> None:
         self.submitted.append(run_id)
+
+    def apart(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1)
 
     def close(self) -> None:
         pass

@@ -1,0 +1,73 @@
+"""One run through the whole app: the validation loss is the same to the digit at every stop."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from mmcore import BUNDLED_NAMES, RunConfig, RunStore, build_dataset, read_words
+from tests.browser.app_server import AppServer, wait_until_idle
+from tests.browser.test_train import PATIENCE_MS, badge, fill, nav, wait_for_more_points
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+
+def test_one_run_from_the_form_to_plain_torch(page: Page, server: AppServer, tmp_path: Path) -> None:
+    page.goto(f"{server.url}/train")
+    wait_until_idle(page)
+    fill(page, "Context size", 4)
+    fill(page, "Steps", 5_000_000)
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_url("**/train?run=*")
+    wait_for_more_points(page)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    badge(page, "Stopped")
+    store = RunStore(server.store_url)
+    run = store.latest()
+    assert run is not None
+    loss = f"{run.losses['val_loss']:.4f}"
+    expect(page.get_by_text(loss).first).to_be_visible(timeout=PATIENCE_MS)
+    with page.expect_download() as weights:
+        page.get_by_role("button", name=re.compile("safetensors")).first.click()
+    weights.value.save_as(tmp_path / "model.safetensors")
+
+    nav(page, "Splits")
+    value = page.get_by_test_id("stMetric").filter(has_text="Validation loss").get_by_test_id("stMetricValue")
+    expect(value).to_have_text(loss)
+
+    nav(page, "Embeddings")
+    expect(page.get_by_text(f"Weights of step {run.step:,}")).to_be_visible()
+    point = page.locator(".scatterlayer .textpoint text").filter(has_text=re.compile("^q$"))
+    point.scroll_into_view_if_needed()
+    box = point.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.get_by_text(re.compile("^Row of C for "))).to_be_visible()
+
+    nav(page, "Generate")
+    expect(page.get_by_text(f"Weights of step {run.step:,}")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"\d+ % new|new", re.IGNORECASE)).first).to_be_visible()
+
+    assert f"{plain_validation_loss(tmp_path / 'model.safetensors', run.config):.4f}" == loss
+    assert store.run(run.id).losses["val_loss"] == run.losses["val_loss"]
+    store.close()
+
+
+def plain_validation_loss(path: Path, config: RunConfig) -> float:
+    """The lecture's forward pass over the validation split, with the downloaded tensors and nothing of ours."""
+    data = build_dataset(read_words(BUNDLED_NAMES), config.split, config.model.context_size)
+    p, X, Y = load_file(path), torch.from_numpy(data.val.contexts), torch.from_numpy(data.val.targets)
+    h = torch.tanh(p["C"][X].view(len(X), -1) @ p["W1"] + p["b1"])
+    assert json.dumps(sorted(p)) == '["C", "W1", "W2", "b1", "b2"]'
+    return F.cross_entropy(h @ p["W2"] + p["b2"], Y).item()

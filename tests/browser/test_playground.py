@@ -1,0 +1,63 @@
+"""In Chromium: a slider trains a model, the address brings it back, a point on the strip too, and it can be kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mmcore import RunStore
+from tests.browser.app_server import AppServer, wait_until_idle
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+PATIENCE_MS = 60_000  # the first request waits for its worker to start
+
+
+def metric(page: Page, label: str) -> Locator:
+    return page.get_by_test_id("stMetric").filter(has_text=label).get_by_test_id("stMetricValue")
+
+
+def slide(page: Page, label: str, key: str) -> None:
+    """Move a slider by one key press, as a keyboard user does."""
+    page.get_by_role("slider", name=label).press(key)
+
+
+def test_a_slider_trains_and_what_it_trained_can_be_found_again(page: Page, server: AppServer) -> None:
+    page.goto(f"{server.url}/playground?steps=200&embedding_dim=2")
+    expect(metric(page, "Steps")).to_have_text("200", timeout=PATIENCE_MS)
+    first = metric(page, "Validation loss").inner_text()
+    page.wait_for_function("() => document.querySelector('.live-plot')?.data?.[1]?.y?.length > 1")
+
+    slide(page, "Hidden units", "ArrowRight")
+    expect(metric(page, "Validation loss")).not_to_have_text(first)
+    expect(page.get_by_text("hidden size 200 → 300")).to_be_visible()
+    page.wait_for_url("**hidden_size=300*")
+    second = metric(page, "Validation loss").inner_text()
+
+    page.reload()  # a new visit: the address alone must bring the same model
+    expect(metric(page, "Validation loss")).to_have_text(second, timeout=PATIENCE_MS)
+
+    slide(page, "Hidden units", "ArrowLeft")
+    expect(metric(page, "Validation loss")).to_have_text(first)
+    wait_until_idle(page)
+    strip = page.locator(".st-key-play_strip .scatterlayer .point").first  # the earlier setting
+    strip.scroll_into_view_if_needed()
+    box = strip.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(metric(page, "Validation loss")).to_have_text(second)
+
+    page.get_by_role("button", name="Keep as run").click()
+    expect(page.get_by_text("Kept as run")).to_be_visible()
+    store = RunStore(server.store_url)
+    run = store.latest()
+    assert run is not None
+    assert f"{run.losses['val_loss']:.4f}" == second
+    assert run.config.model.hidden_sizes == (300,)
+    store.close()
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Splits").click()
+    expect(page.get_by_text(second, exact=True).first).to_be_visible()

@@ -1,0 +1,186 @@
+"""Throw-away models: reproducible, within a budget, one worker shared fairly."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mmcore import (
+    Corpus,
+    ModelConfig,
+    RunConfig,
+    RunState,
+    RunStore,
+    TrainConfig,
+    TrainingDiverged,
+    build_dataset,
+    corpus_from_words,
+    evaluate,
+    load,
+    play,
+    steps_within,
+)
+from mmcore.playground import Turns, keep, request
+
+WORDS = ("anna", "hannah", "bob", "otto", "eve", "ada", "elle", "noon", "level", "kayak", "anna", "nan")
+
+
+@pytest.fixture
+def corpus() -> Corpus:
+    return corpus_from_words(WORDS, "palindromes")
+
+
+@pytest.fixture
+def config(corpus: Corpus) -> RunConfig:
+    model, train = ModelConfig(embedding_dim=4, hidden_sizes=(8,)), TrainConfig(max_steps=40, batch_size=16)
+    return RunConfig(corpus_sha256=corpus.sha256, model=model, train=train)
+
+
+def test_the_same_config_gives_the_same_model(corpus: Corpus, config: RunConfig) -> None:
+    data = build_dataset(corpus, config.split, 3)
+    first, second = play(config, data), play(config, data)
+    models = [load(result.weights).model for result in (first, second)]
+    assert torch.equal(models[0].flat, models[1].flat)
+    assert first.losses == second.losses
+    assert first.losses["val_loss"] == evaluate(models[0], data.val).loss
+    assert (first.step, first.parameters, first.samples) == (40, models[0].flat.numel(), second.samples)
+    other = play(config.replace(train=config.train.replace(seed=2)), data)
+    assert other.losses != first.losses
+
+
+def test_the_test_split_is_not_even_built(corpus: Corpus, config: RunConfig) -> None:
+    data = build_dataset(corpus, config.split, 3)
+    result = play(config, data)
+    assert "train" in vars(data)
+    assert "test" not in vars(data)
+    assert set(result.losses) <= {"train_loss", "val_loss", "val_loss_unseen"}
+
+
+def test_a_budget_becomes_a_number_of_steps(corpus: Corpus, config: RunConfig, tmp_path: Path) -> None:
+    data = build_dataset(corpus, config.split, 3)
+    counts = [steps_within(budget, config, data) for budget in (0.05, 5.0)]
+    assert counts[0] < counts[1] / 5
+    assert all(len(str(count).rstrip("0")) <= 2 for count in counts)
+    with pytest.raises(ValueError, match=r"budget must be from 0\.05 to 60 seconds, got 0"):
+        steps_within(0, config, data)
+    store = RunStore(str(tmp_path / "store.sqlite"))
+    store.add_corpus(corpus)
+    within = request(store.url, config, 0.1)
+    assert within.step == within.config.train.max_steps != 40
+    again = request(store.url, within.config)
+    assert again.losses == within.losses, "the steps found, and not the budget, reproduce a result"
+    store.close()
+
+
+def test_keeping_stores_a_finished_run(corpus: Corpus, config: RunConfig, tmp_path: Path) -> None:
+    store = RunStore(str(tmp_path / "store.sqlite"))
+    store.add_corpus(corpus)
+    result = play(config, build_dataset(corpus, config.split, 3))
+    run = keep(store, result, "kept")
+    assert (run.state, run.name, run.config, run.step) == (RunState.FINISHED, "kept", config, 40)
+    assert run.losses == result.losses
+    assert store.weights(run.id) == result.weights
+    assert store.history(run.id).val_loss.iloc[-1] == result.losses["val_loss"]
+    assert store.samples(run.id).words.iloc[-1] == result.samples
+    store.open_test(run.id)
+    test = build_dataset(corpus, config.split, 3).test
+    assert store.run(run.id).losses["test_loss"] == evaluate(load(result.weights).model, test).loss
+    store.close()
+
+
+def test_divergence_survives_the_way_between_processes() -> None:
+    problem = TrainingDiverged(7, 0.5)
+    copied = pickle.loads(pickle.dumps(problem))
+    assert (copied.step, copied.learning_rate, str(copied)) == (7, 0.5, str(problem))
+
+
+# ---- whose turn it is
+
+
+class Gate:
+    """Work that waits until it is let through."""
+
+    def __init__(self) -> None:
+        self.open, self.entered = threading.Event(), threading.Event()
+
+    def __call__(self) -> Any:
+        self.entered.set()
+        assert self.open.wait(10)
+        return "through"
+
+
+def say(word: str) -> Any:
+    return word
+
+
+def test_the_newest_request_replaces_the_one_that_waits_and_keeps_its_place() -> None:
+    turns, gate = Turns(lambda: ThreadPoolExecutor(1)), Gate()
+    running = turns.submit("ada", gate)
+    assert gate.entered.wait(10)
+    old, other = turns.submit("bob", say, "old"), turns.submit("eve", say, "other")
+    assert (turns.ahead("bob"), turns.ahead("eve"), turns.ahead("nobody")) == (1, 2, 0)
+    new, own = turns.submit("bob", say, "new"), turns.submit("ada", say, "own")
+    assert old.cancelled()
+    assert (turns.ahead("bob"), turns.ahead("eve"), turns.ahead("ada")) == (1, 2, 2)
+    gate.open.set()
+    assert [f.result(10) for f in (running, new, other, own)] == ["through", "new", "other", "own"]
+    with pytest.raises(CancelledError):
+        old.result(0)
+    turns.close()
+
+
+def test_an_error_is_the_askers_and_the_next_goes_on() -> None:
+    def fail() -> Any:
+        raise TrainingDiverged(3, 0.1)
+
+    turns = Turns(lambda: ThreadPoolExecutor(1))
+    with pytest.raises(TrainingDiverged):
+        turns.submit("ada", fail).result(10)
+    assert turns.submit("ada", say, "next").result(10) == "next"
+    turns.close()
+
+
+class Broken(ThreadPoolExecutor):
+    """A pool whose worker has died: it says so when asked, or later through the future."""
+
+    def __init__(self, at_once: bool) -> None:
+        super().__init__(1)
+        self.at_once = at_once
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self.at_once:
+            raise BrokenProcessPool("died")
+        future: Future[Any] = Future()
+        future.set_exception(BrokenProcessPool("died"))
+        return future
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_dead_worker_is_replaced(at_once: bool) -> None:
+    pools: list[Executor] = [ThreadPoolExecutor(1), Broken(at_once)]
+    turns = Turns(pools.pop)
+    first = turns.submit("ada", say, "first")
+    if at_once:
+        assert first.result(10) == "first"
+    else:
+        with pytest.raises(BrokenProcessPool):
+            first.result(10)
+    assert turns.submit("ada", say, "second").result(10) == "second"
+    turns.close()
+
+
+def test_closing_cancels_what_waits() -> None:
+    turns, gate = Turns(lambda: ThreadPoolExecutor(1)), Gate()
+    turns.submit("ada", gate)
+    assert gate.entered.wait(10)
+    waiting = turns.submit("bob", say, "never")
+    turns.close()
+    assert waiting.cancelled()
+    gate.open.set()
