@@ -20,8 +20,10 @@ lint: $(VENV)/dev ## Check style and types
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-bench: $(VENV)/app ## Measure training speed against the lecture's loop in full (about 10 minutes)
+bench: $(VENV)/dev ## Measure everything in benchmarks/RESULTS.md (about 20 minutes)
 	$(PY) -m benchmarks.speed
+	$(PY) -m benchmarks.best
+	$(PY) -m benchmarks.latency
 	$(PY) -m benchmarks.report
 
 bench-quick: $(VENV)/app ## The same in two minutes; extrapolates the lecture's loop

@@ -8,6 +8,7 @@ from ui import progress, session
 LINKS = (
     ("data", "**Data** How do names become X and Y?", ":material/dataset:"),
     ("train", "**Train** How low does the loss go?", ":material/model_training:"),
+    ("playground", "**Playground** What does one slider do?", ":material/tune:"),
     ("splits", "**Splits** Does it overfit? Train, dev and test", ":material/call_split:"),
     ("embeddings", "**Embeddings** What is in the lookup table C?", ":material/scatter_plot:"),
     ("generate", "**Generate** What does sampling from it give?", ":material/auto_awesome:"),
@@ -21,7 +22,8 @@ if st.button("Train a model", type="primary", icon=":material/play_arrow:", key=
     preset = PRESETS["quick"]
     sha256 = session.bundled_sha256()
     run = session.start_run(RunConfig(corpus_sha256=sha256, model=preset.model, train=preset.train))
-st.caption("The quick preset on 32,257 first names: some seconds. The loss falls, and the names get better.")
+words = len(session.corpus(session.bundled_sha256()).words)
+st.caption(f"The quick preset on {words:,} first names: some seconds. The loss falls, and the names get better.")
 
 
 @st.fragment(run_every=progress.tick(run, 0.25))

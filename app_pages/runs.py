@@ -8,7 +8,7 @@ from ui import curves, forms, progress, session
 from ui.text import plain
 
 st.title("Runs")
-st.caption(
+st.markdown(
     "Every training is kept with its settings, curve, samples and weights: the lecture's notes of what was tried. "
     "Choose a row to see what can be done with that run."
 )
@@ -36,14 +36,14 @@ st.dataframe(
     hide_index=True,
     column_config={
         "Step": st.column_config.NumberColumn(format="localized"),
-        "Name": st.column_config.TextColumn(pinned=True, width="small"),
+        "Name": st.column_config.TextColumn(pinned=True, width="medium"),
         "Train": st.column_config.NumberColumn("Train loss", format="%.4f", help="Nats per character."),
         "Validation": st.column_config.NumberColumn("Validation loss", format="%.4f", help="Nats per character."),
         "Unseen": st.column_config.NumberColumn(
             "On unseen words", format="%.4f", help="Validation loss on words that do not occur in train."
         ),
         "Test": st.column_config.TextColumn(help="Sealed until it is opened on the page Splits."),
-        "Created": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+        "Created": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
     },
     alt="All runs, newest first",
 )

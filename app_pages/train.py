@@ -7,7 +7,7 @@ from ui import forms, progress, session
 from ui.text import plain
 
 st.title("Train")
-st.caption(
+st.markdown(
     "A network that reads the last few characters and predicts the next one: Bengio's MLP, as in the lecture. "
     "Training repeats forward, backward, update; the loss says how surprised the model still is."
 )

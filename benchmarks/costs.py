@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmcore import (
     BUNDLED_NAMES,
+    PRESETS,
     Backprop,
     Dataset,
     ModelConfig,
@@ -59,7 +60,7 @@ def one_step(model: ModelConfig, config: TrainConfig, dataset: Dataset) -> Calla
 
     def step() -> None:
         contexts, targets = sample(state.generators["batches"])
-        gradients(contexts, targets)
+        gradients(contexts, targets, state.generators["dropout"])
         update(state, gradients.gradient, learning_rate_at(config, 1))
 
     return step
@@ -127,7 +128,23 @@ def growth() -> dict[str, list[dict[str, Any]]]:
         tables["corpus"].append({"lines": lines} | _cost(more_words(words, lines), ModelConfig()))
     for extra in (0, 100, 1_000):
         tables["vocabulary"].append({"extra_symbols": extra} | _cost(_more_symbols(words, extra), ModelConfig()))
+    tables["threads"] = threads(words)
     return tables
+
+
+def threads(words: Sequence[str]) -> list[dict[str, Any]]:
+    """An update with one and with two threads, for a small and a large model."""
+    rows = []
+    dataset = build_dataset(words, SplitConfig(), PRESETS["best"].model.context_size)
+    for name in ("quick", "best"):
+        preset = PRESETS[name]
+        model = preset.model.replace(context_size=dataset.context_size)
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            step = median_seconds(one_step(model, preset.train, dataset), 200)
+            rows.append({"model": preset.title, "threads": count, "step_microseconds": step * 1e6})
+    torch.set_num_threads(1)
+    return rows
 
 
 def more_words(words: Sequence[str], lines: int) -> list[str]:

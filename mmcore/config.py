@@ -206,6 +206,18 @@ PRESETS: dict[str, Preset] = {
         model=ModelConfig(),
         train=TrainConfig(max_steps=5_000, weight_decay=0.1),
     ),
+    "blink": Preset(
+        title="Blink",
+        note="As low as half a second gets on one core: four characters of context, AdamW on distinct contexts.",
+        model=ModelConfig(context_size=4, embedding_dim=32),
+        train=TrainConfig(max_steps=800, learning_rate=0.03, weight_decay=0.1),
+    ),
+    "best": Preset(
+        title="Best MLP",
+        note="The lowest validation loss that a minute buys: a wide layer, six characters, dropout and weight decay.",
+        model=ModelConfig(context_size=6, embedding_dim=24, hidden_sizes=(768,), dropout=0.2),
+        train=TrainConfig(max_steps=25_000, learning_rate=0.004, weight_decay=0.05),
+    ),
     "lecture": Preset(
         title="Lecture",
         note="The lecture's final model and loop: 200,000 updates of 32 examples, rate 0.1, then 0.01.",

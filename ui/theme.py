@@ -77,6 +77,11 @@ STYLE = f"""<style>
 .stApp [data-testid^="stBaseButton-primary"]:not(:disabled) {{
   color: light-dark({SURFACES["light"].background}, {SURFACES["dark"].background});
 }}
+.stApp [data-testid="stCaptionContainer"] {{
+  opacity: 1;
+  color: light-dark({SURFACES["light"].muted}, {SURFACES["dark"].muted});
+}}
+.stApp [data-testid="stMainBlockContainer"] {{ padding-top: 4rem; }}
 </style>"""
 
 

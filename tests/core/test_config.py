@@ -122,7 +122,7 @@ def test_shapes_of_deeper_direct_and_hiddenless_models() -> None:
 
 
 def test_presets_are_the_lectures_settings() -> None:
-    assert set(PRESETS) == {"quick", "lecture", "lecture-first", "seed-notes"}
+    assert set(PRESETS) == {"quick", "blink", "best", "lecture", "lecture-first", "seed-notes"}
     lecture = PRESETS["lecture"]
     assert (lecture.model.context_size, lecture.model.embedding_dim, lecture.model.hidden_sizes) == (3, 10, (200,))
     assert (lecture.train.max_steps, lecture.train.batch_size, lecture.train.learning_rate) == (200_000, 32, 0.1)

@@ -6,6 +6,7 @@ hands plotly.js new data instead (``Plotly.react``); ``uirevision`` keeps what t
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import shutil
@@ -25,6 +26,7 @@ from ui import theme
 HERE = Path(__file__).parent
 VENDOR = HERE.parents[1] / "static" / "vendor"
 PLOTLY_JS = "plotly.min.js"
+LABEL_PLACES = ("end", "middle", "start")
 
 _component = st.components.v2.component(
     "live_chart",
@@ -113,7 +115,11 @@ def live_chart(
     layout |= {
         "hovermode": "x unified",
         "uirevision": f"{run_id} {log_x}",
-        "shapes": [_reference(name, value, current) for name, value in (references or {}).items()],
+        "shapes": [
+            # Labels side by side, so that lines which a high first loss presses together stay readable.
+            _reference(name, value, current, place)
+            for (name, value), place in zip((references or {}).items(), itertools.cycle(LABEL_PLACES), strict=False)
+        ],
         "showlegend": True,
     }
     data = {
@@ -139,7 +145,7 @@ def _trace(trace: Trace, values: pd.Series, current: theme.Theme) -> dict[str, A
     }
 
 
-def _reference(name: str, value: float, current: theme.Theme) -> dict[str, Any]:
+def _reference(name: str, value: float, current: theme.Theme, place: str) -> dict[str, Any]:
     font = {"size": 12, "color": theme.color("reference", current)}
     return {
         "type": "line",
@@ -150,7 +156,7 @@ def _reference(name: str, value: float, current: theme.Theme) -> dict[str, Any]:
         "y1": value,
         "layer": "below",
         "line": theme.line("reference", current),
-        "label": {"text": f"{name} {value:.3f}", "textposition": "end", "font": font, "padding": 2},
+        "label": {"text": f"{name} {value:.3f}", "textposition": place, "font": font, "padding": 2},
     }
 
 

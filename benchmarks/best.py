@@ -1,0 +1,46 @@
+"""The presets, as anyone runs them: ``python -m benchmarks.best [PRESET ...]``, over five seeds.
+
+With de-duplicated splits beside, because a validation word that also occurs in train can be memorised.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mmcore import BUNDLED_NAMES, PRESETS, Pace, SplitConfig, TrainState, build_dataset, read_words, train
+
+RESULTS = Path(__file__).parent / "results"
+SEEDS = (1, 2, 3, 4, 5)
+
+
+def measure(name: str, seed: int, deduplicate: bool) -> dict[str, Any]:
+    """One run of a preset at split seed 42; its clock starts with words in memory."""
+    preset, words = PRESETS[name], read_words(BUNDLED_NAMES).words
+    began = time.perf_counter()
+    data = build_dataset(words, SplitConfig(deduplicate=deduplicate), preset.model.context_size)
+    state = TrainState(preset.model, preset.train.replace(seed=seed), data.vocab.size)
+    steps = list(train(state, data, pace=Pace(every=preset.train.max_steps)))
+    seconds = time.perf_counter() - began
+    row = {"preset": name, "seed": seed, "deduplicate": deduplicate, "steps": state.step, "seconds": seconds}
+    row |= {loss: getattr(steps[-1], loss) for loss in ("train_loss", "val_loss", "val_loss_unseen")}
+    print(json.dumps(row), flush=True)
+    return row
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    for name in sys.argv[1:] or ["quick", "blink", "best"]:
+        rows = [measure(name, seed, deduplicate) for deduplicate in (False, True) for seed in SEEDS]
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"preset-{name}.json").write_text(json.dumps(rows, indent=1) + "\n")
+        plain = [row["val_loss"] for row in rows if not row["deduplicate"]]
+        print(f"{name}: median {statistics.median(plain):.4f}, worst {max(plain):.4f}")
+
+
+if __name__ == "__main__":
+    main()

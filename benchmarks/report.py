@@ -1,0 +1,160 @@
+"""RESULTS.md from the recorded JSON: ``python -m benchmarks.report``. Every figure in it comes from a file here."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+NAMES = {"lecture": "lecture's loop", "competent": "autograd + AdamW", "competent, our dataset": "… on our dataset"}
+NAMES["ours"] = "ours"
+
+
+def read(name: str) -> Any:
+    """A recorded result, or None if it was not measured."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def spread(values: Sequence[float], digits: int = 4) -> str:
+    """Median, and the range of all."""
+    middle, low, high = statistics.median(values), min(values), max(values)
+    return f"{middle:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})"
+
+
+def contest(data: dict[str, Any]) -> str:
+    """Time to each target: median and range over the seeds, and the ratio to ours."""
+    rows = []
+    for target in ("lecture", "2.12"):
+        ours = statistics.median(r["seconds"] for r in data["runs"] if (r["name"], r["target"]) == ("ours", target))
+        for name, title in NAMES.items():
+            wanted = "lecture" if name == "lecture" else target
+            runs = [r for r in data["runs"] if (r["name"], r["target"]) == (name, wanted)]
+            losses = [r["val_loss"] for r in runs if r["val_loss"] is not None]
+            seconds = [r["seconds"] for r in runs]
+            goal = "≤ 2.175" if target == "lecture" else "≤ 2.12"
+            steps = "200,000" if name == "lecture" else f"{runs[0]['steps']:,}"
+            ratio = f"{statistics.median(seconds) / ours:,.1f} ×"
+            rows.append((goal, title, steps, spread(seconds, 3), spread(losses) if losses else "not known", ratio))
+    return table(("validation loss", "", "updates", "seconds, all of it", "loss reached", "of our time"), rows)
+
+
+def every_run(data: dict[str, Any]) -> str:
+    """All runs, one a row."""
+    rows = [
+        (
+            NAMES[r["name"]],
+            r["target"],
+            r["seed"],
+            f"{r['seconds']:.3f}",
+            f"{r['dataset_seconds']:.3f}",
+            f"{r['val_loss']:.4f}" if r["val_loss"] is not None else "–",
+        )
+        for r in data["runs"]
+    ]
+    return table(("", "target", "seed", "seconds", "of them dataset", "validation loss"), rows)
+
+
+def step(data: dict[str, Any]) -> str:
+    """An update, op by op."""
+    found = data["step"]
+    rows = [
+        (
+            f"`{op['op']}`",
+            op["shapes"],
+            f"{op['microseconds']:.1f}",
+            f"{op['microseconds'] / found['attributed_microseconds']:.1%}",
+            f"{op['share_of_peak']:.0%}" if "share_of_peak" in op else "",
+        )
+        for op in found["ops"][:22]
+    ]
+    rest = found["attributed_microseconds"] - sum(op["microseconds"] for op in found["ops"][:22])
+    rows.append(("the other ops", "", f"{rest:.1f}", f"{rest / found['attributed_microseconds']:.1%}", ""))
+    rows.append(("**sum**", "", f"{found['attributed_microseconds']:.1f}", "100 %", ""))
+    return table(("op", "shapes", "µs", "share", "of matrix peak"), rows)
+
+
+def presets() -> str:
+    """What each preset reaches."""
+    rows = []
+    for name in ("quick", "blink", "best"):
+        for deduplicate in (False, True):
+            runs = [r for r in read(f"preset-{name}") or [] if r["deduplicate"] == deduplicate]
+            if runs:
+                losses = [[r[loss] for r in runs] for loss in ("train_loss", "val_loss", "val_loss_unseen")]
+                split = "de-duplicated" if deduplicate else "as they are"
+                rows.append((name, split, *map(spread, losses), spread([r["seconds"] for r in runs], 1)))
+    return table(("preset", "words", "train", "validation", "on unseen words", "seconds"), rows)
+
+
+def growth(data: dict[str, Any]) -> str:
+    """Tables of how costs grow."""
+    parts = []
+    for rows in data["growth"].values():
+        cells = [[f"{value:.4g}" if isinstance(value, float) else value for value in row.values()] for row in rows]
+        parts.append(table([name.replace("_", " ") for name in rows[0]], cells))
+    return "\n".join(parts)
+
+
+def plot(data: dict[str, Any], path: Path) -> None:
+    """All runs: seconds from words in memory against the validation loss reached."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.app_server import launch
+
+    figure = go.Figure()
+    for name, symbol in zip(NAMES, ("circle", "square", "diamond", "star"), strict=True):
+        runs = [r for r in data["runs"] if r["name"] == name and r["val_loss"] is not None]
+        x, y = [r["seconds"] for r in runs], [r["val_loss"] for r in runs]
+        figure.add_scatter(x=x, y=y, mode="markers", name=NAMES[name], marker={"symbol": symbol, "size": 11})
+    figure.update_xaxes(type="log", title="Seconds from words in memory to trained weights, one core")
+    figure.update_yaxes(title="Validation loss (nats per character)")
+    figure.update_layout(
+        template="plotly_white", title="Five seeds each: time and validation loss", width=900, height=420
+    )
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        page = browser.new_page(viewport={"width": 920, "height": 440})
+        page.set_content(figure.to_html(include_plotlyjs=True, config={"staticPlot": True}))
+        page.wait_for_selector(".main-svg")
+        page.screenshot(path=path)
+        browser.close()
+
+
+def main() -> None:
+    """Write RESULTS.md and its plot."""
+    data = read("speed-full") or read("speed-quick")
+    plot(data, HERE / "results" / "speed.png")
+    parts = {
+        "machine": ", ".join(f"{name} {value}" for name, value in data["machine"].items()),
+        "contest": contest(data),
+        "runs": every_run(data),
+        "step": step(data),
+        "step_us": f"{data['step']['step_microseconds']:.0f}",
+        "presets": presets(),
+        "growth": growth(data) if "growth" in data else "Not measured in a quick run.\n",
+        "memory": f"{data['peak_memory_mib']:.0f}",
+    }
+    latency = read("latency")
+    parts["latency"] = f"{latency['playground_median']:.2f}" if latency else "not measured"
+    parts["watching"] = f"{latency['watching_costs']:+.1%}" if latency else "not measured"
+    text = (HERE / "RESULTS.template.md").read_text()
+    for name, value in parts.items():
+        text = text.replace(f"{{{name}}}", value)
+    (HERE / "RESULTS.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
