@@ -55,7 +55,7 @@ def play(config: RunConfig, dataset: Dataset) -> Play:
 
     began = time.perf_counter()
     state = TrainState(config.model, config.train, dataset.vocab.size)
-    steps = list(train(state, dataset, pace=Pace(seconds=0.02, share=0.3)))
+    steps = list(train(state, dataset, pace=Pace(seconds=0.04, share=0.15)))
     curve = pd.DataFrame([{name: getattr(step, name) for name in HISTORY} for step in steps], dtype="float64")
     measured = {name: getattr(steps[-1], name) for name in ("train_loss", "val_loss", "val_loss_unseen")}
     losses = {name: loss for name, loss in measured.items() if loss is not None}
