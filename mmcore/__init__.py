@@ -60,6 +60,16 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .store import Run as Run
     from .store import RunState as RunState
     from .store import RunStore as RunStore
+    from .trace import Neurons as Neurons
+    from .trace import Trace as Trace
+    from .trace import TraceStep as TraceStep
+    from .trace import Update as Update
+    from .trace import backward_trace as backward_trace
+    from .trace import forward_trace as forward_trace
+    from .trace import gradient_check as gradient_check
+    from .trace import neuron_report as neuron_report
+    from .trace import one_update as one_update
+    from .trace import stable_softmax_demo as stable_softmax_demo
     from .training import Pace as Pace
     from .training import Step as Step
     from .training import TrainingDiverged as TrainingDiverged
@@ -95,6 +105,18 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "sample": ("Sample", "generate", "label", "labels", "next_distribution"),
     "artifact": ("Artifact", "load", "plain_torch"),
     "playground": ("Play", "play", "steps_within"),
+    "trace": (
+        "Neurons",
+        "Trace",
+        "TraceStep",
+        "Update",
+        "backward_trace",
+        "forward_trace",
+        "gradient_check",
+        "neuron_report",
+        "one_update",
+        "stable_softmax_demo",
+    ),
     "store": ("Run", "RunState", "RunStore"),
     "jobs": ("JobQueue", "execute", "run_inline"),
 }

@@ -15,7 +15,7 @@ TIERS = (
     ("version", "config", "contexts", "schema"),
     ("data", "model"),
     ("backprop", "evaluation", "ngram", "sample", "artifact", "embedding"),
-    ("training",),
+    ("training", "trace"),
     ("store",),
     ("jobs",),
     ("playground",),
