@@ -386,3 +386,17 @@ def stable_softmax_demo(logits: NDArray[np.floating], target: int, scales: Seque
         stable = np.log(np.exp(scaled - top).sum()) + top - scaled[target]
         rows.append({"scale": scale, "largest": float(top), "naive": float(naive), "stable": float(stable)})
     return pd.DataFrame(rows)
+
+
+@torch.no_grad()
+def losses_along_gradient(model: MLP, contexts: Tensor, targets: Tensor, rates: Sequence[float]) -> NDArray[np.float64]:
+    """The batch's loss after one update from the same weights, for each learning rate."""
+    twin = in_double(model)
+    automatic, start = Autograd(twin), twin.flat.clone()
+    with torch.enable_grad():
+        automatic(contexts, targets)
+    losses = []
+    for rate in rates:
+        torch.sub(start, automatic.gradient, alpha=rate, out=twin.flat)
+        losses.append(cross_entropy(twin(contexts), targets).item())
+    return np.array(losses)
