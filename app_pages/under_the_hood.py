@@ -310,4 +310,5 @@ else:
     else:
         st.markdown("Up to this scale the naive way holds. Scale further.")
     st.plotly_chart(hood.softmax_curve(table, theme), key="hood_softmax", alt="Loss against the scale", **draw)
-    st.dataframe(table, hide_index=True, alt="Both losses at each scale")
+    figures = {name: st.column_config.NumberColumn(format="%.4f") for name in table.columns}
+    st.dataframe(table, hide_index=True, column_config=figures, alt="Both losses at each scale")

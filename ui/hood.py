@@ -169,6 +169,11 @@ def values(step: TraceStep, trace: Trace, vocab: Vocab, theme: Theme) -> go.Figu
     return bars(step.value, names[0], f"{step.name}: {step.title}", LETTERS[letters[0]], theme, marked=marked)
 
 
+def every(places: int) -> int:
+    """Which places of an axis get a label: all of a few, a tenth of many."""
+    return 1 if places <= 32 else math.ceil(places / 10)
+
+
 def bars(
     heights: NDArray[Any],
     names: Sequence[str],
@@ -194,7 +199,7 @@ def bars(
     )
     more = f" (first {MAX_COLUMNS} of {len(heights):,})" if len(heights) > MAX_COLUMNS else ""
     figure.update_layout(figure_layout(title + more, x=x, y=y, theme=theme, height=340), margin_t=48, bargap=0.12)
-    figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=1 if len(shown) <= 32 else None)
+    figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=every(len(shown)))
     figure.update_yaxes(zeroline=True, zerolinecolor=SURFACES[theme].muted)
     if marked is not None and marked < len(shown):
         figure.add_annotation(
@@ -227,12 +232,12 @@ def heatmap(
         )
     )
     cut = "" if shown.shape == table.shape else f" (first {shown.shape[0]} × {shown.shape[1]})"
-    height = int(np.clip(120 + 22 * len(shown), 220, 520))
+    height = int(np.clip(150 + 22 * len(shown), 260, 560))
     layout = figure_layout(title + cut, x=LETTERS[letters[1]], y=LETTERS[letters[0]], theme=theme, height=height)
     figure.update_layout(layout, margin_t=48)
     small = {"type": "category", "showgrid": False, "tickfont_size": 11, "tickangle": 0}
-    figure.update_xaxes(small, dtick=1 if shown.shape[1] <= 32 else None)
-    return figure.update_yaxes(small, autorange="reversed", dtick=1 if shown.shape[0] <= 32 else None)
+    figure.update_xaxes(small, dtick=every(shown.shape[1]))
+    return figure.update_yaxes(small, autorange="reversed", dtick=every(shown.shape[0]))
 
 
 def surprise(probability: float, theme: Theme) -> go.Figure:
@@ -270,11 +275,11 @@ def step_curve(
     top = float(np.nanmin([before * 2.5 + 1, np.nanmax(losses) * 1.05]))
     foretold = before - rates * slope
     kept = foretold > min(float(np.nanmin(losses)), before) - 0.5
-    figure.add_scatter(x=rates, y=losses, name="After the update", line=line("train", theme), hovertemplate=hover)
+    figure.add_scatter(x=rates, y=losses, name="After", line=line("train", theme), hovertemplate=hover)
     figure.add_scatter(
         x=rates[kept],
         y=foretold[kept],
-        name="Foretold by the slope",
+        name="Foretold",
         line=line("reference", theme),
         hovertemplate=hover,
     )
@@ -302,7 +307,7 @@ def two_bars(
             marker={"color": color(role, theme), "pattern": {"shape": shape}},  # type: ignore[arg-type]
             hovertemplate="%{x}<br>probability %{y:.6f}<extra>%{fullData.name}</extra>",
         )
-    title = f"Probability of the next character, {names[0].lower()} and {names[1].lower()}"
+    title = f"Next character, {names[0].lower()} and {names[1].lower()}"
     layout = figure_layout(title, x="Next character", y="Probability", theme=theme, height=360)
     figure.update_layout(layout, barmode="group", bargap=0.2)
     return figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=1)
@@ -339,7 +344,8 @@ def unit_saturation(report: Neurons, theme: Theme) -> go.Figure:
     title = "How often each unit is stuck, the worst first"
     layout = figure_layout(title, x="Hidden unit", y="Examples (%)", theme=theme, height=300)
     figure.update_layout(layout, margin_t=48)
-    return figure.update_xaxes(type="category", tickangle=0, tickfont_size=11).update_yaxes(range=[0, 105])
+    figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=every(len(order)))
+    return figure.update_yaxes(range=[0, 105])
 
 
 def softmax_curve(table: pd.DataFrame, theme: Theme) -> go.Figure:
