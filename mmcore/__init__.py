@@ -43,14 +43,19 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .evaluation import bootstrap_interval as bootstrap_interval
     from .evaluation import evaluate as evaluate
     from .evaluation import evaluate_splits as evaluate_splits
+    from .evaluation import target_probabilities as target_probabilities
     from .evaluation import word_losses as word_losses
     from .jobs import JobQueue as JobQueue
     from .jobs import execute as execute
     from .jobs import run_inline as run_inline
     from .model import MLP as MLP
     from .model import cross_entropy as cross_entropy
+    from .ngram import KneserNey as KneserNey
     from .ngram import NGram as NGram
     from .ngram import baselines as baselines
+    from .ngram import best_mixture as best_mixture
+    from .ngram import kneser_ney_table as kneser_ney_table
+    from .ngram import mixture_losses as mixture_losses
     from .ngram import uniform_loss as uniform_loss
     from .sample import Sample as Sample
     from .sample import generate as generate
@@ -100,8 +105,23 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "model": ("MLP", "cross_entropy"),
     "backprop": ("Backprop",),
     "training": ("Pace", "Step", "TrainingDiverged", "TrainState", "learning_rate_at", "train"),
-    "evaluation": ("Losses", "bootstrap_interval", "evaluate", "evaluate_splits", "word_losses"),
-    "ngram": ("NGram", "baselines", "uniform_loss"),
+    "evaluation": (
+        "Losses",
+        "bootstrap_interval",
+        "evaluate",
+        "evaluate_splits",
+        "target_probabilities",
+        "word_losses",
+    ),
+    "ngram": (
+        "KneserNey",
+        "NGram",
+        "baselines",
+        "best_mixture",
+        "kneser_ney_table",
+        "mixture_losses",
+        "uniform_loss",
+    ),
     "sample": ("Sample", "generate", "label", "labels", "next_distribution"),
     "artifact": ("Artifact", "load", "plain_torch"),
     "playground": ("Play", "play", "steps_within"),
