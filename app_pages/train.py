@@ -3,8 +3,9 @@
 import streamlit as st
 
 from mmcore import RunConfig, RunState, split_words
-from ui import forms, progress, session
+from ui import finder, forms, progress, session
 from ui.text import plain
+from ui.theme import current_theme
 
 st.title("Train")
 st.caption(
@@ -39,6 +40,8 @@ with settings:
         disabled=not isinstance(config, RunConfig),
     ) and isinstance(config, RunConfig):
         run = session.start_run(config)
+    if isinstance(config, RunConfig):
+        finder.draw(config, current_theme())
 
 
 @st.fragment(run_every=progress.tick(run))

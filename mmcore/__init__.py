@@ -45,6 +45,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .evaluation import evaluate_splits as evaluate_splits
     from .evaluation import target_probabilities as target_probabilities
     from .evaluation import word_losses as word_losses
+    from .finder import learning_rate_sweep as learning_rate_sweep
+    from .finder import suggest_rate as suggest_rate
     from .jobs import JobQueue as JobQueue
     from .jobs import execute as execute
     from .jobs import run_inline as run_inline
@@ -62,6 +64,10 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .sample import label as label
     from .sample import labels as labels
     from .sample import next_distribution as next_distribution
+    from .scoring import NearestWords as NearestWords
+    from .scoring import novelty_by_temperature as novelty_by_temperature
+    from .scoring import percentile as percentile
+    from .scoring import score_word as score_word
     from .store import Run as Run
     from .store import RunState as RunState
     from .store import RunStore as RunStore
@@ -125,6 +131,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "sample": ("Sample", "generate", "label", "labels", "next_distribution"),
     "artifact": ("Artifact", "load", "plain_torch"),
     "playground": ("Play", "play", "steps_within"),
+    "scoring": ("NearestWords", "novelty_by_temperature", "percentile", "score_word"),
+    "finder": ("learning_rate_sweep", "suggest_rate"),
     "trace": (
         "Neurons",
         "Trace",
