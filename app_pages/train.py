@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore import RunConfig, RunState, split_words
-from ui import finder, forms, progress, session
+from ui import clinic, finder, forms, progress, session
 from ui.text import plain
 from ui.theme import current_theme
 
@@ -14,6 +14,7 @@ st.caption(
 )
 corpus, run = session.current_corpus(), session.current_run()
 forms.start(run.config if run else None)
+forms.fill(st.session_state.pop("mended", {}))  # the doctor's settings, chosen below
 settings, result = st.columns([1, 2], gap="large")
 
 with settings:
@@ -78,5 +79,7 @@ with result:
         if forms.settings() != forms.values_of(run.config.model, run.config.train, run.config.split):
             progress.draw_reuse(run)
         watch(run.id, run.state)
+        if run.state not in progress.LIVE:
+            clinic.draw(run)
     else:
         st.info("No run yet. The settings on the page are the quick preset: press Train and the loss appears here.")

@@ -39,6 +39,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .data import read_words as read_words
     from .data import show_symbol as show_symbol
     from .data import split_words as split_words
+    from .doctor import Finding as Finding
+    from .doctor import examine as examine
     from .evaluation import Losses as Losses
     from .evaluation import bootstrap_interval as bootstrap_interval
     from .evaluation import evaluate as evaluate
@@ -132,6 +134,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "artifact": ("Artifact", "load", "plain_torch"),
     "playground": ("Play", "play", "steps_within"),
     "scoring": ("NearestWords", "novelty_by_temperature", "percentile", "score_word"),
+    "doctor": ("Finding", "examine"),
     "finder": ("learning_rate_sweep", "suggest_rate"),
     "trace": (
         "Neurons",

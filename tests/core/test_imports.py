@@ -16,7 +16,7 @@ TIERS = (
     ("data", "model"),
     ("backprop", "evaluation", "ngram", "sample", "artifact", "embedding"),
     ("training", "trace", "scoring"),
-    ("store", "finder"),
+    ("store", "finder", "doctor"),
     ("jobs",),
     ("playground",),
     ("cli",),
