@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from ui import charts, counts, session, tables
+from ui import anatomy, charts, counts, session, tables
 from ui.picker import trained_run
 from ui.theme import PLOTLY_CONFIG, current_theme
 
@@ -126,3 +126,8 @@ with right:
     chosen.metric(f"Validation loss at weight {weight:.2f}", f"{mixed.at(weight):.4f}")
     best.metric(f"Best, at weight {mixed.best:.2f}", f"{mixed.at(mixed.best):.4f}", help="The optimum on validation.")
     st.caption(counts.mixture_sentence(mixed))
+
+taken_apart = st.expander("Where the loss comes from", icon=":material/biotech:", key="anatomy", on_change="rerun")
+if taken_apart.open:
+    with taken_apart:
+        anatomy.draw(artifact.model, artifact.vocab, dataset, theme, test=run.id in unsealed)

@@ -15,7 +15,7 @@ TIERS = (
     ("version", "config", "contexts", "schema"),
     ("data", "model"),
     ("backprop", "evaluation", "ngram", "sample", "artifact", "embedding"),
-    ("training", "trace", "scoring"),
+    ("training", "trace", "scoring", "breakdown"),
     ("store", "finder", "doctor"),
     ("jobs",),
     ("playground",),
