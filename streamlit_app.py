@@ -15,6 +15,7 @@ PAGES = (
     ("playground", "Playground", ":material/tune:"),
     ("splits", "Splits", ":material/call_split:"),
     ("embeddings", "Embeddings", ":material/scatter_plot:"),
+    ("under_the_hood", "Under the hood", ":material/manufacturing:"),
     ("generate", "Generate", ":material/auto_awesome:"),
     ("runs", "Runs", ":material/list_alt:"),
 )

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore import generate, labels, next_distribution, show_symbol
-from ui import charts, session, tables
+from ui import charts, scores, session, tables
 from ui.picker import trained_run
 from ui.text import plain
 from ui.theme import PLOTLY_CONFIG, current_theme
@@ -158,3 +158,22 @@ else:
         selection_mode="points",
         alt="Probability of each next character",
     )
+
+st.subheader("Score a word", anchor=False)
+scored_word = st.text_input(
+    "Word to score",
+    "emma" if set("emma") <= set(vocab.symbols) else splits.train[0],
+    key="scored",
+    max_chars=200,
+    persist_state="session",
+    width=260,
+    help="Any word: how likely does the model find it, letter by letter?",
+)
+scores.draw_score(model, vocab, scored_word, session.run_dataset(run).val, theme)
+
+audit = st.expander(
+    "Sample audit: new, or learned by heart?", icon=":material/fact_check:", key="audit", on_change="rerun"
+)
+if audit.open:
+    with audit:
+        scores.draw_audit(run.id, artifact, splits, theme)

@@ -11,6 +11,7 @@ LINKS = (
     ("playground", "**Playground** What does one slider do?", ":material/tune:"),
     ("splits", "**Splits** Does it overfit? Train, dev and test", ":material/call_split:"),
     ("embeddings", "**Embeddings** What is in the lookup table C?", ":material/scatter_plot:"),
+    ("under_the_hood", "**Under the hood** What happens between a name and its loss?", ":material/manufacturing:"),
     ("generate", "**Generate** What does sampling from it give?", ":material/auto_awesome:"),
     ("runs", "**Runs** What have I tried?", ":material/list_alt:"),
 )

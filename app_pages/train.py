@@ -3,8 +3,9 @@
 import streamlit as st
 
 from mmcore import RunConfig, RunState, split_words
-from ui import forms, progress, session
+from ui import clinic, finder, forms, progress, session
 from ui.text import plain
+from ui.theme import current_theme
 
 st.title("Train")
 st.markdown(
@@ -13,6 +14,7 @@ st.markdown(
 )
 corpus, run = session.current_corpus(), session.current_run()
 forms.start(run.config if run else None)
+forms.fill(st.session_state.pop("mended", {}))  # the doctor's settings, chosen below
 settings, result = st.columns([1, 2], gap="large")
 
 with settings:
@@ -39,6 +41,8 @@ with settings:
         disabled=not isinstance(config, RunConfig),
     ) and isinstance(config, RunConfig):
         run = session.start_run(config)
+    if isinstance(config, RunConfig):
+        finder.draw(config, current_theme())
 
 
 @st.fragment(run_every=progress.tick(run))
@@ -75,5 +79,7 @@ with result:
         if forms.settings() != forms.values_of(run.config.model, run.config.train, run.config.split):
             progress.draw_reuse(run)
         watch(run.id, run.state)
+        if run.state not in progress.LIVE:
+            clinic.draw(run)
     else:
         st.info("No run yet. The settings on the page are the quick preset: press Train and the loss appears here.")

@@ -39,27 +39,50 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .data import read_words as read_words
     from .data import show_symbol as show_symbol
     from .data import split_words as split_words
+    from .doctor import Finding as Finding
+    from .doctor import examine as examine
     from .evaluation import Losses as Losses
     from .evaluation import bootstrap_interval as bootstrap_interval
     from .evaluation import evaluate as evaluate
     from .evaluation import evaluate_splits as evaluate_splits
+    from .evaluation import target_probabilities as target_probabilities
     from .evaluation import word_losses as word_losses
+    from .finder import learning_rate_sweep as learning_rate_sweep
+    from .finder import suggest_rate as suggest_rate
     from .jobs import JobQueue as JobQueue
     from .jobs import execute as execute
     from .jobs import run_inline as run_inline
     from .model import MLP as MLP
     from .model import cross_entropy as cross_entropy
+    from .ngram import KneserNey as KneserNey
     from .ngram import NGram as NGram
     from .ngram import baselines as baselines
+    from .ngram import best_mixture as best_mixture
+    from .ngram import kneser_ney_table as kneser_ney_table
+    from .ngram import mixture_losses as mixture_losses
     from .ngram import uniform_loss as uniform_loss
     from .sample import Sample as Sample
     from .sample import generate as generate
     from .sample import label as label
     from .sample import labels as labels
     from .sample import next_distribution as next_distribution
+    from .scoring import NearestWords as NearestWords
+    from .scoring import novelty_by_temperature as novelty_by_temperature
+    from .scoring import percentile as percentile
+    from .scoring import score_word as score_word
     from .store import Run as Run
     from .store import RunState as RunState
     from .store import RunStore as RunStore
+    from .trace import Neurons as Neurons
+    from .trace import Trace as Trace
+    from .trace import TraceStep as TraceStep
+    from .trace import Update as Update
+    from .trace import backward_trace as backward_trace
+    from .trace import forward_trace as forward_trace
+    from .trace import gradient_check as gradient_check
+    from .trace import neuron_report as neuron_report
+    from .trace import one_update as one_update
+    from .trace import stable_softmax_demo as stable_softmax_demo
     from .training import Pace as Pace
     from .training import Step as Step
     from .training import TrainingDiverged as TrainingDiverged
@@ -90,11 +113,41 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "model": ("MLP", "cross_entropy"),
     "backprop": ("Backprop",),
     "training": ("Pace", "Step", "TrainingDiverged", "TrainState", "learning_rate_at", "train"),
-    "evaluation": ("Losses", "bootstrap_interval", "evaluate", "evaluate_splits", "word_losses"),
-    "ngram": ("NGram", "baselines", "uniform_loss"),
+    "evaluation": (
+        "Losses",
+        "bootstrap_interval",
+        "evaluate",
+        "evaluate_splits",
+        "target_probabilities",
+        "word_losses",
+    ),
+    "ngram": (
+        "KneserNey",
+        "NGram",
+        "baselines",
+        "best_mixture",
+        "kneser_ney_table",
+        "mixture_losses",
+        "uniform_loss",
+    ),
     "sample": ("Sample", "generate", "label", "labels", "next_distribution"),
     "artifact": ("Artifact", "load", "plain_torch"),
     "playground": ("Play", "play", "steps_within"),
+    "scoring": ("NearestWords", "novelty_by_temperature", "percentile", "score_word"),
+    "doctor": ("Finding", "examine"),
+    "finder": ("learning_rate_sweep", "suggest_rate"),
+    "trace": (
+        "Neurons",
+        "Trace",
+        "TraceStep",
+        "Update",
+        "backward_trace",
+        "forward_trace",
+        "gradient_check",
+        "neuron_report",
+        "one_update",
+        "stable_softmax_demo",
+    ),
     "store": ("Run", "RunState", "RunStore"),
     "jobs": ("JobQueue", "execute", "run_inline"),
 }

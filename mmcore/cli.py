@@ -310,7 +310,9 @@ def evaluate(
     table = Table("split", "loss (nats)", "perplexity", "bits per character", "examples")
     for name, (loss, examples) in values.items():
         label = name.replace("_loss", "").replace("_", ", ")
-        table.add_row(label, f"{loss:.4f}", f"{math.exp(loss):.2f}", f"{loss / math.log(2):.3f}", f"{examples:,}")
+        table.add_row(
+            label, f"{loss:.4f}", f"{math.exp(min(loss, 700)):.2f}", f"{loss / math.log(2):.3f}", f"{examples:,}"
+        )
     Console().print(table)
 
 

@@ -67,6 +67,13 @@ def evaluate_splits(model: MLP, dataset: Dataset, *, test: bool) -> dict[str, fl
     return {name: evaluate(model, examples).loss for name, examples in parts.items() if len(examples)}
 
 
+def target_probabilities(model: MLP, examples: Examples) -> NDArray[np.float64]:
+    """(N,): the probability of what came next, for each example."""
+    counts = examples.counts
+    log_p = log_probabilities(model, counts.contexts).double().numpy()
+    return np.asarray(np.exp(log_p[counts.rows, examples.targets]), dtype=np.float64)
+
+
 def word_losses(model: MLP, examples: Examples) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """For each word: the sum of its characters' losses (its surprisal in nats), and how many characters."""
     counts = examples.counts

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -58,3 +60,151 @@ def baselines(dataset: Dataset) -> pd.DataFrame:
         model = NGram(dataset.train, order)
         rows.append({"model": name, "train_loss": model.loss(dataset.train), "val_loss": model.loss(dataset.val)})
     return pd.DataFrame(rows)
+
+
+class KneserNey:
+    """Interpolated Kneser-Ney: the counts of ``order`` preceding characters, each order backed by the next shorter.
+
+    ``p_k(w | c) = max(n(c, w) − d_k, 0) / n(c) + d_k · t(c) / n(c) · p_{k−1}(w | c without its first character)``,
+    with t(c) the number of distinct characters after c, and 1 / V below order 0 (Kneser & Ney 1995; Chen & Goodman
+    1999, section 4.1.6). The longest order counts occurrences; a shorter one counts in how many different contexts
+    a pair occurs. At the start of a word nothing can stand before, so such contexts count occurrences at every order,
+    and of several boundaries one is looked at. The discount is d = n₁ / (n₁ + 2 n₂), of the pairs counted once and
+    twice (Ney, Essen & Kneser 1994), or ½ where that is 0 or 1.
+
+    Parameters
+    ----------
+    examples : to count, with a context size of at least ``order``
+    order : preceding characters, 0 (unigram) to 20
+    """
+
+    def __init__(self, examples: Examples, order: int) -> None:
+        if not 0 <= order <= 20:
+            raise ValueError(f"order must be from 0 to 20, got {order}")
+        self._check(examples, order)
+        self.order, self.vocab_size = order, examples.vocab_size
+        self._levels: list[_Level] = []
+        parents = np.zeros(len(examples), dtype=np.int64)
+        contexts = [parents]
+        self._links: list[NDArray[np.int64]] = []  # of each order: the sorted keys (shorter context, character)
+        for k in range(1, order + 1):
+            keys = parents * self.vocab_size + examples.contexts[:, -k]
+            link, parents = np.unique(keys, return_inverse=True)
+            self._links.append(link)
+            contexts.append(parents)
+        for k in range(order + 1):
+            longer = contexts[k + 1] if k < order else None
+            self._levels.append(_Level.count(examples, k, contexts[k], longer))
+
+    @staticmethod
+    def _check(examples: Examples, order: int) -> None:
+        if examples.contexts.shape[1] < order:
+            raise ValueError(f"context_size must be at least the order, {order}, got {examples.contexts.shape[1]}")
+
+    def probability(self, contexts: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of each target (N,) after its context (N, T)."""
+        p = np.full(len(targets), 1 / self.vocab_size)
+        ids, known = np.zeros(len(targets), dtype=np.int64), np.ones(len(targets), dtype=bool)
+        for k, level in enumerate(self._levels):
+            if k:
+                keys = ids * self.vocab_size + contexts[:, -k]
+                ids, found = _look_up(self._links[k - 1], keys)
+                known &= found & _whole(contexts, k)
+            p = np.where(known, level.mix(ids, targets, self.vocab_size, p), p)
+        return p
+
+    def distribution(self, contexts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(M, V): of every character after each context (M, T)."""
+        symbols = np.tile(np.arange(self.vocab_size), len(contexts))
+        repeated = np.repeat(contexts, self.vocab_size, axis=0)
+        return self.probability(repeated, symbols).reshape(len(contexts), self.vocab_size)
+
+    def loss(self, examples: Examples) -> float:
+        """Exact mean negative log-likelihood, nats per character."""
+        self._check(examples, self.order)
+        return float(-np.log(self.probability(examples.contexts, examples.targets)).mean())
+
+
+def _whole(contexts: NDArray[np.int64], order: int) -> NDArray[np.bool_]:
+    """(N,): whether the last ``order`` characters hold no boundary but, perhaps, the first of them."""
+    return contexts[:, -(order - 1)] != 0 if order > 1 else np.ones(len(contexts), dtype=bool)
+
+
+def _look_up(table: NDArray[np.int64], keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The places of keys in a sorted table, and whether each is there at all."""
+    if not len(table):
+        return np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
+    places = np.minimum(np.searchsorted(table, keys), len(table) - 1)
+    return places, table[places] == keys
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One order's counts: of pairs (context, character) by sorted key, and of contexts."""
+
+    pairs: NDArray[np.int64]
+    counts: NDArray[np.float64]
+    totals: NDArray[np.float64]  # n(c)
+    types: NDArray[np.float64]  # t(c)
+    discount: float
+
+    @classmethod
+    def count(
+        cls, examples: Examples, order: int, contexts: NDArray[np.int64], longer: NDArray[np.int64] | None
+    ) -> _Level:
+        """Count occurrences, or distinct longer contexts where there are longer ones and something stands before."""
+        vocab_size, rows = examples.vocab_size, np.flatnonzero(_whole(examples.contexts, order))
+        pairs, inverse = np.unique(contexts[rows] * vocab_size + examples.targets[rows], return_inverse=True)
+        counts = np.bincount(inverse, minlength=len(pairs)).astype(np.float64)
+        if longer is not None:
+            _, first = np.unique(longer[rows] * vocab_size + examples.targets[rows], return_index=True)
+            distinct = np.bincount(inverse[first], minlength=len(pairs)).astype(np.float64)
+            at_start = np.zeros(len(pairs), dtype=bool)
+            if order:
+                at_start[inverse[examples.contexts[rows, -order] == 0]] = True
+            counts = np.where(at_start, counts, distinct)
+        of = pairs // vocab_size
+        size = int(contexts.max(initial=0)) + 1
+        totals = np.bincount(of, counts, size).astype(np.float64)
+        types = np.bincount(of, minlength=size).astype(np.float64)
+        once, twice = (int((counts == n).sum()) for n in (1, 2))
+        return cls(pairs, counts, totals, types, once / (once + 2 * twice) if once and twice else 0.5)
+
+    def mix(
+        self, contexts: NDArray[np.int64], targets: NDArray[np.int64], vocab_size: int, shorter: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """This order's probabilities, given those of the order below; meaningless for contexts it does not know."""
+        places, found = _look_up(self.pairs, contexts * vocab_size + targets)
+        counted = np.where(found, np.maximum(self.counts[places] - self.discount, 0), 0)
+        totals = np.maximum(self.totals[contexts], 1)
+        return (counted + self.discount * self.types[contexts] * shorter) / totals
+
+
+def kneser_ney_table(train: Examples, val: Examples, orders: Sequence[int] = (1, 2, 3, 4, 5)) -> pd.DataFrame:
+    """Losses of the count models of some orders, fitted on train: columns ``order, train_loss, val_loss``."""
+    models = [KneserNey(train, order) for order in orders]
+    rows = [{"order": m.order, "train_loss": m.loss(train), "val_loss": m.loss(val)} for m in models]
+    return pd.DataFrame(rows)
+
+
+def mixture_losses(
+    network: NDArray[np.float64], counts: NDArray[np.float64], weights: Sequence[float]
+) -> NDArray[np.float64]:
+    """The loss of ``weight · network + (1 − weight) · counts`` for each weight.
+
+    The two are the probabilities (N,) that each model gives the right answers. Averaging a neural model with a
+    trigram model, section 4.2 of Bengio et al. (2003), weight ½ there.
+    """
+    return np.array([-np.log(w * network + (1 - w) * counts).mean() for w in weights])
+
+
+def best_mixture(network: NDArray[np.float64], counts: NDArray[np.float64], rounds: int = 50) -> float:
+    """The weight of the network with the lowest loss, by expectation-maximisation.
+
+    The likelihood is concave in the weight, so there is one best (Jelinek & Mercer 1980).
+    """
+    weight = 0.5
+    for _ in range(rounds):
+        own = weight * network
+        weight = float((own / (own + (1 - weight) * counts)).mean())
+    return weight

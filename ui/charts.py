@@ -108,7 +108,7 @@ def split_losses(rows: pd.DataFrame, references: Mapping[str, float], theme: The
             loss,
             line=line("reference", theme),
             annotation={
-                "text": f"{name.capitalize()}<br>{loss:.3f}",
+                "text": f"{name[:1].upper()}{name[1:]}<br>{loss:.3f}",
                 "font": {"size": 12, "color": color("reference", theme)},
                 "yref": "paper",
                 "y": 1,

@@ -74,7 +74,7 @@ def shown_word(word: str, longest: int = 18) -> str:
 def loss_table(losses: Mapping[str, float]) -> pd.DataFrame:
     """A row for each known loss that is no secret: nats per character, perplexity, bits per character, as text."""
     rows = {
-        label: (f"{loss:.4f}", f"{math.exp(loss):.3f}", f"{loss / math.log(2):.4f}")
+        label: (f"{loss:.4f}", f"{math.exp(loss):.3f}" if loss < 700 else "∞", f"{loss / math.log(2):.4f}")
         for name, label in SPLITS.items()
         if (loss := losses.get(name)) is not None
     }

@@ -102,7 +102,7 @@ def gap(train_loss: float, val_loss: float, interval: tuple[float, float]) -> st
         return f"Validation is {-difference:.4f} nats per character below train: this split happens to be easier."
     return (
         f"Validation is {difference:.4f} nats per character above train: its perplexity is "
-        f"{100 * (math.exp(difference) - 1):.1f} % higher. "
+        f"{100 * (math.exp(min(difference, 700)) - 1):.1f} % higher. "
         "That part of what was learned does not carry over, a sign of overfitting."
     )
 

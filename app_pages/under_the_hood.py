@@ -1,0 +1,314 @@
+"""Under the hood: one example through the model and back, with every number of the visitor's own run."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+import torch
+
+from mmcore import evaluate, trace
+from ui import hood, session
+from ui.picker import trained_run
+from ui.text import plain
+from ui.theme import PLOTLY_CONFIG, current_theme
+
+VIEWS = {
+    "Forward": "From characters to the loss, one operation at a time.",
+    "Backward": "From the loss back to every weight: the chain rule, one local derivative at a time.",
+    "Gradient check": "Are those gradients right? Three ways to compute them that share no code.",
+    "Update": "What one step against the gradient does to the loss.",
+    "Neurons": "What the hidden units do: where they saturate, which are dead, what one of them is worth.",
+    "Stable softmax": "Why nobody computes a softmax as it is written.",
+}
+theme = current_theme()
+
+st.title("Under the hood", anchor=False)
+st.markdown("Every number between a name and its loss, computed from the weights of your own run.")
+run, artifact = trained_run()
+model, vocab = artifact.model, artifact.vocab
+dataset = session.run_dataset(run)
+size = model.config.context_size
+draw = {"theme": None, "config": PLOTLY_CONFIG}
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    known = "emma" if set("emma") <= set(vocab.symbols) else dataset.splits.train[0]
+    word = st.text_input(
+        "Word", known, key="hood_word", persist_state="session", width=220, max_chars=200, help="Any word."
+    )
+    try:
+        titles = hood.example_titles(word, vocab, size)
+    except ValueError as error:
+        st.error(plain(error), icon=":material/error:")
+        st.stop()
+    at = st.selectbox(
+        "Position",
+        range(len(titles)),
+        min(3, len(titles) - 1),
+        key=f"hood_at_{word}_{size}",
+        format_func=lambda i: f"{i + 1}: {titles[i]}",
+        width=260,
+        help="Which character of the word is to be predicted from those before it; a dot is the boundary.",
+    )
+context, target = hood.example(word, at, vocab, size)
+view = st.segmented_control(
+    "View",
+    list(VIEWS),
+    default="Forward",
+    required=True,
+    key="hood_view",
+    persist_state="session",
+    help="What to look at.",
+)
+st.caption(VIEWS[view])
+
+
+def batch(rows: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Train examples, drawn with replacement."""
+    drawn = np.random.default_rng(seed).integers(len(dataset.train), size=rows)
+    return torch.from_numpy(dataset.train.contexts[drawn]), torch.from_numpy(dataset.train.targets[drawn])
+
+
+def asked_examples(key: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """The example above or a batch, as chosen."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        which = st.segmented_control(
+            "Examples",
+            ["This example", "A batch"],
+            default="This example",
+            required=True,
+            key=f"{key}_which",
+            help="The one chosen above, or train examples drawn at random.",
+        )
+        if which == "This example":
+            return torch.tensor([context]), torch.tensor([target])
+        rows = st.number_input("Batch size", 1, 4_096, 32, key=f"{key}_rows", width=140, help="The lecture takes 32.")
+        seed = st.number_input("Batch seed", 0, 2**31 - 1, 0, key=f"{key}_seed", width=140, help="Which batch.")
+    return batch(rows, seed)
+
+
+def move(names: tuple[str, ...], by: int) -> None:
+    """Go some steps on or back; the clock of Play starts again."""
+    i = names.index(st.session_state[f"hood_{view}"]) + by
+    st.session_state[f"hood_{view}"] = names[max(0, min(i, len(names) - 1))]
+    st.session_state["hood_moved"] = time.monotonic()
+
+
+if view in ("Forward", "Backward"):
+    if not trace.can_trace(model):
+        st.info("This model is no perceptron: its passes are not written out. The other views work for it.")
+        st.stop()
+    passed = (trace.forward_trace if view == "Forward" else trace.backward_trace)(model, context, target)
+    step_key, titled = f"hood_{view}", {step.name: f"{step.name}: {step.title}" for step in passed.steps}
+    if st.session_state.get(step_key) not in titled:
+        st.session_state[step_key] = passed.names[0]
+    if st.session_state.pop("hood_ended", False):
+        st.session_state["hood_play"] = False
+    playing = st.toggle("Play", key="hood_play", help="Goes on by itself, a step every one and a half seconds.")
+
+    @st.fragment(run_every=hood.PLAY_SECONDS if playing else None)
+    def walk() -> None:
+        """One step of the pass, with the buttons that lead to its neighbours."""
+        last = passed.names[-1]
+        if playing and time.monotonic() - st.session_state.get("hood_moved", 0.0) > 0.9 * hood.PLAY_SECONDS:
+            move(passed.names, 1)
+            if st.session_state[step_key] == last:
+                st.session_state["hood_ended"] = True
+                st.rerun()
+        number = passed.names.index(st.session_state[step_key])
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            st.button(
+                "Previous",
+                icon=":material/arrow_back:",
+                on_click=move,
+                args=(passed.names, -1),
+                disabled=number == 0,
+                help="One step back.",
+            )
+            st.button(
+                "Next",
+                icon=":material/arrow_forward:",
+                type="primary",
+                on_click=move,
+                args=(passed.names, 1),
+                disabled=passed.names[number] == last,
+                help="One step on.",
+            )
+            name = st.selectbox(
+                f"Step {number + 1} of {len(titled)}",
+                passed.names,
+                key=step_key,
+                format_func=titled.get,
+                width=330,
+                help="Go straight to a step.",
+            )
+        step = passed.steps[passed.names.index(name)]
+        st.latex(step.formula)
+        st.markdown(f"Shape {hood.shape_text(step)}")
+        say = hood.forward_sentence(name, passed, vocab) if view == "Forward" else None
+        st.markdown(plain(say or hood.backward_sentence(step, passed, vocab)))
+        if name == "ids":
+            shown = [hood.labels("V", len(vocab.symbols), context, vocab)[i] for i in context]
+            table = pd.DataFrame({"position": range(1, size + 1), "character": shown, "id": context})
+            st.dataframe(table, hide_index=True, width=320, alt="The context as ids")
+        elif name == "loss":
+            st.plotly_chart(hood.surprise(float(passed["p"][target]), theme), key="hood_loss", alt="−ln p", **draw)
+        else:
+            figure = hood.values(step, passed, vocab, theme)
+            st.plotly_chart(figure, key=f"hood_chart_{name}", alt=f"{step.name}: {step.title}", **draw)
+        if step.local is not None:
+            what = "Taken away: y, a 1 at the right answer" if name == "dlogits" else "Local derivative"
+            letter = "V" if name == "dlogits" else "H"
+            names = hood.labels(letter, len(step.local), context, vocab)
+            st.plotly_chart(
+                hood.bars(step.local, names, what, hood.LETTERS[letter], theme), key="hood_local", alt=what, **draw
+            )
+        if view == "Forward":
+            weights(name)
+
+    def weights(name: str) -> None:
+        """The matrices that a step multiplies with."""
+        wanted = {"rows": ["C"], "logits": [f"W{model.layers}", f"b{model.layers}", "W"]}.get(name, [])
+        if name.startswith("z"):
+            wanted = [f"W{name[1:]}", f"b{name[1:]}"]
+        for tensor in [one for one in wanted if one in model.tensors]:
+            held = model.tensors[tensor].numpy()
+            out = "V" if tensor in ("W", f"W{model.layers}", f"b{model.layers}") else "H"
+            letters = {"C": ["V", "D"], "W": ["T·D", "V"], "W1": ["T·D", out]}.get(tensor, ["H", out])
+            letters = letters if held.ndim == 2 else [out]
+            names = [hood.labels(k, n, context, vocab) for k, n in zip(letters, held.shape, strict=True)]
+            title = f"{tensor}, {' × '.join(map(str, held.shape))}, as this run has learned it"
+            figure = (
+                hood.heatmap(held, names[0], names[1], title, letters, theme)
+                if held.ndim == 2
+                else hood.bars(held, names[0], title, hood.LETTERS[letters[0]], theme)
+            )
+            st.plotly_chart(figure, key=f"hood_weights_{tensor}", alt=title, **draw)
+
+    walk()
+
+elif view == "Gradient check":
+    contexts, targets = asked_examples("check")
+    table = trace.gradient_check(model, contexts, targets)
+    worst = table[["hand_autograd", "autograd_numeric"]].max()
+    st.markdown(
+        "By hand: the formulas of the view Backward, as training uses them. Autograd: PyTorch's. Central differences: "
+        r"$(\text{loss}(w + \varepsilon) - \text{loss}(w - \varepsilon)) / 2\varepsilon$ with $\varepsilon = 10^{-5}$, "
+        "for up to 64 numbers of each tensor, the largest gradients among them. All in float64."
+    )
+    with st.container(horizontal=True, gap="medium"):
+        if np.isfinite(worst["hand_autograd"]):
+            st.metric("By hand against autograd, at most", f"{worst['hand_autograd']:.1e}", width="content")
+        st.metric("Autograd against differences, at most", f"{worst['autograd_numeric']:.1e}", width="content")
+    number = {
+        "tensor": "Tensor",
+        "shape": "Shape",
+        "largest": st.column_config.NumberColumn("Largest gradient", format="%.4e"),
+        "equal": st.column_config.TextColumn("By hand = autograd", help="Exact: equal to the last bit."),
+        "hand_autograd": st.column_config.NumberColumn("Max difference", format="%.1e", help="By hand − autograd."),
+        "autograd_numeric": st.column_config.NumberColumn("To central differences", format="%.1e"),
+        "nudged": st.column_config.NumberColumn("Numbers nudged"),
+    }
+    st.dataframe(hood.gradient_table(table), hide_index=True, column_config=number, alt="Gradients, three ways")
+
+elif view == "Update":
+    contexts, targets = asked_examples("update")
+    exponent = st.slider(
+        "Learning rate, as a power of ten",
+        -4.0,
+        2.0,
+        -1.0,
+        0.1,
+        key="hood_rate",
+        help="How far to go against the gradient; the lecture's 0.1 is −1.",
+    )
+    update = trace.one_update(model, contexts, targets, 10**exponent)
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("Learning rate", f"{update.learning_rate:.4g}", width="content")
+        st.metric("Loss before", f"{update.before:.6f}", width="content")
+        change = f"{update.after - update.before:+.6f}"
+        st.metric("Loss after", f"{update.after:.6f}", change, delta_color="inverse", width="content")
+        st.metric(
+            "Foretold change", f"{update.foretold:+.6f}", help="−η‖g‖²: right where steps are small.", width="content"
+        )
+        st.metric("Gradient norm", f"{update.gradient_norm:.4f}", width="content")
+    rates = np.logspace(-4, 2, 61)
+    losses = trace.losses_along_gradient(model, contexts, targets, rates.tolist())
+    curve = hood.step_curve(rates, losses, update.learning_rate, update.before, update.gradient_norm**2, theme)
+    st.plotly_chart(curve, key="hood_curve", alt="Loss after one update by learning rate", **draw)
+    both = hood.two_bars(update.p_before, update.p_after, ("Before", "After"), vocab, theme)
+    st.plotly_chart(both, key="hood_both", alt="Probabilities before and after the update", **draw)
+    st.caption(
+        f"Averaged over the batch's {len(targets):,} examples. " * (len(targets) > 1)
+        + "Plain gradient descent on a copy: your run stays as it is."
+    )
+
+elif view == "Neurons":
+    layers = len(model.config.hidden_sizes)
+    if not layers or not trace.can_trace(model):
+        st.info("This model has no hidden layer of its own to look at.")
+        st.stop()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        layer = st.number_input(
+            "Hidden layer", 1, layers, 1, key=f"hood_layer_{layers}", width=160, help="From the input."
+        )
+        count = st.number_input(
+            "Examples", 1, 20_000, 2_000, 500, key="hood_examples", width=160, help="Train examples, drawn at random."
+        )
+    contexts, _ = batch(count)
+    report = trace.neuron_report(model, contexts.numpy(), layer)
+    units = report.outputs.shape[1]
+    tanh = report.activation == "tanh"
+    with st.container(horizontal=True, gap="medium"):
+        rule = "|h| above 0.97, where tanh passes on less than 6 % of a gradient." if tanh else "h is 0."
+        st.metric("Saturated" if tanh else "Silent", f"{100 * report.saturated:.2f} %", help=rule, width="content")
+        st.metric("Dead units", f"{len(report.dead)} of {units}", help="Stuck on every example.", width="content")
+    if len(report.dead):
+        st.markdown(f"Dead: {', '.join(map(str, report.dead[:40]))}{' …' if len(report.dead) > 40 else ''}.")
+    reach = float(np.quantile(np.abs(report.sums), 0.999)) or 1.0
+    left, right = st.columns(2, gap="medium")
+    sums = hood.histogram(report.sums, "Sums going in, z", "Pre-activation", theme, (-reach, reach))
+    left.plotly_chart(sums, key="hood_sums", alt="Histogram of pre-activations", **draw)
+    span = (-1.0, 1.0) if tanh else (0.0, float(report.outputs.max()) or 1.0)
+    coming = hood.histogram(report.outputs, f"Outputs, h = {report.activation}(z)", "Output", theme, span)
+    right.plotly_chart(coming, key="hood_outputs", alt="Histogram of outputs", **draw)
+    st.plotly_chart(hood.unit_saturation(report, theme), key="hood_units", alt="Saturation of each unit", **draw)
+    st.subheader("Switch a unit off", anchor=False)
+    unit = st.number_input("Unit", 0, units - 1, 0, key=f"hood_unit_{layer}", width=160, help="Its output becomes 0.")
+    off = trace.without_unit(model, layer, unit)
+    with_it, without = (evaluate(one, dataset.val).loss for one in (model, off))
+    st.metric("Validation loss without it", f"{without:.6f}", f"{without - with_it:+.6f}", delta_color="inverse")
+    here = [one(torch.tensor([context])).detach().softmax(1)[0].numpy() for one in (model, off)]
+    both = hood.two_bars(here[0], here[1], ("With", "Without"), vocab, theme)
+    st.plotly_chart(both, key="hood_without", alt="Probabilities with and without the unit", **draw)
+
+else:
+    logits = model(torch.tensor([context])).detach()[0].double().numpy()
+    st.markdown(
+        r"On paper both are the loss: $-\ln \frac{e^{l_y}}{\sum_v e^{l_v}}$ and "
+        r"$\ln \sum_v e^{l_v - m} + m - l_y$ with $m = \max_v l_v$. In float32 $e^{88.73}$ is already infinite, and "
+        r"an $e^{-104}$ is 0."
+    )
+    most = st.slider(
+        "Scale the logits up to, as a power of ten",
+        0.0,
+        4.0,
+        2.5,
+        0.5,
+        key="hood_scale",
+        help="Multiplies every logit.",
+    )
+    table = trace.stable_softmax_demo(logits, target, np.logspace(0, most, 25).tolist())
+    broken = table[~np.isfinite(table["naive"])]
+    if len(broken):
+        first = broken.iloc[0]
+        st.markdown(
+            f"The naive way fails first at scale **{first['scale']:.4g}**, where the largest logit is "
+            f"**{first['largest']:.2f}** and the result is **{first['naive']}**; log-sum-exp gives "
+            f"**{first['stable']:.4f}**."
+        )
+    else:
+        st.markdown("Up to this scale the naive way holds. Scale further.")
+    st.plotly_chart(hood.softmax_curve(table, theme), key="hood_softmax", alt="Loss against the scale", **draw)
+    figures = {name: st.column_config.NumberColumn(format="%.4f") for name in table.columns}
+    st.dataframe(table, hide_index=True, column_config=figures, alt="Both losses at each scale")

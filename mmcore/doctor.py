@@ -1,0 +1,250 @@
+"""What is wrong with a run, with the number behind it and the settings that mend it.
+
+A rule looks at :class:`Facts` and answers with a :class:`Finding` or nothing. The limits were set on runs of the
+bundled names: no rule fires on the quick preset, each fires on a run made ill on purpose (see the tests).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from .config import RunConfig
+from .ngram import uniform_loss
+
+if TYPE_CHECKING:
+    from .data import Dataset
+    from .model import MLP
+
+FIRST_LOSS = 1.0  # nats above ln V; scaled starts are within 0.02 of it, the lecture's 20 above
+SATURATED_START, SATURATED_END = 0.5, 0.8  # shares of tanh outputs; a healthy run ends between 0.3 and 0.7
+DEAD = 0.01  # share of the units
+GAP = 0.2  # nats between validation and train; the quick preset ends at 0.07
+STUCK = 0.01  # nats that the second half of a run should gain, where the bigram is not yet beaten
+SAMPLED = 2_000  # train examples that the hidden units are looked at on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All that the rules look at. None where a run has no such number."""
+
+    config: RunConfig
+    vocab_size: int
+    first_loss: float | None = None  # train loss before the first update
+    middle_loss: float | None = None  # at half of the steps done
+    train_loss: float | None = None
+    val_loss: float | None = None
+    bigram_loss: float | None = None  # validation loss of counting pairs
+    diverged: bool = False
+    start_saturation: float | None = None  # share of the first hidden layer's outputs, before the first update
+    saturation: float | None = None
+    units: int = 0
+    dead: int = 0
+    test_openings: int = 0
+    later_runs: int = 0  # of the same corpus and split, made after this one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is wrong: what, the number behind it, why it matters, and the settings that mend it."""
+
+    rule: str
+    title: str
+    number: str
+    reason: str
+    remedy: str
+    mended: RunConfig
+
+
+def examine(facts: Facts) -> list[Finding]:
+    """The findings of all rules, gravest first; an empty list is a clean bill of health."""
+    return [finding for rule in RULES if (finding := rule(facts)) is not None]
+
+
+def gather(
+    config: RunConfig,
+    history: pd.DataFrame,
+    dataset: Dataset,
+    model: MLP | None,
+    *,
+    error: str | None = None,
+    bigram_loss: float | None = None,
+    test_openings: int = 0,
+    later_runs: int = 0,
+) -> Facts:
+    """The facts of a run that has ended: from its curve, and from what its hidden units do on some train examples."""
+    curve = history.dropna(subset=["train_loss"])
+    losses, steps = curve["train_loss"].to_numpy(), curve["step"].to_numpy()
+    known = len(losses) > 0
+    middle = float(losses[np.searchsorted(steps, steps[-1] / 2)]) if len(losses) > 4 else None
+    val = history["val_loss"].dropna()
+    return Facts(
+        config=config,
+        vocab_size=dataset.vocab.size,
+        first_loss=float(losses[0]) if known and steps[0] == 0 else None,
+        middle_loss=middle,
+        train_loss=float(losses[-1]) if known else None,
+        val_loss=float(val.iloc[-1]) if len(val) else None,
+        bigram_loss=bigram_loss,
+        diverged=bool(error) and "finite number" in str(error),
+        test_openings=test_openings,
+        later_runs=later_runs,
+        **_units(config, dataset, model),
+    )
+
+
+def _units(config: RunConfig, dataset: Dataset, model: MLP | None) -> dict[str, Any]:
+    """What the first hidden layer does now and did before the first update, which the seed brings back."""
+    from .model import MLP as Perceptron
+    from .trace import can_trace, neuron_report
+
+    if model is None or not can_trace(model) or not config.model.hidden_sizes:
+        return {}
+    rows = np.random.default_rng(0).integers(len(dataset.train), size=min(SAMPLED, len(dataset.train)))
+    contexts = dataset.train.contexts[rows]
+    fresh = Perceptron(config.model, dataset.vocab.size, seed=config.train.seed)
+    now, tanh = neuron_report(model, contexts), config.model.activation == "tanh"
+    start = neuron_report(fresh, contexts).saturated if tanh else None
+    facts: dict[str, Any] = {"start_saturation": start, "saturation": now.saturated if tanh else None}
+    return facts | {"units": now.outputs.shape[1], "dead": len(now.dead)}
+
+
+# ---- rules
+
+
+def _diverged(facts: Facts) -> Finding | None:
+    rose = None not in (facts.first_loss, facts.train_loss) and facts.train_loss > facts.first_loss + 0.5  # type: ignore[operator]
+    if not (facts.diverged or rose):
+        return None
+    rate = facts.config.train.learning_rate
+    number = f"learning rate {rate:g}"
+    if rose:
+        number = f"train loss {facts.first_loss:.4f} → {facts.train_loss:.4g}, {number}"
+    return Finding(
+        rule="divergence",
+        title="The run diverged",
+        number=number,
+        reason="Steps so long jump across the valley and land higher on the other side, further each time.",
+        remedy=f"Train with a tenth of the learning rate, {rate / 10:g}",
+        mended=_train(facts, learning_rate=rate / 10),
+    )
+
+
+def _first_loss(facts: Facts) -> Finding | None:
+    best = uniform_loss(facts.vocab_size)
+    if facts.first_loss is None or facts.first_loss <= best + FIRST_LOSS or facts.config.model.init == "scaled":
+        return None
+    return Finding(
+        rule="first_loss",
+        title="The start is confidently wrong",
+        number=f"first loss {facts.first_loss:.4f}, ln {facts.vocab_size} = {best:.4f}",
+        reason="A model that knows nothing should give every character the same chance. Large output weights make it "
+        "sure of the wrong ones, and the first updates only undo that.",
+        remedy="Train with the scaled initialisation",
+        mended=facts.config.replace(model=facts.config.model.replace(init="scaled")),
+    )
+
+
+def _saturation(facts: Facts) -> Finding | None:
+    start, end = facts.start_saturation or 0.0, facts.saturation or 0.0
+    if start <= SATURATED_START and end <= SATURATED_END:
+        return None
+    at_start = start > SATURATED_START and facts.config.model.init != "scaled"
+    decay = max(0.1, 3 * facts.config.train.weight_decay)
+    model = facts.config.model.replace(init="scaled")
+    return Finding(
+        rule="saturation",
+        title="tanh is saturated",
+        number=f"{100 * start:.1f} % of outputs beyond ±0.97 before the first update, {100 * end:.1f} % now",
+        reason="Where tanh is flat, 1 − h² is near 0 and next to no gradient comes back through it.",
+        remedy="Train with the scaled initialisation" if at_start else f"Train with weight decay {decay:g}",
+        mended=facts.config.replace(model=model) if at_start else _train(facts, weight_decay=decay),
+    )
+
+
+def _dead(facts: Facts) -> Finding | None:
+    if not facts.units or facts.dead <= DEAD * facts.units:
+        return None
+    rate = facts.config.train.learning_rate / 10
+    return Finding(
+        rule="dead_units",
+        title="Hidden units are dead",
+        number=f"{facts.dead} of {facts.units} units are stuck on every one of {SAMPLED:,} examples",
+        reason="A unit that is stuck whatever it sees says nothing and gets no gradient to change. Steps too long "
+        "throw units there.",
+        remedy=f"Train with a tenth of the learning rate, {rate:g}",
+        mended=_train(facts, learning_rate=rate),
+    )
+
+
+def _plateau(facts: Facts) -> Finding | None:
+    numbers = (facts.middle_loss, facts.train_loss, facts.bigram_loss, facts.first_loss)
+    if None in numbers or facts.diverged:
+        return None
+    middle, end, bigram, first = (float(n) for n in numbers if n is not None)
+    if not math.isfinite(end) or end <= bigram or middle - end >= STUCK or end > first + 0.5:
+        return None
+    slow = first - end < 0.5  # it has hardly left its start
+    rate = facts.config.train.learning_rate
+    other = min(rate * 100, 1e3) if slow else rate / 10
+    return Finding(
+        rule="plateau",
+        title="The loss stands still, too high",
+        number=f"train loss {middle:.4f} at half time, {end:.4f} at the end; counting pairs reaches {bigram:.4f}",
+        reason="Steps are too short to get anywhere." if slow else "Steps are too long to get down into the valley.",
+        remedy=f"Train with learning rate {other:g}",
+        mended=_train(facts, learning_rate=other),
+    )
+
+
+def _gap(facts: Facts) -> Finding | None:
+    if facts.train_loss is None or facts.val_loss is None or not facts.val_loss - facts.train_loss > GAP:
+        return None
+    config = facts.config
+    smaller = tuple(max(8, size // 4) for size in config.model.hidden_sizes)
+    model = config.model.replace(hidden_sizes=smaller, dropout=max(config.model.dropout, 0.2 if smaller else 0.0))
+    every = max(1, config.train.max_steps // 20)
+    return Finding(
+        rule="gap",
+        title="It learned its words by heart",
+        number=f"validation loss {facts.val_loss:.4f}, train loss {facts.train_loss:.4f}: "
+        f"{facts.val_loss - facts.train_loss:.4f} apart",
+        reason="There are enough parameters to store the train words, which helps on no other word.",
+        remedy="Train a quarter of the units, with dropout, and stop when validation gets no better",
+        mended=config.replace(model=model, train=config.train.replace(patience=3, check_every=every)),
+    )
+
+
+def _test_opened(facts: Facts) -> Finding | None:
+    if not facts.test_openings or not facts.later_runs:
+        return None
+    seed = facts.config.split.split_seed + 1
+    times = "once" if facts.test_openings == 1 else f"{facts.test_openings} times"
+    return Finding(
+        rule="test_opened",
+        title="The test split was opened, and training went on",
+        number=f"opened {times}; {facts.later_runs} later runs on the same split",
+        reason="What is chosen after looking at the test split is chosen by it, and its loss is no longer a test.",
+        remedy=f"Train on a fresh split, split seed {seed}",
+        mended=facts.config.replace(split=facts.config.split.replace(split_seed=seed)),
+    )
+
+
+def _train(facts: Facts, **changes: float) -> RunConfig:
+    return facts.config.replace(train=facts.config.train.replace(**changes))
+
+
+RULES: tuple[Callable[[Facts], Finding | None], ...] = (
+    _diverged,
+    _first_loss,
+    _dead,
+    _saturation,
+    _plateau,
+    _gap,
+    _test_opened,
+)

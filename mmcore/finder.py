@@ -1,0 +1,78 @@
+"""The lecture's search for a learning rate: one short training whose rate climbs at every update."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .backprop import Autograd, Backprop
+from .config import ModelConfig, TrainConfig, require
+from .data import Dataset
+from .trace import has_hand_gradients
+from .training import SAMPLERS, TrainState, update
+
+HALF_LIFE = 20  # updates: a batch's loss is noisy, its trend over a twentieth of a decade is not
+SPOILT = 4.0  # times the lowest smoothed loss: from there on the sweep only shows that it diverges
+NEAR = 0.02  # of the whole fall: what counts as the bottom of the valley
+
+
+def learning_rate_sweep(
+    model: ModelConfig,
+    config: TrainConfig,
+    dataset: Dataset,
+    *,
+    steps: int = 1_000,
+    low: float = -3.0,
+    high: float = 0.0,
+) -> Iterator[tuple[float, float]]:
+    """Train a fresh model with the rates ``10 ** linspace(low, high, steps)``; yields (rate, batch loss).
+
+    Everything but rate and schedule is as in ``config``. Ends early where the loss is no number or four times the
+    lowest. The caller owns the loop: ``break`` stops it.
+    """
+    require(10 <= steps <= 100_000, "steps", "from 10 to 100,000", steps)
+    require(low < high, "low", f"below high ({high:g})", low)
+    state = TrainState(model, config, dataset.vocab.size)
+    hand = has_hand_gradients(state.model)
+    gradients = Backprop(state.model, config.batch_size) if hand else Autograd(state.model)
+    sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
+    dropout = state.generators["dropout"] if getattr(model, "dropout", 0) else None
+    keep, smooth, lowest = 0.5 ** (1 / HALF_LIFE), math.nan, math.inf
+    for rate in np.power(10.0, np.linspace(low, high, steps)).tolist():
+        loss = gradients(*sample(state.generators["batches"]), dropout)
+        if not math.isfinite(loss):
+            return
+        yield rate, loss
+        smooth = loss if math.isnan(smooth) else keep * smooth + (1 - keep) * loss
+        lowest = min(lowest, smooth)
+        if smooth > SPOILT * lowest:
+            return
+        update(state, gradients.gradient, rate)
+        state.step += 1
+
+
+@dataclass(frozen=True)
+class RateSuggestion:
+    """A smoothed sweep, the rate of its lowest point, and the rate to take."""
+
+    smooth: NDArray[np.float64]
+    lowest: float
+    rate: float
+
+
+def suggest_rate(rates: Sequence[float], losses: Sequence[float]) -> RateSuggestion:
+    """The left edge of the valley: the smallest rate whose smoothed loss is within 2 % of the fall from the lowest.
+
+    The lecture reads the same off by eye. Further right the loss is as low but the run is nearer to diverging.
+    """
+    require(len(rates) == len(losses) and len(rates) >= 2, "losses", "as many as rates, at least 2", len(losses))
+    smooth = pd.Series(losses, dtype=np.float64).ewm(halflife=HALF_LIFE).mean().to_numpy()
+    bottom = int(smooth.argmin())
+    edge = smooth[bottom] + NEAR * (smooth[: bottom + 1].max() - smooth[bottom])
+    first = int((smooth[: bottom + 1] <= edge).argmax())
+    return RateSuggestion(smooth, float(rates[bottom]), float(f"{rates[first]:.2g}"))

@@ -1,0 +1,141 @@
+"""How likely a model finds a given word, letter by letter; and what its own words are like."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .config import require
+from .data import Examples, Splits, Vocab, build_examples, show_symbol
+from .evaluation import log_probabilities, word_losses
+from .model import MLP
+from .sample import Sample, generate, labels
+
+TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0)
+
+
+def score_word(model: MLP, vocab: Vocab, word: str) -> pd.DataFrame:
+    """What a model thinks of a word: a row for each letter and one for the end.
+
+    Columns ``symbol, probability, surprisal`` (−ln p, nats) ``, rank`` (1: it was the likeliest) ``, expected,
+    expected_probability`` (the likeliest instead) ``, context`` as drawn. The word's own probability is the product.
+    Raises ``ValueError`` for characters outside the vocabulary.
+    """
+    examples = build_examples([word], vocab, model.config.context_size) if word else _empty_word(model, vocab)
+    log_p = log_probabilities(model, examples.contexts).double().numpy()
+    own = log_p[np.arange(len(examples)), examples.targets]
+    likeliest = log_p.argmax(axis=1)
+    return pd.DataFrame(
+        {
+            "symbol": [vocab.symbols[i] for i in examples.targets],
+            "probability": np.exp(own),
+            "surprisal": -own,
+            "rank": (log_p > own[:, None]).sum(axis=1) + 1,
+            "expected": [vocab.symbols[i] for i in likeliest],
+            "expected_probability": np.exp(log_p.max(axis=1)),
+            "context": ["".join(show_symbol(vocab.symbols[i]) for i in row) for row in examples.contexts],
+        }
+    )
+
+
+def _empty_word(model: MLP, vocab: Vocab) -> Examples:
+    """The word that ends at once: one example, which the sliding window does not make."""
+    contexts = np.zeros((1, model.config.context_size), dtype=np.int64)
+    return Examples(("",), contexts, np.zeros(1, dtype=np.int64), vocab.size)
+
+
+def percentile(score: pd.DataFrame, model: MLP, examples: Examples) -> float:
+    """The share (%) of the words of ``examples`` that surprise the model more, per character, than the scored one."""
+    sums, counts = word_losses(model, examples)
+    require(len(sums) > 0, "examples", "at least one word", 0)
+    means, own = sums / counts, float(score["surprisal"].mean())
+    return float(100 * ((means > own).mean() + 0.5 * np.isclose(means, own, rtol=1e-6, atol=0).mean()))
+
+
+def novelty_by_temperature(
+    model: MLP,
+    vocab: Vocab,
+    splits: Splits,
+    n: int,
+    *,
+    sample_seed: int = 0,
+    temperatures: Sequence[float] = TEMPERATURES,
+) -> pd.DataFrame:
+    """Which share (%) of ``n`` samples is new, in train, or in validation or test, and how many are distinct.
+
+    Columns ``temperature, new, train, held_out, distinct``. A model that only memorised would be all ``train``.
+    """
+    rows = []
+    for temperature in temperatures:
+        words = [s.word for s in generate(model, vocab, n, sample_seed=sample_seed, temperature=temperature)]
+        found = Counter(labels(words, splits))
+        row = {"temperature": temperature, "new": 100 * found["new"] / n, "train": 100 * found["train"] / n}
+        row |= {"held_out": 100 * (found["val"] + found["test"]) / n, "distinct": 100 * len(set(words)) / n}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+class NearestWords:
+    """Finds the word at the smallest edit distance (Levenshtein 1966) among many, all of them at once."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        require(len(words) > 0, "words", "at least one", 0)
+        self.words = list(dict.fromkeys(words))
+        self._lengths = np.array([len(word) for word in self.words])
+        # One row a letter position, so that each operation goes over contiguous memory.
+        self._letters = np.zeros((self._lengths.max(), len(self.words)), dtype=np.uint32)
+        for column, word in enumerate(self.words):
+            self._letters[: len(word), column] = np.frombuffer(word.encode("utf-32-le"), dtype=np.uint32)
+
+    def distances(self, word: str) -> NDArray[np.int64]:
+        """Edit distance of a word to each of the words: insertions, deletions and substitutions, each 1."""
+        size = len(self._letters)
+        row = np.repeat(np.arange(size + 1, dtype=np.int16)[:, None], len(self.words), axis=1)
+        for place, letter in enumerate(word, start=1):
+            before, row = row, np.empty_like(row)
+            row[0] = place
+            substituted = before[:-1] + (self._letters != ord(letter))
+            np.minimum(before[1:] + 1, substituted, out=row[1:])
+            for i in range(1, size + 1):  # an insertion builds on the same row
+                np.minimum(row[i], row[i - 1] + 1, out=row[i])
+        return np.asarray(row[self._lengths, np.arange(len(self.words))], dtype=np.int64)
+
+    def nearest(self, word: str) -> tuple[str, int]:
+        """The nearest word (the first of several) and its distance; 0 is the word itself."""
+        distances = self.distances(word)
+        best = int(distances.argmin())
+        return self.words[best], int(distances[best])
+
+
+def length_distribution(words: Sequence[str], corpus: Sequence[str]) -> pd.DataFrame:
+    """Columns ``length, samples, corpus``: the share (%) of words with each length."""
+    ours, theirs = (Counter(map(len, part)) for part in (words, corpus))
+    lengths = range(max([*ours, *theirs], default=0) + 1)
+    return _shares("length", list(lengths), ours, theirs)
+
+
+def character_distribution(words: Sequence[str], corpus: Sequence[str], vocab: Vocab) -> pd.DataFrame:
+    """Columns ``symbol, samples, corpus``: the share (%) of all letters that each one has; no boundaries."""
+    ours, theirs = (Counter("".join(part)) for part in (words, corpus))
+    return _shares("symbol", list(vocab.symbols[1:]), ours, theirs)
+
+
+def _shares(name: str, keys: Sequence[object], *counters: Counter[Any]) -> pd.DataFrame:
+    columns = [[100 * counter[key] / max(1, counter.total()) for key in keys] for counter in counters]
+    return pd.DataFrame({name: keys, "samples": columns[0], "corpus": columns[1]})
+
+
+def total_variation(shares: pd.DataFrame) -> float:
+    """Half the sum of differences between the two columns, in %: how much of one would have to move to be the other."""
+    return float((shares["samples"] - shares["corpus"]).abs().sum() / 2)
+
+
+def sample_words(model: MLP, vocab: Vocab, n: int, temperature: float, sample_seed: int) -> list[str]:
+    """The words alone of :func:`generate`."""
+    drawn: list[Sample] = generate(model, vocab, n, sample_seed=sample_seed, temperature=temperature)
+    return [sample.word for sample in drawn]

@@ -1,0 +1,402 @@
+"""One example through the model and back, every number on the way kept: what training does, slowly.
+
+``forward_trace`` and ``backward_trace`` write the multi-layer perceptron out step by step, on purpose without the
+shortcuts of :mod:`backprop`; ``gradient_check`` sets three independent ways to a gradient side by side.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .backprop import Autograd, Backprop
+from .config import require
+from .model import ACTIVATION, MLP, cross_entropy
+
+SATURATED = 0.97  # |tanh| beyond it passes back less than 6 % of a gradient: 1 − 0.97² = 0.0591
+ENTRIES = 64  # of each tensor that a gradient check nudges, where it does not nudge all
+NUDGE = 1e-5  # of a central difference: its truncation and its rounding error are both near 1e-10 in float64
+OVERFLOW = 88.72  # the largest x whose exp(x) float32 still holds
+
+
+@dataclass(frozen=True)
+class TraceStep:
+    """One intermediate result: its name in the code, what it is, how it is made, and its value."""
+
+    name: str
+    title: str
+    formula: str  # LaTeX
+    letters: str  # the shape in letters, such as "T, D"
+    value: NDArray[np.generic]
+    local: NDArray[np.generic] | None = field(default=None, repr=False)  # backward: the derivative multiplied in
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape in numbers."""
+        return tuple(self.value.shape)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The steps of one pass, in the order in which they are computed."""
+
+    steps: tuple[TraceStep, ...]
+    context: tuple[int, ...]
+    target: int
+    loss: float  # nats
+
+    def __getitem__(self, name: str) -> NDArray[np.generic]:
+        """The value with a name, such as ``h1`` or ``dlogits``."""
+        return next(step.value for step in self.steps if step.name == name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the steps, first to last."""
+        return tuple(step.name for step in self.steps)
+
+
+def can_trace(model: MLP) -> bool:
+    """Whether a model is one whose passes are written out here: a perceptron over concatenated embeddings."""
+    config = model.config
+    expected = {"C", *(f"{kind}{layer}" for layer in range(1, model.layers) for kind in "Wb"), f"b{model.layers}"}
+    expected |= {f"W{model.layers}"} if config.hidden_sizes else set()
+    expected |= {"W"} if config.direct else set()
+    return getattr(config, "family", "mlp") == "mlp" and set(model.tensors) == expected
+
+
+def _checked(model: MLP, context: Sequence[int], target: int) -> Tensor:
+    if not can_trace(model):
+        raise ValueError(f"model must be a multi-layer perceptron to be traced, got tensors {', '.join(model.tensors)}")
+    ids, size = list(context), model.vocab_size
+    length = model.config.context_size
+    require(len(ids) == length, "context", f"{length} ids", ids)
+    require(all(0 <= i < size for i in ids), "context", f"ids from 0 to {size - 1}", ids)
+    require(0 <= target < size, "target", f"an id from 0 to {size - 1}", target)
+    return torch.tensor(ids)
+
+
+@torch.no_grad()
+def forward_trace(model: MLP, context: Sequence[int], target: int) -> Trace:
+    """The forward pass of one example, in the model's own precision.
+
+    Steps ``ids, rows, x``, then ``z1, h1`` for each hidden layer, ``logits, p, loss``: equation 1 of Bengio et al.
+    (2003) and the softmax before it. Nothing is dropped.
+
+    Parameters
+    ----------
+    context : T ids
+    target : id of the character that comes next
+
+    Raises
+    ------
+    ValueError
+        For ids that do not fit, or a model that is no perceptron.
+    """
+    ids, p, config = _checked(model, context, target), model.tensors, model.config
+    steps = [TraceStep("ids", "Context as ids", r"\text{ids}", "T", ids.numpy())]
+    rows = p["C"][ids]
+    steps.append(TraceStep("rows", "Rows of C", r"\text{rows} = C[\text{ids}]", "T, D", rows.numpy()))
+    x = h = rows.flatten()
+    formula = r"x = [\,C_{i_1};\ \dots;\ C_{i_T}\,]"
+    steps.append(TraceStep("x", "Rows side by side", formula, "T·D", x.numpy()))
+    for layer in range(1, model.layers):
+        z = h @ p[f"W{layer}"] + p[f"b{layer}"]
+        before = "x" if layer == 1 else f"h_{layer - 1}"
+        formula = f"z_{layer} = {before} W_{layer} + b_{layer}"
+        steps.append(TraceStep(f"z{layer}", f"Sums of hidden layer {layer}", formula, "H", z.numpy()))
+        h = ACTIVATION[config.activation](z)
+        bend = r"\tanh(" if config.activation == "tanh" else r"\max(0, "
+        formula = f"h_{layer} = {bend}z_{layer})"
+        steps.append(TraceStep(f"h{layer}", f"Output of hidden layer {layer}", formula, "H", h.numpy()))
+    return _finish(model, steps, x, h, target)
+
+
+def _finish(model: MLP, steps: list[TraceStep], x: Tensor, h: Tensor, target: int) -> Trace:
+    """The steps from the last hidden layer to the loss."""
+    p, out = model.tensors, model.layers
+    logits, terms = p[f"b{out}"], []
+    if model.config.hidden_sizes:
+        logits = h @ p[f"W{out}"] + logits
+        terms.append(f"h_{out - 1} W_{out}")
+    if model.config.direct:
+        logits = logits + x @ p["W"]
+        terms.append("x W")
+    formula = r"\text{logits} = " + " + ".join([*terms, f"b_{out}"])
+    steps.append(TraceStep("logits", "Logits", formula, "V", logits.numpy()))
+    log_p = torch.log_softmax(logits, 0)
+    formula = r"p_v = \frac{e^{\text{logits}_v}}{\sum_u e^{\text{logits}_u}}"
+    steps.append(TraceStep("p", "Softmax", formula, "V", log_p.exp().numpy()))
+    loss = -log_p[target]
+    steps.append(TraceStep("loss", "Loss", r"\text{loss} = -\ln p_{\text{target}}", "", loss.numpy()))
+    context = tuple(int(i) for i in steps[0].value)
+    return Trace(tuple(steps), context, target, loss.item())
+
+
+@torch.no_grad()
+def backward_trace(model: MLP, context: Sequence[int], target: int) -> Trace:
+    """The backward pass of one example: the gradient of its loss with respect to everything, last step first.
+
+    Steps ``dp, dlogits``, then for each layer from the output down its weights, bias and input, ``dx, drows, dC``.
+    A step's ``local`` is the derivative that the chain rule multiplies in there: 1 − h² for tanh.
+    """
+    forward, p, out = forward_trace(model, context, target), model.tensors, model.layers
+    value = {step.name: torch.from_numpy(np.asarray(step.value)) for step in forward.steps}
+    y = torch.zeros_like(value["p"])
+    y[target] = 1
+    # A probability that is 0 in this precision has no finite 1 / p; dlogits does not need it.
+    dp = torch.where(y > 0, -1 / value["p"].clamp_min(torch.finfo(y.dtype).tiny), y)
+    formula = r"\frac{\partial\,\text{loss}}{\partial p_v} = -\frac{y_v}{p_v}"
+    steps = [TraceStep("dp", "Through the logarithm", formula, "V", dp.numpy())]
+    d = value["p"] - y
+    formula = r"\frac{\partial\,\text{loss}}{\partial\,\text{logits}} = p - y,\qquad \sum_v (p_v - y_v) = 0"
+    steps.append(TraceStep("dlogits", "Through the softmax", formula, "V", d.numpy(), y.numpy()))
+    dx = torch.zeros_like(value["x"])
+    if model.config.direct:
+        steps.append(_weight("dW", r"\partial W = x^\top\,\partial\text{logits}", value["x"], d, "T·D, V"))
+        dx += p["W"] @ d
+    upstream = r"\partial\text{logits}"
+    for layer in range(out, 0, -1):
+        letters = "V" if layer == out else "H"
+        title = "Bias of the output layer" if layer == out else f"Bias of hidden layer {layer}"
+        steps.append(TraceStep(f"db{layer}", title, rf"\partial b_{layer} = {upstream}", letters, d.numpy()))
+        if f"W{layer}" not in p:
+            break
+        before, inputs = (f"h{layer - 1}", f"h_{layer - 1}") if layer > 1 else ("x", "x")
+        formula = rf"\partial W_{layer} = {inputs}^\top\,{upstream}"
+        steps.append(_weight(f"dW{layer}", formula, value[before], d, f"{'H' if layer > 1 else 'T·D'}, {letters}"))
+        below = p[f"W{layer}"] @ d
+        if layer == 1:
+            dx += below
+            break
+        formula = rf"\partial h_{layer - 1} = {upstream}\,W_{layer}^\top"
+        steps.append(TraceStep(f"dh{layer - 1}", f"Output of hidden layer {layer - 1}", formula, "H", below.numpy()))
+        d, step = _through_activation(model.config.activation, layer - 1, value[before], below)
+        steps.append(step)
+        upstream = rf"\partial z_{layer - 1}"
+    return Trace((*steps, *_into_the_table(model, forward.context, dx)), forward.context, target, forward.loss)
+
+
+def _weight(name: str, formula: str, inputs: Tensor, d: Tensor, letters: str) -> TraceStep:
+    """A weight matrix's gradient: every input times every output's gradient."""
+    title = "Direct connections" if name == "dW" else f"Weights {name[1:]}"
+    return TraceStep(name, title, formula, letters, torch.outer(inputs, d).numpy())
+
+
+def _through_activation(kind: str, layer: int, h: Tensor, dh: Tensor) -> tuple[Tensor, TraceStep]:
+    local = 1 - h * h if kind == "tanh" else (h > 0).to(h.dtype)
+    slope = rf"(1 - h_{layer}^2)" if kind == "tanh" else rf"[\,h_{layer} > 0\,]"
+    formula = rf"\partial z_{layer} = \partial h_{layer} \odot {slope}"
+    title = f"Through {kind if kind == 'tanh' else 'ReLU'} of layer {layer}"
+    return dh * local, TraceStep(f"dz{layer}", title, formula, "H", (dh * local).numpy(), local.numpy())
+
+
+def _into_the_table(model: MLP, context: Sequence[int], dx: Tensor) -> list[TraceStep]:
+    """From the concatenated embeddings back to the rows of C: a character that stands twice collects two."""
+    after = r"\partial z_1\,W_1^\top" if model.config.hidden_sizes else ""
+    direct = r"\partial\text{logits}\,W^\top" if model.config.direct else ""
+    formula = r"\partial x = " + " + ".join(part for part in (after, direct) if part)
+    drows = dx.view(len(context), -1)
+    dC = torch.zeros_like(model.tensors["C"]).index_add_(0, torch.tensor(context), drows)
+    cut = r"\partial\text{rows} = \partial x \text{ cut into } T \text{ rows}"
+    collected = r"\partial C[c] = \sum_{t:\,i_t = c} \partial\text{rows}_t"
+    return [
+        TraceStep("dx", "Concatenated embeddings", formula, "T·D", dx.numpy()),
+        TraceStep("drows", "Rows of C, by position", cut, "T, D", drows.numpy()),
+        TraceStep("dC", "Embedding table", collected, "V, D", dC.numpy()),
+    ]
+
+
+def in_double(model: MLP) -> MLP:
+    """The same model in float64, with weights of its own."""
+    twin = type(model)(model.config, model.vocab_size, dtype=torch.float64)
+    twin.flat.copy_(model.flat)
+    return twin
+
+
+def has_hand_gradients(model: MLP) -> bool:
+    """Whether :class:`Backprop` knows this kind of model."""
+    try:
+        Backprop(model, 1)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    return True
+
+
+def gradient_check(
+    model: MLP, contexts: Tensor, targets: Tensor, *, entries: int | None = ENTRIES, nudge: float = NUDGE
+) -> pd.DataFrame:
+    """Every tensor's gradient in float64, three ways: by hand, by autograd, and by central differences.
+
+    ``(loss(w + ε) − loss(w − ε)) / 2ε`` for ``entries`` numbers of each tensor, the largest gradient among them
+    (None: all). Columns ``tensor, shape, largest, exact, hand_autograd, nudged, autograd_numeric``: the largest
+    gradient, whether the first two are equal to the bit, and the largest differences. Where a model has no gradients
+    derived by hand, those two columns are None and NaN.
+    """
+    require(nudge > 0, "nudge", "above 0", nudge)
+    require(len(contexts) > 0, "contexts", "at least one row", len(contexts))
+    twin = in_double(model)
+    automatic = Autograd(twin)
+    automatic(contexts, targets)
+    hand = Backprop(twin, len(contexts)) if has_hand_gradients(twin) else None
+    if hand is not None:
+        hand(contexts, targets)
+    rows = []
+    for name, weights in twin.tensors.items():
+        gradient = automatic.gradients[name]
+        ids = _entries(gradient, entries)
+        numeric = _central_differences(twin, contexts, targets, weights, ids, nudge)
+        row: dict[str, object] = {"tensor": name, "shape": " × ".join(map(str, gradient.shape))}
+        row |= {"largest": gradient.abs().max().item(), "exact": None, "hand_autograd": math.nan, "nudged": len(ids)}
+        if hand is not None:
+            row["exact"] = torch.equal(hand.gradients[name], gradient)
+            row["hand_autograd"] = (hand.gradients[name] - gradient).abs().max().item()
+        rows.append(row | {"autograd_numeric": (numeric - gradient.flatten()[ids]).abs().max().item()})
+    return pd.DataFrame(rows)
+
+
+def _entries(gradient: Tensor, count: int | None) -> Tensor:
+    """Which entries to nudge: all, or the largest half and the rest evenly spaced."""
+    size = gradient.numel()
+    if count is None or count >= size:
+        return torch.arange(size)
+    largest = gradient.abs().flatten().topk((count + 1) // 2).indices
+    ids: Tensor = torch.cat([largest, torch.linspace(0, size - 1, count // 2).long()]).unique()
+    return ids
+
+
+@torch.no_grad()
+def _central_differences(
+    model: MLP, contexts: Tensor, targets: Tensor, weights: Tensor, ids: Tensor, nudge: float
+) -> Tensor:
+    flat, numeric = weights.view(-1), torch.empty(len(ids), dtype=torch.float64)
+    for row, i in enumerate(ids.tolist()):
+        kept = flat[i].item()
+        losses = []
+        for shifted in (kept + nudge, kept - nudge):
+            flat[i] = shifted
+            losses.append(cross_entropy(model(contexts), targets).item())
+        flat[i] = kept
+        numeric[row] = (losses[0] - losses[1]) / (2 * nudge)
+    return numeric
+
+
+@dataclass(frozen=True)
+class Update:
+    """One step of gradient descent on a batch: what it did to that batch's loss, and what the gradient foretold."""
+
+    before: float
+    after: float
+    gradient_norm: float
+    learning_rate: float
+    p_before: NDArray[np.floating]  # (V,) mean probability of each next character
+    p_after: NDArray[np.floating]
+
+    @property
+    def foretold(self) -> float:
+        """The change of loss to first order, −η‖g‖²: right for a small step, and only for one."""
+        return -self.learning_rate * self.gradient_norm**2
+
+
+def one_update(model: MLP, contexts: Tensor, targets: Tensor, learning_rate: float) -> Update:
+    """``w ← w − η·gradient`` on a float64 copy of the model; the model itself stays as it is."""
+    require(0 < learning_rate <= 1e6, "learning_rate", "above 0 and at most 1,000,000", learning_rate)
+    twin = in_double(model)
+    automatic = Autograd(twin)
+    before = automatic(contexts, targets)
+    with torch.no_grad():
+        p_before = twin(contexts).softmax(1).mean(0).numpy()
+        twin.flat.sub_(automatic.gradient, alpha=learning_rate)
+        logits = twin(contexts)
+        after, p_after = cross_entropy(logits, targets).item(), logits.softmax(1).mean(0).numpy()
+    return Update(before, after, automatic.gradient.norm().item(), learning_rate, p_before, p_after)
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """What one hidden layer does on some examples."""
+
+    sums: NDArray[np.floating]  # z, (B, H)
+    outputs: NDArray[np.floating]  # h, (B, H)
+    activation: str
+
+    @property
+    def unit_saturation(self) -> NDArray[np.float64]:
+        """(H,): on which share of the examples each unit is stuck: |h| > 0.97 for tanh, h = 0 for ReLU."""
+        stuck = np.abs(self.outputs) > SATURATED if self.activation == "tanh" else self.outputs <= 0
+        return np.asarray(stuck.mean(axis=0), dtype=np.float64)
+
+    @property
+    def saturated(self) -> float:
+        """The share over all units and examples."""
+        return float(self.unit_saturation.mean())
+
+    @property
+    def dead(self) -> NDArray[np.int64]:
+        """The units stuck on every example: next to no gradient reaches their weights."""
+        return np.flatnonzero(self.unit_saturation == 1)
+
+
+@torch.no_grad()
+def neuron_report(model: MLP, contexts: NDArray[np.int64], layer: int = 1) -> Neurons:
+    """Pre-activations and outputs of a hidden layer (counted from 1) on (B, T) contexts; nothing is dropped."""
+    if not can_trace(model):
+        raise ValueError(f"model must be a multi-layer perceptron, got tensors {', '.join(model.tensors)}")
+    require(1 <= layer < model.layers, "layer", f"a hidden layer from 1 to {model.layers - 1}", layer)
+    require(len(contexts) > 0, "contexts", "at least one row", len(contexts))
+    p = model.tensors
+    h = p["C"][torch.from_numpy(contexts)].flatten(1)
+    for number in range(1, layer + 1):
+        z = h @ p[f"W{number}"] + p[f"b{number}"]
+        h = ACTIVATION[model.config.activation](z)
+    return Neurons(z.numpy(), h.numpy(), model.config.activation)
+
+
+def without_unit(model: MLP, layer: int, unit: int) -> MLP:
+    """A copy with one hidden unit switched off: nothing it says reaches the next layer."""
+    sizes = model.config.hidden_sizes
+    require(1 <= layer <= len(sizes), "layer", f"a hidden layer from 1 to {len(sizes)}", layer)
+    require(0 <= unit < sizes[layer - 1], "unit", f"from 0 to {sizes[layer - 1] - 1}", unit)
+    twin = type(model)(model.config, model.vocab_size, dtype=model.flat.dtype)
+    twin.flat.copy_(model.flat)
+    twin.tensors[f"W{layer + 1}"][unit] = 0
+    return twin
+
+
+def stable_softmax_demo(logits: NDArray[np.floating], target: int, scales: Sequence[float]) -> pd.DataFrame:
+    """The loss from ``logits · scale`` in float32, two ways that are the same on paper.
+
+    ``naive``: −ln(exp(l_target) / Σ exp(l)). ``stable``: log-sum-exp with the maximum taken off first,
+    ln Σ exp(l − max) + max − l_target. Columns ``scale, largest, naive, stable``; where exp overflows (its argument
+    is above 88.72) or a probability underflows to 0, naive is not a number or infinite.
+    """
+    rows = []
+    for scale in scales:
+        scaled = (np.asarray(logits, dtype=np.float64) * scale).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            powers = np.exp(scaled)
+            naive = -np.log(powers[target] / powers.sum())
+        top = scaled.max()
+        stable = np.log(np.exp(scaled - top).sum()) + top - scaled[target]
+        rows.append({"scale": scale, "largest": float(top), "naive": float(naive), "stable": float(stable)})
+    return pd.DataFrame(rows)
+
+
+@torch.no_grad()
+def losses_along_gradient(model: MLP, contexts: Tensor, targets: Tensor, rates: Sequence[float]) -> NDArray[np.float64]:
+    """The batch's loss after one update from the same weights, for each learning rate."""
+    twin = in_double(model)
+    automatic, start = Autograd(twin), twin.flat.clone()
+    with torch.enable_grad():
+        automatic(contexts, targets)
+    losses = []
+    for rate in rates:
+        torch.sub(start, automatic.gradient, alpha=rate, out=twin.flat)
+        losses.append(cross_entropy(twin(contexts), targets).item())
+    return np.array(losses)

@@ -1,0 +1,54 @@
+"""The doctor on Train: findings with numbers, and buttons that start the mended run."""
+
+from __future__ import annotations
+
+import pytest
+
+from mmcore import PRESETS, ModelConfig, Run, RunState, RunStore, TrainConfig
+from mmcore.jobs import run_inline
+from tests.app.conftest import Open, texts
+from tests.app.elements import field
+
+
+def ended(store: RunStore, like: Run, model: ModelConfig, train: TrainConfig) -> Run:
+    return run_inline(store, store.create(like.config.replace(model=model, train=train)).id)
+
+
+def mends(open_page: Open, run: Run) -> list[str]:
+    app = open_page("train", run=run.id)
+    assert not app.exception
+    return [str(button.key) for button in app.button if str(button.key).startswith("mend_")]
+
+
+def test_a_quick_run_gets_a_clean_bill(finished: Run, store: RunStore, open_page: Open) -> None:
+    run = ended(store, finished, PRESETS["quick"].model, PRESETS["quick"].train.replace(max_steps=1_500))
+    assert mends(open_page, run) == []
+    assert "Nothing found" in texts(open_page("train", run=run.id))
+
+
+def test_a_lecture_start_is_found_and_mended(finished: Run, store: RunStore, open_page: Open) -> None:
+    run = ended(store, finished, ModelConfig(init="lecture"), TrainConfig(max_steps=20))
+    app = open_page("train", run=run.id)
+    said = texts(app).replace("\\", "")
+    assert "The start is confidently wrong" in said and "ln 27 = 3.2958" in said
+    app.button(key="mend_first_loss").click().run()
+    latest = store.latest()
+    assert latest is not None and latest.state is RunState.QUEUED
+    assert latest.config == run.config.replace(model=run.config.model.replace(init="scaled"))
+    assert field(app, "selectbox", "Initialisation").value == "scaled"
+    assert app.query_params["run"] in (latest.id, [latest.id])
+
+
+def test_a_diverged_run_is_found_though_it_failed(finished: Run, store: RunStore, open_page: Open) -> None:
+    train = TrainConfig(optimizer="sgd", schedule="constant", learning_rate=30.0, weight_decay=0.1, max_steps=2_000)
+    run = ended(store, finished, ModelConfig(), train)
+    assert run.state is RunState.FAILED
+    app = open_page("train", run=run.id)
+    assert "The run diverged" in texts(app)
+    app.button(key="mend_divergence").click().run()
+    latest = store.latest()
+    assert latest is not None and latest.config.train.learning_rate == pytest.approx(3.0)
+
+
+def test_a_running_run_is_left_alone(finished: Run, store: RunStore, open_page: Open) -> None:
+    assert mends(open_page, store.create(finished.config)) == []

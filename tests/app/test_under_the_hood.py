@@ -1,0 +1,203 @@
+"""The page Under the hood: every number on it against the model's own, every control."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from mmcore import Artifact, ModelConfig, Run, RunStore, TrainConfig, evaluate, load
+from mmcore.data import Dataset, build_dataset
+from mmcore.jobs import run_inline
+from mmcore.model import cross_entropy
+from tests.app.conftest import Open, texts
+from tests.app.elements import field, figure, metrics, numbers, without_help
+
+CONTEXT, TARGET = [5, 13, 13], 1  # emma, position 4
+
+
+@pytest.fixture
+def artifact(finished: Run, store: RunStore) -> Artifact:
+    return loaded(finished, store)
+
+
+def loaded(run: Run, store: RunStore) -> Artifact:
+    weights = store.weights(run.id)
+    assert weights is not None
+    return load(weights)
+
+
+def names_data(run: Run, store: RunStore) -> Dataset:
+    return build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, run.config.model.context_size)
+
+
+def view(app: AppTest, name: str) -> AppTest:
+    app.segmented_control(key="hood_view").set_value(name).run()
+    assert not app.exception
+    return app
+
+
+def walk(app: AppTest) -> list[str]:
+    """Press Next until it is grey; the steps seen."""
+    seen = []
+    while True:
+        assert not app.exception
+        box = next(box for box in app.selectbox if box.label.startswith("Step "))
+        seen.append(str(box.value))
+        assert texts(app)
+        if field(app, "button", "Next").disabled:
+            return seen
+        field(app, "button", "Next").click().run()
+
+
+def test_without_a_run_it_says_what_to_do(open_page: Open) -> None:
+    assert "Train a first model" in texts(open_page("under_the_hood"))
+
+
+def test_forward_goes_from_the_ids_to_the_loss(finished: Run, artifact: Artifact, open_page: Open) -> None:
+    app = open_page("under_the_hood", run=finished.id)
+    assert walk(app) == ["ids", "rows", "x", "z1", "h1", "logits", "p", "loss"]
+    loss = cross_entropy(artifact.model(torch.tensor([CONTEXT])), torch.tensor([TARGET])).item()
+    shown = numbers(figure(app, 0)["data"][1]["y"])
+    assert shown[0] == pytest.approx(loss, abs=1e-5)
+    assert f"{loss:.6f}"[:5] in texts(app).replace("\\", "")
+    field(app, "button", "Previous").click().run()
+    bars = figure(app, 0)
+    expected = artifact.model(torch.tensor([CONTEXT])).detach().softmax(1)[0].numpy()
+    assert numbers(bars["data"][0]["y"]) == pytest.approx(expected, abs=1e-6)
+    assert bars["layout"]["annotations"][0]["text"] == "right answer"
+    assert bars["layout"]["annotations"][0]["x"] == TARGET
+
+
+def test_backward_ends_at_the_embedding_table(finished: Run, artifact: Artifact, open_page: Open) -> None:
+    app = view(open_page("under_the_hood", run=finished.id), "Backward")
+    steps = walk(app)
+    assert steps == ["dp", "dlogits", "db2", "dW2", "dh1", "dz1", "db1", "dW1", "dx", "drows", "dC"]
+    cross_entropy(artifact.model(torch.tensor([CONTEXT])), torch.tensor([TARGET])).backward()  # type: ignore[no-untyped-call]
+    gradient = dict(artifact.model.named_parameters())["C"].grad
+    assert gradient is not None
+    assert numbers(figure(app, 0)["data"][0]["z"]) == pytest.approx(gradient.numpy(), abs=1e-6)
+    assert "(m, e)" in texts(app).replace("\\", "") or "(e, m)" in texts(app).replace("\\", "")
+    box = next(box for box in app.selectbox if box.label.startswith("Step "))
+    box.set_value("dz1").run()
+    assert r"(1 - h_1^2)" in "".join(latex.value for latex in app.latex)
+    local = numbers(figure(app, 1)["data"][0]["y"])
+    assert len(local) == 20 and (local > 0).all() and (local <= 1).all()
+    box = next(box for box in app.selectbox if box.label.startswith("Step "))
+    box.set_value("dlogits").run()
+    assert abs(numbers(figure(app, 0)["data"][0]["y"]).sum()) < 1e-6
+
+
+def test_any_word_and_any_position(finished: Run, artifact: Artifact, open_page: Open) -> None:
+    app = open_page("under_the_hood", run=finished.id)
+    app.text_input(key="hood_word").set_value("zoë").run()
+    assert "ë" in app.error[0].value and not app.exception
+    app.text_input(key="hood_word").set_value("mary").run()
+    app.selectbox(key="hood_at_mary_3").set_value(4).run()
+    box = next(box for box in app.selectbox if box.label.startswith("Step "))
+    box.set_value("loss").run()
+    loss = cross_entropy(artifact.model(torch.tensor([[1, 18, 25]])), torch.tensor([0])).item()
+    assert numbers(figure(app, 0)["data"][1]["y"])[0] == pytest.approx(loss, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ModelConfig(embedding_dim=2, hidden_sizes=(6, 5), direct=True),
+        ModelConfig(embedding_dim=2, hidden_sizes=(), direct=True),
+        ModelConfig(context_size=5, embedding_dim=3, hidden_sizes=(300,), activation="relu"),
+    ],
+)
+def test_other_perceptrons_are_walked_through_too(
+    finished: Run, store: RunStore, open_page: Open, model: ModelConfig
+) -> None:
+    run = run_inline(store, store.create(finished.config.replace(model=model, train=TrainConfig(max_steps=3))).id)
+    app = open_page("under_the_hood", run=run.id)
+    assert walk(app)[-1] == "loss"
+    view(app, "Backward")
+    assert walk(app)[-1] == "dC"
+    view(app, "Neurons")
+    if model.hidden_sizes:
+        assert 0 <= float(next(iter(metrics(app).values())).split()[0]) <= 100
+    else:
+        assert "no hidden layer" in texts(app)
+
+
+def test_the_gradients_agree(finished: Run, open_page: Open) -> None:
+    app = view(open_page("under_the_hood", run=finished.id), "Gradient check")
+    for which in ("This example", "A batch"):
+        app.segmented_control(key="check_which").set_value(which).run()
+        table = app.dataframe[0].value.set_index("tensor")
+        assert list(table.index) == ["C", "W1", "b1", "W2", "b2"]
+        assert set(table["equal"]) <= {"exact", "rounding"}
+        assert table["hand_autograd"].max() < 1e-10 and table["autograd_numeric"].max() < 1e-6
+    app.number_input(key="check_rows").set_value(7)
+    app.number_input(key="check_seed").set_value(3).run()
+    assert not app.exception
+    assert (app.dataframe[0].value.set_index("tensor")["largest"] != table["largest"]).any()
+
+
+def test_an_update_lowers_the_loss_as_foretold(finished: Run, artifact: Artifact, open_page: Open) -> None:
+    app = view(open_page("under_the_hood", run=finished.id), "Update")
+    app.slider(key="hood_rate").set_value(-3.0).run()
+    shown = metrics(app)
+    before, after = float(shown["Loss before"]), float(shown["Loss after"])
+    loss = cross_entropy(artifact.model(torch.tensor([CONTEXT])), torch.tensor([TARGET])).item()
+    assert before == pytest.approx(loss, abs=1e-5)
+    assert after < before
+    assert after - before == pytest.approx(float(shown["Foretold change"]), rel=0.05)
+    app.segmented_control(key="update_which").set_value("A batch").run()
+    assert float(metrics(app)["Loss before"]) != before
+    app.number_input(key="update_rows").set_value(64)
+    app.number_input(key="update_seed").set_value(5).run()
+    app.slider(key="hood_rate").set_value(2.0).run()
+    assert float(metrics(app)["Loss after"]) > float(metrics(app)["Loss before"])
+    curve = figure(app, 0)["data"][0]
+    assert numbers(curve["y"])[-1] == pytest.approx(float(metrics(app)["Loss after"]), rel=1e-4)
+
+
+def test_neurons_and_a_unit_switched_off(finished: Run, store: RunStore, artifact: Artifact, open_page: Open) -> None:
+    app = view(open_page("under_the_hood", run=finished.id), "Neurons")
+    app.number_input(key="hood_examples").set_value(500)
+    app.number_input(key="hood_layer_1").set_value(1)
+    app.number_input(key="hood_unit_1").set_value(7).run()
+    assert not app.exception
+    artifact.model.tensors["W2"][7] = 0
+    loss = evaluate(artifact.model, names_data(finished, store).val).loss
+    assert float(metrics(app)["Validation loss without it"]) == pytest.approx(loss, abs=2e-6)
+    assert metrics(app)["Dead units"] == "0 of 20"
+    without = numbers(figure(app, 3)["data"][1]["y"])
+    expected = artifact.model(torch.tensor([CONTEXT])).detach().softmax(1)[0].numpy()
+    assert without == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_naive_softmax_breaks_and_says_where(finished: Run, open_page: Open) -> None:
+    app = view(open_page("under_the_hood", run=finished.id), "Stable softmax")
+    app.slider(key="hood_scale").set_value(4.0).run()
+    table = app.dataframe[0].value
+    assert "The naive way fails first at scale" in texts(app)
+    assert not np.isfinite(table["naive"]).all() and np.isfinite(table["stable"]).all()
+    app.slider(key="hood_scale").set_value(0.0).run()
+    assert "the naive way holds" in texts(app)
+    assert math.isfinite(app.dataframe[0].value["naive"].iloc[0])
+
+
+def test_play_goes_on_by_itself_and_stops_at_the_end(finished: Run, open_page: Open) -> None:
+    app = open_page("under_the_hood", run=finished.id)
+    app.toggle(key="hood_play").set_value(True)
+    app.session_state["hood_moved"] = 0.0
+    app.run()
+    assert app.session_state["hood_Forward"] == "rows"
+    app.session_state["hood_Forward"], app.session_state["hood_moved"] = "p", 0.0
+    app.run()
+    assert app.session_state["hood_Forward"] == "loss"
+    assert not app.toggle(key="hood_play").value
+
+
+@pytest.mark.parametrize("name", ["Forward", "Backward", "Gradient check", "Update", "Neurons", "Stable softmax"])
+def test_every_field_has_help(finished: Run, open_page: Open, name: str) -> None:
+    app = view(open_page("under_the_hood", run=finished.id), name)
+    assert without_help(app) == []

@@ -1,0 +1,70 @@
+"""Stepping through one example, forward and backward, in a browser."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore.jobs import run_inline
+from tests.browser.app_server import AppServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+@pytest.fixture(scope="module")
+def run(server: AppServer) -> Run:
+    """A finished run of the size that the quick preset has."""
+    store = RunStore(server.store_url)
+    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
+    config = RunConfig(corpus_sha256=sha256, model=ModelConfig(), train=TrainConfig(max_steps=100))
+    ended = run_inline(store, store.create(config).id)
+    store.close()
+    return ended
+
+
+def press_next(page: Page, number: int, steps: int, title: str) -> float:
+    """Press Next and wait for the step it leads to; how long that took."""
+    from playwright.sync_api import expect
+
+    began = time.perf_counter()
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text(f"Step {number} of {steps}")).to_be_visible()
+    expect(page.locator(".gtitle").filter(has_text=re.compile(f"^{re.escape(title)}")).first).to_be_visible()
+    return time.perf_counter() - began
+
+
+def test_step_through_a_forward_and_a_backward_pass(page: Page, server: AppServer, run: Run) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/under_the_hood?run={run.id}")
+    expect(page.get_by_text("Step 1 of 8")).to_be_visible()
+    forward = ["rows: ", "x: ", "z1: ", "h1: ", "logits: ", "p: ", "Loss: "]
+    took = [press_next(page, number, 8, title) for number, title in enumerate(forward, start=2)]
+    expect(page.get_by_role("button", name="Next")).to_be_disabled()
+    expect(page.get_by_text(re.compile("^Loss = −ln"))).to_be_visible()
+    page.get_by_role("button", name="Previous").click()
+    expect(page.get_by_text("Step 7 of 8")).to_be_visible()
+
+    page.get_by_test_id("stButtonGroup").get_by_text("Backward", exact=True).click()
+    expect(page.get_by_text("Step 1 of 11")).to_be_visible()
+    backward = ["dlogits", "db2", "dW2", "dh1", "dz1", "db1", "dW1", "dx", "drows", "dC"]
+    took += [press_next(page, number, 11, f"{name}: ") for number, name in enumerate(backward, start=2)]
+    expect(page.get_by_role("button", name="Next")).to_be_disabled()
+    print(f"a step: median {1000 * statistics.median(took):.0f} ms of {len(took)}")
+    assert statistics.median(took) < 1.0  # 0.4 on a quiet machine; this one may be shared
+
+
+def test_play_walks_by_itself(page: Page, server: AppServer, run: Run) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/under_the_hood?run={run.id}")
+    expect(page.get_by_text("Step 1 of 8")).to_be_visible()
+    page.get_by_text("Play", exact=True).click()
+    expect(page.get_by_text("Step 8 of 8")).to_be_visible()
+    expect(page.get_by_role("switch", name="Play").or_(page.get_by_role("checkbox", name="Play"))).not_to_be_checked()

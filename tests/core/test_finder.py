@@ -1,0 +1,42 @@
+"""The learning-rate sweep and what it suggests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmcore.config import PRESETS, ModelConfig, TrainConfig
+from mmcore.data import Dataset
+from mmcore.finder import learning_rate_sweep, suggest_rate
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("quick", 0.005, 0.04), ("lecture", 0.05, 0.4)])
+def test_it_finds_the_rates_of_the_presets(dataset: Dataset, name: str, low: float, high: float) -> None:
+    """0.02 for AdamW, 0.1 for the lecture's SGD."""
+    preset = PRESETS[name]
+    rates, losses = zip(*learning_rate_sweep(preset.model, preset.train, dataset), strict=True)
+    assert rates[0] == pytest.approx(1e-3) and (np.diff(rates) > 0).all()
+    assert low <= suggest_rate(rates, losses).rate <= high
+
+
+def test_a_sweep_far_too_high_ends_by_itself(small: Dataset) -> None:
+    config = TrainConfig(optimizer="sgd", batch_size=16)
+    sweep = list(learning_rate_sweep(ModelConfig(hidden_sizes=(10,)), config, small, low=0, high=5, steps=400))
+    assert 10 < len(sweep) < 400
+    assert np.isfinite(sweep).all()
+
+
+def test_the_suggestion_is_the_left_edge_of_the_valley() -> None:
+    exponents = np.linspace(-3, 0, 1_000)
+    valley = np.where(exponents < -2, 2 - (exponents + 3), np.where(exponents < -1, 1.0, 1 + 2 * (exponents + 1)))
+    found = suggest_rate((10**exponents).tolist(), valley.tolist())
+    assert 0.009 < found.rate < 0.02
+    assert found.rate <= found.lowest < 0.11
+    assert found.smooth[0] == pytest.approx(2)
+
+
+def test_bad_requests_are_refused(small: Dataset) -> None:
+    with pytest.raises(ValueError, match="low must be below high"):
+        next(learning_rate_sweep(ModelConfig(), TrainConfig(), small, low=0, high=-1))
+    with pytest.raises(ValueError, match="losses must be as many as rates"):
+        suggest_rate([1.0], [1.0])

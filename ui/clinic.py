@@ -1,0 +1,74 @@
+"""The doctor on screen: what is wrong with a run that has ended, and a button for each that trains the mended one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from mmcore.config import RunConfig
+from mmcore.store import Run
+from ui import forms, session
+from ui.text import plain
+
+if TYPE_CHECKING:
+    from mmcore.doctor import Finding
+
+CHECKED = (
+    "Looked at: divergence, the first loss against ln V, dead units, saturation, standing still, the gap between train "
+    "and validation, and whether the test split was opened before training was over."
+)
+
+
+@st.cache_data(show_spinner="The doctor is looking …", max_entries=128)
+def findings(run_id: str, step: int, openings: int, later_runs: int, _run: Run) -> list[Finding]:
+    """What the doctor finds, kept per run and what can still change about it."""
+    from mmcore.doctor import examine, gather
+
+    artifact, config = session.artifact(_run), _run.config
+    facts = gather(
+        config,
+        session.store().history(run_id),
+        session.run_dataset(_run),
+        artifact.model if artifact else None,
+        error=_run.error,
+        bigram_loss=session.baselines(config.corpus_sha256, config.split)["bigram"],
+        test_openings=openings,
+        later_runs=later_runs,
+    )
+    return examine(facts)
+
+
+def later_runs(run: Run) -> int:
+    """How many runs of the same corpus and split were made after this one."""
+    split = (run.config.corpus_sha256, run.config.split)
+    others = [other for other in session.store().runs() if other.created > run.created]
+    return sum((other.config.corpus_sha256, other.config.split) == split for other in others)
+
+
+def draw(run: Run) -> None:
+    """Every finding with its number, its reason and the button that mends it; or that there is none."""
+    found = findings(run.id, run.step, run.test_openings, later_runs(run), run)
+    with st.container(border=True):
+        st.markdown("**Doctor**")
+        if not found:
+            st.markdown(":material/check: Nothing found.", help=CHECKED)
+        for finding in found:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                with st.container(gap=None):
+                    st.markdown(f":material/warning: **{finding.title}**: {plain(finding.number)}.")
+                    st.caption(finding.reason)
+                if st.button(
+                    finding.remedy,
+                    icon=":material/healing:",
+                    key=f"mend_{finding.rule}",
+                    help="Starts that run now; this one stays as it is.",
+                ):
+                    start(finding.mended)
+
+
+def start(config: RunConfig) -> None:
+    """Train the mended run, with its settings in the form."""
+    session.start_run(config)
+    st.session_state["mended"] = forms.values_of(config.model, config.train, config.split)
+    st.rerun()  # the form is drawn above: it takes the settings at the next script run

@@ -1,0 +1,368 @@
+"""Under the hood, prepared for the screen: a traced step as charts and sentences. Pure functions, nothing is stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from mmcore import Vocab, show_symbol
+from ui.theme import SURFACES, Theme, color, figure_layout, line, marker
+
+if TYPE_CHECKING:
+    from mmcore.trace import Neurons, Trace, TraceStep
+
+MAX_COLUMNS = 256  # of a heatmap, and bars of a chart: beyond, no one could tell them apart
+PLAY_SECONDS = 1.5
+
+LETTERS = {
+    "T": "Position in the context",
+    "D": "Dimension",
+    "T·D": "Position and dimension",
+    "H": "Hidden unit",
+    "V": "Character",
+}
+
+# ---- words
+
+
+def shape_text(step: TraceStep) -> str:
+    """``(T, D) = (3, 10)``; a single number says so."""
+    if not step.shape:
+        return "one number"
+    return f"({step.letters}) = ({', '.join(map(str, step.shape))})"
+
+
+def context_text(context: Sequence[int], vocab: Vocab) -> str:
+    """A context as the lecture prints it: ``..e``."""
+    return "".join(show_symbol(vocab.symbols[i]) for i in context)
+
+
+def example_titles(word: str, vocab: Vocab, context_size: int) -> list[str]:
+    """What each position of a word asks, ``..e → m``, the end of the word last."""
+    ids = [0] * context_size + vocab.encode(word) + [0]
+    return [
+        f"{context_text(ids[at : at + context_size], vocab)} → {show_symbol(vocab.symbols[ids[at + context_size]])}"
+        for at in range(len(word) + 1)
+    ]
+
+
+def example(word: str, position: int, vocab: Vocab, context_size: int) -> tuple[list[int], int]:
+    """The context before a position (from 0) of a word, and the id that stands there."""
+    ids = [0] * context_size + vocab.encode(word) + [0]
+    return ids[position : position + context_size], ids[position + context_size]
+
+
+def forward_sentence(name: str, trace: Trace, vocab: Vocab) -> str:
+    """What happens at a forward step, with this example's own numbers."""
+    target = show_symbol(vocab.symbols[trace.target])
+    if name == "ids":
+        return "Each character of the context is looked up in the vocabulary; the boundary, drawn as a dot, is 0."
+    if name == "rows":
+        return "Each id picks its row of the embedding table: the same character gives the same row wherever it stands."
+    if name == "x":
+        return f"The rows are laid end to end, one vector of {trace['x'].size} numbers. From here on, position counts."
+    value = np.asarray(trace[name], dtype=np.float64)
+    if name.startswith("z"):
+        unit = int(np.abs(value).argmax())
+        return (
+            "Every unit weighs all the numbers before it and adds its bias. "
+            f"The largest sum is that of unit {unit}: {value[unit]:+.4f}."
+        )
+    if name.startswith("h"):
+        stuck = int((np.abs(value) > 0.97).sum())
+        return (
+            f"The sums are bent. Here {stuck} of {value.size} outputs are beyond ±0.97, where tanh is almost flat and "
+            "next to no gradient comes back."
+            if value.min() < 0
+            else f"The sums are bent. {int((value == 0).sum())} of {value.size} outputs are 0."
+        )
+    if name == "logits":
+        best = int(value.argmax())
+        return (
+            f"One score for each character. Highest: {show_symbol(vocab.symbols[best])} with {value[best]:+.4f}; "
+            f"the right answer, {target}, has {value[trace.target]:+.4f}."
+        )
+    if name == "p":
+        rank = int((value > value[trace.target]).sum()) + 1
+        return (
+            f"Exponentials, divided by their sum: they add up to {value.sum():.6f}. The right answer, {target}, gets "
+            f"{100 * value[trace.target]:.2f} % and is in place {rank} of {value.size}."
+        )
+    probability = float(trace["p"][trace.target])
+    return (
+        f"Loss = −ln {probability:.6g} = {trace.loss:.6f} nats. A model that knows nothing would pay "
+        f"ln {len(vocab.symbols)} = {math.log(len(vocab.symbols)):.4f}."
+    )
+
+
+def backward_sentence(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
+    """What happens at a backward step, with this example's own numbers."""
+    name, value = step.name, np.asarray(step.value, dtype=np.float64)
+    target = show_symbol(vocab.symbols[trace.target])
+    largest = f"The largest is {np.abs(value).max():.4g}."
+    if name == "dp":
+        return (
+            f"Only the right answer, {target}, enters the loss: −1 / p there is {value[trace.target]:.4f}, 0 elsewhere."
+        )
+    if name == "dlogits":
+        return (
+            f"Softmax and logarithm together leave p − y: {target} is pulled up by {-value[trace.target]:.4f}, the "
+            f"others are pushed down by their probabilities. The row sums to {value.sum():.1e}, so what one gains the "
+            "others lose."
+        )
+    if name.startswith("dz"):
+        local = np.asarray(step.local, dtype=np.float64)
+        blocked = int((local < 1 - 0.97**2).sum())
+        return (
+            f"Times the local derivative, between {local.min():.4f} and {local.max():.4f} here. "
+            f"{blocked} of {local.size} units let through less than 6 %: they are saturated."
+        )
+    if name.startswith("dh"):
+        return f"Each unit collects the gradients of everything it feeds, by its outgoing weights. {largest}"
+    if name.startswith("db"):
+        return f"A bias is added as it is, so its gradient is the gradient of the sum. {largest}"
+    if name.startswith("dW"):
+        return f"Every input times every output's gradient: an outer product. {largest}"
+    if name == "dx":
+        return f"What the {value.size} numbers of x should have been more of. {largest}"
+    if name == "drows":
+        return "The same numbers, cut back into one row for each position."
+    touched = [show_symbol(vocab.symbols[i]) for i in np.flatnonzero(np.abs(value).sum(1))]
+    return (
+        f"Only the rows of the context's characters ({', '.join(touched) or 'none'}) get a gradient; one that stands "
+        "twice collects both. All other rows stay where they are."
+    )
+
+
+# ---- charts
+
+
+def diverging(theme: Theme) -> list[list[Any]]:
+    """Orange below zero, the page's own colour at zero, teal above."""
+    shades = (color("validation", theme), SURFACES[theme].background, color("accent", theme))
+    return [[at, shade] for at, shade in zip((0, 0.5, 1), shades, strict=True)]
+
+
+def labels(letter: str, size: int, context: Sequence[int], vocab: Vocab) -> list[str]:
+    """Names of the places along an axis."""
+    if letter == "T":
+        return [f"{at}: {show_symbol(vocab.symbols[i])}" for at, i in enumerate(context, start=1)]
+    if letter == "T·D":
+        width = size // len(context)
+        return [f"{at}: {show_symbol(vocab.symbols[i])} [{d}]" for at, i in enumerate(context, 1) for d in range(width)]
+    return [show_symbol(symbol) for symbol in vocab.symbols] if letter == "V" else [str(i) for i in range(size)]
+
+
+def values(step: TraceStep, trace: Trace, vocab: Vocab, theme: Theme) -> go.Figure:
+    """A step's values: bars for a vector, a heatmap for a matrix."""
+    letters = step.letters.split(", ")
+    names = [labels(k, n, trace.context, vocab) for k, n in zip(letters, step.shape, strict=True)]
+    if len(names) == 2:
+        return heatmap(step.value, names[0], names[1], f"{step.name}: {step.title}", letters, theme)
+    marked = trace.target if letters == ["V"] else None
+    return bars(step.value, names[0], f"{step.name}: {step.title}", LETTERS[letters[0]], theme, marked=marked)
+
+
+def every(places: int) -> int:
+    """Which places of an axis get a label: all of a few, a tenth of many."""
+    return 1 if places <= 32 else math.ceil(places / 10)
+
+
+def bars(
+    heights: NDArray[Any],
+    names: Sequence[str],
+    title: str,
+    x: str,
+    theme: Theme,
+    *,
+    marked: int | None = None,
+    y: str = "Value",
+) -> go.Figure:
+    """One bar for each number; the marked one hatched, outlined and said to be the right answer."""
+    shown = np.asarray(heights, dtype=np.float64)[:MAX_COLUMNS]
+    hatch = ["/" if i == marked else "" for i in range(len(shown))]
+    inks = [color("accent" if value >= 0 else "validation", theme) for value in shown]
+    figure = go.Figure(
+        go.Bar(
+            x=list(names[: len(shown)]),
+            y=shown,
+            marker={"color": inks, "pattern": {"shape": hatch, "solidity": 0.5, "fgcolor": SURFACES[theme].text}},
+            customdata=["the right answer" if i == marked else "" for i in range(len(shown))],
+            hovertemplate="%{x} %{customdata}<br>%{y:.9g}<extra></extra>",
+        )
+    )
+    more = f" (first {MAX_COLUMNS} of {len(heights):,})" if len(heights) > MAX_COLUMNS else ""
+    figure.update_layout(figure_layout(title + more, x=x, y=y, theme=theme, height=340), margin_t=48, bargap=0.12)
+    figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=every(len(shown)))
+    figure.update_yaxes(zeroline=True, zerolinecolor=SURFACES[theme].muted)
+    if marked is not None and marked < len(shown):
+        figure.add_annotation(
+            x=marked, y=max(shown[marked], 0), text="right answer", showarrow=True, arrowhead=2, ax=0, ay=-28
+        )
+    return figure
+
+
+def heatmap(
+    table: NDArray[Any],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    letters: Sequence[str],
+    theme: Theme,
+) -> go.Figure:
+    """A matrix, zero in the page's colour, exact on hover."""
+    shown = np.asarray(table, dtype=np.float32)[:MAX_COLUMNS, :MAX_COLUMNS]
+    top = float(np.abs(shown).max()) or 1.0
+    figure = go.Figure(
+        go.Heatmap(
+            x=list(columns[: shown.shape[1]]),
+            y=list(rows[: shown.shape[0]]),
+            z=shown,
+            zmin=-top,
+            zmax=top,
+            colorscale=diverging(theme),
+            hovertemplate="row %{y}, column %{x}<br>%{z:.9g}<extra></extra>",
+            colorbar={"thickness": 10, "title": {"text": "Value"}},
+        )
+    )
+    cut = "" if shown.shape == table.shape else f" (first {shown.shape[0]} × {shown.shape[1]})"
+    height = int(np.clip(150 + 22 * len(shown), 260, 560))
+    layout = figure_layout(title + cut, x=LETTERS[letters[1]], y=LETTERS[letters[0]], theme=theme, height=height)
+    figure.update_layout(layout, margin_t=48)
+    small = {"type": "category", "showgrid": False, "tickfont_size": 11, "tickangle": 0}
+    figure.update_xaxes(small, dtick=every(shown.shape[1]))
+    return figure.update_yaxes(small, autorange="reversed", dtick=every(shown.shape[0]))
+
+
+def surprise(probability: float, theme: Theme) -> go.Figure:
+    """−ln p as a curve, and where this example stands on it."""
+    p = np.linspace(0.001, 1, 400)
+    figure = go.Figure()
+    figure.add_scatter(x=p, y=-np.log(p), mode="lines", line=line("reference", theme), name="−ln p", hoverinfo="skip")
+    figure.add_scatter(
+        x=[probability],
+        y=[-math.log(max(probability, 1e-300))],
+        mode="markers",
+        marker=marker("accent", theme, 14),
+        name="this example",
+        hovertemplate="p %{x:.6g}<br>loss %{y:.6f}<extra></extra>",
+    )
+    layout = figure_layout(
+        "Loss: −ln of the right answer's probability", x="Probability", y="Loss (nats)", theme=theme, height=340
+    )
+    return figure.update_layout(layout)
+
+
+def gradient_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The gradient check in words a reader can compare: columns as on screen."""
+    exact = table["exact"].map({True: "exact", False: "rounding", None: "no hand-derived gradient"})
+    shown = table.drop(columns="exact").assign(equal=exact)
+    return shown[["tensor", "shape", "largest", "equal", "hand_autograd", "autograd_numeric", "nudged"]]
+
+
+def step_curve(
+    rates: NDArray[np.float64], losses: NDArray[np.float64], rate: float, before: float, slope: float, theme: Theme
+) -> go.Figure:
+    """The loss after one update against its learning rate, what the gradient foretold, and the chosen rate."""
+    figure = go.Figure()
+    hover = "learning rate %{x:.4g}<br>loss %{y:.6f}<extra>%{fullData.name}</extra>"
+    top = float(np.nanmin([before * 2.5 + 1, np.nanmax(losses) * 1.05]))
+    foretold = before - rates * slope
+    kept = foretold > min(float(np.nanmin(losses)), before) - 0.5
+    figure.add_scatter(x=rates, y=losses, name="After", line=line("train", theme), hovertemplate=hover)
+    figure.add_scatter(
+        x=rates[kept],
+        y=foretold[kept],
+        name="Foretold",
+        line=line("reference", theme),
+        hovertemplate=hover,
+    )
+    figure.add_hline(before, line=line("batch", theme), annotation_text=f"before {before:.4f}")
+    figure.add_vline(rate, line=line("validation", theme), annotation_text=f"chosen {rate:g}")
+    layout = figure_layout(
+        "Loss after one update, by learning rate", x="Learning rate", y="Loss (nats)", theme=theme, height=360
+    )
+    figure.update_layout(layout)
+    figure.update_yaxes(range=[min(0.0, float(np.nanmin(losses))) - 0.1, top])
+    return figure.update_xaxes(type="log")
+
+
+def two_bars(
+    before: NDArray[Any], after: NDArray[Any], names: tuple[str, str], vocab: Vocab, theme: Theme
+) -> go.Figure:
+    """Two distributions over the next character, side by side."""
+    figure = go.Figure()
+    symbols = [show_symbol(symbol) for symbol in vocab.symbols]
+    for heights, name, role, shape in ((before, names[0], "batch", ""), (after, names[1], "accent", "/")):
+        figure.add_bar(
+            x=symbols[:MAX_COLUMNS],
+            y=np.asarray(heights, dtype=np.float64)[:MAX_COLUMNS],
+            name=name,
+            marker={"color": color(role, theme), "pattern": {"shape": shape}},  # type: ignore[arg-type]
+            hovertemplate="%{x}<br>probability %{y:.6f}<extra>%{fullData.name}</extra>",
+        )
+    title = f"Next character, {names[0].lower()} and {names[1].lower()}"
+    layout = figure_layout(title, x="Next character", y="Probability", theme=theme, height=360)
+    figure.update_layout(layout, barmode="group", bargap=0.2)
+    return figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=1)
+
+
+def histogram(samples: NDArray[Any], title: str, x: str, theme: Theme, limits: tuple[float, float]) -> go.Figure:
+    """How often each value occurs, binned here so that the browser gets 60 numbers and not a million."""
+    counts, edges = np.histogram(np.clip(samples, *limits), bins=60, range=limits)
+    figure = go.Figure(
+        go.Bar(
+            x=(edges[1:] + edges[:-1]) / 2,
+            y=100 * counts / max(1, counts.sum()),
+            width=np.diff(edges),
+            marker_color=color("accent", theme),
+            customdata=np.stack([edges[:-1], edges[1:]], axis=1),
+            hovertemplate="%{customdata[0]:.3f} to %{customdata[1]:.3f}<br>%{y:.2f} %<extra></extra>",
+        )
+    )
+    layout = figure_layout(title, x=x, y="Share (%)", theme=theme, height=300)
+    return figure.update_layout(layout, margin_t=48)
+
+
+def unit_saturation(report: Neurons, theme: Theme) -> go.Figure:
+    """On which share of the examples each unit is stuck, the worst first."""
+    order = np.argsort(-report.unit_saturation, kind="stable")[:MAX_COLUMNS]
+    figure = go.Figure(
+        go.Bar(
+            x=[str(i) for i in order],
+            y=100 * report.unit_saturation[order],
+            marker_color=color("accent", theme),
+            hovertemplate="unit %{x}<br>stuck on %{y:.2f} % of the examples<extra></extra>",
+        )
+    )
+    title = "How often each unit is stuck, the worst first"
+    layout = figure_layout(title, x="Hidden unit", y="Examples (%)", theme=theme, height=300)
+    figure.update_layout(layout, margin_t=48)
+    figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=every(len(order)))
+    return figure.update_yaxes(range=[0, 105])
+
+
+def softmax_curve(table: pd.DataFrame, theme: Theme) -> go.Figure:
+    """Both losses against the scale; the naive one ends where it stops being a number."""
+    figure = go.Figure()
+    finite = table[np.isfinite(table["naive"])]
+    figure.add_scatter(
+        x=table["scale"], y=table["stable"], name="Log-sum-exp", mode="lines+markers", line=line("train", theme)
+    )
+    figure.add_scatter(
+        x=finite["scale"],
+        y=finite["naive"],
+        name="Naive exp / sum",
+        mode="lines+markers",
+        line=line("validation", theme),
+        marker=marker("validation", theme, 10),
+    )
+    layout = figure_layout("Loss from the same logits, scaled up", x="Scale", y="Loss (nats)", theme=theme, height=360)
+    figure.update_layout(layout)
+    return figure.update_xaxes(type="log")
