@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 INSTALL = test -x $(PY) || $(PYTHON) -m venv $(VENV); $(PY) -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint bench
+.PHONY: help app test lint bench parity
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -22,6 +22,9 @@ lint: $(VENV)/dev ## Check style and types
 
 bench: $(VENV)/app ## Measure training speed
 	$(PY) -m benchmarks.speed
+
+parity: $(VENV)/app ## Measure published results again (DATA=path/to/names.txt)
+	$(PY) -m benchmarks.parity $(if $(DATA),--data $(DATA))
 
 # Stamp files: install again only when a requirements file has changed.
 $(VENV)/app: requirements.txt

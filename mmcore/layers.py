@@ -30,7 +30,7 @@ def dropout(h: Tensor, rate: float, training: Generator | None) -> Tensor:
 
 def layer_norm(z: Tensor) -> Tensor:
     """Each row to mean 0 and variance 1 (Ba, Kiros & Hinton 2016)."""
-    return (z - z.mean(-1, keepdim=True)) / (z.var(-1, correction=0, keepdim=True) + EPSILON).sqrt()
+    return F.layer_norm(z, z.shape[-1:], eps=EPSILON)
 
 
 def batch_norm(z: Tensor, mean: Tensor, var: Tensor, training: Generator | None) -> Tensor:
