@@ -21,7 +21,7 @@ TIERS = (
     ("backprop", "evaluation", "ngram", "sample", "artifact", "embedding"),
     ("training",),
     ("store",),
-    ("jobs",),
+    ("jobs", "lessons"),
     ("playground",),
     ("cli",),
     ("__main__",),
