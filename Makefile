@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 INSTALL = test -x $(PY) || $(PYTHON) -m venv $(VENV); $(PY) -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint bench bench-quick
+.PHONY: help app test lint bench bench-quick parity
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -28,6 +28,9 @@ bench: $(VENV)/dev ## Measure everything in benchmarks/RESULTS.md (about 20 minu
 
 bench-quick: $(VENV)/app ## The same in two minutes; extrapolates the lecture's loop
 	$(PY) -m benchmarks.speed --quick
+
+parity: $(VENV)/app ## Measure published results again (DATA=path/to/names.txt)
+	$(PY) -m benchmarks.parity $(if $(DATA),--data $(DATA))
 
 # Stamp files: install again only when a requirements file has changed.
 $(VENV)/app: requirements.txt

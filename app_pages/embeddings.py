@@ -16,6 +16,9 @@ st.markdown(
     "Characters that are followed by much the same characters end up near each other."
 )
 run, artifact = trained_run()
+if "C" not in artifact.model.tensors:
+    st.info(f"{run.config.model.title} has no embedding table: a character is a row of probabilities, not a point.")
+    st.stop()
 table, symbols = artifact.model.tensors["C"].numpy(), artifact.vocab.symbols
 dimensions = table.shape[1]
 views = tables.embedding_views(dimensions)

@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from mmcore import Run
+from mmcore import Run, lessons
 from mmcore.store import WORKING
-from ui import curves, forms, progress, session
+from ui import charts, curves, forms, progress, session
 from ui.text import plain
+from ui.theme import PLOTLY_CONFIG, current_theme
 
 st.title("Runs")
 st.markdown(
@@ -105,3 +106,30 @@ with st.container(border=True):
         st.error(plain(problem))
     if current.weights_step is not None:
         progress.draw_downloads(current)
+
+with st.expander("Lesson: initialisation, depth and batch normalisation", icon=":material/school:"):
+    settings = list(lessons.initialisation(session.current_corpus().sha256))
+    st.markdown(
+        "The lecture draws all weights from N(0, 1), which saturates tanh, the more so the deeper the network. Scaling "
+        f"them is one way out, batch normalisation another. These are {len(settings)} runs of some seconds each."
+    )
+    st.button(
+        f"Train the {len(settings)} runs",
+        on_click=session.start_lesson,
+        args=(settings,),
+        icon=":material/play_arrow:",
+        key="start_lesson",
+        help="Lecture's and scaled initialisation, 1 to 6 layers, with and without batch normalisation.",
+    )
+    found = lessons.results(settings, runs)
+    done = found.dropna(subset="val_loss")
+    if len(found):
+        st.caption(f"{(found.state == 'finished').sum()} of {len(settings)} have finished.")
+    if len(done):
+        st.plotly_chart(
+            charts.depths(done, current_theme()),
+            theme=None,
+            config=PLOTLY_CONFIG,
+            key="lesson",
+            alt="Validation loss by depth for each initialisation, with and without batch normalisation",
+        )

@@ -9,7 +9,7 @@ from ui.theme import current_theme
 
 st.title("Train")
 st.markdown(
-    "A network that reads the last few characters and predicts the next one: Bengio's MLP, as in the lecture. "
+    "A model reads the last few characters and predicts the next one: the lecture's MLP, or one of its relatives. "
     "Training repeats forward, backward, update; the loss says how surprised the model still is."
 )
 corpus, run = session.current_corpus(), session.current_run()

@@ -15,7 +15,10 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .artifact import Artifact as Artifact
     from .artifact import load as load
     from .artifact import plain_torch as plain_torch
+    from .backprop import Autograd as Autograd
     from .backprop import Backprop as Backprop
+    from .backprop import gradients_of as gradients_of
+    from .config import FAMILIES as FAMILIES
     from .config import PRESETS as PRESETS
     from .config import ModelConfig as ModelConfig
     from .config import Preset as Preset
@@ -53,6 +56,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .jobs import execute as execute
     from .jobs import run_inline as run_inline
     from .model import MLP as MLP
+    from .model import Model as Model
     from .model import cross_entropy as cross_entropy
     from .ngram import KneserNey as KneserNey
     from .ngram import NGram as NGram
@@ -91,7 +95,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .training import train as train
 
 _MODULES: dict[str, tuple[str, ...]] = {
-    "config": ("ModelConfig", "Preset", "PRESETS", "RunConfig", "SplitConfig", "TrainConfig"),
+    "config": ("FAMILIES", "ModelConfig", "Preset", "PRESETS", "RunConfig", "SplitConfig", "TrainConfig"),
     "contexts": ("ContextCounts", "count_contexts"),
     "data": (
         "BOUNDARY",
@@ -110,8 +114,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "show_symbol",
         "split_words",
     ),
-    "model": ("MLP", "cross_entropy"),
-    "backprop": ("Backprop",),
+    "model": ("MLP", "Model", "cross_entropy"),
+    "backprop": ("Autograd", "Backprop", "gradients_of"),
     "training": ("Pace", "Step", "TrainingDiverged", "TrainState", "learning_rate_at", "train"),
     "evaluation": (
         "Losses",

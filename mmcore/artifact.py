@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from . import layers
 from .config import ModelConfig, RunConfig
 from .data import Vocab
-from .model import MLP
+from .model import Model
 from .version import __version__
 
 FORMAT = "makemore-lab/1"
@@ -33,7 +36,7 @@ class Artifact:
     ``vocab`` (symbols by id), ``losses`` and ``step``, each JSON.
     """
 
-    model: MLP
+    model: Model
     vocab: Vocab
     config: RunConfig
     losses: Mapping[str, float]  # nats per character
@@ -78,7 +81,7 @@ def load(source: bytes | str | Path) -> Artifact:
     values = _metadata(data)
     config, vocab = RunConfig.from_dict(values["config"]), _vocab(values["vocab"])
     _check_tensors(tensors, config.model, vocab.size)
-    model = MLP(config.model, vocab.size)
+    model = Model(config.model, vocab.size)
     with torch.no_grad():
         for name, tensor in model.tensors.items():
             tensor.copy_(tensors[name])
@@ -142,20 +145,44 @@ def _step(value: object) -> int:
 
 
 def plain_torch(config: ModelConfig, path: str = "model.safetensors") -> str:
-    """Python that loads such a file and samples one word with nothing but torch and safetensors."""
-    hidden = range(1, len(config.hidden_sizes) + 1)
-    layers = [f"    h = torch.{config.activation}(h @ p['W{n}'] + p['b{n}'])" for n in hidden]
-    output = len(layers) + 1
-    terms = ([f"h @ p['W{output}']"] if layers else []) + (["x @ p['W']"] if config.direct else [])
-    lines = [
+    """Python that loads such a file and samples one word with nothing but torch and safetensors.
+
+    Small forward passes are spelled out; for the others the code is that of this project's own forward pass.
+    """
+    size, lines = config.context_size, config.plain_lines()
+    model = "" if lines else _forward_source(config)
+    lines = lines or [f"logits = model.logits(p, torch.tensor([ids[-{size}:]]))[0]"]
+    start = [
         "import json, torch; from safetensors import safe_open",
         f'f = safe_open({json.dumps(path)}, "pt"); p = {{k: f.get_tensor(k) for k in f.keys()}}',
-        f'itos, ids = json.loads(f.metadata()["vocab"]), [0] * {config.context_size}',
-        f"while len(ids) == {config.context_size} or ids[-1]:",
-        f"    x = h = p['C'][ids[-{config.context_size}:]].flatten()",
-        *layers,
-        f"    logits = {' + '.join(terms)} + p['b{output}']",
+        f'itos, ids = json.loads(f.metadata()["vocab"]), [0] * {size}',
+        *["", model, "model = Model()"] * bool(model),
+        f"while len(ids) == {size} or ids[-1]:",
+        *(f"    {line}" for line in lines),
         "    ids.append(torch.multinomial(logits.softmax(0), 1).item())",
         'print("".join(itos[i] for i in ids))',
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(start) + "\n"
+
+
+def _forward_source(config: ModelConfig) -> str:
+    """The forward pass of an architecture as a class ``Model`` that needs torch only, with the functions it uses."""
+    methods = [getattr(type(config), name, None) for name in ("states", "logits")]
+    body = "\n".join(inspect.getsource(method) for method in methods if method)
+    functions = dict(inspect.getmembers(layers, inspect.isfunction))
+    used: list[str] = []
+    waiting = [body]
+    while waiting:  # functions use functions
+        source = waiting.pop()
+        found = [name for name in functions if re.search(rf"\b{name}\(", source) and name not in used]
+        used += found
+        waiting += [inspect.getsource(functions[name]) for name in found]
+    sources = [inspect.getsource(functions[name]) for name in used]
+    head = ["import torch.nn.functional as F", f"EPSILON, MOMENTUM = {layers.EPSILON}, {layers.MOMENTUM}"]
+    fields = [f"    {name} = {value!r}" for name, value in asdict(config).items()]
+    text = "\n".join([*head, "", *sources, "class Model:", *fields, "", body])
+    text = re.sub(r" *from \.\.layers import .*\n+", "", text)
+    # Types are for readers of the project; here their names would have to be imported.
+    return re.sub(
+        r": (Mapping\[str, Tensor\]|(?:Tensor|Generator|Parameters)(?: \| None)?)(?=[,) ])| -> Tensor", "", text
+    )

@@ -22,11 +22,18 @@ Direct connections W are a first layer in this sense too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from .model import MLP, cross_entropy, dropout_mask, views
+from .families.mlp import MLPConfig
+from .family import ModelConfig
+from .layers import dropout_mask
+from .model import Model, cross_entropy, views
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 
 def tanh_(z: Tensor) -> Tensor:
@@ -78,14 +85,16 @@ class _Lookup:
 
 
 class Backprop:
-    """Loss and gradients of an MLP for batches of one size, into buffers made once.
+    """Loss and gradients of an MLP without normalisation, for batches of one size, into buffers made once.
 
     ``gradient`` has the layout of ``model.flat``; ``gradients`` names its parts.
     """
 
-    def __init__(self, model: MLP, batch_size: int) -> None:
+    def __init__(self, model: Model, batch_size: int) -> None:
+        if not self.handles(model.config):
+            raise ValueError(f"model must be an MLP of tanh or ReLU without normalisation, got {model.config}")
         config, dtype = model.config, model.flat.dtype
-        self.model = model
+        self.config: MLPConfig = config
         self.gradient = torch.zeros_like(model.flat)
         self.gradients = views(self.gradient, config.shapes(model.vocab_size))
         self._p = model.tensors
@@ -95,6 +104,11 @@ class Backprop:
         self._dh = [torch.empty_like(h) for h in self._h]
         self._offsets = torch.arange(config.context_size) * model.vocab_size
         self._bags = torch.arange(batch_size) * config.context_size
+
+    @staticmethod
+    def handles(config: ModelConfig) -> TypeIs[MLPConfig]:
+        """Whether these gradients are derived here."""
+        return isinstance(config, MLPConfig) and config.normalisation == "none" and config.activation in ACTIVATE
 
     def _lookup(self, name: str) -> _Lookup:
         return _Lookup(self._p["C"], self._p[name], self.gradients["C"], self.gradients[name])
@@ -109,7 +123,7 @@ class Backprop:
         targets : (B,) ids or (B, V) distributions
         dropout : generator of the masks; without one nothing is dropped
         """
-        rate = self.model.config.dropout
+        rate = self.config.dropout
         masks = [dropout_mask(h, rate, dropout) if dropout is not None and rate else None for h in self._h]
         rows = (contexts + self._offsets).view(-1)
         inputs = self._hidden(rows, masks)
@@ -125,13 +139,13 @@ class Backprop:
                 torch.add(self._first.forward(rows, self._bags), p["b1"], out=h)
             else:
                 torch.addmm(p[f"b{layer}"], outputs[-1], p[f"W{layer}"], out=h)
-            ACTIVATE[self.model.config.activation](h)
+            ACTIVATE[self.config.activation](h)
             outputs.append(h if mask is None else h * mask)
         return outputs
 
     def _logits(self, rows: Tensor, inputs: list[Tensor]) -> Tensor:
         """Logits as (V, B): with few symbols and many rows, matrix products are quicker this way round."""
-        output = self.model.layers
+        output = self.config.output
         logits = self._p[f"b{output}"][:, None]
         if inputs:
             logits = torch.addmm(logits, self._p[f"W{output}"].T, inputs[-1].T)
@@ -140,7 +154,7 @@ class Backprop:
         return logits
 
     def _backward(self, contexts: Tensor, inputs: list[Tensor], masks: list[Tensor | None], dlogits: Tensor) -> None:
-        p, g, output = self._p, self.gradients, self.model.layers
+        p, g, output = self._p, self.gradients, self.config.output
         g["C"].zero_()
         torch.sum(dlogits, 1, out=g[f"b{output}"])
         if self._direct is not None:
@@ -152,17 +166,16 @@ class Backprop:
             torch.mm(d, p[f"W{layer + 1}"].T, out=dh)
             if mask is not None:
                 dh.mul_(mask)
-            d = ACTIVATE_BACKWARD[self.model.config.activation](dh, h)
+            d = ACTIVATE_BACKWARD[self.config.activation](dh, h)
             torch.sum(d, 0, out=g[f"b{layer}"])
         if self._first is not None:
             self._first.backward(contexts, d)
 
 
 class Autograd:
-    """The same loss and gradients by automatic differentiation: the reference, and the engine of models without a
-    :class:`Backprop`."""
+    """The same by automatic differentiation: the reference, and the engine of every other model."""
 
-    def __init__(self, model: MLP) -> None:
+    def __init__(self, model: Model) -> None:
         self.model = model
         self.gradient = torch.zeros_like(model.flat)
         self.gradients = views(self.gradient, model.config.shapes(model.vocab_size))
@@ -170,11 +183,21 @@ class Autograd:
             parameter.grad = self.gradients[name]  # backward() adds to it in place
 
     def __call__(self, contexts: Tensor, targets: Tensor, dropout: torch.Generator | None = None) -> float:
-        """See :meth:`Backprop.__call__`."""
+        """See :meth:`Backprop.__call__`; or words (B, L) with a target for each of their characters (B, L)."""
         self.gradient.zero_()
-        loss = cross_entropy(self.model(contexts, dropout), targets)
+        if targets.shape == contexts.shape and not targets.is_floating_point():
+            logits, targets = self.model.all_logits(contexts, dropout).flatten(0, 1), targets.flatten()
+        else:
+            logits = self.model(contexts, dropout)
+        loss = cross_entropy(logits, targets)
         loss.backward()
         return loss.item()
+
+
+def gradients_of(model: Model, batch_size: int, *, autograd: bool = False) -> Autograd | Backprop:
+    """What computes a model's gradients: those derived by hand where there are some, else PyTorch's."""
+    by_hand = Backprop.handles(model.config) and not autograd
+    return Backprop(model, batch_size) if by_hand else Autograd(model)
 
 
 def loss_and_dlogits(logits: Tensor, targets: Tensor) -> tuple[float, Tensor]:

@@ -23,15 +23,19 @@ from rich.table import Column, Table
 
 from .config import (
     ACTIVATIONS,
+    FAMILIES,
     INITS,
+    NORMALISATIONS,
     OPTIMIZERS,
     PRESETS,
     SAMPLERS,
     SCHEDULES,
     ModelConfig,
+    Preset,
     RunConfig,
     SplitConfig,
     TrainConfig,
+    preset_for,
     require,
 )
 from .data import BUNDLED_NAMES, Splits, Vocab, read_words, split_words
@@ -97,7 +101,13 @@ def train(
     context: typer.Context,
     data: Data = BUNDLED_NAMES,
     lowercase: Lowercase = False,
-    preset: Annotated[str, typer.Option(metavar=one_of(*PRESETS), help="Where the settings start from.")] = "quick",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar=one_of(*PRESETS), help="Where the settings start from.", show_default="quick, or the architecture's"
+        ),
+    ] = None,
+    architecture: Annotated[str | None, typer.Option(metavar=one_of(*FAMILIES), help="What kind of model.")] = None,
     context_size: Annotated[int | None, typer.Option(help="Preceding characters the model sees.")] = None,
     embedding_dim: Annotated[int | None, typer.Option(help="Length of a character's vector.")] = None,
     hidden_size: Annotated[
@@ -105,6 +115,11 @@ def train(
         typer.Option(help="Hidden units: once a layer, or a list as in 200,100; none for no hidden layer."),
     ] = None,
     activation: Annotated[str | None, typer.Option(metavar=one_of(*ACTIVATIONS))] = None,
+    normalisation: Annotated[
+        str | None, typer.Option(metavar=one_of(*NORMALISATIONS), help="Of hidden layers.")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="Of a transformer.")] = None,
+    heads: Annotated[int | None, typer.Option(help="Of a transformer's attention.")] = None,
     direct: Annotated[
         bool | None, typer.Option("--direct/--no-direct", help="Connect the embeddings to the output directly.")
     ] = None,
@@ -135,15 +150,15 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a model, as a run in the store. Options that are given override the preset's."""
-    require(preset in PRESETS, "preset", "one of " + ", ".join(PRESETS), preset)
-    given = dict(context.params) | {"hidden_sizes": hidden_sizes(hidden_size)}
+    start = chosen_preset(preset, architecture)
+    given = dict(context.params) | model_options(start.model, context.params)
     _check_writable(out)
     corpus = read_words(data, lowercase=lowercase)
     config = RunConfig(
         corpus_sha256=corpus.sha256,
         split=changed(SplitConfig(), given),
-        model=changed(PRESETS[preset].model, given),
-        train=changed(PRESETS[preset].train, given),
+        model=changed(start.model, given),
+        train=changed(start.train, given),
     )
     examples = example_counts(split_words(corpus.words, config.split))
     store = RunStore()
@@ -168,6 +183,38 @@ def changed(config: C, given: Mapping[str, Any]) -> C:
     """A config with the fields for which an option was given."""
     names = [field.name for field in dataclasses.fields(config)]
     return config.replace(**{name: given[name] for name in names if given.get(name) is not None})
+
+
+def chosen_preset(preset: str | None, architecture: str | None) -> Preset:
+    """Where the settings start from; ``ValueError`` for what there is not, or does not go together."""
+    require(preset is None or preset in PRESETS, "preset", "one of " + ", ".join(PRESETS), preset)
+    require(
+        architecture is None or architecture in FAMILIES, "architecture", "one of " + ", ".join(FAMILIES), architecture
+    )
+    if preset is None:
+        return PRESETS[preset_for(architecture) if architecture else "quick"]
+    own = PRESETS[preset].model.architecture
+    require(architecture in (None, own), "architecture", f"{own} for the preset {preset}", architecture)
+    return PRESETS[preset]
+
+
+def model_options(config: ModelConfig, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's options that were given, by field; ``ValueError`` for one that this architecture does not have."""
+    named = {name: options.get(name) for family in FAMILIES.values() for name in names_of(family)}
+    sizes = hidden_sizes(options["hidden_size"])
+    several = "hidden_sizes" in names_of(type(config))
+    require(several or sizes is None or len(sizes) == 1, "hidden_size", f"one number for {config.title}", sizes)
+    named["hidden_sizes"] = sizes if several else None
+    named["hidden_size"] = sizes[0] if sizes and not several else None
+    given = {name: value for name, value in named.items() if value is not None}
+    for name, value in given.items():
+        require(name in names_of(type(config)), name, f"left out for {config.title}", value)
+    return named
+
+
+def names_of(family: type[ModelConfig]) -> list[str]:
+    """The fields of an architecture."""
+    return [field.name for field in dataclasses.fields(family)]
 
 
 def hidden_sizes(options: list[str] | None) -> tuple[int, ...] | None:

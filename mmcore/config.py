@@ -1,77 +1,27 @@
-"""What a run is made of, as plain frozen data: no torch here, so a form or a command line is quick."""
+"""What a run is made of, as plain frozen data: no torch here, so a form or a command line is quick.
+
+What a model is made of is in ``family`` and ``families``.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any, Self
 
-ACTIVATIONS = ("tanh", "relu")
-INITS = ("scaled", "lecture")
+from .families import FAMILIES as FAMILIES
+from .family import ACTIVATIONS as ACTIVATIONS
+from .family import INITS as INITS
+from .family import NORMALISATIONS as NORMALISATIONS
+from .family import ModelConfig as ModelConfig
+from .fields import Config, choice, real, whole
+from .fields import require as require
+
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "step", "one-cycle", "inverse-time")
-SAMPLERS = ("examples", "contexts")
-
-
-def require(valid: bool, field_name: str, rule: str, value: object) -> None:
-    """Raise the one sentence every invalid setting gets: field, rule, value."""
-    if not valid:
-        raise ValueError(f"{field_name} must be {rule}, got {value!r}")
-
-
-def _whole(name: str, value: object, low: int, high: int) -> None:
-    ok = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-    require(ok, name, f"a whole number from {low:,} to {high:,}", value)
-
-
-def _real(name: str, value: object, low: float, high: float, *, open_low: bool = False) -> None:
-    # Comparing refuses NaN and infinities too, and does not overflow on a huge int as math.isfinite would.
-    ok = isinstance(value, (int, float)) and not isinstance(value, bool)
-    ok = ok and (low < value if open_low else low <= value) and value <= high  # type: ignore[operator]
-    rule = f"above {low:g} and at most {high:g}" if open_low else f"from {low:g} to {high:g}"
-    require(ok, name, f"a number {rule}", value)
-
-
-def _choice(name: str, value: object, options: tuple[str, ...]) -> None:
-    require(value in options, name, "one of " + ", ".join(options), value)
-
-
-def _plain(value: Any) -> Any:
-    """A field's value as JSON has it."""
-    if isinstance(value, _Config):
-        return value.to_dict()
-    return list(value) if isinstance(value, tuple) else value
-
-
-class _Config:
-    """Reading and writing as plain JSON values; unknown fields are errors, absent ones take their default."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The config as JSON-ready values (tuples become lists)."""
-        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`; ``ValueError`` for a field that is unknown, or needed and missing."""
-        require(isinstance(values, Mapping), cls.__name__, "a table of fields", values)
-        fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        unknown = sorted(map(str, set(values) - set(fields)))
-        require(not unknown, f"{cls.__name__} fields", "among " + ", ".join(sorted(fields)), unknown)
-        optional = (dataclasses.MISSING, dataclasses.MISSING)
-        needed = {name for name, f in fields.items() if (f.default, f.default_factory) == optional}
-        require(needed <= set(values), f"{cls.__name__} fields", "at least " + ", ".join(needed), sorted(values))
-        return cls(**values)
-
-    def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed, checked like a new one."""
-        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+SAMPLERS = ("examples", "contexts", "words")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplitConfig(_Config):
+class SplitConfig(Config):
     """How words are divided into train, validation and test."""
 
     split_seed: int = 42
@@ -80,61 +30,15 @@ class SplitConfig(_Config):
     deduplicate: bool = False  # before splitting, so that no word is in two splits
 
     def __post_init__(self) -> None:
-        _whole("split_seed", self.split_seed, 0, 2**63 - 1)
-        _real("train_fraction", self.train_fraction, 0, 1, open_low=True)
-        _real("val_fraction", self.val_fraction, 0, 1, open_low=True)
+        whole("split_seed", self.split_seed, 0, 2**63 - 1)
+        real("train_fraction", self.train_fraction, 0, 1, open_low=True)
+        real("val_fraction", self.val_fraction, 0, 1, open_low=True)
         total = self.train_fraction + self.val_fraction
         require(total < 1, "train_fraction + val_fraction", "below 1, so that a test split is left", total)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig(_Config):
-    """The multi-layer perceptron of Bengio et al. (2003), equation 1: ``y = b + Wx + U tanh(d + Hx)``."""
-
-    context_size: int = 3
-    embedding_dim: int = 10
-    hidden_sizes: tuple[int, ...] = (200,)
-    activation: str = "tanh"
-    direct: bool = False  # the paper's W: straight from the embeddings to the logits
-    dropout: float = 0.0  # share of hidden units silenced while training
-    init: str = "scaled"
-
-    def __post_init__(self) -> None:
-        _whole("context_size", self.context_size, 1, 64)
-        _whole("embedding_dim", self.embedding_dim, 1, 1024)
-        require(isinstance(self.hidden_sizes, (tuple, list)), "hidden_sizes", "a list of numbers", self.hidden_sizes)
-        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
-        require(len(self.hidden_sizes) <= 8, "hidden_sizes", "at most 8 layers", self.hidden_sizes)
-        for size in self.hidden_sizes:
-            _whole("hidden_sizes", size, 1, 4096)
-        require(bool(self.hidden_sizes) or self.direct, "hidden_sizes", "non-empty unless direct is on", ())
-        _choice("activation", self.activation, ACTIVATIONS)
-        require(isinstance(self.direct, bool), "direct", "true or false", self.direct)
-        _real("dropout", self.dropout, 0, 0.95)
-        _choice("init", self.init, INITS)
-
-    def shapes(self, vocab_size: int) -> dict[str, tuple[int, ...]]:
-        """Every tensor of the model and its shape, in the order the forward pass uses them."""
-        width = self.context_size * self.embedding_dim
-        shapes: dict[str, tuple[int, ...]] = {"C": (vocab_size, self.embedding_dim)}
-        sizes = (width, *self.hidden_sizes)
-        for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
-            shapes |= {f"W{layer}": (fan_in, fan_out), f"b{layer}": (fan_out,)}
-        output = len(sizes)
-        if self.hidden_sizes:
-            shapes[f"W{output}"] = (sizes[-1], vocab_size)
-        shapes[f"b{output}"] = (vocab_size,)
-        if self.direct:
-            shapes["W"] = (width, vocab_size)
-        return shapes
-
-    def parameters(self, vocab_size: int) -> int:
-        """How many numbers training adjusts."""
-        return sum(math.prod(shape) for shape in self.shapes(vocab_size).values())
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig(_Config):
+class TrainConfig(Config):
     """How a model is trained. Everything that decides the final weights, and nothing else, is here."""
 
     max_steps: int = 2_000
@@ -151,22 +55,22 @@ class TrainConfig(_Config):
     threads: int = 1
 
     def __post_init__(self) -> None:
-        _whole("max_steps", self.max_steps, 1, 100_000_000)
-        _whole("batch_size", self.batch_size, 1, 65_536)
-        _choice("sampler", self.sampler, SAMPLERS)
-        _choice("optimizer", self.optimizer, OPTIMIZERS)
-        _real("learning_rate", self.learning_rate, 0, 1e3, open_low=True)
-        _choice("schedule", self.schedule, SCHEDULES)
-        _real("decay_rate", self.decay_rate, 0, 1e3)
-        _real("weight_decay", self.weight_decay, 0, 10)
-        _whole("patience", self.patience, 0, 1_000_000)
-        _whole("check_every", self.check_every, 1, 100_000_000)
-        _whole("seed", self.seed, 0, 2**63 - 1)
-        _whole("threads", self.threads, 1, 256)
+        whole("max_steps", self.max_steps, 1, 100_000_000)
+        whole("batch_size", self.batch_size, 1, 65_536)
+        choice("sampler", self.sampler, SAMPLERS)
+        choice("optimizer", self.optimizer, OPTIMIZERS)
+        real("learning_rate", self.learning_rate, 0, 1e3, open_low=True)
+        choice("schedule", self.schedule, SCHEDULES)
+        real("decay_rate", self.decay_rate, 0, 1e3)
+        real("weight_decay", self.weight_decay, 0, 10)
+        whole("patience", self.patience, 0, 1_000_000)
+        whole("check_every", self.check_every, 1, 100_000_000)
+        whole("seed", self.seed, 0, 2**63 - 1)
+        whole("threads", self.threads, 1, 256)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig(_Config):
+class RunConfig(Config):
     """One run, whole: with the corpus whose sha256 this names, it decides every number of the result."""
 
     corpus_sha256: str
@@ -175,7 +79,7 @@ class RunConfig(_Config):
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        parts: dict[str, type[_Config]] = {"split": SplitConfig, "model": ModelConfig, "train": TrainConfig}
+        parts: dict[str, type[Config]] = {"split": SplitConfig, "model": ModelConfig, "train": TrainConfig}
         for name, owner in parts.items():
             value = getattr(self, name)
             if not isinstance(value, owner):
@@ -183,6 +87,8 @@ class RunConfig(_Config):
         sha256, hexadecimal = self.corpus_sha256, set("0123456789abcdef")
         ok = isinstance(sha256, str) and len(sha256) == 64 and set(sha256) <= hexadecimal
         require(ok, "corpus_sha256", "64 hexadecimal digits", self.corpus_sha256)
+        samplers, sampler = self.model.samplers, self.train.sampler
+        require(sampler in samplers, "sampler", f"one of {', '.join(samplers)} for {self.model.title}", sampler)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,4 +142,45 @@ PRESETS: dict[str, Preset] = {
         model=ModelConfig(init="lecture"),
         train=_LECTURE.replace(learning_rate=0.01, schedule="constant"),
     ),
+    "bigram": Preset(
+        title="Bigram",
+        note="What follows each character, learnt by gradients: as good as counting pairs, and no better.",
+        model=ModelConfig(architecture="bigram"),
+        train=TrainConfig(max_steps=1_000, learning_rate=0.2),
+    ),
+    "wavenet": Preset(
+        title="WaveNet",
+        note="Eight characters, fused two by two with batch normalisation: the lecture series' fifth part.",
+        model=ModelConfig(architecture="wavenet"),
+        train=TrainConfig(max_steps=10_000, batch_size=128, learning_rate=0.003, weight_decay=0.1),
+    ),
+    "rnn": Preset(
+        title="RNN",
+        note="One hidden state that reads the whole word, character by character.",
+        model=ModelConfig(architecture="rnn"),
+        train=TrainConfig(max_steps=5_000, batch_size=64, sampler="words", learning_rate=0.005, weight_decay=0.1),
+    ),
+    "gru": Preset(
+        title="GRU",
+        note="A recurrent network with gates: it learns what to keep of the word so far.",
+        model=ModelConfig(architecture="gru"),
+        train=TrainConfig(max_steps=5_000, batch_size=64, sampler="words", learning_rate=0.01, weight_decay=0.1),
+    ),
+    "lstm": Preset(
+        title="LSTM",
+        note="A recurrent network with a memory cell beside its state.",
+        model=ModelConfig(architecture="lstm"),
+        train=TrainConfig(max_steps=5_000, batch_size=64, sampler="words", learning_rate=0.01, weight_decay=0.1),
+    ),
+    "transformer": Preset(
+        title="Transformer",
+        note="Four layers of self-attention over the word so far, as in makemore.",
+        model=ModelConfig(architecture="transformer"),
+        train=TrainConfig(max_steps=5_000, batch_size=64, sampler="words", learning_rate=0.003, weight_decay=0.1),
+    ),
 }
+
+
+def preset_for(architecture: str) -> str:
+    """The name of the first preset of an architecture, where its settings start from."""
+    return next(name for name, preset in PRESETS.items() if preset.model.architecture == architecture)

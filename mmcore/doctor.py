@@ -7,7 +7,7 @@ bundled names: no rule fires on the quick preset, each fires on a run made ill o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from .ngram import uniform_loss
 
 if TYPE_CHECKING:
     from .data import Dataset
-    from .model import MLP
+    from .model import Model
 
 FIRST_LOSS = 1.0  # nats above ln V; scaled starts are within 0.02 of it, the lecture's 20 above
 SATURATED_START, SATURATED_END = 0.5, 0.8  # shares of tanh outputs; a healthy run ends between 0.3 and 0.7
@@ -70,7 +70,7 @@ def gather(
     config: RunConfig,
     history: pd.DataFrame,
     dataset: Dataset,
-    model: MLP | None,
+    model: Model | None,
     *,
     error: str | None = None,
     bigram_loss: float | None = None,
@@ -98,17 +98,18 @@ def gather(
     )
 
 
-def _units(config: RunConfig, dataset: Dataset, model: MLP | None) -> dict[str, Any]:
+def _units(config: RunConfig, dataset: Dataset, model: Model | None) -> dict[str, Any]:
     """What the first hidden layer does now and did before the first update, which the seed brings back."""
-    from .model import MLP as Perceptron
-    from .trace import can_trace, neuron_report
+    from .backprop import Backprop
+    from .model import Model as Perceptron
+    from .trace import neuron_report
 
-    if model is None or not can_trace(model) or not config.model.hidden_sizes:
+    if model is None or not Backprop.handles(model.config) or not model.config.hidden_sizes:
         return {}
     rows = np.random.default_rng(0).integers(len(dataset.train), size=min(SAMPLED, len(dataset.train)))
     contexts = dataset.train.contexts[rows]
     fresh = Perceptron(config.model, dataset.vocab.size, seed=config.train.seed)
-    now, tanh = neuron_report(model, contexts), config.model.activation == "tanh"
+    now, tanh = neuron_report(model, contexts), model.config.activation == "tanh"
     start = neuron_report(fresh, contexts).saturated if tanh else None
     facts: dict[str, Any] = {"start_saturation": start, "saturation": now.saturated if tanh else None}
     return facts | {"units": now.outputs.shape[1], "dead": len(now.dead)}
@@ -135,9 +136,14 @@ def _diverged(facts: Facts) -> Finding | None:
     )
 
 
+def _wild(facts: Facts) -> bool:
+    """Whether the run started from the lecture's N(0, 1); families without the choice do not."""
+    return getattr(facts.config.model, "init", "scaled") == "lecture"
+
+
 def _first_loss(facts: Facts) -> Finding | None:
     best = uniform_loss(facts.vocab_size)
-    if facts.first_loss is None or facts.first_loss <= best + FIRST_LOSS or facts.config.model.init == "scaled":
+    if facts.first_loss is None or facts.first_loss <= best + FIRST_LOSS or not _wild(facts):
         return None
     return Finding(
         rule="first_loss",
@@ -154,7 +160,7 @@ def _saturation(facts: Facts) -> Finding | None:
     start, end = facts.start_saturation or 0.0, facts.saturation or 0.0
     if start <= SATURATED_START and end <= SATURATED_END:
         return None
-    at_start = start > SATURATED_START and facts.config.model.init != "scaled"
+    at_start = start > SATURATED_START and _wild(facts)
     decay = max(0.1, 3 * facts.config.train.weight_decay)
     model = facts.config.model.replace(init="scaled")
     return Finding(
@@ -202,12 +208,23 @@ def _plateau(facts: Facts) -> Finding | None:
     )
 
 
+def _smaller(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A quarter of the hidden units, and dropout, where a family has them."""
+    changes: dict[str, Any] = {}
+    if "hidden_sizes" in fields:
+        changes["hidden_sizes"] = tuple(max(8, size // 4) for size in fields["hidden_sizes"])
+    if "hidden_size" in fields:
+        changes["hidden_size"] = max(8, fields["hidden_size"] // 4)
+    if "dropout" in fields and any(changes.values()):
+        changes["dropout"] = max(fields["dropout"], 0.2)
+    return changes
+
+
 def _gap(facts: Facts) -> Finding | None:
     if facts.train_loss is None or facts.val_loss is None or not facts.val_loss - facts.train_loss > GAP:
         return None
     config = facts.config
-    smaller = tuple(max(8, size // 4) for size in config.model.hidden_sizes)
-    model = config.model.replace(hidden_sizes=smaller, dropout=max(config.model.dropout, 0.2 if smaller else 0.0))
+    model = config.model.replace(**_smaller(config.model.to_dict()))
     every = max(1, config.train.max_steps // 20)
     return Finding(
         rule="gap",

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .data import Dataset, Examples
-from .model import MLP
+from .model import Model
 
-ROWS_AT_ONCE = 8_192  # keeps the hidden activations of a chunk within a few megabytes
+ROWS_AT_ONCE = 1_024  # a chunk whose activations stay in the cache is up to twice as fast as one of 8,192
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Losses:
 
 
 @torch.no_grad()
-def log_probabilities(model: MLP, contexts: NDArray[np.int64]) -> Tensor:
+def log_probabilities(model: Model, contexts: NDArray[np.int64]) -> Tensor:
     """Log-probabilities (M, V) of the next character after each of (M, T) contexts."""
     chunks = torch.from_numpy(contexts).split(ROWS_AT_ONCE)
     parts = [torch.log_softmax(model(chunk), 1) for chunk in chunks]
     return torch.cat(parts) if parts else torch.empty(0, model.vocab_size)
 
 
-def evaluate(model: MLP, examples: Examples) -> Losses:
+def evaluate(model: Model, examples: Examples) -> Losses:
     """The exact loss of a model on some examples, computed on their distinct contexts.
 
     Touches no random generator and drops no units. Sums are in float64. No examples: the loss is NaN.
@@ -56,7 +56,7 @@ def evaluate(model: MLP, examples: Examples) -> Losses:
     return Losses(-rows.sum().item() / counts.examples, counts.examples)
 
 
-def evaluate_splits(model: MLP, dataset: Dataset, *, test: bool) -> dict[str, float]:
+def evaluate_splits(model: Model, dataset: Dataset, *, test: bool) -> dict[str, float]:
     """``train_loss``, ``val_loss``, ``val_loss_unseen`` and, only if asked for, ``test_loss``, ``test_loss_unseen``.
 
     A split without words (no unseen ones, say) has no entry.
@@ -67,14 +67,14 @@ def evaluate_splits(model: MLP, dataset: Dataset, *, test: bool) -> dict[str, fl
     return {name: evaluate(model, examples).loss for name, examples in parts.items() if len(examples)}
 
 
-def target_probabilities(model: MLP, examples: Examples) -> NDArray[np.float64]:
+def target_probabilities(model: Model, examples: Examples) -> NDArray[np.float64]:
     """(N,): the probability of what came next, for each example."""
     counts = examples.counts
     log_p = log_probabilities(model, counts.contexts).double().numpy()
     return np.asarray(np.exp(log_p[counts.rows, examples.targets]), dtype=np.float64)
 
 
-def word_losses(model: MLP, examples: Examples) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def word_losses(model: Model, examples: Examples) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """For each word: the sum of its characters' losses (its surprisal in nats), and how many characters."""
     counts = examples.counts
     log_p = log_probabilities(model, counts.contexts).numpy()

@@ -68,7 +68,7 @@ def play(config: RunConfig, dataset: Dataset) -> Play:
         losses=losses,
         samples=words,
         weights=weights,
-        parameters=state.model.flat.numel(),
+        parameters=config.model.parameters(dataset.vocab.size),
         step=state.step,
         seconds=seconds,
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .config import require
 from .data import Splits, Vocab
-from .model import MLP
+from .model import Model
 
 MAX_LENGTH = 50
 MAX_SAMPLES = 10_000
@@ -48,7 +48,7 @@ def context_of(vocab: Vocab, prefix: str, context_size: int) -> list[int]:
 
 @torch.no_grad()
 def next_distribution(
-    model: MLP, vocab: Vocab, prefix: str = "", *, temperature: float = 1.0, top_k: int | None = None
+    model: Model, vocab: Vocab, prefix: str = "", *, temperature: float = 1.0, top_k: int | None = None
 ) -> pd.DataFrame:
     """Columns ``symbol, probability``, one row per symbol of the vocabulary, in its order."""
     context = torch.tensor([context_of(vocab, prefix, model.config.context_size)])
@@ -58,7 +58,7 @@ def next_distribution(
 
 @torch.no_grad()
 def generate(
-    model: MLP,
+    model: Model,
     vocab: Vocab,
     n: int,
     *,

@@ -544,5 +544,4 @@ def _default_name(config: RunConfig) -> str:
     for preset in PRESETS.values():
         if (preset.model, preset.train.replace(seed=train.seed)) == (config.model, train):
             return preset.title
-    hidden = " × ".join(map(str, config.model.hidden_sizes)) or "none"
-    return f"Context {config.model.context_size}, dimension {config.model.embedding_dim}, hidden {hidden}"
+    return config.model.summary()

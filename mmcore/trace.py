@@ -18,7 +18,9 @@ from torch import Tensor
 
 from .backprop import Autograd, Backprop
 from .config import require
-from .model import ACTIVATION, MLP, cross_entropy
+from .families.mlp import MLPConfig
+from .layers import activate
+from .model import Model, cross_entropy
 
 SATURATED = 0.97  # |tanh| beyond it passes back less than 6 % of a gradient: 1 − 0.97² = 0.0591
 ENTRIES = 64  # of each tensor that a gradient check nudges, where it does not nudge all
@@ -62,20 +64,19 @@ class Trace:
         return tuple(step.name for step in self.steps)
 
 
-def can_trace(model: MLP) -> bool:
-    """Whether a model is one whose passes are written out here: a perceptron over concatenated embeddings."""
-    config = model.config
-    expected = {"C", *(f"{kind}{layer}" for layer in range(1, model.layers) for kind in "Wb"), f"b{model.layers}"}
-    expected |= {f"W{model.layers}"} if config.hidden_sizes else set()
-    expected |= {"W"} if config.direct else set()
-    return getattr(config, "family", "mlp") == "mlp" and set(model.tensors) == expected
+def can_trace(model: Model) -> bool:
+    """Whether a model is one whose passes are written out here: a perceptron, as in :class:`Backprop`."""
+    return Backprop.handles(model.config)
 
 
-def _checked(model: MLP, context: Sequence[int], target: int) -> Tensor:
-    if not can_trace(model):
-        raise ValueError(f"model must be a multi-layer perceptron to be traced, got tensors {', '.join(model.tensors)}")
-    ids, size = list(context), model.vocab_size
-    length = model.config.context_size
+def _perceptron(model: Model) -> MLPConfig:
+    if not Backprop.handles(model.config):
+        raise ValueError(f"model must be an MLP of tanh or ReLU without normalisation, got {model.config.summary()}")
+    return model.config
+
+
+def _checked(model: Model, context: Sequence[int], target: int) -> Tensor:
+    ids, size, length = list(context), model.vocab_size, _perceptron(model).context_size
     require(len(ids) == length, "context", f"{length} ids", ids)
     require(all(0 <= i < size for i in ids), "context", f"ids from 0 to {size - 1}", ids)
     require(0 <= target < size, "target", f"an id from 0 to {size - 1}", target)
@@ -83,7 +84,7 @@ def _checked(model: MLP, context: Sequence[int], target: int) -> Tensor:
 
 
 @torch.no_grad()
-def forward_trace(model: MLP, context: Sequence[int], target: int) -> Trace:
+def forward_trace(model: Model, context: Sequence[int], target: int) -> Trace:
     """The forward pass of one example, in the model's own precision.
 
     Steps ``ids, rows, x``, then ``z1, h1`` for each hidden layer, ``logits, p, loss``: equation 1 of Bengio et al.
@@ -99,33 +100,34 @@ def forward_trace(model: MLP, context: Sequence[int], target: int) -> Trace:
     ValueError
         For ids that do not fit, or a model that is no perceptron.
     """
-    ids, p, config = _checked(model, context, target), model.tensors, model.config
+    ids, p, config = _checked(model, context, target), model.tensors, _perceptron(model)
     steps = [TraceStep("ids", "Context as ids", r"\text{ids}", "T", ids.numpy())]
     rows = p["C"][ids]
     steps.append(TraceStep("rows", "Rows of C", r"\text{rows} = C[\text{ids}]", "T, D", rows.numpy()))
     x = h = rows.flatten()
     formula = r"x = [\,C_{i_1};\ \dots;\ C_{i_T}\,]"
     steps.append(TraceStep("x", "Rows side by side", formula, "T·D", x.numpy()))
-    for layer in range(1, model.layers):
+    for layer in range(1, config.output):
         z = h @ p[f"W{layer}"] + p[f"b{layer}"]
         before = "x" if layer == 1 else f"h_{layer - 1}"
         formula = f"z_{layer} = {before} W_{layer} + b_{layer}"
         steps.append(TraceStep(f"z{layer}", f"Sums of hidden layer {layer}", formula, "H", z.numpy()))
-        h = ACTIVATION[config.activation](z)
+        h = activate(config.activation, z)
         bend = r"\tanh(" if config.activation == "tanh" else r"\max(0, "
         formula = f"h_{layer} = {bend}z_{layer})"
         steps.append(TraceStep(f"h{layer}", f"Output of hidden layer {layer}", formula, "H", h.numpy()))
     return _finish(model, steps, x, h, target)
 
 
-def _finish(model: MLP, steps: list[TraceStep], x: Tensor, h: Tensor, target: int) -> Trace:
+def _finish(model: Model, steps: list[TraceStep], x: Tensor, h: Tensor, target: int) -> Trace:
     """The steps from the last hidden layer to the loss."""
-    p, out = model.tensors, model.layers
+    p, config = model.tensors, _perceptron(model)
+    out = config.output
     logits, terms = p[f"b{out}"], []
-    if model.config.hidden_sizes:
+    if config.hidden_sizes:
         logits = h @ p[f"W{out}"] + logits
         terms.append(f"h_{out - 1} W_{out}")
-    if model.config.direct:
+    if config.direct:
         logits = logits + x @ p["W"]
         terms.append("x W")
     formula = r"\text{logits} = " + " + ".join([*terms, f"b_{out}"])
@@ -140,13 +142,14 @@ def _finish(model: MLP, steps: list[TraceStep], x: Tensor, h: Tensor, target: in
 
 
 @torch.no_grad()
-def backward_trace(model: MLP, context: Sequence[int], target: int) -> Trace:
+def backward_trace(model: Model, context: Sequence[int], target: int) -> Trace:
     """The backward pass of one example: the gradient of its loss with respect to everything, last step first.
 
     Steps ``dp, dlogits``, then for each layer from the output down its weights, bias and input, ``dx, drows, dC``.
     A step's ``local`` is the derivative that the chain rule multiplies in there: 1 − h² for tanh.
     """
-    forward, p, out = forward_trace(model, context, target), model.tensors, model.layers
+    forward, p, config = forward_trace(model, context, target), model.tensors, _perceptron(model)
+    out = config.output
     value = {step.name: torch.from_numpy(np.asarray(step.value)) for step in forward.steps}
     y = torch.zeros_like(value["p"])
     y[target] = 1
@@ -158,7 +161,7 @@ def backward_trace(model: MLP, context: Sequence[int], target: int) -> Trace:
     formula = r"\frac{\partial\,\text{loss}}{\partial\,\text{logits}} = p - y,\qquad \sum_v (p_v - y_v) = 0"
     steps.append(TraceStep("dlogits", "Through the softmax", formula, "V", d.numpy(), y.numpy()))
     dx = torch.zeros_like(value["x"])
-    if model.config.direct:
+    if config.direct:
         steps.append(_weight("dW", r"\partial W = x^\top\,\partial\text{logits}", value["x"], d, "T·D, V"))
         dx += p["W"] @ d
     upstream = r"\partial\text{logits}"
@@ -177,7 +180,7 @@ def backward_trace(model: MLP, context: Sequence[int], target: int) -> Trace:
             break
         formula = rf"\partial h_{layer - 1} = {upstream}\,W_{layer}^\top"
         steps.append(TraceStep(f"dh{layer - 1}", f"Output of hidden layer {layer - 1}", formula, "H", below.numpy()))
-        d, step = _through_activation(model.config.activation, layer - 1, value[before], below)
+        d, step = _through_activation(config.activation, layer - 1, value[before], below)
         steps.append(step)
         upstream = rf"\partial z_{layer - 1}"
     return Trace((*steps, *_into_the_table(model, forward.context, dx)), forward.context, target, forward.loss)
@@ -197,10 +200,11 @@ def _through_activation(kind: str, layer: int, h: Tensor, dh: Tensor) -> tuple[T
     return dh * local, TraceStep(f"dz{layer}", title, formula, "H", (dh * local).numpy(), local.numpy())
 
 
-def _into_the_table(model: MLP, context: Sequence[int], dx: Tensor) -> list[TraceStep]:
+def _into_the_table(model: Model, context: Sequence[int], dx: Tensor) -> list[TraceStep]:
     """From the concatenated embeddings back to the rows of C: a character that stands twice collects two."""
-    after = r"\partial z_1\,W_1^\top" if model.config.hidden_sizes else ""
-    direct = r"\partial\text{logits}\,W^\top" if model.config.direct else ""
+    config = _perceptron(model)
+    after = r"\partial z_1\,W_1^\top" if config.hidden_sizes else ""
+    direct = r"\partial\text{logits}\,W^\top" if config.direct else ""
     formula = r"\partial x = " + " + ".join(part for part in (after, direct) if part)
     drows = dx.view(len(context), -1)
     dC = torch.zeros_like(model.tensors["C"]).index_add_(0, torch.tensor(context), drows)
@@ -213,14 +217,14 @@ def _into_the_table(model: MLP, context: Sequence[int], dx: Tensor) -> list[Trac
     ]
 
 
-def in_double(model: MLP) -> MLP:
+def in_double(model: Model) -> Model:
     """The same model in float64, with weights of its own."""
     twin = type(model)(model.config, model.vocab_size, dtype=torch.float64)
     twin.flat.copy_(model.flat)
     return twin
 
 
-def has_hand_gradients(model: MLP) -> bool:
+def has_hand_gradients(model: Model) -> bool:
     """Whether :class:`Backprop` knows this kind of model."""
     try:
         Backprop(model, 1)
@@ -230,7 +234,7 @@ def has_hand_gradients(model: MLP) -> bool:
 
 
 def gradient_check(
-    model: MLP, contexts: Tensor, targets: Tensor, *, entries: int | None = ENTRIES, nudge: float = NUDGE
+    model: Model, contexts: Tensor, targets: Tensor, *, entries: int | None = ENTRIES, nudge: float = NUDGE
 ) -> pd.DataFrame:
     """Every tensor's gradient in float64, three ways: by hand, by autograd, and by central differences.
 
@@ -273,7 +277,7 @@ def _entries(gradient: Tensor, count: int | None) -> Tensor:
 
 @torch.no_grad()
 def _central_differences(
-    model: MLP, contexts: Tensor, targets: Tensor, weights: Tensor, ids: Tensor, nudge: float
+    model: Model, contexts: Tensor, targets: Tensor, weights: Tensor, ids: Tensor, nudge: float
 ) -> Tensor:
     flat, numeric = weights.view(-1), torch.empty(len(ids), dtype=torch.float64)
     for row, i in enumerate(ids.tolist()):
@@ -304,7 +308,7 @@ class Update:
         return -self.learning_rate * self.gradient_norm**2
 
 
-def one_update(model: MLP, contexts: Tensor, targets: Tensor, learning_rate: float) -> Update:
+def one_update(model: Model, contexts: Tensor, targets: Tensor, learning_rate: float) -> Update:
     """``w ← w − η·gradient`` on a float64 copy of the model; the model itself stays as it is."""
     require(0 < learning_rate <= 1e6, "learning_rate", "above 0 and at most 1,000,000", learning_rate)
     twin = in_double(model)
@@ -344,23 +348,22 @@ class Neurons:
 
 
 @torch.no_grad()
-def neuron_report(model: MLP, contexts: NDArray[np.int64], layer: int = 1) -> Neurons:
+def neuron_report(model: Model, contexts: NDArray[np.int64], layer: int = 1) -> Neurons:
     """Pre-activations and outputs of a hidden layer (counted from 1) on (B, T) contexts; nothing is dropped."""
-    if not can_trace(model):
-        raise ValueError(f"model must be a multi-layer perceptron, got tensors {', '.join(model.tensors)}")
-    require(1 <= layer < model.layers, "layer", f"a hidden layer from 1 to {model.layers - 1}", layer)
+    config = _perceptron(model)
+    require(1 <= layer < config.output, "layer", f"a hidden layer from 1 to {config.output - 1}", layer)
     require(len(contexts) > 0, "contexts", "at least one row", len(contexts))
     p = model.tensors
     h = p["C"][torch.from_numpy(contexts)].flatten(1)
     for number in range(1, layer + 1):
         z = h @ p[f"W{number}"] + p[f"b{number}"]
-        h = ACTIVATION[model.config.activation](z)
-    return Neurons(z.numpy(), h.numpy(), model.config.activation)
+        h = activate(config.activation, z)
+    return Neurons(z.numpy(), h.numpy(), config.activation)
 
 
-def without_unit(model: MLP, layer: int, unit: int) -> MLP:
+def without_unit(model: Model, layer: int, unit: int) -> Model:
     """A copy with one hidden unit switched off: nothing it says reaches the next layer."""
-    sizes = model.config.hidden_sizes
+    sizes = _perceptron(model).hidden_sizes
     require(1 <= layer <= len(sizes), "layer", f"a hidden layer from 1 to {len(sizes)}", layer)
     require(0 <= unit < sizes[layer - 1], "unit", f"from 0 to {sizes[layer - 1] - 1}", unit)
     twin = type(model)(model.config, model.vocab_size, dtype=model.flat.dtype)
@@ -389,7 +392,9 @@ def stable_softmax_demo(logits: NDArray[np.floating], target: int, scales: Seque
 
 
 @torch.no_grad()
-def losses_along_gradient(model: MLP, contexts: Tensor, targets: Tensor, rates: Sequence[float]) -> NDArray[np.float64]:
+def losses_along_gradient(
+    model: Model, contexts: Tensor, targets: Tensor, rates: Sequence[float]
+) -> NDArray[np.float64]:
     """The batch's loss after one update from the same weights, for each learning rate."""
     twin = in_double(model)
     automatic, start = Autograd(twin), twin.flat.clone()

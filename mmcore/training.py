@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .backprop import Autograd, Backprop
+from .backprop import gradients_of
 from .config import ModelConfig, TrainConfig, require
 from .data import Dataset, Examples
 from .evaluation import evaluate
-from .model import MLP
+from .model import NOTHING, Model
 
 # Of Adam (Kingma & Ba 2015). Shorter memories than usual: runs here are short, and long ones lose nothing by it.
 BETA1, BETA2, EPSILON = 0.85, 0.97, 1e-8
@@ -79,7 +79,7 @@ class TrainState:
 
     def __init__(self, model_config: ModelConfig, config: TrainConfig, vocab_size: int) -> None:
         self.config = config
-        self.model = MLP(model_config, vocab_size, seed=config.seed)
+        self.model = Model(model_config, vocab_size, seed=config.seed)
         self.moments = torch.zeros(2, self.model.flat.numel()) if config.optimizer == "adamw" else None
         self.generators = {
             name: torch.Generator().manual_seed((config.seed + offset) % 2**63)
@@ -133,7 +133,7 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
 
 
 class Sampler(Protocol):
-    """Draws batches: (B, T) contexts with targets as ids (B,) or distributions (B, V)."""
+    """Draws batches: contexts (B, T) with targets as ids (B,) or distributions (B, V); or words (B, L) with (B, L)."""
 
     def __call__(self, generator: torch.Generator) -> tuple[Tensor, Tensor]: ...
 
@@ -174,7 +174,41 @@ class ContextSampler:
         return self.contexts.index_select(0, rows), self.targets.index_select(0, rows)
 
 
-SAMPLERS: dict[str, Callable[[Examples, int], Sampler]] = {"examples": ExampleSampler, "contexts": ContextSampler}
+class WordSampler:
+    """Whole words drawn uniformly with replacement, each with a target after every character.
+
+    For models that read from left to right: one pass over a word is as good as one for each of its contexts. What
+    does not fit into the context follows as rows of its own, which have a target at their end only.
+    """
+
+    def __init__(self, examples: Examples, batch_size: int) -> None:
+        contexts, word = examples.contexts, examples.word_index  # (N, T), (N,)
+        T, ends = contexts.shape[1], np.flatnonzero(examples.targets == 0)
+        starts = np.concatenate([[0], ends[:-1] + 1])
+        place = np.arange(len(word)) - starts[word]  # of each example in its word
+        fits = place < T
+        whole = np.zeros((len(starts), T), np.int64)
+        targets = np.full_like(whole, NOTHING)
+        whole[word[fits], place[fits]] = contexts[fits, -1]
+        targets[word[fits], place[fits]] = examples.targets[fits]
+        rest = np.full_like(contexts[~fits], NOTHING)
+        rest[:, -1] = examples.targets[~fits]
+        self.words = torch.from_numpy(np.concatenate([whole, contexts[~fits]]))
+        self.targets = torch.from_numpy(np.concatenate([targets, rest]))
+        self.batch_size = batch_size
+
+    def __call__(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        rows = torch.randint(len(self.words), (self.batch_size,), generator=generator)
+        words, targets = self.words[rows], self.targets[rows]
+        length = int((targets != NOTHING).any(0).nonzero()[-1]) + 1  # of the longest
+        return words[:, :length], targets[:, :length]
+
+
+SAMPLERS: dict[str, Callable[[Examples, int], Sampler]] = {
+    "examples": ExampleSampler,
+    "contexts": ContextSampler,
+    "words": WordSampler,
+}
 
 
 @torch.inference_mode()
@@ -234,7 +268,7 @@ def train(state: TrainState, dataset: Dataset, *, pace: Pace | None = None, auto
 
     Between two Steps the state is the caller's: evaluate it, copy it, stop. The weights depend on the
     configs, the dataset, the machine and the number of threads, and on nothing else. Gradients are those
-    derived by hand; with ``autograd`` they are PyTorch's, the same up to rounding.
+    derived by hand where there are some; with ``autograd`` they are PyTorch's, the same up to rounding.
 
     Raises
     ------
@@ -244,8 +278,8 @@ def train(state: TrainState, dataset: Dataset, *, pace: Pace | None = None, auto
     config, model = state.config, state.model
     torch.set_num_threads(config.threads)
     sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
-    gradients: Autograd | Backprop = Autograd(model) if autograd else Backprop(model, config.batch_size)
-    dropout = state.generators["dropout"] if model.config.dropout else None
+    gradients = gradients_of(model, config.batch_size, autograd=autograd)
+    dropout = state.generators["dropout"]
     report, finite = _Reporter(state, dataset, pace or Pace()), _Finite(state)
     yield report.step(evaluated=True)
     while state.step < config.max_steps:

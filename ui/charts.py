@@ -309,3 +309,31 @@ def next_characters(distribution: pd.DataFrame, theme: Theme) -> go.Figure:
     figure.update_layout(layout, height=360, margin_t=48, bargap=0.15, clickmode="event+select", dragmode="pan")
     figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=1).update_yaxes(rangemode="tozero")
     return figure
+
+
+def depths(table: pd.DataFrame, theme: Theme) -> go.Figure:
+    """Validation loss against depth, a line for each initialisation with and without batch normalisation.
+
+    ``table``: columns ``init, norm, depth, val_loss``.
+    """
+    roles: dict[tuple[str, bool], Role] = {
+        ("lecture", False): "validation",
+        ("lecture", True): "test",
+        ("scaled", False): "train",
+        ("scaled", True): "accent",
+    }
+    figure = go.Figure(
+        layout=figure_layout("Loss by depth", x="Hidden layers", y="Validation loss", theme=theme, height=360)
+    )
+    for (init, norm), rows in table.groupby(["init", "norm"]):
+        role = roles[init, norm]
+        figure.add_scatter(
+            x=rows.depth,
+            y=rows.val_loss,
+            mode="lines+markers",
+            line=line(role, theme),
+            marker=marker(role, theme, 9),
+            name=f"{init.capitalize()}{', batch normalisation' if norm else ''}",
+            hovertemplate="%{x} layers<br>%{y:.4f} nats per character<extra>%{fullData.name}</extra>",
+        )
+    return figure.update_xaxes(dtick=1)

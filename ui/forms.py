@@ -7,6 +7,7 @@ config classes check, and their sentence is what the visitor reads.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,15 +19,18 @@ import streamlit as st
 
 from mmcore.config import (
     ACTIVATIONS,
+    FAMILIES,
     INITS,
+    NORMALISATIONS,
     OPTIMIZERS,
     PRESETS,
-    SAMPLERS,
     SCHEDULES,
     ModelConfig,
+    Preset,
     RunConfig,
     SplitConfig,
     TrainConfig,
+    preset_for,
 )
 from mmcore.store import Run
 from ui.curves import duration
@@ -34,6 +38,10 @@ from ui.curves import duration
 NAMES: dict[str, str] = {
     "tanh": "tanh",
     "relu": "ReLU",
+    "gelu": "GELU",
+    "none": "None",
+    "batch": "Batch",
+    "layer": "Layer",
     "scaled": "Scaled",
     "lecture": "Lecture, all N(0, 1)",
     "sgd": "SGD",
@@ -44,30 +52,40 @@ NAMES: dict[str, str] = {
     "inverse-time": "Inverse time, ε₀ / (1 + r·t)",
     "examples": "Examples",
     "contexts": "Contexts",
+    "words": "Words",
 }
 """Choices as they are called on screen."""
 
 HELP: dict[str, str] = {
     "preset": "A named starting point. It fills every field below; change any of them afterwards.",
+    "architecture": "What stands between the context and the logits, from a table to a transformer. Choosing one fills "
+    "the form with its preset; it has fields of its own.",
     "context_size": "How many preceding characters the model sees when it predicts the next one: the lecture's "
     "`block_size`, n − 1 in the paper.",
     "embedding_dim": "How many numbers stand for one character: the columns of the lookup table `C`. "
     "The lecture begins with 2, which can be drawn as they are, and ends with 10.",
     "hidden_sizes": "Units of the tanh layer, the lecture's 200. For several layers, one number each: `256, 256`. "
     "Empty: no hidden layer, which needs direct connections.",
+    "hidden_size": "How many numbers the model keeps of what it has read: the length of its hidden state.",
+    "layers": "How many times attention and a layer that looks at each character alone follow one another.",
+    "heads": "How many places each character may look at at once; they share the embedding dimension.",
+    "normalisation": "Keeps the sums before an activation near mean 0 and variance 1. *Batch*: over the batch, as in "
+    "the lecture series' third part, by running statistics once trained. *Layer*: over each example's units.",
     "max_steps": "How many times the parameters are updated: forward, backward, update. The lecture does 200,000.",
     "learning_rate": "How far one update goes along the gradient. The lecture looks for it between 0.001 and 1 and "
     "settles on 0.1 for SGD. AdamW wants less, about 0.02.",
     "batch_size": "How many examples one update looks at: the lecture's minibatch of 32. More is less noisy "
     "and slower.",
-    "activation": "What bends a hidden layer's sums: tanh in the paper and the lecture, ReLU cuts off below zero.",
+    "activation": "What bends a hidden layer's sums: tanh in the paper and the lecture, ReLU cuts off below zero, "
+    "GELU does so softly.",
     "init": "Where the parameters start. *Lecture*: all drawn from N(0, 1), so the first loss is far above ln V. "
     "*Scaled*: divided by √fan-in and a small output layer, so the first loss is about ln V.",
     "direct": "The paper's matrix W, straight from the embeddings to the logits, past the hidden layer. "
     "The lecture leaves it out.",
     "dropout": "Share of hidden units silenced at random in every update, against overfitting. 0: none.",
     "sampler": "*Examples*: rows drawn at random, as in the lecture. *Contexts*: every distinct context that occurs, "
-    "with all characters that follow it at once: the same expected gradient with less noise.",
+    "with all characters that follow it at once: the same expected gradient with less noise. *Words*: whole words, "
+    "every character predicted in one pass, for models that read from left to right.",
     "optimizer": "What turns a gradient into an update. *SGD*: `p.data += -lr * p.grad`, as in the lecture. "
     "*AdamW*: the same, scaled for each parameter by its recent gradients.",
     "schedule": "How the learning rate changes. *Step* is the lecture's decay from 0.1 to 0.01; *one-cycle* climbs, "
@@ -112,8 +130,9 @@ def values_of(*configs: ModelConfig | TrainConfig | SplitConfig) -> dict[str, An
 
 def read_config(values: Mapping[str, Any], corpus_sha256: str) -> RunConfig:
     """The run that the form's values describe; ``ValueError`` with the sentence to show if there is none."""
-    model = {name: values[name] for name in values_of(ModelConfig())}
-    model["hidden_sizes"] = parse_hidden(values["hidden_sizes"])
+    model = {name: values[name] for name in values_of(ModelConfig(architecture=values["architecture"]))}
+    if "hidden_sizes" in model:
+        model["hidden_sizes"] = parse_hidden(model["hidden_sizes"])
     train = {name: values[name] for name in values_of(TrainConfig())}
     split = {name: values[name] for name in values_of(SplitConfig())}
     return RunConfig(
@@ -132,11 +151,8 @@ def preset_of(config: RunConfig) -> str | None:
 def describe(config: RunConfig) -> str:
     """A run's settings in one line."""
     model, train = config.model, config.train
-    hidden = " × ".join(map(str, model.hidden_sizes)) or "none"
-    parts = [f"context {model.context_size}", f"dimension {model.embedding_dim}", f"hidden {hidden}"]
-    parts += ["direct connections"] * model.direct + [f"dropout {model.dropout:g}"] * bool(model.dropout)
-    parts += [f"{NAMES[train.optimizer]} {train.learning_rate:g}", f"batch {train.batch_size:,}"]
-    return ", ".join([*parts, f"seed {train.seed}"])
+    training = f"{NAMES[train.optimizer]} {train.learning_rate:g}, batch {train.batch_size:,}, seed {train.seed}"
+    return f"{model.summary()}, {training}"
 
 
 # ---- cost
@@ -175,7 +191,7 @@ def _step_work(config: RunConfig, vocab_size: int) -> float:
     """Rough seconds of one update on one core of 2020: a fixed cost, the parameters, the batch through them."""
     parameters, batch = config.model.parameters(vocab_size), config.train.batch_size
     touched = 8 if config.train.optimizer == "adamw" else 3  # times an update goes over the parameters
-    return 6e-5 + 4e-10 * touched * parameters + 1.5e-10 * batch * parameters
+    return 6e-5 + 4e-10 * touched * parameters + 1.5e-10 * batch * parameters * config.model.reuse
 
 
 def parameter_table(config: ModelConfig, vocab_size: int) -> pd.DataFrame:
@@ -200,13 +216,13 @@ def fill(values: Mapping[str, Any]) -> None:
 
 def settings() -> dict[str, Any]:
     """What the form holds now, by field."""
-    fields = values_of(ModelConfig(), TrainConfig(), SplitConfig())
-    return {name: st.session_state.get(f"form_{name}") for name in fields}
+    model = ModelConfig(architecture=st.session_state["form_architecture"])
+    return {name: st.session_state.get(f"form_{name}") for name in values_of(model, TrainConfig(), SplitConfig())}
 
 
 def start(config: RunConfig | None) -> None:
     """Give the form its first values in a session: a run's settings, or the quick preset."""
-    if "form_context_size" not in st.session_state:
+    if "form_architecture" not in st.session_state:
         preset = PRESETS["quick"]
         parts = (config.model, config.train, config.split) if config else (preset.model, preset.train, SplitConfig())
         fill(values_of(*parts))
@@ -219,19 +235,28 @@ def draw(corpus_sha256: str) -> RunConfig | ValueError:
     except ValueError as error:
         config = error
     st.session_state["form_preset"] = preset_of(config) if isinstance(config, RunConfig) else None
-    _draw_main()
+    family = FAMILIES[st.session_state["form_architecture"]]
+    fields = [field.name for field in dataclasses.fields(family)]
+    _draw_main(fields)
     with st.expander("More settings", icon=":material/tune:"):
-        _draw_model()
-        _draw_training()
+        _draw_model(fields)
+        _draw_training(family.samplers)
         _draw_split()
     return config
 
 
 def _take_preset() -> None:
-    preset = PRESETS.get(st.session_state["form_preset"])
-    if preset:
-        values = values_of(preset.model, preset.train)
-        fill({name: value for name, value in values.items() if name != "seed"})
+    if preset := PRESETS.get(st.session_state["form_preset"]):
+        _fill_from(preset)
+
+
+def _take_architecture() -> None:
+    _fill_from(PRESETS[preset_for(st.session_state["form_architecture"])])
+
+
+def _fill_from(preset: Preset) -> None:
+    values = values_of(preset.model, preset.train)
+    fill({name: value for name, value in values.items() if name != "seed"})
 
 
 def _key(name: str) -> dict[str, Any]:
@@ -246,7 +271,24 @@ _whole: Callable[..., Any] = partial(st.number_input, step=1)
 _real: Callable[..., Any] = partial(st.number_input, format="%g")
 
 
-def _draw_main() -> None:
+# A field that some architecture has is drawn for those that have it, by one of these.
+_SIZES: dict[str, Callable[[str], object]] = {
+    "context_size": lambda name: _whole("Context size", **_key(name)),
+    "embedding_dim": lambda name: _whole("Embedding dimension", **_key(name)),
+    "hidden_sizes": lambda name: st.text_input("Hidden units (per layer)", live=True, placeholder="none", **_key(name)),
+    "hidden_size": lambda name: _whole("Hidden units", **_key(name)),
+    "layers": lambda name: _whole("Layers", **_key(name)),
+    "heads": lambda name: _whole("Heads", **_key(name)),
+}
+_SHAPE: dict[str, Callable[[str], object]] = {
+    "activation": lambda name: _choice("Activation", name, ACTIVATIONS),
+    "normalisation": lambda name: _choice("Normalisation", name, NORMALISATIONS),
+    "init": lambda name: _choice("Initialisation", name, INITS),
+    "dropout": lambda name: _real("Dropout", step=0.1, **_key(name)),
+}
+
+
+def _draw_main(fields: Sequence[str]) -> None:
     st.selectbox(
         "Preset",
         list(PRESETS),
@@ -258,28 +300,37 @@ def _draw_main() -> None:
     )
     chosen = PRESETS.get(st.session_state["form_preset"] or "")
     st.caption(chosen.note if chosen else "Changed from the presets. Choose one to go back to it.")
+    st.selectbox(
+        "Architecture",
+        list(FAMILIES),
+        format_func=lambda name: FAMILIES[name].title,
+        on_change=_take_architecture,
+        **_key("architecture"),
+    )
     with st.grid(2, min_column_width=140, vertical_alignment="bottom"):
-        _whole("Context size", **_key("context_size"))
-        _whole("Embedding dimension", **_key("embedding_dim"))
-        st.text_input("Hidden units (per layer)", live=True, placeholder="none", **_key("hidden_sizes"))
+        for name in (name for name in _SIZES if name in fields):
+            _SIZES[name](name)
         _whole("Steps", **_key("max_steps"))
         _real("Learning rate", step=0.01, **_key("learning_rate"))
         _whole("Batch size", **_key("batch_size"))
 
 
-def _draw_model() -> None:
+def _draw_model(fields: Sequence[str]) -> None:
+    shape = [name for name in _SHAPE if name in fields]
+    if not shape:
+        return
     st.markdown("**Model**")
     with st.grid(2, min_column_width=130, vertical_alignment="bottom"):
-        _choice("Activation", "activation", ACTIVATIONS)
-        _choice("Initialisation", "init", INITS)
-        _real("Dropout", step=0.1, **_key("dropout"))
-    st.checkbox("Direct connections", **_key("direct"))
+        for name in shape:
+            _SHAPE[name](name)
+    if "direct" in fields:
+        st.checkbox("Direct connections", **_key("direct"))
 
 
-def _draw_training() -> None:
+def _draw_training(samplers: Sequence[str]) -> None:
     st.markdown("**Training**")
     with st.grid(2, min_column_width=130, vertical_alignment="bottom"):
-        _choice("Batches from", "sampler", SAMPLERS)
+        _choice("Batches from", "sampler", samplers)
         _choice("Optimiser", "optimizer", OPTIMIZERS)
         _choice("Schedule", "schedule", SCHEDULES)
         _real("Decay rate r", step=1e-4, **_key("decay_rate"))

@@ -6,7 +6,7 @@ import math
 import secrets
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future, wait
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import plotly.graph_objects as go
@@ -97,9 +97,9 @@ def fill(values: Mapping[str, int | float]) -> None:
 
 def values_of(config: RunConfig) -> dict[str, int | float]:
     """A config as slider values, steps included."""
-    model, train = config.model, config.train
-    values: dict[str, int | float] = {"context_size": model.context_size, "embedding_dim": model.embedding_dim}
-    values |= {"hidden_size": model.hidden_sizes[0], "learning_rate": train.learning_rate}
+    model, train = asdict(config.model), config.train
+    values: dict[str, int | float] = {name: model[name] for name in ("context_size", "embedding_dim")}
+    values |= {"hidden_size": model["hidden_sizes"][0], "learning_rate": train.learning_rate}
     return values | {"weight_decay": train.weight_decay, "seed": train.seed, "steps": train.max_steps}
 
 

@@ -13,8 +13,11 @@ from mmcore.ngram import baselines as count_baselines
 from mmcore.store import Run, RunStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mmcore import Artifact
     from mmcore.jobs import JobQueue
+    from mmcore.lessons import Setting
     from mmcore.playground import Turns
 
 
@@ -156,6 +159,12 @@ def start_run(config: RunConfig) -> Run:
     queue().submit(run.id)
     open_run(run.id)
     return run
+
+
+def start_lesson(settings: Iterable[Setting]) -> None:
+    """Store the runs of a lesson and hand them to the workers; the visitor stays where they are."""
+    for setting in settings:
+        queue().submit(store().create(setting.config, name=setting.name).id)
 
 
 def stop_run(run_id: str) -> None:

@@ -13,7 +13,7 @@ from mmcore.data import CorpusReport
 from mmcore.embedding import character_class, membership
 
 if TYPE_CHECKING:
-    from mmcore import MLP, Sample
+    from mmcore import Model, Sample
 
 SPLIT_TITLES = {"train": "Train", "val": "Validation", "test": "Test"}
 LABEL_TITLES = {"new": "New", "train": "In train", "val": "In validation", "test": "In test"}
@@ -70,7 +70,7 @@ def leaks(splits: Splits) -> pd.DataFrame:
     return report.assign(split=report["split"].map(SPLIT_TITLES), share=100 * report["share"])
 
 
-def measured(model: MLP, title: str, role: str, examples: Examples) -> dict[str, object]:
+def measured(model: Model, title: str, role: str, examples: Examples) -> dict[str, object]:
     """One split's exact loss in three units, with its 95 % interval over words; NaN where there are no examples."""
     from mmcore import bootstrap_interval, evaluate, word_losses
 

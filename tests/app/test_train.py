@@ -42,10 +42,12 @@ def test_a_preset_fills_the_form_and_is_what_trains(open_page: Open, store: RunS
 
 
 CHANGES = {
+    "architecture": "mlp",
     "context_size": 4,
     "embedding_dim": 2,
     "hidden_sizes": "32, 16",
     "activation": "relu",
+    "normalisation": "layer",
     "direct": True,
     "dropout": 0.25,
     "init": "lecture",

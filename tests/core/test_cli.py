@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import mmcore.cli
 from mmcore.artifact import load
-from mmcore.config import PRESETS, RunConfig, SplitConfig
+from mmcore.config import FAMILIES, PRESETS, ModelConfig, RunConfig, SplitConfig, preset_for
 from mmcore.data import BUNDLED_NAMES, Corpus, build_dataset, corpus_from_words
 from mmcore.evaluation import evaluate, evaluate_splits
 from mmcore.sample import generate
@@ -156,8 +156,8 @@ def test_a_state_dict_is_written_for_pt(words: Path, tmp_path: Path) -> None:
         (["--context-size", "0"], "context_size must be a whole number from 1 to 64, got 0"),
         (["--learning-rate", "nan"], "learning_rate must be a number above 0 and at most 1000, got nan"),
         (
-            ["--preset", "finest"],
-            "preset must be one of quick, blink, best, lecture, lecture-first, seed-notes, got 'finest'",
+            ["--preset", "none"],
+            "preset must be one of quick, blink, best, lecture, lecture-first, seed-notes, bigram, ",
         ),
         (["--optimizer", "adam"], "optimizer must be one of sgd, adamw, got 'adam'"),
         (["--hidden-size", "12,x"], "hidden_size must be whole numbers as in 200,100, or none, got 'x'"),
@@ -407,3 +407,58 @@ def test_the_default_data_are_the_bundled_names(store: RunStore) -> None:
     values = Result("train", *FAST, "--json").values
     assert values["splits"] == {"train": 183_802, "val": 22_949, "test": 23_053}
     assert store.run(values["run"]).corpus_name == BUNDLED_NAMES.stem
+
+
+# ---- architectures
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_every_architecture_trains_evaluates_and_samples(
+    words: Path, store: RunStore, tmp_path: Path, architecture: str
+) -> None:
+    path = tmp_path / "model.safetensors"
+    options = ["--architecture", architecture, "--max-steps", "3", "--out", str(path), "--json"]
+    values = Result("train", "--data", str(words), *options).values
+    preset = PRESETS[preset_for(architecture)]
+    config = store.run(values["run"]).config
+    assert (config.model, config.train) == (preset.model, preset.train.replace(max_steps=3))
+    exact = Result("evaluate", str(path), "--data", str(words), "--json").values
+    assert exact["val_loss"] == pytest.approx(values["val_loss"], abs=1e-6)
+    assert len(Result("sample", str(path), "-n", "3").out.splitlines()) == 3
+
+
+def test_options_of_an_architecture_reach_it(words: Path, store: RunStore) -> None:
+    options = ["--architecture", "gru", "--hidden-size", "5", "--embedding-dim", "3", "--context-size", "7"]
+    values = Result("train", "--data", str(words), "--max-steps", "2", *options, "--json").values
+    expected = ModelConfig(architecture="gru", hidden_size=5, embedding_dim=3, context_size=7)
+    assert store.run(values["run"]).config.model == expected
+    options = ["--preset", "transformer", "--layers", "1", "--heads", "2", "--dropout", "0.1"]
+    values = Result("train", "--data", str(words), "--max-steps", "2", *options, "--json").values
+    expected = ModelConfig(architecture="transformer", layers=1, heads=2, dropout=0.1)
+    assert store.run(values["run"]).config.model == expected
+    values = Result("train", "--data", str(words), "--max-steps", "2", "--normalisation", "batch", "--json").values
+    assert store.run(values["run"]).config.model == ModelConfig(normalisation="batch")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--architecture", "cnn"], "architecture must be one of bigram, mlp, rnn, gru, lstm, wavenet, transformer, "),
+        (
+            ["--architecture", "gru", "--preset", "lecture"],
+            "architecture must be mlp for the preset lecture, got 'gru'",
+        ),
+        (["--architecture", "gru", "--hidden-size", "5,6"], "hidden_size must be one number for GRU, got (5, 6)"),
+        (["--architecture", "gru", "--heads", "2"], "heads must be left out for GRU, got 2"),
+        (["--architecture", "bigram", "--hidden-size", "2"], "hidden_size must be left out for Bigram, got 2"),
+        (["--heads", "2"], "heads must be left out for MLP, got 2"),
+        (["--sampler", "words"], "sampler must be one of examples, contexts for MLP, got 'words'"),
+    ],
+)
+def test_options_that_an_architecture_lacks_are_refused(
+    words: Path, store: RunStore, options: list[str], sentence: str
+) -> None:
+    result = Result("train", "--data", str(words), *options)
+    assert result.code == 2
+    assert result.err.splitlines()[-1].startswith(f"Error: {sentence}")
+    assert store.runs() == []

@@ -33,15 +33,15 @@ REFUSED: list[tuple[Config, dict[str, Any], str]] = [
     (ModelConfig, {"hidden_sizes": 200}, "hidden_sizes must be a list of numbers, got 200"),
     (ModelConfig, {"hidden_sizes": (9,) * 9}, "hidden_sizes must be at most 8 layers, got (9,"),
     (ModelConfig, {"hidden_sizes": ()}, "hidden_sizes must be non-empty unless direct is on, got ()"),
-    (ModelConfig, {"activation": "gelu"}, "activation must be one of tanh, relu, got 'gelu'"),
-    (ModelConfig, {"activation": ["tanh"]}, "activation must be one of tanh, relu, got ['tanh']"),
+    (ModelConfig, {"activation": "elu"}, "activation must be one of tanh, relu, gelu, got 'elu'"),
+    (ModelConfig, {"activation": ["tanh"]}, "activation must be one of tanh, relu, gelu, got ['tanh']"),
     (ModelConfig, {"direct": 1}, "direct must be true or false, got 1"),
     (ModelConfig, {"dropout": 1.0}, "dropout must be a number from 0 to 0.95, got 1.0"),
     (ModelConfig, {"dropout": -0.1}, "dropout must be a number from 0 to 0.95, got -0.1"),
     (ModelConfig, {"init": "zeros"}, "init must be one of scaled, lecture, got 'zeros'"),
     (TrainConfig, {"max_steps": 0}, "max_steps must be a whole number from 1 to 100,000,000, got 0"),
     (TrainConfig, {"batch_size": 0}, "batch_size must be a whole number from 1 to 65,536, got 0"),
-    (TrainConfig, {"sampler": "words"}, "sampler must be one of examples, contexts, got 'words'"),
+    (TrainConfig, {"sampler": "names"}, "sampler must be one of examples, contexts, words, got 'names'"),
     (TrainConfig, {"optimizer": "adam"}, "optimizer must be one of sgd, adamw, got 'adam'"),
     (TrainConfig, {"learning_rate": 0.0}, "learning_rate must be a number above 0 and at most 1000, got 0.0"),
     (TrainConfig, {"learning_rate": float("inf")}, "learning_rate must be a number above 0 and at most 1000, got inf"),
@@ -122,7 +122,7 @@ def test_shapes_of_deeper_direct_and_hiddenless_models() -> None:
 
 
 def test_presets_are_the_lectures_settings() -> None:
-    assert set(PRESETS) == {"quick", "blink", "best", "lecture", "lecture-first", "seed-notes"}
+    assert list(PRESETS)[:6] == ["quick", "blink", "best", "lecture", "lecture-first", "seed-notes"]
     lecture = PRESETS["lecture"]
     assert (lecture.model.context_size, lecture.model.embedding_dim, lecture.model.hidden_sizes) == (3, 10, (200,))
     assert (lecture.train.max_steps, lecture.train.batch_size, lecture.train.learning_rate) == (200_000, 32, 0.1)

@@ -268,7 +268,7 @@ def test_what_is_written_is_read_back(store: RunStore, config: RunConfig, corpus
     first = store.create(config, owner="me")
     second = store.create(config.replace(model=ModelConfig(hidden_sizes=(5, 6))))
     assert (first.config, first.owner, first.corpus_name, first.state) == (config, "me", "four", S.QUEUED)
-    assert (first.name, second.name) == (quick.title, "Context 3, dimension 10, hidden 5 × 6")
+    assert (first.name, second.name) == (quick.title, "MLP, context 3, dimension 10, hidden 5 × 6")
     assert [run.id for run in store.runs()] == [second.id, first.id]
     assert store.latest() == second
     assert store.runs_table().hidden_sizes.tolist() == [(5, 6), (200,)]

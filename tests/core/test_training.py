@@ -277,7 +277,8 @@ def test_batch_gradients_are_unbiased(small: Dataset, sampler: str) -> None:
 def test_contexts_have_less_noise_than_examples(small: Dataset) -> None:
     model = TrainState(ModelConfig(hidden_sizes=(20,)), TrainConfig(), small.vocab.size).model
     noise = {}
-    for name, make in SAMPLERS.items():
+    for name in ("examples", "contexts"):
+        make = SAMPLERS[name]
         draw, g, backprop = make(small.train, 64), torch.Generator().manual_seed(1), Backprop(model, 64)
         gradients = []
         for _ in range(100):

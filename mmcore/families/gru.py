@@ -1,0 +1,54 @@
+"""Gated recurrent unit: a recurrent network that learns what to keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..family import Parameters, Shapes
+from .sequence import SequenceConfig, head
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class GRUConfig(SequenceConfig):
+    """``h_t = z ⊙ h_{t-1} + (1 − z) ⊙ tanh(x_t W_x + r ⊙ (h_{t-1} W_h + b_h))``, gates r and z likewise of x and h.
+
+    K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation",
+    EMNLP 2014; with r after the product, as in PyTorch and cuDNN.
+    """
+
+    title = "GRU"
+
+    architecture: str = "gru"
+    context_size: int = 16
+    embedding_dim: int = 32
+    hidden_size: int = 128
+
+    def shapes(self, vocab_size: int) -> Shapes:
+        D, H = self.embedding_dim, self.hidden_size  # columns of the three: r, z, candidate
+        return {
+            "C": (vocab_size, D),
+            "Wx": (D, 3 * H),
+            "bx": (3 * H,),
+            "Wh": (H, 3 * H),
+            "bh": (3 * H,),
+            **head(H, vocab_size),
+        }
+
+    def states(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
+        import torch
+
+        inputs = (p["C"] @ p["Wx"] + p["bx"])[contexts]  # (B, T, 3H): looked up, as there are only V of them
+        goes_on = (contexts != 0)[:, :, None]  # false where a word begins
+        h, states = inputs.new_zeros(len(contexts), p["Wh"].shape[0]), []
+        for t in range(contexts.shape[1]):
+            h = h * goes_on[:, t]
+            xr, xz, xn = inputs[:, t].chunk(3, 1)
+            hr, hz, hn = (h @ p["Wh"] + p["bh"]).chunk(3, 1)
+            r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)
+            h = z * h + (1 - z) * torch.tanh(xn + r * hn)  # (B, H)
+            states.append(h)
+        return torch.stack(states, 1)

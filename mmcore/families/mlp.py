@@ -1,0 +1,102 @@
+"""Multi-layer perceptron over the embeddings of the context, side by side."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ..family import OUTPUT_SCALE, ModelConfig, Parameters, Shapes
+from ..fields import require, whole
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+GAIN = {"tanh": 5 / 3, "relu": math.sqrt(2), "gelu": math.sqrt(2)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLPConfig(ModelConfig):
+    """The multi-layer perceptron of Bengio et al. (2003), equation 1: ``y = b + Wx + U tanh(d + Hx)``.
+
+    Y. Bengio, R. Ducharme, P. Vincent, C. Jauvin, "A Neural Probabilistic Language Model", JMLR 3. Here ``x`` holds
+    the rows of ``C`` for the context's characters, side by side; H, d are ``W1, b1``; U, b are ``W2, b2``; ``W``
+    (optional) are the direct connections. More hidden layers may follow the first. A normalised layer has
+    ``gain1`` too, and its ``b1`` comes after normalising.
+    """
+
+    title = "MLP"
+
+    architecture: str = "mlp"
+    context_size: int = 3
+    embedding_dim: int = 10
+    hidden_sizes: tuple[int, ...] = (200,)
+    activation: str = "tanh"
+    normalisation: str = "none"
+    direct: bool = False  # the paper's W: straight from the embeddings to the logits
+    dropout: float = 0.0  # share of hidden units silenced while training
+    init: str = "scaled"
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.hidden_sizes, (tuple, list)), "hidden_sizes", "a list of numbers", self.hidden_sizes)
+        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
+        require(len(self.hidden_sizes) <= 8, "hidden_sizes", "at most 8 layers", self.hidden_sizes)
+        for size in self.hidden_sizes:
+            whole("hidden_sizes", size, 1, 4096)
+        super().__post_init__()
+        require(bool(self.hidden_sizes) or self.direct, "hidden_sizes", "non-empty unless direct is on", ())
+
+    @property
+    def output(self) -> int:
+        """Number of the last layer, which gives the logits."""
+        return len(self.hidden_sizes) + 1
+
+    def shapes(self, vocab_size: int) -> Shapes:
+        width = self.context_size * self.embedding_dim
+        shapes: Shapes = {"C": (vocab_size, self.embedding_dim)}
+        sizes = (width, *self.hidden_sizes)
+        for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
+            shapes |= {f"W{layer}": (fan_in, fan_out), f"b{layer}": (fan_out,)}
+            names = {"none": [], "layer": ["gain"], "batch": ["gain", "mean", "var"]}[self.normalisation]
+            shapes |= {f"{name}{layer}": (fan_out,) for name in names}
+        if self.hidden_sizes:
+            shapes[f"W{self.output}"] = (sizes[-1], vocab_size)
+        shapes[f"b{self.output}"] = (vocab_size,)
+        if self.direct:
+            shapes["W"] = (width, vocab_size)
+        return shapes
+
+    def spread(self, name: str, shape: tuple[int, ...]) -> float:
+        if name == "C":
+            return 1.0
+        scale = OUTPUT_SCALE if name in ("W", f"W{self.output}") else GAIN[self.activation]
+        return scale / math.sqrt(shape[0])
+
+    def logits(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
+        from ..layers import activate, dropout, normalise
+
+        x = h = p["C"][contexts].flatten(1)  # (B, T·D)
+        for layer in range(1, len(self.hidden_sizes) + 1):
+            z = normalise(self.normalisation, h @ p[f"W{layer}"], p, layer, training)
+            h = dropout(activate(self.activation, z + p[f"b{layer}"]), self.dropout, training)  # (B, H)
+        output = len(self.hidden_sizes) + 1
+        logits = p[f"b{output}"]
+        if self.hidden_sizes:
+            logits = h @ p[f"W{output}"] + logits
+        if self.direct:
+            logits = logits + x @ p["W"]
+        return logits
+
+    def plain_lines(self) -> list[str] | None:
+        if self.normalisation != "none":
+            return None
+        function = {"gelu": "torch.nn.functional.gelu"}.get(self.activation, f"torch.{self.activation}")
+        hidden = range(1, self.output)
+        layers = [f"h = {function}(h @ p['W{n}'] + p['b{n}'])" for n in hidden]
+        terms = ([f"h @ p['W{self.output}']"] if layers else []) + (["x @ p['W']"] if self.direct else [])
+        return [
+            f"x = h = p['C'][ids[-{self.context_size}:]].flatten()",
+            *layers,
+            f"logits = {' + '.join(terms)} + p['b{self.output}']",
+        ]

@@ -1,0 +1,92 @@
+"""Every architecture on every page: the form's own fields, and pages that show what has a meaning."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mmcore import FAMILIES, PRESETS, ModelConfig, Run, RunConfig, RunStore, read_words
+from mmcore.config import preset_for
+from mmcore.data import BUNDLED_NAMES
+from mmcore.jobs import run_inline
+from tests.app.conftest import Open, texts
+from ui import forms
+
+MODEL_FIELDS = {field.name for family in FAMILIES.values() for field in dataclasses.fields(family)}
+
+
+def shown(app: AppTest) -> set[str]:
+    """The model's fields that are on the page."""
+    kinds = ("selectbox", "text_input", "number_input", "checkbox")
+    keys = {element.key for kind in kinds for element in app.get(kind) if element.key}
+    return {key.removeprefix("form_") for key in keys if key.startswith("form_")} & MODEL_FIELDS
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_the_form_shows_the_fields_of_the_chosen_architecture(
+    open_page: Open, store: RunStore, architecture: str
+) -> None:
+    app = open_page("train")
+    app.get_by_key("form_seed").set_value(7).run()
+    app.get_by_key("form_architecture").select(architecture).run()
+    assert not app.exception
+    assert shown(app) == {field.name for field in dataclasses.fields(FAMILIES[architecture])}
+    samplers: Any = app.get_by_key("form_sampler")
+    assert samplers.options == [forms.NAMES[name] for name in FAMILIES[architecture].samplers]
+    for name in shown(app):
+        assert app.get_by_key(f"form_{name}").proto.help == forms.HELP[name]
+    app.button(key="train").click().run()
+    run, preset = store.latest(), PRESETS[preset_for(architecture)]
+    assert run is not None and not app.exception
+    assert (run.config.model, run.config.train) == (preset.model, preset.train.replace(seed=7))
+
+
+def test_going_back_to_an_architecture_brings_its_fields_back(open_page: Open) -> None:
+    app = open_page("train")
+    for architecture in ("bigram", "transformer", "mlp"):
+        app.get_by_key("form_architecture").select(architecture).run()
+        assert not app.error and not app.exception
+    assert app.get_by_key("form_hidden_sizes").value == "200"
+
+
+def trained(store: RunStore, architecture: str) -> Run:
+    model = ModelConfig(architecture=architecture)
+    train = PRESETS[preset_for(architecture)].train.replace(max_steps=3, batch_size=16)
+    corpus = read_words(BUNDLED_NAMES)
+    words = dataclasses.replace(corpus, name="few", words=corpus.words[:300])
+    run = store.create(RunConfig(corpus_sha256=store.add_corpus(words), model=model, train=train))
+    return run_inline(store, run.id)
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_every_page_works_with_every_architecture(open_page: Open, store: RunStore, architecture: str) -> None:
+    run = trained(store, architecture)
+    for page in ("train", "splits", "embeddings", "generate", "runs"):
+        app = open_page(page, run=run.id)
+        assert not app.exception, page
+        assert not app.error, page
+        if page == "embeddings":
+            has_table = "C" in run.config.model.shapes(27)
+            assert ("has no embedding table" in texts(app)) != has_table
+            assert bool(app.get("plotly_chart")) == has_table
+    app = open_page("train", run=run.id)
+    assert FAMILIES[architecture].title in texts(app)
+    app.session_state["code"] = True
+    app.run()
+    assert "safetensors" in app.code[0].value
+
+
+def test_one_click_makes_the_runs_of_the_lesson(finished: Run, open_page: Open, store: RunStore) -> None:
+    app = open_page("runs")
+    app.button(key="start_lesson").click().run()
+    assert not app.exception
+    made = [run for run in store.runs() if run.id != finished.id]
+    assert len(made) == len({run.config for run in made}) == 16
+    assert "0 of 16 have finished" in texts(app)
+    run_inline(store, made[0].id)
+    app.run()
+    assert "1 of 16 have finished" in texts(app)
+    assert len(app.get("plotly_chart")) == 1

@@ -1,0 +1,51 @@
+"""In Chromium, for every architecture: choose it, train, look at its embeddings, sample, take the weights home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from safetensors.torch import load_file
+
+from mmcore import FAMILIES
+from tests.browser.app_server import AppServer, wait_until_idle
+from tests.browser.test_train import badge, download, fill, nav
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+FIELDS = {"hidden_sizes": "Hidden units (per layer)", "hidden_size": "Hidden units", "heads": "Heads"}
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_from_training_to_the_weights(page: Page, server: AppServer, tmp_path: Path, architecture: str) -> None:
+    family = FAMILIES[architecture]
+    page.goto(f"{server.url}/train")
+    wait_until_idle(page)
+    page.get_by_role("combobox", name="Architecture").click()
+    page.get_by_role("option", name=family.title, exact=True).click()
+    wait_until_idle(page)
+    for name, label in FIELDS.items():
+        expect(page.get_by_label(label, exact=True)).to_have_count(int(name in family.__dataclass_fields__))
+    fill(page, "Steps", 20)
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_url("**/train?run=*")
+    badge(page, "Finished")
+    shapes = family().shapes(27)
+
+    nav(page, "Embeddings")
+    if "C" in shapes:
+        expect(page.get_by_test_id("stPlotlyChart").first).to_be_visible()
+    else:
+        expect(page.get_by_text("has no embedding table")).to_be_visible()
+    nav(page, "Generate")
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
+    expect(page.get_by_text("One character at a time")).to_be_visible()
+
+    nav(page, "Train")
+    weights = load_file(download(page, "Weights (.safetensors)", tmp_path))
+    assert {name: tuple(tensor.shape) for name, tensor in weights.items()} == shapes

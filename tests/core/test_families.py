@@ -1,0 +1,454 @@
+"""Every architecture keeps the same promises: causal, a sane start, able to learn, stored to the bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from mmcore.artifact import Artifact, load, plain_torch
+from mmcore.backprop import Autograd, Backprop, gradients_of
+from mmcore.config import FAMILIES, PRESETS, ModelConfig, RunConfig, TrainConfig, preset_for
+from mmcore.data import Dataset, Splits, Vocab, build_examples
+from mmcore.evaluation import evaluate
+from mmcore.families.sequence import SequenceConfig
+from mmcore.layers import EPSILON, batch_norm
+from mmcore.model import NOTHING, Model, cross_entropy
+from mmcore.sample import generate
+from mmcore.training import SAMPLERS, Pace, TrainState, WordSampler, train, update
+
+SMALL: dict[str, ModelConfig] = {
+    "bigram": ModelConfig(architecture="bigram"),
+    "mlp": ModelConfig(embedding_dim=4, hidden_sizes=(16, 12)),
+    "mlp-batch": ModelConfig(embedding_dim=4, hidden_sizes=(16, 12), normalisation="batch", direct=True),
+    "mlp-layer": ModelConfig(embedding_dim=4, hidden_sizes=(16,), normalisation="layer", activation="gelu"),
+    "rnn": ModelConfig(architecture="rnn", context_size=6, embedding_dim=4, hidden_size=24),
+    "gru": ModelConfig(architecture="gru", context_size=6, embedding_dim=4, hidden_size=16),
+    "lstm": ModelConfig(architecture="lstm", context_size=6, embedding_dim=4, hidden_size=16),
+    "wavenet": ModelConfig(architecture="wavenet", context_size=4, embedding_dim=4, hidden_size=16),
+    "transformer": ModelConfig(
+        architecture="transformer", context_size=6, embedding_dim=16, layers=2, heads=2, dropout=0.1
+    ),
+}
+SEQUENCES = {name: config for name, config in SMALL.items() if isinstance(config, SequenceConfig)}
+every = pytest.mark.parametrize("config", SMALL.values(), ids=SMALL)
+every_sequence = pytest.mark.parametrize("config", SEQUENCES.values(), ids=SEQUENCES)
+
+
+def shaken(config: ModelConfig, vocab_size: int, seed: int = 1) -> Model:
+    """A model none of whose tensors is at its first value, in double precision."""
+    model = Model(config, vocab_size, seed, dtype=torch.float64)
+    with torch.no_grad():
+        model.flat.add_(torch.rand(len(model.flat), generator=torch.Generator().manual_seed(seed)) * 0.3)
+    return model
+
+
+def same_everywhere(words: tuple[str, ...], context_size: int) -> Dataset:
+    """A dataset whose three splits are all of some words (a real split needs ten)."""
+    return Dataset(Vocab.from_words(words), context_size, Splits(words, words, words))
+
+
+def test_every_architecture_is_tested_here() -> None:
+    assert {config.architecture for config in SMALL.values()} == set(FAMILIES)
+    assert set(FAMILIES) == {preset.model.architecture for preset in PRESETS.values()}
+    for name, family in FAMILIES.items():
+        assert family().architecture == name
+        assert PRESETS[preset_for(name)].model.architecture == name
+
+
+# ---- configs
+
+
+@every
+def test_a_config_survives_being_written_and_read(config: ModelConfig) -> None:
+    assert ModelConfig.from_dict(config.to_dict()) == config
+    assert type(config.replace(architecture=config.architecture)) is type(config)
+
+
+def test_a_config_without_an_architecture_is_an_mlp() -> None:
+    """As every one was before there were others."""
+    old = {"context_size": 4, "embedding_dim": 2, "hidden_sizes": [8], "activation": "relu", "direct": True}
+    config = ModelConfig.from_dict(old)
+    assert config == ModelConfig(**old)
+    assert config.architecture == "mlp"
+    assert config.shapes(27)["W1"] == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"architecture": "cnn"}, "architecture must be one of bigram, mlp, rnn, gru, lstm, wavenet, transformer, got"),
+        ({"architecture": ["gru"]}, "architecture must be one of bigram, mlp"),
+        ({"architecture": "gru", "hidden_sizes": [3]}, "ModelConfig fields must be among architecture, context_size"),
+        ({"architecture": "bigram", "context_size": 2}, "ModelConfig fields must be among architecture, init, got"),
+        ({"architecture": "gru", "hidden_size": 0}, "hidden_size must be a whole number from 1 to 4,096, got 0"),
+        ({"architecture": "wavenet", "context_size": 6}, "context_size must be a power of two from 2, as neighbours"),
+        ({"architecture": "wavenet", "context_size": 1}, "context_size must be a power of two from 2, as neighbours"),
+        ({"architecture": "transformer", "heads": 5}, "embedding_dim must be a multiple of heads (5), got 64"),
+        ({"normalisation": "group"}, "normalisation must be one of none, batch, layer, got 'group'"),
+    ],
+)
+def test_invalid_values_are_refused(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError) as error:
+        ModelConfig.from_dict(values)
+    assert str(error.value).startswith(sentence)
+
+
+def test_whole_words_are_for_models_that_read_from_left_to_right() -> None:
+    gru = ModelConfig(architecture="gru")
+    RunConfig(corpus_sha256="ab" * 32, model=gru, train=TrainConfig(sampler="words"))
+    with pytest.raises(ValueError, match="sampler must be one of examples, contexts for MLP, got 'words'"):
+        RunConfig(corpus_sha256="ab" * 32, train=TrainConfig(sampler="words"))
+
+
+def test_parameter_counts_are_the_published_ones() -> None:
+    """The lecture series' part 3 and 5, and makemore's default transformer without its unused mask buffers."""
+    norm = {"normalisation": "batch"}
+    assert ModelConfig(**norm).parameters(27) == 12_097
+    assert ModelConfig(context_size=8, **norm).parameters(27) == 22_097
+    assert ModelConfig(architecture="wavenet").parameters(27) == 76_579
+    layers = 4 * (2 * 2 * 64 + 64 * 192 + 192 + 64 * 64 + 64 + 64 * 256 + 256 + 256 * 64 + 64)
+    assert ModelConfig(architecture="transformer").parameters(27) == 27 * 64 + 16 * 64 + layers + 2 * 64 + 64 * 27 + 27
+
+
+# ---- causality
+
+
+def sensitivity(model: Model, logits: Tensor, symbol: int) -> float:
+    """How much some logits change with what the model knows of a symbol: the largest derivative."""
+    table = model.get_parameter("C" if "C" in model.tensors else "W")
+    (gradient,) = torch.autograd.grad((logits.flatten() * torch.arange(logits.numel())).sum(), table, retain_graph=True)
+    return gradient[symbol].abs().max().item()
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> ModelConfig:
+    config = draw(st.sampled_from(list(SMALL.values())))
+    sizes = {
+        "context_size": [2, 4, 8],
+        "embedding_dim": [2, 4],
+        "hidden_size": [3, 8],
+        "layers": [1, 3],
+        "heads": [1, 2],
+    }
+    sizes |= {"normalisation": ["none", "batch", "layer"], "activation": ["tanh", "gelu"]}
+    names = [f.name for f in dataclasses.fields(config) if f.name in sizes]
+    return config.replace(**{name: draw(st.sampled_from(sizes[name])) for name in names})
+
+
+@given(configs(), st.permutations("abcdefgh"), st.integers(0, 100))
+def test_a_prediction_depends_on_nothing_that_comes_later(config: ModelConfig, word: list[str], seed: int) -> None:
+    vocab = Vocab.from_words(["abcdefgh"])
+    model, ids = shaken(config, vocab.size, seed), vocab.encode("".join(word))
+    examples = build_examples(["".join(word)], vocab, config.context_size)
+    predictions = [model(torch.from_numpy(examples.contexts))]
+    if isinstance(config, SequenceConfig):
+        predictions.append(model.all_logits(torch.tensor([[0, *ids][: config.context_size]]))[0])
+    for logits in predictions:
+        for place in range(len(logits)):
+            for later in ids[place:]:
+                assert sensitivity(model, logits[place], later) == 0
+            if place:
+                assert sensitivity(model, logits[place], ids[place - 1]) > 0
+
+
+@every_sequence
+def test_no_word_sees_the_one_before(config: ModelConfig) -> None:
+    model = shaken(config, 9)
+    words = torch.tensor([[0, 5, 6, 0, 1, 2], [0, 7, 8, 0, 1, 2]])
+    alone = model.all_logits(torch.tensor([[0, 1, 2]]))[0]
+    for logits in model.all_logits(words):
+        assert torch.allclose(logits[3:], alone, rtol=0, atol=1e-12)
+    both = model.all_logits(words)[0, 3:]
+    assert sensitivity(model, both, 5) == 0 and sensitivity(model, both, 1) > 0
+
+
+@every_sequence
+def test_boundaries_before_a_word_change_nothing(config: ModelConfig) -> None:
+    model = shaken(config, 9)
+    padded = torch.tensor([[0, 0, 0, 1, 2], [0, 0, 0, 0, 3], [0, 0, 0, 0, 0]])
+    with torch.no_grad():
+        together = model(padded)
+        alone = [model(torch.tensor([context])) for context in ([0, 1, 2], [0, 3], [0])]
+    assert torch.allclose(together, torch.cat(alone), rtol=0, atol=1e-12)
+
+
+# ---- whole words
+
+
+@every_sequence
+@pytest.mark.parametrize("context_size", [6, 4])
+def test_whole_words_give_the_loss_and_gradient_of_their_examples(config: ModelConfig, context_size: int) -> None:
+    """Also where a word is longer than the context: what does not fit follows as rows of its own."""
+    words = ("emma", "bo", "ava", "stella", "ann")
+    dataset = same_everywhere(words, context_size)
+    model = shaken(config.replace(context_size=context_size), dataset.vocab.size)
+    gradients = Autograd(model)
+    contexts, targets = torch.from_numpy(dataset.train.contexts), torch.from_numpy(dataset.train.targets)
+    loss = gradients(contexts, targets)
+    expected = gradients.gradient.clone()
+    sampler = WordSampler(dataset.train, 1)
+    assert (sampler.targets != NOTHING).sum() == len(dataset.train)
+    assert len(sampler.words) == {6: 6, 4: 9}[context_size], "words, and what is too long for the context"
+    assert gradients(sampler.words, sampler.targets) == pytest.approx(loss, abs=1e-12)
+    assert torch.allclose(gradients.gradient, expected, rtol=0, atol=1e-12)
+    assert expected.any()
+
+
+def test_words_are_drawn_with_every_target(small: Dataset) -> None:
+    draw, g = SAMPLERS["words"](small.train, 5), torch.Generator().manual_seed(0)
+    T, seen = small.context_size, set()
+    for _ in range(20):
+        words, targets = draw(g)
+        assert words.shape == targets.shape and len(words) == 5 and words.shape[1] <= T
+        assert (targets[:, -1] != NOTHING).any()
+        for word, target in zip(words.tolist(), targets.tolist(), strict=True):
+            for place, (symbol, follows) in enumerate(zip(word, target, strict=True)):
+                if follows != NOTHING and place + 1 < len(word) and follows:
+                    assert word[place + 1] == follows
+                seen.add((symbol, follows))
+    assert len(seen) > 50
+
+
+def test_a_model_that_reads_no_words_says_so() -> None:
+    with pytest.raises(ValueError, match="architecture must read from left to right, got mlp"):
+        Model(ModelConfig(), 27).all_logits(torch.zeros(1, 3, dtype=torch.int64))
+
+
+# ---- against PyTorch's own layers
+
+
+def test_recurrent_families_are_pytorchs() -> None:
+    contexts = torch.tensor([[0, 3, 1, 4], [0, 2, 2, 5]])
+    for name, make in (("rnn", torch.nn.RNN), ("gru", torch.nn.GRU), ("lstm", torch.nn.LSTM)):
+        model = shaken(SMALL[name], 9)
+        p, H = model.tensors, SMALL[name].to_dict()["hidden_size"]
+        reference = make(4, H, batch_first=True).double()
+        bias = p["bx"].clone()
+        if name == "lstm":
+            bias[H : 2 * H] += 1  # PyTorch's order is i, f, g, o
+        order = [0, 1, 3, 2] if name == "lstm" else list(range(len(bias) // H))
+        rows = torch.cat([torch.arange(H) + H * gate for gate in order])
+        with torch.no_grad():
+            reference.weight_ih_l0.copy_(p["Wx"].T[rows])
+            reference.weight_hh_l0.copy_(p["Wh"].T[rows])
+            reference.bias_ih_l0.copy_(bias[rows])
+            reference.bias_hh_l0.copy_(p["bh"] if "bh" in p else torch.zeros(len(rows)))
+            expected = reference(p["C"][contexts])[0] @ p["W"] + p["b"]
+            assert torch.allclose(model.all_logits(contexts), expected, rtol=0, atol=1e-12), name
+
+
+def test_attention_is_pytorchs() -> None:
+    config = SMALL["transformer"].replace(layers=1)
+    model, words = shaken(config, 9), torch.tensor([[0, 3, 1, 4]])
+    p, D = model.tensors, 16
+    layer = torch.nn.TransformerEncoderLayer(D, 2, 4 * D, 0.0, F.gelu, batch_first=True, norm_first=True).double()
+    names = {"Wqkv1": layer.self_attn.in_proj_weight, "bqkv1": layer.self_attn.in_proj_bias}
+    names |= {"Wmix1": layer.self_attn.out_proj.weight, "bmix1": layer.self_attn.out_proj.bias}
+    names |= {"Wup1": layer.linear1.weight, "bup1": layer.linear1.bias}
+    names |= {"Wdown1": layer.linear2.weight, "bdown1": layer.linear2.bias}
+    names |= {"gain_attend1": layer.norm1.weight, "b_attend1": layer.norm1.bias}
+    names |= {"gain_think1": layer.norm2.weight, "b_think1": layer.norm2.bias}
+    with torch.no_grad():
+        for name, theirs in names.items():
+            theirs.copy_(p[name].t())
+        mask = torch.nn.Transformer.generate_square_subsequent_mask(4, dtype=torch.float64)
+        h = layer(p["C"][words] + p["P"][:4], src_mask=mask, is_causal=True)
+        h = F.layer_norm(h, (D,), p["gain_last"], p["b_last"])
+        assert torch.allclose(model.all_logits(words), h @ p["W"] + p["b"], rtol=0, atol=1e-12)
+
+
+def test_wavenet_fuses_neighbours() -> None:
+    model, context = shaken(SMALL["wavenet"].replace(normalisation="none"), 9), [3, 1, 4, 5]
+    p = model.tensors
+    left, right = (torch.tanh(torch.cat([p["C"][a], p["C"][b]]) @ p["W1"] + p["b1"]) for a, b in ((3, 1), (4, 5)))
+    expected = torch.tanh(torch.cat([left, right]) @ p["W2"] + p["b2"]) @ p["W"] + p["b"]
+    assert torch.allclose(model(torch.tensor([context]))[0], expected, rtol=0, atol=1e-12)
+
+
+# ---- normalisation
+
+
+def test_batch_normalisation_is_pytorchs() -> None:
+    z = torch.randn(7, 5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    reference = torch.nn.BatchNorm1d(4, eps=EPSILON, momentum=0.05, affine=False).double()
+    mean, var = torch.zeros(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
+    ours = batch_norm(z, mean, var, torch.Generator())
+    assert torch.allclose(ours.flatten(0, 1), reference(z.flatten(0, 1)), atol=1e-12)
+    assert torch.allclose(mean, reference.running_mean) and torch.allclose(var, reference.running_var)
+    assert torch.allclose(batch_norm(z, mean, var, None).flatten(0, 1), reference.eval()(z.flatten(0, 1)), atol=1e-12)
+
+
+@pytest.mark.parametrize("sampler", ["examples", "contexts"])
+def test_running_statistics_are_those_of_all_examples(small: Dataset, sampler: str) -> None:
+    """Of examples, not of distinct contexts: a context that occurs often counts often, whichever way batches come."""
+    config = ModelConfig(embedding_dim=6, hidden_sizes=(10,), normalisation="batch")
+    state = TrainState(config, TrainConfig(max_steps=300, sampler=sampler, learning_rate=1e-9), small.vocab.size)
+    list(train(state, small, pace=Pace(every=1_000, losses=False)))
+    p = state.model.tensors
+
+    def sums(contexts: Any) -> Tensor:
+        return p["C"][torch.from_numpy(contexts)].flatten(1) @ p["W1"]
+
+    z, distinct = sums(small.train.contexts), sums(small.train.counts.contexts)
+    deviation = z.std(0)
+    error = ((p["mean1"] - z.mean(0)) / deviation).abs().max()
+    assert error < 0.06 < ((distinct.mean(0) - z.mean(0)) / deviation).abs().max()
+    assert ((p["var1"] / z.var(0)).log().abs()).max() < 0.1
+
+
+@pytest.mark.parametrize("name", ["mlp-batch", "wavenet"])
+def test_only_training_updates_the_statistics(small: Dataset, name: str) -> None:
+    config = SMALL[name].replace(context_size=4)
+    dataset = dataclasses.replace(small, context_size=4)
+    state = TrainState(config, TrainConfig(max_steps=5), dataset.vocab.size)
+    before = state.model.flat.clone()
+    evaluate(state.model, dataset.val)
+    generate(state.model, dataset.vocab, 5)
+    assert torch.equal(state.model.flat, before)
+    list(train(state, dataset))
+    trained = state.model.flat.clone()
+    assert not torch.equal(state.model.tensors["mean1"], torch.zeros_like(state.model.tensors["mean1"]))
+    evaluate(state.model, dataset.val)
+    assert torch.equal(state.model.flat, trained)
+    statistics = sum(tensor.numel() for name, tensor in state.model.tensors.items() if name.startswith(("mean", "var")))
+    assert len(trained) == config.parameters(dataset.vocab.size) + statistics
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_an_update_leaves_the_statistics_alone(optimizer: str) -> None:
+    config = TrainConfig(optimizer=optimizer, weight_decay=0.5, learning_rate=0.1)
+    state = TrainState(SMALL["mlp-batch"], config, 27)
+    gradients = gradients_of(state.model, 8)
+    gradients(torch.randint(27, (8, 3), generator=torch.Generator().manual_seed(0)), torch.arange(8))
+    before = {name: tensor.clone() for name, tensor in state.model.tensors.items()}
+    update(state, gradients.gradient, 0.1)
+    for name, tensor in state.model.tensors.items():
+        statistic = name.startswith(("mean", "var"))
+        assert torch.equal(tensor, before[name]) == statistic, name
+
+
+# ---- start, learning, storing
+
+
+@every
+@pytest.mark.parametrize("seed", range(3))
+def test_the_scaled_start_is_ln_v(small: Dataset, config: ModelConfig, seed: int) -> None:
+    for size in (config, FAMILIES[config.architecture]()):
+        dataset = dataclasses.replace(small, context_size=size.context_size)
+        loss = evaluate(Model(size, 27, seed), dataset.val).loss
+        assert abs(loss - math.log(27)) < 0.05
+
+
+@pytest.mark.parametrize(
+    "config", [c for n, c in SMALL.items() if n != "bigram"], ids=[n for n in SMALL if n != "bigram"]
+)
+def test_three_words_are_learnt_by_heart(config: ModelConfig) -> None:
+    """Which word it is cannot be known: ln 3 a word. As one of many characters that is below 0.1."""
+    words = ("abcdefghijklmn", "opqrstuvwxyz", "zyxvutsrqpo")
+    dataset = same_everywhere(words, config.context_size)
+    achievable = 3 * math.log(3) / len(dataset.train)
+    assert achievable < 0.09
+    config = config.replace(dropout=0.0) if hasattr(config, "dropout") else config
+    state = TrainState(config, TrainConfig(max_steps=400, batch_size=41, learning_rate=0.02), dataset.vocab.size)
+    steps = list(train(state, dataset, pace=Pace(every=1_000)))
+    assert achievable - 1e-6 <= (steps[-1].train_loss or 0) < 0.1
+
+
+def test_a_bigram_becomes_the_counting_bigram() -> None:
+    """Three words cannot be told apart by one character; their pairs can be learnt, and that is all."""
+    dataset = same_everywhere(("anna", "bob", "eve"), 1)
+    config = TrainConfig(max_steps=500, learning_rate=0.3)
+    state = TrainState(ModelConfig(architecture="bigram"), config, dataset.vocab.size)
+    steps = list(train(state, dataset, pace=Pace(every=1_000)))
+    counts = dataset.train.counts
+    p = torch.from_numpy(counts.counts / counts.totals[:, None])
+    achievable = -(torch.from_numpy(counts.counts) * p.clamp(min=1e-300).log()).sum().item() / counts.examples
+    assert achievable - 1e-6 <= (steps[-1].train_loss or 0) < achievable + 0.01
+
+
+@every
+def test_a_loaded_model_is_the_same_to_the_last_bit(small: Dataset, config: ModelConfig) -> None:
+    dataset = dataclasses.replace(small, context_size=config.context_size)
+    state = TrainState(config, TrainConfig(max_steps=5), dataset.vocab.size)
+    list(train(state, dataset))
+    run = RunConfig(corpus_sha256="ab" * 32, model=config)
+    after = load(Artifact(state.model, dataset.vocab, run, {}, 5).to_bytes())
+    assert torch.equal(after.model.flat, state.model.flat)
+    assert after.config == run
+    assert evaluate(after.model, dataset.val) == evaluate(state.model, dataset.val)
+
+
+@every
+def test_a_continued_run_is_bit_identical(small: Dataset, config: ModelConfig) -> None:
+    dataset = dataclasses.replace(small, context_size=config.context_size)
+    training = TrainConfig(max_steps=12, batch_size=16, patience=50, check_every=4, sampler=config.samplers[0])
+    whole = TrainState(config, training, dataset.vocab.size)
+    list(train(whole, dataset))
+    first, second = (TrainState(config, training, dataset.vocab.size) for _ in range(2))
+    next(step for step in train(first, dataset, pace=Pace(every=7)) if step.step == 7)
+    second.load(first.tensors())
+    list(train(second, dataset))
+    assert torch.equal(second.model.flat, whole.model.flat)
+
+
+@every
+def test_the_plain_code_is_the_model(config: ModelConfig, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    vocab = Vocab.from_words(["abcdefg"])
+    model = Model(config, vocab.size, seed=3)
+    model.flat.mul_(3)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(Artifact(model, vocab, RunConfig(corpus_sha256="ab" * 32, model=config), {}, 0).to_bytes())
+    code = plain_torch(config, str(path))
+    assert "mmcore" not in code and "from ." not in code
+    drawn, scope = iter([3, 5, 1, 1, 2, 7, 4, 0]), {}
+    seen: list[Tensor] = []
+
+    def draw(p: Tensor, n: int) -> Tensor:
+        seen.append(p)
+        return torch.tensor([next(drawn)])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "multinomial", draw)
+        exec(code, scope)
+    assert len(seen) == 8
+    for place, p in enumerate(seen):
+        context = scope["ids"][place : place + config.context_size]
+        with torch.no_grad():
+            assert torch.allclose(p, model(torch.tensor([context]))[0].softmax(0), atol=1e-6)
+
+
+# ---- one place chooses the gradients
+
+
+@every
+def test_gradients_by_hand_where_there_are_some(config: ModelConfig) -> None:
+    plain = config.architecture == "mlp" and config.to_dict()["normalisation"] == "none"
+    assert isinstance(gradients_of(Model(config, 9), 4), Backprop if plain else Autograd)
+    if not plain:
+        with pytest.raises(ValueError, match="model must be an MLP of tanh or ReLU without normalisation"):
+            Backprop(Model(config, 9), 4)
+
+
+@settings(max_examples=15)
+@given(st.sampled_from(list(SMALL.values())), st.integers(0, 99))
+def test_gradients_are_those_of_finite_differences(config: ModelConfig, seed: int) -> None:
+    model = shaken(config, 7, seed)
+    g = torch.Generator().manual_seed(seed)
+    contexts, targets = torch.randint(7, (6, config.context_size), generator=g), torch.randint(7, (6,), generator=g)
+    gradients = gradients_of(model, 6)
+    gradients(contexts, targets, torch.Generator().manual_seed(0))
+    direction = torch.randn(len(model.flat), generator=g, dtype=torch.float64)
+    slope, step, losses = (gradients.gradient @ direction).item(), 1e-6, []
+    for sign in (1, -2):
+        model.flat.add_(direction, alpha=sign * step)
+        with torch.no_grad():
+            losses.append(cross_entropy(model(contexts, torch.Generator().manual_seed(0)), targets).item())
+    assert slope == pytest.approx((losses[0] - losses[1]) / (2 * step), abs=1e-5, rel=1e-4)
