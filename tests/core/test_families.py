@@ -30,7 +30,7 @@ SMALL: dict[str, ModelConfig] = {
     "mlp-batch": ModelConfig(embedding_dim=4, hidden_sizes=(16, 12), normalisation="batch", direct=True),
     "mlp-layer": ModelConfig(embedding_dim=4, hidden_sizes=(16,), normalisation="layer", activation="gelu"),
     "rnn": ModelConfig(architecture="rnn", context_size=6, embedding_dim=4, hidden_size=24),
-    "gru": ModelConfig(architecture="gru", context_size=6, embedding_dim=4, hidden_size=16),
+    "gru": ModelConfig(architecture="gru", context_size=6, embedding_dim=4, hidden_size=16, dropout=0.2),
     "lstm": ModelConfig(architecture="lstm", context_size=6, embedding_dim=4, hidden_size=16),
     "wavenet": ModelConfig(architecture="wavenet", context_size=4, embedding_dim=4, hidden_size=16),
     "transformer": ModelConfig(
