@@ -110,7 +110,7 @@ with st.container(border=True):
 with st.expander("Lesson: initialisation, depth and batch normalisation", icon=":material/school:"):
     settings = list(lessons.initialisation(session.current_corpus().sha256))
     st.markdown(
-        "The lecture draws all weights from N(0, 1), which saturates tanh, the more so the deeper the network. Scaling "
+        "The lecture draws all weights from N(0, 1), which saturates tanh in every layer. Scaling "
         f"them is one way out, batch normalisation another. These are {len(settings)} runs of some seconds each."
     )
     st.button(

@@ -181,8 +181,7 @@ def _forward_source(config: ModelConfig) -> str:
     head = ["import torch.nn.functional as F", f"EPSILON, MOMENTUM = {layers.EPSILON}, {layers.MOMENTUM}"]
     fields = [f"    {name} = {value!r}" for name, value in asdict(config).items()]
     text = "\n".join([*head, "", *sources, "class Model:", *fields, "", body])
-    text = re.sub(r" *from \.\.layers import .*\n+", "", text)
+    text = re.sub(r" +(from \.\.layers import .*|import torch)\n+", "", text)
     # Types are for readers of the project; here their names would have to be imported.
-    return re.sub(
-        r": (Mapping\[str, Tensor\]|(?:Tensor|Generator|Parameters)(?: \| None)?)(?=[,) ])| -> Tensor", "", text
-    )
+    types = r"Mapping\[str, Tensor\]|(?:Tensor|Generator|Parameters)(?: \| None)?"
+    return re.sub(rf": (?:{types})(?=[,) ])| -> Tensor", "", text).replace("training = None", "training=None")

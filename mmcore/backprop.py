@@ -179,12 +179,12 @@ class Autograd:
         self.model = model
         self.gradient = torch.zeros_like(model.flat)
         self.gradients = views(self.gradient, model.config.shapes(model.vocab_size))
-        for name, parameter in model.named_parameters():
-            parameter.grad = self.gradients[name]  # backward() adds to it in place
 
     def __call__(self, contexts: Tensor, targets: Tensor, dropout: torch.Generator | None = None) -> float:
         """See :meth:`Backprop.__call__`; or words (B, L) with a target for each of their characters (B, L)."""
         self.gradient.zero_()
+        for name, parameter in self.model.named_parameters():
+            parameter.grad = self.gradients[name]  # backward() adds to it in place
         if targets.shape == contexts.shape and not targets.is_floating_point():
             logits, targets = self.model.all_logits(contexts, dropout).flatten(0, 1), targets.flatten()
         else:

@@ -67,6 +67,12 @@ def is_statistic(name: str) -> bool:
     return name.startswith(STATISTICS)
 
 
+def norm_shapes(normalisation: str, layer: int, size: int) -> Shapes:
+    """What a normalised layer has beside its weights and biases."""
+    names = {"none": (), "layer": ("gain",), "batch": ("gain", "mean", "var")}[normalisation]
+    return {f"{name}{layer}": (size,) for name in names}
+
+
 class ModelConfig(Config):
     """Which model: one architecture's settings.
 

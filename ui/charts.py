@@ -322,9 +322,7 @@ def depths(table: pd.DataFrame, theme: Theme) -> go.Figure:
         ("scaled", False): "train",
         ("scaled", True): "accent",
     }
-    figure = go.Figure(
-        layout=figure_layout("Loss by depth", x="Hidden layers", y="Validation loss", theme=theme, height=360)
-    )
+    figure = go.Figure(layout=figure_layout("Loss by depth", x="Hidden layers", y="Validation loss", theme=theme))
     for (init, norm), rows in table.groupby(["init", "norm"]):
         role = roles[init, norm]
         figure.add_scatter(
@@ -336,4 +334,6 @@ def depths(table: pd.DataFrame, theme: Theme) -> go.Figure:
             name=f"{init.capitalize()}{', batch normalisation' if norm else ''}",
             hovertemplate="%{x} layers<br>%{y:.4f} nats per character<extra>%{fullData.name}</extra>",
         )
-    return figure.update_xaxes(dtick=1)
+    # Below the axis: on a phone four names need four lines, which above would cover the title.
+    figure.update_layout(legend={"y": -0.25, "yanchor": "top", "x": 0, "xanchor": "left"}, height=420)
+    return figure.update_xaxes(tickvals=sorted(set(table.depth)))

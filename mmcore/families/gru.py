@@ -26,6 +26,7 @@ class GRUConfig(SequenceConfig):
     context_size: int = 16
     embedding_dim: int = 32
     hidden_size: int = 128
+    dropout: float = 0.0  # of what the output sees, not of what the next step does (Zaremba et al. 2014)
 
     def shapes(self, vocab_size: int) -> Shapes:
         D, H = self.embedding_dim, self.hidden_size  # columns of the three: r, z, candidate
@@ -41,6 +42,8 @@ class GRUConfig(SequenceConfig):
     def states(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
         import torch
 
+        from ..layers import dropout
+
         inputs = (p["C"] @ p["Wx"] + p["bx"])[contexts]  # (B, T, 3H): looked up, as there are only V of them
         goes_on = (contexts != 0)[:, :, None]  # false where a word begins
         h, states = inputs.new_zeros(len(contexts), p["Wh"].shape[0]), []
@@ -51,4 +54,4 @@ class GRUConfig(SequenceConfig):
             r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)
             h = z * h + (1 - z) * torch.tanh(xn + r * hn)  # (B, H)
             states.append(h)
-        return torch.stack(states, 1)
+        return dropout(torch.stack(states, 1), self.dropout, training)

@@ -26,6 +26,7 @@ class LSTMConfig(SequenceConfig):
     context_size: int = 16
     embedding_dim: int = 32
     hidden_size: int = 128
+    dropout: float = 0.0  # of what the output sees, not of what the next step does (Zaremba et al. 2014)
 
     def shapes(self, vocab_size: int) -> Shapes:
         D, H = self.embedding_dim, self.hidden_size  # columns of the four: i, f, o, g
@@ -34,6 +35,8 @@ class LSTMConfig(SequenceConfig):
 
     def states(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
         import torch
+
+        from ..layers import dropout
 
         inputs = (p["C"] @ p["Wx"] + p["bx"])[contexts]  # (B, T, 4H): looked up, as there are only V of them
         goes_on = (contexts != 0)[:, :, None]  # false where a word begins
@@ -45,4 +48,4 @@ class LSTMConfig(SequenceConfig):
             c = torch.sigmoid(f + 1) * c + torch.sigmoid(i) * torch.tanh(g)
             h = torch.sigmoid(o) * torch.tanh(c)  # (B, H)
             states.append(h)
-        return torch.stack(states, 1)
+        return dropout(torch.stack(states, 1), self.dropout, training)

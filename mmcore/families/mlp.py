@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ..family import OUTPUT_SCALE, ModelConfig, Parameters, Shapes
+from ..family import OUTPUT_SCALE, ModelConfig, Parameters, Shapes, norm_shapes
 from ..fields import require, whole
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class MLPConfig(ModelConfig):
         sizes = (width, *self.hidden_sizes)
         for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
             shapes |= {f"W{layer}": (fan_in, fan_out), f"b{layer}": (fan_out,)}
-            names = {"none": [], "layer": ["gain"], "batch": ["gain", "mean", "var"]}[self.normalisation]
-            shapes |= {f"{name}{layer}": (fan_out,) for name in names}
+            shapes |= norm_shapes(self.normalisation, layer, fan_out)
         if self.hidden_sizes:
             shapes[f"W{self.output}"] = (sizes[-1], vocab_size)
         shapes[f"b{self.output}"] = (vocab_size,)

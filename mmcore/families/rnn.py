@@ -26,6 +26,7 @@ class RNNConfig(SequenceConfig):
     context_size: int = 16
     embedding_dim: int = 32
     hidden_size: int = 128
+    dropout: float = 0.0  # of what the output sees, not of what the next step does (Zaremba et al. 2014)
 
     def shapes(self, vocab_size: int) -> Shapes:
         D, H = self.embedding_dim, self.hidden_size
@@ -34,10 +35,12 @@ class RNNConfig(SequenceConfig):
     def states(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
         import torch
 
+        from ..layers import dropout
+
         inputs = (p["C"] @ p["Wx"] + p["bx"])[contexts]  # (B, T, H): looked up, as there are only V of them
         goes_on = (contexts != 0)[:, :, None]  # false where a word begins
         h, states = torch.zeros_like(inputs[:, 0]), []
         for t in range(contexts.shape[1]):
             h = torch.tanh(inputs[:, t] + (h * goes_on[:, t]) @ p["Wh"])  # (B, H)
             states.append(h)
-        return torch.stack(states, 1)
+        return dropout(torch.stack(states, 1), self.dropout, training)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..family import ModelConfig, Parameters, Shapes
+from ..family import ModelConfig, Parameters, Shapes, norm_shapes
 from ..fields import require
 from .mlp import GAIN
 
@@ -41,8 +41,7 @@ class WaveNetConfig(ModelConfig):
         H, size = self.hidden_size, self.embedding_dim
         shapes: Shapes = {"C": (vocab_size, size)}
         for layer in range(1, self.context_size.bit_length()):
-            names = {"none": [], "layer": ["gain"], "batch": ["gain", "mean", "var"]}[self.normalisation]
-            shapes |= {f"W{layer}": (2 * size, H), f"b{layer}": (H,)} | {f"{name}{layer}": (H,) for name in names}
+            shapes |= {f"W{layer}": (2 * size, H), f"b{layer}": (H,)} | norm_shapes(self.normalisation, layer, H)
             size = H
         return shapes | {"W": (H, vocab_size), "b": (vocab_size,)}
 

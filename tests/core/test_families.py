@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +32,7 @@ SMALL: dict[str, ModelConfig] = {
     "mlp-batch": ModelConfig(embedding_dim=4, hidden_sizes=(16, 12), normalisation="batch", direct=True),
     "mlp-layer": ModelConfig(embedding_dim=4, hidden_sizes=(16,), normalisation="layer", activation="gelu"),
     "rnn": ModelConfig(architecture="rnn", context_size=6, embedding_dim=4, hidden_size=24),
-    "gru": ModelConfig(architecture="gru", context_size=6, embedding_dim=4, hidden_size=16),
+    "gru": ModelConfig(architecture="gru", context_size=6, embedding_dim=4, hidden_size=16, dropout=0.2),
     "lstm": ModelConfig(architecture="lstm", context_size=6, embedding_dim=4, hidden_size=16),
     "wavenet": ModelConfig(architecture="wavenet", context_size=4, embedding_dim=4, hidden_size=16),
     "transformer": ModelConfig(
@@ -452,3 +454,25 @@ def test_gradients_are_those_of_finite_differences(config: ModelConfig, seed: in
         with torch.no_grad():
             losses.append(cross_entropy(model(contexts, torch.Generator().manual_seed(0)), targets).item())
     assert slope == pytest.approx((losses[0] - losses[1]) / (2 * step), abs=1e-5, rel=1e-4)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def asks_which(source: str) -> list[int]:
+    """Lines that compare something with an architecture's name, or match on it."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        parts = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        parts += [node.value] if isinstance(node, ast.MatchValue) else []
+        named = [part.value for part in parts if isinstance(part, ast.Constant)]
+        found += [part.lineno for part in parts if set(named) & set(FAMILIES)]
+    return found
+
+
+def test_nothing_asks_which_architecture_it_is() -> None:
+    """From the form to the logits, what differs between architectures is in their own files."""
+    paths = [path for folder in ("mmcore", "ui", "app_pages") for path in (ROOT / folder).rglob("*.py")]
+    assert len(paths) > 30
+    assert {path.name: found for path in paths if (found := asks_which(path.read_text()))} == {}
+    assert asks_which('if config.architecture == "gru":\n    pass'), "the test above must be able to fail"
