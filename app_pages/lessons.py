@@ -12,7 +12,9 @@ st.progress(len(done) / len(lessons.LESSONS), f"{len(done)} of {len(lessons.LESS
 
 for number, lesson in enumerate(lessons.LESSONS):
     icon = ":material/check_circle:" if number in done else ":material/circle:"
-    with st.expander(f"{number + 1}. {lesson.title}", icon=icon, expanded=number == min(len(done), 9)):
+    with st.expander(
+        f"{number + 1}. {lesson.title}", icon=icon, expanded=number == st.session_state.get("lesson_open", 0)
+    ):
         st.markdown(lesson.look)
         choice = st.radio(
             lesson.question,
@@ -24,6 +26,7 @@ for number, lesson in enumerate(lessons.LESSONS):
         )
         if choice is not None:
             if number not in done:
+                st.session_state["lesson_open"] = number  # stays open: the answer is in it
                 done[number] = choice
                 st.rerun()
             verdict = "Right." if choice == lesson.right else f"No: {lesson.choices[lesson.right]}."

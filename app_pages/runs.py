@@ -4,7 +4,7 @@ import streamlit as st
 
 from mmcore import Run
 from mmcore.store import WORKING
-from ui import curves, forms, progress, session
+from ui import clinic, curves, forms, progress, session
 from ui.text import plain
 
 st.title("Runs")
@@ -105,3 +105,8 @@ with st.container(border=True):
         st.error(plain(problem))
     if current.weights_step is not None:
         progress.draw_downloads(current)
+    if not busy and current.state not in progress.LIVE:
+        doctor = st.expander("Ask the doctor", icon=":material/stethoscope:", key="doctor", on_change="rerun")
+        if doctor.open:
+            with doctor:
+                clinic.draw(current)

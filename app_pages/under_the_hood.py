@@ -168,12 +168,13 @@ if view in ("Forward", "Backward"):
 
     def weights(name: str) -> None:
         """The matrices that a step multiplies with."""
-        wanted = {"rows": ["C"], "logits": [f"W{model.layers}", f"b{model.layers}", "W"]}.get(name, [])
+        last_layer = trace.layers_of(model)
+        wanted = {"rows": ["C"], "logits": [f"W{last_layer}", f"b{last_layer}", "W"]}.get(name, [])
         if name.startswith("z"):
             wanted = [f"W{name[1:]}", f"b{name[1:]}"]
         for tensor in [one for one in wanted if one in model.tensors]:
             held = model.tensors[tensor].numpy()
-            out = "V" if tensor in ("W", f"W{model.layers}", f"b{model.layers}") else "H"
+            out = "V" if tensor in ("W", f"W{last_layer}", f"b{last_layer}") else "H"
             letters = {"C": ["V", "D"], "W": ["T·D", "V"], "W1": ["T·D", out]}.get(tensor, ["H", out])
             letters = letters if held.ndim == 2 else [out]
             names = [hood.labels(k, n, context, vocab) for k, n in zip(letters, held.shape, strict=True)]
@@ -244,8 +245,8 @@ elif view == "Update":
     )
 
 elif view == "Neurons":
-    layers = len(model.config.hidden_sizes)
-    if not layers or not trace.can_trace(model):
+    layers = trace.layers_of(model) - 1 if trace.can_trace(model) else 0
+    if not layers:
         st.info("This model has no hidden layer of its own to look at.")
         st.stop()
     with st.container(horizontal=True, vertical_alignment="bottom"):

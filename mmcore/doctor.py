@@ -100,14 +100,13 @@ def gather(
 
 def _units(config: RunConfig, dataset: Dataset, model: MLP | None) -> dict[str, Any]:
     """What the first hidden layer does now and did before the first update, which the seed brings back."""
-    from .model import MLP as Perceptron
-    from .trace import can_trace, neuron_report
+    from .trace import can_trace, layers_of, neuron_report
 
-    if model is None or not can_trace(model) or not config.model.hidden_sizes:
+    if model is None or not can_trace(model) or not layers_of(model) > 1:
         return {}
     rows = np.random.default_rng(0).integers(len(dataset.train), size=min(SAMPLED, len(dataset.train)))
     contexts = dataset.train.contexts[rows]
-    fresh = Perceptron(config.model, dataset.vocab.size, seed=config.train.seed)
+    fresh = type(model)(config.model, dataset.vocab.size, seed=config.train.seed)
     now, tanh = neuron_report(model, contexts), config.model.activation == "tanh"
     start = neuron_report(fresh, contexts).saturated if tanh else None
     facts: dict[str, Any] = {"start_saturation": start, "saturation": now.saturated if tanh else None}
@@ -136,8 +135,8 @@ def _diverged(facts: Facts) -> Finding | None:
 
 
 def _first_loss(facts: Facts) -> Finding | None:
-    best = uniform_loss(facts.vocab_size)
-    if facts.first_loss is None or facts.first_loss <= best + FIRST_LOSS or facts.config.model.init == "scaled":
+    best, init = uniform_loss(facts.vocab_size), getattr(facts.config.model, "init", "scaled")
+    if facts.first_loss is None or facts.first_loss <= best + FIRST_LOSS or init == "scaled":
         return None
     return Finding(
         rule="first_loss",
@@ -206,8 +205,12 @@ def _gap(facts: Facts) -> Finding | None:
     if facts.train_loss is None or facts.val_loss is None or not facts.val_loss - facts.train_loss > GAP:
         return None
     config = facts.config
-    smaller = tuple(max(8, size // 4) for size in config.model.hidden_sizes)
-    model = config.model.replace(hidden_sizes=smaller, dropout=max(config.model.dropout, 0.2 if smaller else 0.0))
+    changes: dict[str, Any] = {}
+    if hasattr(config.model, "hidden_sizes"):
+        changes["hidden_sizes"] = tuple(max(8, size // 4) for size in config.model.hidden_sizes)
+    if hasattr(config.model, "dropout"):
+        changes["dropout"] = max(config.model.dropout, 0.2)
+    model = config.model.replace(**changes)
     every = max(1, config.train.max_steps // 20)
     return Finding(
         rule="gap",
@@ -215,7 +218,7 @@ def _gap(facts: Facts) -> Finding | None:
         number=f"validation loss {facts.val_loss:.4f}, train loss {facts.train_loss:.4f}: "
         f"{facts.val_loss - facts.train_loss:.4f} apart",
         reason="There are enough parameters to store the train words, which helps on no other word.",
-        remedy="Train a quarter of the units, with dropout, and stop when validation gets no better",
+        remedy="Train a smaller model with dropout, and stop when validation gets no better",
         mended=config.replace(model=model, train=config.train.replace(patience=3, check_every=every)),
     )
 

@@ -23,7 +23,7 @@ from .model import ACTIVATION, MLP, cross_entropy
 SATURATED = 0.97  # |tanh| beyond it passes back less than 6 % of a gradient: 1 − 0.97² = 0.0591
 ENTRIES = 64  # of each tensor that a gradient check nudges, where it does not nudge all
 NUDGE = 1e-5  # of a central difference: its truncation and its rounding error are both near 1e-10 in float64
-OVERFLOW = 88.72  # the largest x whose exp(x) float32 still holds
+TRACED = ("tanh", "relu")  # the activations whose derivative is spelled out
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,23 @@ class Trace:
 
 
 def can_trace(model: MLP) -> bool:
-    """Whether a model is one whose passes are written out here: a perceptron over concatenated embeddings."""
+    """Whether a model's passes are written out here: a perceptron over concatenated embeddings, tanh or ReLU.
+
+    The same models have gradients derived by hand (:class:`Backprop`).
+    """
     config = model.config
-    expected = {"C", *(f"{kind}{layer}" for layer in range(1, model.layers) for kind in "Wb"), f"b{model.layers}"}
-    expected |= {f"W{model.layers}"} if config.hidden_sizes else set()
+    if getattr(config, "architecture", "mlp") != "mlp" or getattr(config, "activation", None) not in TRACED:
+        return False
+    out = layers_of(model)
+    expected = {"C", *(f"{kind}{layer}" for layer in range(1, out) for kind in "Wb"), f"b{out}"}
+    expected |= {f"W{out}"} if config.hidden_sizes else set()
     expected |= {"W"} if config.direct else set()
-    return getattr(config, "family", "mlp") == "mlp" and set(model.tensors) == expected
+    return set(model.tensors) == expected
+
+
+def layers_of(model: MLP) -> int:
+    """Layers with a bias: the hidden ones and the output."""
+    return len(model.config.hidden_sizes) + 1
 
 
 def _checked(model: MLP, context: Sequence[int], target: int) -> Tensor:
@@ -106,7 +117,7 @@ def forward_trace(model: MLP, context: Sequence[int], target: int) -> Trace:
     x = h = rows.flatten()
     formula = r"x = [\,C_{i_1};\ \dots;\ C_{i_T}\,]"
     steps.append(TraceStep("x", "Rows side by side", formula, "T·D", x.numpy()))
-    for layer in range(1, model.layers):
+    for layer in range(1, layers_of(model)):
         z = h @ p[f"W{layer}"] + p[f"b{layer}"]
         before = "x" if layer == 1 else f"h_{layer - 1}"
         formula = f"z_{layer} = {before} W_{layer} + b_{layer}"
@@ -120,7 +131,7 @@ def forward_trace(model: MLP, context: Sequence[int], target: int) -> Trace:
 
 def _finish(model: MLP, steps: list[TraceStep], x: Tensor, h: Tensor, target: int) -> Trace:
     """The steps from the last hidden layer to the loss."""
-    p, out = model.tensors, model.layers
+    p, out = model.tensors, layers_of(model)
     logits, terms = p[f"b{out}"], []
     if model.config.hidden_sizes:
         logits = h @ p[f"W{out}"] + logits
@@ -146,7 +157,7 @@ def backward_trace(model: MLP, context: Sequence[int], target: int) -> Trace:
     Steps ``dp, dlogits``, then for each layer from the output down its weights, bias and input, ``dx, drows, dC``.
     A step's ``local`` is the derivative that the chain rule multiplies in there: 1 − h² for tanh.
     """
-    forward, p, out = forward_trace(model, context, target), model.tensors, model.layers
+    forward, p, out = forward_trace(model, context, target), model.tensors, layers_of(model)
     value = {step.name: torch.from_numpy(np.asarray(step.value)) for step in forward.steps}
     y = torch.zeros_like(value["p"])
     y[target] = 1
@@ -220,15 +231,6 @@ def in_double(model: MLP) -> MLP:
     return twin
 
 
-def has_hand_gradients(model: MLP) -> bool:
-    """Whether :class:`Backprop` knows this kind of model."""
-    try:
-        Backprop(model, 1)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return False
-    return True
-
-
 def gradient_check(
     model: MLP, contexts: Tensor, targets: Tensor, *, entries: int | None = ENTRIES, nudge: float = NUDGE
 ) -> pd.DataFrame:
@@ -244,7 +246,7 @@ def gradient_check(
     twin = in_double(model)
     automatic = Autograd(twin)
     automatic(contexts, targets)
-    hand = Backprop(twin, len(contexts)) if has_hand_gradients(twin) else None
+    hand = Backprop(twin, len(contexts)) if can_trace(twin) else None
     if hand is not None:
         hand(contexts, targets)
     rows = []
@@ -348,7 +350,7 @@ def neuron_report(model: MLP, contexts: NDArray[np.int64], layer: int = 1) -> Ne
     """Pre-activations and outputs of a hidden layer (counted from 1) on (B, T) contexts; nothing is dropped."""
     if not can_trace(model):
         raise ValueError(f"model must be a multi-layer perceptron, got tensors {', '.join(model.tensors)}")
-    require(1 <= layer < model.layers, "layer", f"a hidden layer from 1 to {model.layers - 1}", layer)
+    require(1 <= layer < layers_of(model), "layer", f"a hidden layer from 1 to {layers_of(model) - 1}", layer)
     require(len(contexts) > 0, "contexts", "at least one row", len(contexts))
     p = model.tensors
     h = p["C"][torch.from_numpy(contexts)].flatten(1)
