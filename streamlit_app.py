@@ -10,6 +10,7 @@ from ui.live import ensure_plotly_js
 
 PAGES = (
     ("home", "Start", ":material/home:"),
+    ("lessons", "Lessons", ":material/school:"),
     ("data", "Data", ":material/dataset:"),
     ("train", "Train", ":material/model_training:"),
     ("playground", "Playground", ":material/tune:"),

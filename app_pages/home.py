@@ -6,6 +6,7 @@ from mmcore import PRESETS, RunConfig, RunState
 from ui import progress, session
 
 LINKS = (
+    ("lessons", "**Lessons** Where do I begin?", ":material/school:"),
     ("data", "**Data** How do names become X and Y?", ":material/dataset:"),
     ("train", "**Train** How low does the loss go?", ":material/model_training:"),
     ("playground", "**Playground** What does one slider do?", ":material/tune:"),

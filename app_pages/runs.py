@@ -4,7 +4,7 @@ import streamlit as st
 
 from mmcore import Run, lessons
 from mmcore.store import WORKING
-from ui import charts, curves, forms, progress, session
+from ui import charts, clinic, curves, forms, progress, session
 from ui.text import plain
 from ui.theme import PLOTLY_CONFIG, current_theme
 
@@ -106,6 +106,11 @@ with st.container(border=True):
         st.error(plain(problem))
     if current.weights_step is not None:
         progress.draw_downloads(current)
+    if not busy and current.state not in progress.LIVE:
+        doctor = st.expander("Ask the doctor", icon=":material/stethoscope:", key="doctor", on_change="rerun")
+        if doctor.open:
+            with doctor:
+                clinic.draw(current)
 
 with st.expander("Lesson: initialisation, depth and batch normalisation", icon=":material/school:"):
     settings = list(lessons.initialisation(session.current_corpus().sha256))

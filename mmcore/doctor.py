@@ -232,7 +232,7 @@ def _gap(facts: Facts) -> Finding | None:
         number=f"validation loss {facts.val_loss:.4f}, train loss {facts.train_loss:.4f}: "
         f"{facts.val_loss - facts.train_loss:.4f} apart",
         reason="There are enough parameters to store the train words, which helps on no other word.",
-        remedy="Train a quarter of the units, with dropout, and stop when validation gets no better",
+        remedy="Train a smaller model with dropout, and stop when validation gets no better",
         mended=config.replace(model=model, train=config.train.replace(patience=3, check_every=every)),
     )
 

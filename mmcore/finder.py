@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .backprop import Autograd, Backprop
 from .config import ModelConfig, TrainConfig, require
 from .data import Dataset
-from .trace import has_hand_gradients
+from .trace import can_trace
 from .training import SAMPLERS, TrainState, update
 
 HALF_LIFE = 20  # updates: a batch's loss is noisy, its trend over a twentieth of a decade is not
@@ -38,7 +38,7 @@ def learning_rate_sweep(
     require(10 <= steps <= 100_000, "steps", "from 10 to 100,000", steps)
     require(low < high, "low", f"below high ({high:g})", low)
     state = TrainState(model, config, dataset.vocab.size)
-    hand = has_hand_gradients(state.model)
+    hand = can_trace(state.model)
     gradients = Backprop(state.model, config.batch_size) if hand else Autograd(state.model)
     sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
     dropout = state.generators["dropout"] if getattr(model, "dropout", 0) else None

@@ -25,7 +25,7 @@ from .model import Model, cross_entropy
 SATURATED = 0.97  # |tanh| beyond it passes back less than 6 % of a gradient: 1 − 0.97² = 0.0591
 ENTRIES = 64  # of each tensor that a gradient check nudges, where it does not nudge all
 NUDGE = 1e-5  # of a central difference: its truncation and its rounding error are both near 1e-10 in float64
-OVERFLOW = 88.72  # the largest x whose exp(x) float32 still holds
+TRACED = ("tanh", "relu")  # the activations whose derivative is spelled out
 
 
 @dataclass(frozen=True)
@@ -224,15 +224,6 @@ def in_double(model: Model) -> Model:
     return twin
 
 
-def has_hand_gradients(model: Model) -> bool:
-    """Whether :class:`Backprop` knows this kind of model."""
-    try:
-        Backprop(model, 1)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return False
-    return True
-
-
 def gradient_check(
     model: Model, contexts: Tensor, targets: Tensor, *, entries: int | None = ENTRIES, nudge: float = NUDGE
 ) -> pd.DataFrame:
@@ -248,7 +239,7 @@ def gradient_check(
     twin = in_double(model)
     automatic = Autograd(twin)
     automatic(contexts, targets)
-    hand = Backprop(twin, len(contexts)) if has_hand_gradients(twin) else None
+    hand = Backprop(twin, len(contexts)) if can_trace(twin) else None
     if hand is not None:
         hand(contexts, targets)
     rows = []

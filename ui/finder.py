@@ -101,8 +101,9 @@ def chart(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, suggestion:
         name=f"Suggested {suggestion:g}",
         hovertemplate=hover,
     )
-    layout = figure_layout("Loss by learning rate", x="Learning rate", y="Batch loss (nats)", theme=theme, height=340)
-    figure.update_layout(layout, margin_t=100)
+    layout = figure_layout("Loss by learning rate", x="Learning rate", y="Batch loss (nats)", theme=theme, height=400)
+    legend = {"yref": "container", "y": 0, "yanchor": "bottom"}  # in a narrow column it takes several lines
+    figure.update_layout(layout, margin_t=48, legend=legend)
     low, high = float(smooth.min()), float(smooth[0])
     figure.update_yaxes(range=[low - 0.15 * (high - low), high + 0.25 * (high - low)])
     return figure.update_xaxes(type="log", dtick=1)

@@ -67,6 +67,11 @@ def percent(probability: float) -> str:
     return f"{share:.0f} %" if share >= 10 else f"{share:.1f} %" if share >= 0.1 else f"{share:.1g} %"
 
 
+def rounded(number: float) -> str:
+    """Three digits that count: ``5,880``, ``1.2e+12``."""
+    return f"{float(f'{number:.3g}'):,.0f}" if 100 <= number < 1e9 else f"{number:.3g}"
+
+
 def score_sentence(score: pd.DataFrame, share: float) -> str:
     """What a word's score says, in two or three sentences."""
     total, letters = float(score["surprisal"].sum()), len(score)
@@ -74,7 +79,7 @@ def score_sentence(score: pd.DataFrame, share: float) -> str:
     expected = symbol_title(worst["expected"])
     return (
         f"Surprisal {total:.3f} nats in all, {total / letters:.4f} per character: the model would write this word "
-        f"once in {math.exp(min(total, 700)):,.3g}. It likes it better than {share:.1f} % of the validation words, "
+        f"once in {rounded(math.exp(min(total, 700)))}. It likes it better than {share:.1f} % of the validation words, "
         "per character. "
         f"Most surprising: {symbol_title(worst['symbol'])} after {worst['context']}, where it expected {expected} with "
         f"{100 * worst['expected_probability']:.1f} %."
@@ -196,8 +201,9 @@ def novelty_chart(table: pd.DataFrame, temperature: float, theme: Theme) -> go.F
             hovertemplate="temperature %{x}<br>%{y:.1f} %<extra>%{fullData.name}</extra>",
         )
     figure.add_vline(temperature, line=line("batch", theme), annotation_text=f"below: {temperature:g}")
-    layout = figure_layout("New or learned by heart", x="Temperature", y="Samples (%)", theme=theme, height=380)
-    return figure.update_layout(layout, margin_t=110).update_yaxes(rangemode="tozero")
+    layout = figure_layout("New or learned by heart", x="Temperature", y="Samples (%)", theme=theme, height=420)
+    legend = {"yref": "container", "y": 0, "yanchor": "bottom"}  # on a phone it takes several lines
+    return figure.update_layout(layout, margin_t=48, legend=legend).update_yaxes(rangemode="tozero")
 
 
 def compared(shares: pd.DataFrame, key: str, title: str, theme: Theme) -> go.Figure:
@@ -211,6 +217,6 @@ def compared(shares: pd.DataFrame, key: str, title: str, theme: Theme) -> go.Fig
             marker={"color": color(role, theme), "pattern": {"shape": pattern}},  # type: ignore[arg-type]
             hovertemplate="%{x}<br>%{y:.2f} %<extra>%{fullData.name}</extra>",
         )
-    layout = figure_layout(f"{title} of samples and corpus", x=title, y="Share (%)", theme=theme, height=320)
+    layout = figure_layout(f"{title}s of samples and corpus", x=title, y="Share (%)", theme=theme, height=320)
     figure.update_layout(layout, barmode="group")
     return figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=1)

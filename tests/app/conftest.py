@@ -15,7 +15,18 @@ from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainCo
 from mmcore.jobs import run_inline
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("home", "data", "train", "playground", "splits", "embeddings", "under_the_hood", "generate", "runs")
+PAGES = (
+    "home",
+    "lessons",
+    "data",
+    "train",
+    "playground",
+    "splits",
+    "embeddings",
+    "under_the_hood",
+    "generate",
+    "runs",
+)
 
 
 class IdleQueue:

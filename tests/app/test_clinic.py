@@ -52,3 +52,15 @@ def test_a_diverged_run_is_found_though_it_failed(finished: Run, store: RunStore
 
 def test_a_running_run_is_left_alone(finished: Run, store: RunStore, open_page: Open) -> None:
     assert mends(open_page, store.create(finished.config)) == []
+
+
+def test_runs_has_a_doctor_too(finished: Run, store: RunStore, open_page: Open) -> None:
+    run = ended(store, finished, ModelConfig(init="lecture"), TrainConfig(max_steps=20))
+    app = open_page("runs", run=run.id)
+    assert not [button for button in app.button if str(button.key).startswith("mend_")]
+    app.session_state["doctor"] = True
+    app.run()
+    app.button(key="mend_first_loss").click().run()
+    assert not app.exception
+    latest = store.latest()
+    assert latest is not None and latest.config.model.init == "scaled"

@@ -1,0 +1,86 @@
+"""Journeys of someone who wants to understand: find a rate and train with it, heal a diverged run, finish a lesson."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore.jobs import run_inline
+from tests.browser.app_server import AppServer, wait_until_idle
+from tests.browser.test_train import badge
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+SMALL = ModelConfig(hidden_sizes=(20,))
+
+
+@pytest.fixture(scope="module")
+def store(server: AppServer) -> RunStore:
+    opened = RunStore(server.store_url)
+    opened.add_corpus(read_words(BUNDLED_NAMES))
+    return opened
+
+
+def trained(store: RunStore, train: TrainConfig) -> Run:
+    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
+    return run_inline(store, store.create(RunConfig(corpus_sha256=sha256, model=SMALL, train=train)).id)
+
+
+def test_run_the_finder_take_its_rate_and_train(page: Page, server: AppServer, store: RunStore) -> None:
+    from playwright.sync_api import expect
+
+    run = trained(store, TrainConfig(max_steps=50))
+    page.goto(f"{server.url}/train?run={run.id}")
+    page.get_by_text("Find a learning rate", exact=True).click()
+    page.get_by_role("button", name="Sweep").click()
+    use = page.get_by_role("button", name=re.compile(r"Use [\d.]+"))
+    expect(use).to_be_visible()
+    rate = use.inner_text().split()[-1]
+    use.click()
+    field = page.get_by_label("Learning rate", exact=True)
+    expect(field).to_have_value(rate)
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page).not_to_have_url(re.compile(run.id))
+    badge(page, "Finished")
+    latest = store.latest()
+    assert latest is not None and latest.id != run.id
+    assert latest.config.train.learning_rate == pytest.approx(float(rate))
+
+
+def test_a_diverged_run_is_healed_by_the_doctors_button(page: Page, server: AppServer, store: RunStore) -> None:
+    from playwright.sync_api import expect
+
+    hot = TrainConfig(optimizer="sgd", schedule="constant", learning_rate=3.0, weight_decay=1.0, max_steps=300)
+    run = trained(store, hot)
+    assert run.error
+    page.goto(f"{server.url}/train?run={run.id}")
+    expect(page.get_by_text("The run diverged")).to_be_visible()
+    page.get_by_role("button", name=re.compile("tenth of the learning rate, 0.3")).first.click()
+    expect(page).not_to_have_url(re.compile(run.id))
+    badge(page, "Finished")
+    expect(page.get_by_text("The run diverged")).to_have_count(0)
+    latest = store.latest()
+    assert latest is not None and latest.losses["val_loss"] < 3
+
+
+def test_finish_a_lesson(page: Page, server: AppServer, store: RunStore) -> None:
+    from playwright.sync_api import expect
+
+    if store.latest() is None:
+        trained(store, TrainConfig(max_steps=20))
+    page.goto(f"{server.url}/lessons")
+    expect(page.get_by_text("0 of 10 lessons finished")).to_be_visible()
+    page.get_by_text("5", exact=True).first.click()
+    expect(page.get_by_text("1 of 10 lessons finished")).to_be_visible()
+    expect(page.get_by_text("Right. Five: one for each letter")).to_be_visible()
+    wait_until_idle(page)
+    page.get_by_text("3. Forward, to the loss").click()
+    page.get_by_text("3.2958", exact=True).click()
+    expect(page.get_by_text("2 of 10 lessons finished")).to_be_visible()
+    expect(page.get_by_text("Right. −ln(1/27)")).to_be_visible()
+    page.get_by_role("button", name="Walk forward").click()
+    expect(page.get_by_text("Step 8 of 8")).to_be_visible()
