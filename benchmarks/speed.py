@@ -30,14 +30,15 @@ PUBLISHED = 2.175  # what the lecture's loop ends with on data/names.txt
 TARGETS = {"lecture": PUBLISHED, "2.12": 2.12}
 
 # Tuned on init seeds 11-14 and split seeds 7 and 8, the same rule for both: the quickest settings whose mean there is
-# 0.025 below the target, because split 42 is harder than those two.
+# 0.035 below 2.175 (split 42 is harder than those two, and the lecture's own loss varies by 0.03 from seed to seed),
+# and 0.025 below 2.12.
 COMPETENT = {
-    "lecture": Settings(steps=340, batch_size=512, learning_rate=0.04, dim=32),
+    "lecture": Settings(steps=380, batch_size=512, learning_rate=0.04, dim=32),
     "2.12": Settings(steps=650, batch_size=1024, learning_rate=0.03, dim=32),
 }
 OURS_MODEL = ModelConfig(embedding_dim=32)
 OURS = {
-    "lecture": TrainConfig(max_steps=95, batch_size=256, learning_rate=0.05),
+    "lecture": TrainConfig(max_steps=110, batch_size=256, learning_rate=0.05),
     "2.12": TrainConfig(max_steps=280, batch_size=256, learning_rate=0.04),
 }
 
