@@ -68,7 +68,8 @@ st.plotly_chart(
 )
 st.caption(
     "Arms: 95 % bootstrap interval, resampling words. Dotted lines: validation loss of models that know nothing "
-    "(uniform), how frequent each character is (unigram), which follows which (bigram), and the best count model below."
+    "(uniform), how frequent each character is (unigram), which follows which (bigram), and of the best count model "
+    "(Kneser-Ney)."
 )
 
 st.subheader("Generalisation gap", anchor=False)
@@ -85,47 +86,63 @@ with st.expander("All figures", icon=":material/table:"):
     }
     st.dataframe(shown, hide_index=True, column_config=figures, alt="Every figure of this page")
 
-st.subheader("Count models", anchor=False)
-st.markdown(
-    "Before networks, language models counted: which character follows the last one, two, … five? Interpolated "
-    "Kneser-Ney smoothing is the best known way to do that, and a serious opponent on words this short."
+counting = st.expander(
+    "Count models", counts.quick(run.config), icon=":material/tag:", key="counting", on_change="rerun"
 )
-counted = counts.table(run.config.corpus_sha256, run.config.split)
-left, right = st.columns(2, gap="medium")
-with left:
-    st.plotly_chart(
-        counts.by_order(counted, val.loss, theme),
-        theme=None,
-        config=PLOTLY_CONFIG,
-        key="count_orders",
-        alt="Loss of the count models by order, and of this run",
-    )
-    figures = {name: st.column_config.NumberColumn(format="%.4f") for name in ("train", "validation", "unseen words")}
-    st.dataframe(counts.shown(counted), hide_index=True, column_config=figures, alt="Losses of the count models")
-with right:
-    order = st.segmented_control(
-        "Mix the run with the count model of order",
-        counts.ORDERS,
-        default=4,
-        required=True,
-        key="mix_order",
-        help="How many preceding characters it counts.",
-    )
-    weight = st.slider(
-        "Weight of the network", 0.0, 1.0, 0.5, 0.01, key="mix_weight", help="The paper averages the two: one half."
-    )
-    mixed = counts.mixture(run.config, artifact.model, dataset.val, order)
-    st.plotly_chart(
-        counts.mixture_chart(mixed, weight, theme),
-        theme=None,
-        config=PLOTLY_CONFIG,
-        key="mixture",
-        alt="Validation loss of the mixture by weight",
-    )
-    chosen, best = st.columns(2)
-    chosen.metric(f"Validation loss at weight {weight:.2f}", f"{mixed.at(weight):.4f}")
-    best.metric(f"Best, at weight {mixed.best:.2f}", f"{mixed.at(mixed.best):.4f}", help="The optimum on validation.")
-    st.caption(counts.mixture_sentence(mixed))
+if counting.open:
+    with counting:
+        st.markdown(
+            "Before networks, language models counted: which character follows the last one, two, … five? Interpolated "
+            "Kneser-Ney smoothing is the best known way to do that, and a serious opponent on words this short."
+        )
+        counted = counts.table(run.config.corpus_sha256, run.config.split)
+        left, right = st.columns(2, gap="medium")
+        with left:
+            st.plotly_chart(
+                counts.by_order(counted, val.loss, theme),
+                theme=None,
+                config=PLOTLY_CONFIG,
+                key="count_orders",
+                alt="Loss of the count models by order, and of this run",
+            )
+            figures = {
+                name: st.column_config.NumberColumn(format="%.4f") for name in ("train", "validation", "unseen words")
+            }
+            st.dataframe(
+                counts.shown(counted), hide_index=True, column_config=figures, alt="Losses of the count models"
+            )
+        with right:
+            order = st.segmented_control(
+                "Mix the run with the count model of order",
+                counts.ORDERS,
+                default=4,
+                required=True,
+                key="mix_order",
+                help="How many preceding characters it counts.",
+            )
+            weight = st.slider(
+                "Weight of the network",
+                0.0,
+                1.0,
+                0.5,
+                0.01,
+                key="mix_weight",
+                help="The paper averages the two: one half.",
+            )
+            mixed = counts.mixture(run.config, artifact.model, dataset.val, order)
+            st.plotly_chart(
+                counts.mixture_chart(mixed, weight, theme),
+                theme=None,
+                config=PLOTLY_CONFIG,
+                key="mixture",
+                alt="Validation loss of the mixture by weight",
+            )
+            chosen, best = st.columns(2)
+            chosen.metric(f"Validation loss at weight {weight:.2f}", f"{mixed.at(weight):.4f}")
+            best.metric(
+                f"Best, at weight {mixed.best:.2f}", f"{mixed.at(mixed.best):.4f}", help="The optimum on validation."
+            )
+            st.caption(counts.mixture_sentence(mixed))
 
 taken_apart = st.expander("Where the loss comes from", icon=":material/biotech:", key="anatomy", on_change="rerun")
 if taken_apart.open:

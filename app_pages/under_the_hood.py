@@ -30,6 +30,10 @@ model, vocab = artifact.model, artifact.vocab
 dataset = session.run_dataset(run)
 size = model.config.context_size
 draw = {"theme": None, "config": PLOTLY_CONFIG}
+if model.flat.numel() > hood.MAX_PARAMETERS:
+    most = f"{hood.MAX_PARAMETERS:,} parameters"
+    st.info(f"Copies of this model in double precision would fill the memory. Choose a run of at most {most}.")
+    st.stop()
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     known = "emma" if set("emma") <= set(vocab.symbols) else dataset.splits.train[0]
@@ -236,6 +240,19 @@ elif view == "Update":
     losses = trace.losses_along_gradient(model, contexts, targets, rates.tolist())
     curve = hood.step_curve(rates, losses, update.learning_rate, update.before, update.gradient_norm**2, theme)
     st.plotly_chart(curve, key="hood_curve", alt="Loss after one update by learning rate", **draw)
+    st.markdown(
+        "**Size of the update beside the weights.** A ratio near 0.001 is healthy, by the lecture's rule of thumb."
+    )
+    ratios = trace.update_ratios(model, contexts, targets, update.learning_rate)
+    number = {
+        "tensor": "Tensor",
+        "weights": st.column_config.NumberColumn("Std of weights", format="%.4e"),
+        "gradient": st.column_config.NumberColumn("Std of gradient", format="%.4e"),
+        "ratio": st.column_config.NumberColumn(
+            "Update : weights", format="%.4e", help="η · std(gradient) ÷ std(weights)"
+        ),
+    }
+    st.dataframe(ratios, hide_index=True, column_config=number, alt="Size of the update for each tensor")
     both = hood.two_bars(update.p_before, update.p_after, ("Before", "After"), vocab, theme)
     st.plotly_chart(both, key="hood_both", alt="Probabilities before and after the update", **draw)
     st.caption(

@@ -87,6 +87,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .trace import neuron_report as neuron_report
     from .trace import one_update as one_update
     from .trace import stable_softmax_demo as stable_softmax_demo
+    from .trace import update_ratios as update_ratios
     from .training import Pace as Pace
     from .training import Step as Step
     from .training import TrainingDiverged as TrainingDiverged
@@ -151,6 +152,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "neuron_report",
         "one_update",
         "stable_softmax_demo",
+        "update_ratios",
     ),
     "store": ("Run", "RunState", "RunStore"),
     "jobs": ("JobQueue", "execute", "run_inline"),

@@ -382,6 +382,24 @@ def stable_softmax_demo(logits: NDArray[np.floating], target: int, scales: Seque
     return pd.DataFrame(rows)
 
 
+def update_ratios(model: MLP, contexts: Tensor, targets: Tensor, learning_rate: float) -> pd.DataFrame:
+    """How large one step of gradient descent is beside what it changes, for each tensor.
+
+    Columns ``tensor, weights, gradient, ratio``: standard deviations, and η·std(gradient) / std(weights). The lecture's
+    rule of thumb wants it near 10⁻³: far below, a tensor learns too slowly; far above, it is thrown about. NaN where
+    all weights are equal, as biases that start at 0 are.
+    """
+    twin = in_double(model)
+    automatic = Autograd(twin)
+    automatic(contexts, targets)
+    rows = []
+    for name, weights in twin.tensors.items():
+        spread, slope = (part.std(correction=0).item() for part in (weights, automatic.gradients[name]))
+        ratio = learning_rate * slope / spread if spread else math.nan
+        rows.append({"tensor": name, "weights": spread, "gradient": slope, "ratio": ratio})
+    return pd.DataFrame(rows)
+
+
 @torch.no_grad()
 def losses_along_gradient(
     model: Model, contexts: Tensor, targets: Tensor, rates: Sequence[float]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 256  # of a heatmap, and bars of a chart: beyond, no one could tell them apart
 PLAY_SECONDS = 1.5
+MAX_PARAMETERS = 5_000_000  # gradients and copies in float64 come on top, for every visitor
 
 LETTERS = {
     "T": "Position in the context",

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mmcore.scoring import NearestWords
 
 IN_A_ROW = 12  # letters of a strip side by side, so that their numbers can be read on a phone
-CLOSEST = 20  # samples that are compared with all train words
+CLOSEST = 20  # samples that are compared with the train words
+COMPARED, LONGEST = 100_000, 40  # train words at most, and their letters: a comparison stays within a tenth of a second
 
 
 def strip(score: pd.DataFrame, theme: Theme) -> go.Figure:
@@ -120,10 +121,10 @@ def draw_score(model: MLP, vocab: Vocab, word: str, val: Examples, theme: Theme)
 
 @st.cache_resource(show_spinner="Indexing the train words …", max_entries=8)
 def nearest_words(_splits: Splits, key: tuple[object, ...]) -> NearestWords:
-    """All train words, ready to be compared with; kept per corpus and split."""
+    """Train words, ready to be compared with; kept per corpus and split."""
     from mmcore.scoring import NearestWords
 
-    return NearestWords(_splits.train)
+    return NearestWords([word for word in _splits.train if len(word) <= LONGEST][:COMPARED] or _splits.train[:1])
 
 
 @st.cache_data(show_spinner="Sampling at every temperature …", max_entries=32)
@@ -177,7 +178,8 @@ def draw_audit(run_id: str, artifact: Artifact, splits: Splits, theme: Theme) ->
     near = pd.DataFrame(
         [(word, *index.nearest(word)) for word in words[:CLOSEST]], columns=["sample", "nearest", "edits"]
     )
-    st.markdown(f"**Nearest train word** of the first {len(near)} samples; 0 edits is a word learned by heart.")
+    among = f" among {COMPARED:,} of up to {LONGEST} letters" if len(splits.train) > COMPARED else ""
+    st.markdown(f"**Nearest train word**{among} of the first {len(near)} samples; 0 edits is a word learned by heart.")
     columns: dict[str, Any] = {"nearest": "nearest train word", "edits": "edits (insert, delete, replace)"}
     st.dataframe(near, hide_index=True, column_config=columns, height=280, alt="Nearest train words")
 

@@ -51,3 +51,16 @@ def test_a_mixture_that_gains_nothing_says_so(finished: Run) -> None:
     other = np.array([0.25, 0.5])
     losses = np.array([-np.log(w * p + (1 - w) * other).mean() for w in counts.WEIGHTS])
     assert "different mistakes" in counts.mixture_sentence(counts.Mixture(p, other, losses, 0.5))
+
+
+def test_a_large_corpus_is_only_counted_when_asked(
+    finished: Run, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "QUICK", 10)
+    app = open_page("splits", run=finished.id)
+    assert len(app.get("plotly_chart")) == 1
+    lines = [note["text"].split("<br>")[0] for note in figure(app, 0)["layout"]["annotations"]]
+    assert lines == ["Uniform", "Unigram", "Bigram"]
+    app.session_state["counting"] = True
+    app.run()
+    assert len(app.get("plotly_chart")) == 3 and not app.exception

@@ -149,6 +149,8 @@ def test_an_update_lowers_the_loss_as_foretold(finished: Run, artifact: Artifact
     assert before == pytest.approx(loss, abs=1e-5)
     assert after < before
     assert after - before == pytest.approx(float(shown["Foretold change"]), rel=0.05)
+    small = app.dataframe[0].value.set_index("tensor")["ratio"]
+    assert list(small.index) == ["C", "W1", "b1", "W2", "b2"] and (small.dropna() > 0).all()
     app.segmented_control(key="update_which").set_value("A batch").run()
     assert float(metrics(app)["Loss before"]) != before
     app.number_input(key="update_rows").set_value(64)
@@ -201,3 +203,9 @@ def test_play_goes_on_by_itself_and_stops_at_the_end(finished: Run, open_page: O
 def test_every_field_has_help(finished: Run, open_page: Open, name: str) -> None:
     app = view(open_page("under_the_hood", run=finished.id), name)
     assert without_help(app) == []
+
+
+def test_a_model_too_large_to_copy_says_so(finished: Run, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.hood.MAX_PARAMETERS", 100)
+    app = open_page("under_the_hood", run=finished.id)
+    assert "at most 100 parameters" in app.info[0].value and not app.exception

@@ -22,6 +22,7 @@ from mmcore.trace import (
     neuron_report,
     one_update,
     stable_softmax_demo,
+    update_ratios,
     without_unit,
 )
 from tests.core.test_backprop import VOCAB_SIZE, configs, randomised
@@ -127,6 +128,18 @@ def test_a_small_update_does_what_its_gradient_foretold(dataset: Dataset) -> Non
     assert small.after - small.before == pytest.approx(small.foretold, rel=1e-2)
     assert huge.after > huge.before
     assert torch.equal(model.flat, before)
+
+
+def test_the_update_is_measured_beside_the_weights(dataset: Dataset) -> None:
+    model = MLP(ModelConfig(), 27, 1)
+    contexts, targets = (torch.from_numpy(part[:32]) for part in (dataset.train.contexts, dataset.train.targets))
+    table = update_ratios(model, contexts, targets, 0.1).set_index("tensor")
+    automatic = Autograd(model)
+    automatic(contexts, targets)
+    for name in ("C", "W1", "W2"):
+        weights, gradient = model.tensors[name].numpy(), automatic.gradients[name].numpy()
+        assert table["ratio"][name] == pytest.approx(0.1 * gradient.std() / weights.std(), rel=1e-4)
+    assert math.isnan(table["ratio"]["b1"])  # biases start at 0
 
 
 def test_saturated_and_dead_units_are_counted() -> None:
