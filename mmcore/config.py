@@ -130,6 +130,12 @@ PRESETS: dict[str, Preset] = {
         model=ModelConfig(init="lecture"),
         train=_LECTURE.replace(learning_rate=0.01, schedule="constant"),
     ),
+    "long-context": Preset(
+        title="Longer context",
+        note="The quick network with eight characters to look back on: the best MLP found.",
+        model=ModelConfig(context_size=8, embedding_dim=24),
+        train=TrainConfig(max_steps=10_000, weight_decay=0.1),
+    ),
     "bigram": Preset(
         title="Bigram",
         note="What follows each character, learnt by gradients: as good as counting pairs, and no better.",

@@ -155,7 +155,7 @@ def test_a_state_dict_is_written_for_pt(words: Path, tmp_path: Path) -> None:
     [
         (["--context-size", "0"], "context_size must be a whole number from 1 to 64, got 0"),
         (["--learning-rate", "nan"], "learning_rate must be a number above 0 and at most 1000, got nan"),
-        (["--preset", "none"], "preset must be one of quick, lecture, lecture-first, seed-notes, bigram, "),
+        (["--preset", "none"], "preset must be one of quick, lecture, lecture-first, seed-notes, long-context, "),
         (["--optimizer", "adam"], "optimizer must be one of sgd, adamw, got 'adam'"),
         (["--hidden-size", "12,x"], "hidden_size must be whole numbers as in 200,100, or none, got 'x'"),
         (["--hidden-size", "none"], "hidden_sizes must be non-empty unless direct is on, got ()"),
