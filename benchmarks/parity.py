@@ -13,7 +13,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ FOLDER = Path(__file__).parent
 RESULTS, PAGE = FOLDER / "results" / "parity.json", FOLDER / "PARITY.md"
 WITHIN = 0.03  # nats per character: what counts as the same
 LECTURE = PRESETS["lecture"].train
-NAMES = ("train_loss", "val_loss", "test_loss")
+UNPUBLISHED = ("train_loss", "val_loss", "val_loss_unseen")  # what is shown where nothing is to compare with
 
 Losses = dict[str, float]
 
@@ -41,16 +41,16 @@ class Row:
 
     title: str
     source: str
-    published: Losses
     measure: Callable[[Corpus, int], Losses]
+    published: Losses = field(default_factory=dict)
     seeded: bool = True
     note: str = ""
 
 
 def trained(
-    model: ModelConfig, config: TrainConfig, change: Callable[[Model], None] | None = None
-) -> Callable[..., Any]:
-    """A measurement: train on the lecture's split (seed 42) and look at all three splits."""
+    model: ModelConfig, config: TrainConfig, change: Callable[[Model], None] | None = None, *, test: bool = False
+) -> Callable[[Corpus, int], Losses]:
+    """A measurement: train on the lecture's split (seed 42); the test split is looked at where that is published."""
 
     def measure(corpus: Corpus, seed: int) -> Losses:
         dataset = build_dataset(corpus, SplitConfig(), model.context_size)
@@ -58,7 +58,7 @@ def trained(
         if change:
             change(state.model)
         run(state, dataset)
-        return evaluate_splits(state.model, dataset, test=True)
+        return evaluate_splits(state.model, dataset, test=test)
 
     return measure
 
@@ -172,8 +172,18 @@ ROWS: dict[str, Row] = {
         title="Transformer, 4 layers, 4 heads, dimension 64",
         source="karpathy/makemore README, test split",
         published={"test_loss": 1.92},
-        measure=trained(PRESETS["transformer"].model, PRESETS["transformer"].train),
+        measure=trained(PRESETS["transformer"].model, PRESETS["transformer"].train, test=True),
         note="Ours is the preset: whole words, 5,000 updates of 64.",
+    ),
+    "best-mlp": Row(
+        title="The best MLP found, the preset",
+        source="none; tuned on validation with seeds 11 and 12, split seeds 7 and 8",
+        measure=trained(PRESETS["best"].model, PRESETS["best"].train),
+    ),
+    "lstm": Row(
+        title="LSTM, the preset",
+        source="none; tuned on validation with seed 101",
+        measure=trained(PRESETS["lstm"].model, PRESETS["lstm"].train),
     ),
 }
 
@@ -233,11 +243,15 @@ def table(entry: dict[str, Any]) -> str:
         if not runs:
             lines.append(f"| {row.title} | {said(row.published)} | {row.source} | not measured | | | | {command} |")
             continue
-        ours = {loss: [run[loss] for run in runs if loss in run] for loss in row.published}
-        near = all(abs(statistics.mean(values) - row.published[loss]) <= WITHIN for loss, values in ours.items())
+        ours = {loss: [run[loss] for run in runs] for loss in row.published or UNPUBLISHED if loss in runs[0]}
+        near = all(
+            abs(statistics.mean(values) - row.published[loss]) <= WITHIN
+            for loss, values in ours.items()
+            if row.published
+        )
         shown = said({loss: spread(values) for loss, values in ours.items()})
         seconds = statistics.mean(run["seconds"] for run in runs)
-        verdict = "yes" if near else "no"
+        verdict = ("yes" if near else "no") if row.published else ""
         cells = [row.title, said(row.published), row.source, shown, str(len(runs)), f"{seconds:.0f}", verdict, command]
         lines.append("| " + " | ".join(cells) + " |")
         notes += [f"- {row.title}: {row.note}"] * bool(row.note)

@@ -31,11 +31,14 @@ def test_from_training_to_the_weights(page: Page, server: AppServer, tmp_path: P
     wait_until_idle(page)
     for name, label in FIELDS.items():
         expect(page.get_by_label(label, exact=True)).to_have_count(int(name in family.__dataclass_fields__))
+    smaller = {"layers": 1} if "layers" in family.__dataclass_fields__ else {}  # a machine may be busy
+    for name, value in smaller.items():
+        fill(page, name.capitalize(), value)
     fill(page, "Steps", 20)
     page.get_by_role("button", name="Train", exact=True).click()
     page.wait_for_url("**/train?run=*")
     badge(page, "Finished")
-    shapes = family().shapes(27)
+    shapes = family(**smaller).shapes(27)
 
     nav(page, "Embeddings")
     if "C" in shapes:
