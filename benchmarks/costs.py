@@ -16,7 +16,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mmcore import (
     BUNDLED_NAMES,
     PRESETS,
-    Backprop,
     Dataset,
     ModelConfig,
     SplitConfig,
@@ -28,6 +27,7 @@ from mmcore import (
     learning_rate_at,
     read_words,
 )
+from mmcore.backprop import gradients_of
 from mmcore.training import SAMPLERS, update
 
 PRODUCTS = ("mm", "addmm", "bmm")
@@ -55,7 +55,7 @@ def one_step(model: ModelConfig, config: TrainConfig, dataset: Dataset) -> Calla
     state = TrainState(model, config, dataset.vocab.size)
     sample, gradients = (
         SAMPLERS[config.sampler](dataset.train, config.batch_size),
-        Backprop(state.model, config.batch_size),
+        gradients_of(state.model, config.batch_size),
     )
 
     def step() -> None:

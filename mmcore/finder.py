@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .backprop import Autograd, Backprop
+from .backprop import gradients_of
 from .config import ModelConfig, TrainConfig, require
 from .data import Dataset
-from .trace import can_trace
 from .training import SAMPLERS, TrainState, update
 
 HALF_LIFE = 20  # updates: a batch's loss is noisy, its trend over a twentieth of a decade is not
@@ -38,13 +37,11 @@ def learning_rate_sweep(
     require(10 <= steps <= 100_000, "steps", "from 10 to 100,000", steps)
     require(low < high, "low", f"below high ({high:g})", low)
     state = TrainState(model, config, dataset.vocab.size)
-    hand = can_trace(state.model)
-    gradients = Backprop(state.model, config.batch_size) if hand else Autograd(state.model)
+    gradients = gradients_of(state.model, config.batch_size)
     sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
-    dropout = state.generators["dropout"] if getattr(model, "dropout", 0) else None
     keep, smooth, lowest = 0.5 ** (1 / HALF_LIFE), math.nan, math.inf
     for rate in np.power(10.0, np.linspace(low, high, steps)).tolist():
-        loss = gradients(*sample(state.generators["batches"]), dropout)
+        loss = gradients(*sample(state.generators["batches"]), state.generators["dropout"])
         if not math.isfinite(loss):
             return
         yield rate, loss

@@ -382,7 +382,7 @@ def stable_softmax_demo(logits: NDArray[np.floating], target: int, scales: Seque
     return pd.DataFrame(rows)
 
 
-def update_ratios(model: MLP, contexts: Tensor, targets: Tensor, learning_rate: float) -> pd.DataFrame:
+def update_ratios(model: Model, contexts: Tensor, targets: Tensor, learning_rate: float) -> pd.DataFrame:
     """How large one step of gradient descent is beside what it changes, for each tensor.
 
     Columns ``tensor, weights, gradient, ratio``: standard deviations, and η·std(gradient) / std(weights). The lecture's
