@@ -51,7 +51,12 @@ def watch(run_id: str, state: RunState) -> None:
     progress.draw_status(run, history)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         progress.draw_buttons(run)
-        log_x = st.toggle("Logarithmic steps", key="log_steps", persist_state="session")
+        log_x = st.toggle(
+            "Logarithmic steps",
+            key="log_steps",
+            persist_state="session",
+            help="Shows the first updates, where the loss falls fastest, as wide as the rest. Step 0 is left out.",
+        )
         smoothing = st.slider(
             "Smoothing of the batch loss",
             0.0,
