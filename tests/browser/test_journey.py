@@ -43,8 +43,8 @@ def test_one_run_from_the_form_to_plain_torch(page: Page, server: AppServer, tmp
     weights.value.save_as(tmp_path / "model.safetensors")
 
     nav(page, "Splits")
-    value = page.get_by_test_id("stMetric").filter(has_text="Validation loss").get_by_test_id("stMetricValue")
-    expect(value).to_have_text(loss)
+    metric = page.get_by_test_id("stMetric").filter(has=page.get_by_text("Validation loss", exact=True)).first
+    expect(metric.get_by_test_id("stMetricValue")).to_have_text(loss)
 
     nav(page, "Embeddings")
     expect(page.get_by_text(f"Weights of step {run.step:,}")).to_be_visible()
