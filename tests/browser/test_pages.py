@@ -9,7 +9,7 @@ import pytest
 
 from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, embedding, load, read_words
 from mmcore.jobs import run_inline
-from tests.browser.app_server import AppServer
+from tests.browser.app_server import AppServer, wait_until_idle
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -57,11 +57,13 @@ def test_clicking_a_character_shows_its_row_and_neighbours(
     expect(page.get_by_text("Row of C for a", exact=True)).to_be_visible()
     table = weights.model.tensors["C"].numpy()
     alone = [weights.vocab.symbols[i] for i in most_alone(table)]
+    wait_until_idle(page)
     click_middle(page, letter(page, alone[0]))
     expect(page.get_by_text(f"Row of C for {alone[0]}", exact=True)).to_be_visible()
     nearest = int(embedding.neighbours(table, weights.vocab.stoi[alone[0]])["id"][0])
     cell = page.get_by_test_id("stDataFrame").locator("td[aria-colindex='1']").first
     expect(cell).to_have_text(weights.vocab.symbols[nearest])
+    wait_until_idle(page)  # a click on a chart that is being redrawn would be lost
     click_middle(page, letter(page, alone[1]))
     expect(page.get_by_text(f"Row of C for {alone[1]}", exact=True)).to_be_visible()
 
