@@ -35,8 +35,10 @@ def test_from_training_to_the_weights(page: Page, server: AppServer, tmp_path: P
     for name, value in smaller.items():
         fill(page, name.capitalize(), value)
     fill(page, "Steps", 20)
+    before = page.url  # with the run of the family before, which has finished
     page.get_by_role("button", name="Train", exact=True).click()
-    page.wait_for_url("**/train?run=*")
+    page.wait_for_url(lambda url: "run=" in url and url != before)
+    wait_until_idle(page)
     badge(page, "Finished")
     shapes = family(**smaller).shapes(27)
 
