@@ -88,6 +88,40 @@ def tsne(table: NDArray[np.floating], seed: int = 0) -> Floats:
     return np.asarray(mapped, dtype=np.float64)
 
 
+def procrustes(points: NDArray[np.floating], reference: NDArray[np.floating], *, scaled: bool = False) -> Floats:
+    """(V, k) ``points`` moved, turned and mirrored to lie as near as they can to (V, k) ``reference``.
+
+    The orthogonal Procrustes problem (Schönemann 1966): distances between points stay as they are, except that
+    ``scaled`` also stretches all of them by one factor. The row of a symbol is the same in both.
+    """
+    require(points.shape == reference.shape, "points", f"of the reference's shape {reference.shape}", points.shape)
+    places, wanted = np.asarray(points, np.float64), np.asarray(reference, np.float64)
+    centre = wanted.mean(axis=0)
+    places, wanted = places - places.mean(axis=0), wanted - centre
+    left, sizes, right = np.linalg.svd(places.T @ wanted)
+    size = (places**2).sum()
+    factor = sizes.sum() / size if scaled and size > 0 else 1.0
+    return factor * places @ left @ right + centre
+
+
+def common_neighbours(
+    first: NDArray[np.floating], second: NDArray[np.floating], count: int, metric: str = "cosine"
+) -> pd.DataFrame:
+    """Which of each row's ``count`` nearest rows two tables agree on: columns ``id, share, common``.
+
+    ``first`` (V, D) and ``second`` (V, E) may differ in width. ``common`` holds the ids, nearest in ``first`` to
+    the front; ``share`` is their number over ``count``. By chance it is ``count / (V - 1)`` in the mean.
+    """
+    require(len(first) == len(second), "second", f"a table of {len(first)} rows", len(second))
+    require(1 <= count < len(first), "count", f"from 1 to {len(first) - 1}", count)
+    rows = []
+    for index in range(len(first)):
+        near, other = (neighbours(table, index, metric)["id"].tolist()[:count] for table in (first, second))
+        common = [i for i in near if i in other]
+        rows.append((index, len(common) / count, common))
+    return pd.DataFrame(rows, columns=["id", "share", "common"])
+
+
 def one_hot_difference(table: NDArray[np.floating], index: int) -> float:
     """Largest absolute difference between ``one_hot(index) @ C`` and ``C[index]``: looking up *is* multiplying."""
     one_hot = np.zeros(len(table), dtype=table.dtype)

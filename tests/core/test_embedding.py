@@ -93,6 +93,53 @@ def test_tsne_of_almost_nothing_is_refused() -> None:
         embedding.tsne(TABLE[:2])
 
 
+@pytest.mark.parametrize("dimensions", [1, 2, 5])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_procrustes_undoes_a_turn_a_mirror_and_a_move(dimensions: int, mirrored: bool) -> None:
+    points = random_table(6, 27, dimensions)
+    turn, _ = np.linalg.qr(random_table(7, dimensions, dimensions))
+    turn[0] *= -1 if mirrored else 1
+    moved = points @ turn + 5
+    assert np.allclose(embedding.procrustes(moved, points), points)
+    assert np.allclose(embedding.procrustes(3 * moved, points, scaled=True), points)
+    assert not np.allclose(embedding.procrustes(3 * moved, points), points)  # distances are kept
+
+
+def test_procrustes_comes_nearer_than_any_other_turn() -> None:
+    points, reference = random_table(8, 20, 2), random_table(9, 20, 2)
+    best = np.linalg.norm(embedding.procrustes(points, reference) - reference)
+    centred = points - points.mean(axis=0)
+    for angle in np.linspace(0, 2 * np.pi, 73):
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        assert best <= np.linalg.norm(centred @ turn + reference.mean(axis=0) - reference) + 1e-12
+
+
+def test_procrustes_of_points_in_one_place() -> None:
+    assert np.allclose(embedding.procrustes(np.ones((3, 2)), np.zeros((3, 2)), scaled=True), 0)
+    with pytest.raises(ValueError, match=r"points must be of the reference's shape \(3, 2\), got \(3, 1\)"):
+        embedding.procrustes(np.ones((3, 1)), np.zeros((3, 2)))
+
+
+def test_common_neighbours_are_all_of_them_after_a_turn_and_chance_between_strangers() -> None:
+    table = random_table(10, 60, 4)
+    turn, _ = np.linalg.qr(random_table(11, 4, 4))
+    same = embedding.common_neighbours(table, 2 * table @ turn, 5)
+    assert (same["share"] == 1).all()
+    assert same["common"][7] == embedding.neighbours(table, 7)["id"].tolist()[:5]
+    shares = [
+        embedding.common_neighbours(random_table(seed, 60, 4), random_table(seed + 100, 60, 3), 5)["share"].mean()
+        for seed in range(12)
+    ]
+    assert np.mean(shares) == pytest.approx(5 / 59, abs=0.02)
+
+
+def test_common_neighbours_need_the_same_symbols() -> None:
+    with pytest.raises(ValueError, match="second must be a table of 27 rows, got 26"):
+        embedding.common_neighbours(random_table(1, 27, 3), random_table(1, 26, 3), 5)
+    with pytest.raises(ValueError, match="count must be from 1 to 26, got 27"):
+        embedding.common_neighbours(random_table(1, 27, 3), random_table(1, 27, 3), 27)
+
+
 def test_looking_up_is_multiplying_by_one_hot() -> None:
     table = random_table(5, 27, 10).astype(np.float32)
     assert embedding.one_hot_difference(table, 3) == 0.0
