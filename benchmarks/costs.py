@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 import statistics
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from mmcore import (
     BUNDLED_NAMES,
@@ -66,53 +67,64 @@ def one_step(model: ModelConfig, config: TrainConfig, dataset: Dataset) -> Calla
     return step
 
 
-class _Clock(TorchDispatchMode):
-    """Times every operation that reaches the CPU kernels, by name and shapes."""
+class _Clock(TorchFunctionMode):
+    """Times every call of PyTorch as the step makes it, by name and shapes.
+
+    What the mode itself costs lies between the calls, so it is in no call's time; a dispatch mode's would be.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.times: dict[tuple[str, str], list[float]] = defaultdict(list)
-        self.order = 0
+        self.products: dict[tuple[str, str], Callable[[], object]] = {}  # the last call of each, to repeat it
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         began = time.perf_counter()
         result = func(*args, **(kwargs or {}))
         took = time.perf_counter() - began
         shapes = " · ".join("×".join(map(str, a.shape)) for a in args if isinstance(a, torch.Tensor))
-        self.times[func.overloadpacket.__name__, shapes].append(took)
+        key = _called(func), shapes
+        self.times[key].append(took)
+        if key[0] in PRODUCTS:
+            self.products[key] = functools.partial(func, *args, **(kwargs or {}))
         return result
 
 
-def _clock_overhead(times: int = 2_000) -> float:
-    """Seconds that :class:`_Clock` adds to every operation."""
-    small = torch.zeros(1)
-    plain = median_seconds(lambda: small.add_(1), times)
-    with _Clock() as clock:
-        for _ in range(times):
-            small.add_(1)
-    (clocked,) = clock.times.values()
-    return statistics.median(clocked) - plain
+def _called(func: Any) -> str:
+    """What a program writes to call it: ``addmm``, ``[]``, ``.T``."""
+    if func.__name__ == "__get__":
+        return f".{func.__self__.__name__}"
+    return "[]" if func.__name__ == "__getitem__" else str(func.__name__)
+
+
+def _clock_cost(times: int = 10_000) -> float:
+    """Seconds between two looks at the clock with nothing between them."""
+    return statistics.median(-(time.perf_counter() - time.perf_counter()) for _ in range(times))
 
 
 def step_table(model: ModelConfig, config: TrainConfig, steps: int = 300) -> dict[str, Any]:
     """An update's time by operation: microseconds, share, and for matrix products GFLOP/s against the peak.
 
-    What the clock itself adds to an operation is measured on one that does next to nothing, and taken off.
+    Updates with and without the clock take turns, so that a change of the machine's speed is in both. A product's
+    ``alone`` is its time when nothing but it runs, over and over: the peak for its shapes.
     """
     dataset = build_dataset(read_words(BUNDLED_NAMES), SplitConfig(), model.context_size)
     step = one_step(model, config, dataset)
-    total = median_seconds(step, steps)
-    with _Clock() as clock:
-        for _ in range(steps):
+    clock, whole = _Clock(), []
+    for _ in range(steps):
+        whole.append(median_seconds(step, 5, 2))
+        with clock:
             step()
-    peak, overhead, rows = peak_gflops(), _clock_overhead(), []
+    total, peak, cost, rows = statistics.median(whole), peak_gflops(), _clock_cost(), []
     for (name, shapes), times in clock.times.items():
         calls = len(times) / steps
-        seconds = max(0.0, statistics.median(times) - overhead) * calls
+        seconds = (statistics.median(times) - cost) * calls
         row: dict[str, Any] = {"op": name, "shapes": shapes, "calls": calls, "microseconds": seconds * 1e6}
-        if name in PRODUCTS and seconds:
+        if product := clock.products.get((name, shapes)):
             row["gflops"] = _flops(shapes) * calls / seconds / 1e9
             row["share_of_peak"] = row["gflops"] / peak
+            with torch.inference_mode():
+                row["alone_microseconds"] = median_seconds(product, 500) * calls * 1e6
         rows.append(row)
     rows.sort(key=lambda row: -row["microseconds"])
     attributed = sum(row["microseconds"] for row in rows)

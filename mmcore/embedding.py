@@ -101,7 +101,8 @@ def procrustes(points: NDArray[np.floating], reference: NDArray[np.floating], *,
     left, sizes, right = np.linalg.svd(places.T @ wanted)
     size = (places**2).sum()
     factor = sizes.sum() / size if scaled and size > 0 else 1.0
-    return factor * places @ left @ right + centre
+    turned: Floats = factor * places @ left @ right
+    return turned + centre
 
 
 def common_neighbours(
