@@ -96,7 +96,7 @@ def procrustes(points: NDArray[np.floating], reference: NDArray[np.floating], *,
     """
     require(points.shape == reference.shape, "points", f"of the reference's shape {reference.shape}", points.shape)
     places, wanted = np.asarray(points, np.float64), np.asarray(reference, np.float64)
-    centre = wanted.mean(axis=0)
+    centre: Floats = wanted.mean(axis=0)
     places, wanted = places - places.mean(axis=0), wanted - centre
     left, sizes, right = np.linalg.svd(places.T @ wanted)
     size = (places**2).sum()
