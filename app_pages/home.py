@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mmcore import PRESETS, RunConfig, RunState
+from mmcore import PRESETS, Run, RunConfig
 from ui import progress, session
 
 LINKS = (
@@ -29,8 +29,8 @@ st.caption(f"The quick preset on {words:,} first names: some seconds. The loss f
 
 
 @st.fragment(run_every=progress.tick(run, 0.25))
-def watch(run_id: str, state: RunState) -> None:
-    run, history = progress.look(run_id, state)
+def watch(shown: Run) -> None:
+    run, history = progress.look(shown)
     progress.draw_status(run, history)
     chart, samples = st.columns([3, 2], gap="large")
     with chart:
@@ -44,7 +44,7 @@ if run:
         progress.draw_heading(run)
         if run.state in progress.LIVE or st.session_state.get("watched_run") == run.id:
             st.session_state["watched_run"] = run.id  # once watched, the whole curve stays for this visit
-            watch(run.id, run.state)
+            watch(run)
         else:
             progress.draw_short(run)
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mmcore import RunConfig, RunState, split_words
+from mmcore import Run, RunConfig, split_words
 from ui import clinic, finder, forms, progress, session
 from ui.text import plain
 from ui.theme import current_theme
@@ -46,8 +46,8 @@ with settings:
 
 
 @st.fragment(run_every=progress.tick(run))
-def watch(run_id: str, state: RunState) -> None:
-    run, history = progress.look(run_id, state)
+def watch(shown: Run) -> None:
+    run, history = progress.look(shown)
     progress.draw_status(run, history)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         progress.draw_buttons(run)
@@ -72,7 +72,7 @@ def watch(run_id: str, state: RunState) -> None:
     samples, summary = st.columns(2, gap="large")
     with samples:
         progress.draw_samples(run)
-    if state not in progress.LIVE and run.losses:
+    if run.state not in progress.LIVE and run.losses:
         with summary:
             progress.draw_summary(run)
         progress.draw_downloads(run)
@@ -83,7 +83,7 @@ with result:
         progress.draw_heading(run)
         if forms.settings() != forms.values_of(run.config.model, run.config.train, run.config.split):
             progress.draw_reuse(run)
-        watch(run.id, run.state)
+        watch(run)
         if run.state not in progress.LIVE:
             clinic.draw(run)
     else:

@@ -1,13 +1,16 @@
 """What a visitor waits for, in Chromium: ``python -m benchmarks.latency``.
 
 From a key press on a Playground slider to the redrawn loss curve and embedding map, at the default time budget; and
-what a page that watches a run costs its training. Needs requirements-dev.txt and Chromium.
+what a page that watches a run costs its training, against the same run from the command line. Needs requirements-dev.txt and Chromium.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,14 +18,15 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import sync_playwright
 
-from mmcore import BUNDLED_NAMES, ModelConfig, RunConfig, RunState, RunStore, TrainConfig, read_words
+from mmcore import BUNDLED_NAMES, PRESETS, Run, RunConfig, RunState, RunStore, read_words
 from tests.browser.app_server import AppServer, launch, wait_until_idle, watched_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 RESULTS = Path(__file__).parent / "results" / "latency.json"
-CHANGES, PAIRS, STEPS = 20, 5, 30_000
+CHANGES, PAIRS = 20, 5
+TRAIN = PRESETS["quick"].train.replace(max_steps=150_000, batch_size=64)  # half a minute
 SEEN = """() => JSON.stringify([
     document.querySelector('.live-plot')?.data?.map(trace => trace.y),
     document.querySelector('.st-key-play_map .js-plotly-plot')?.data?.map(trace => trace.x)])"""
@@ -49,16 +53,31 @@ def playground_seconds(browser: Browser, server: AppServer) -> list[float]:
     return times[2:]  # the first two pay for imports and caches
 
 
-def watched_seconds(browser: Browser, server: AppServer, store: RunStore, sha256: str, watched: bool) -> float:
-    """Training seconds of one run on the server's workers, with or without a page that watches it."""
-    train = TrainConfig(max_steps=STEPS, batch_size=64)
-    run = store.create(RunConfig(corpus_sha256=sha256, model=ModelConfig(), train=train))
+def command_line_seconds(store: RunStore) -> float:
+    """Training seconds of the run from the command line, with nothing else at work."""
+    settings = ["--max-steps", str(TRAIN.max_steps), "--batch-size", str(TRAIN.batch_size)]
+    command = [sys.executable, "-m", "mmcore", "train", "--preset", "quick", *settings]
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"MMCORE_STORE": store.url})
+    return newest(store).seconds
+
+
+def watched_seconds(browser: Browser, server: AppServer, store: RunStore, sha256: str) -> float:
+    """Training seconds of the same run on the server's worker, while a page draws it from its first step on."""
     with watched_page(browser, server.url) as page:
-        if watched:
-            page.goto(f"{server.url}/train?run={run.id}")
+        page.goto(f"{server.url}/train")
+        wait_until_idle(page)
+        run = store.create(RunConfig(corpus_sha256=sha256, train=TRAIN))
+        page.goto(f"{server.url}/train?run={run.id}")
         while store.run(run.id).state is not RunState.FINISHED:
-            page.wait_for_timeout(100)
+            page.wait_for_timeout(500)
     return store.run(run.id).seconds
+
+
+def newest(store: RunStore) -> Run:
+    """The latest run, which has to have finished."""
+    run = store.latest()
+    assert run is not None and run.state is RunState.FINISHED, run
+    return run
 
 
 def main() -> None:
@@ -71,16 +90,17 @@ def main() -> None:
         times = playground_seconds(browser, server)
         pairs = []
         for _ in range(PAIRS):
-            alone = watched_seconds(browser, server, store, sha256, False)
-            pairs.append((alone, watched_seconds(browser, server, store, sha256, True)))
+            alone = command_line_seconds(store)
+            pairs.append((alone, watched_seconds(browser, server, store, sha256)))
         store.close()
         browser.close()
         server.stop()
     out = {
         "playground_seconds": times,
         "playground_median": statistics.median(times),
-        "alone_and_watched_seconds": pairs,
+        "command_line_and_watched_seconds": pairs,
         "watching_costs": statistics.median(watched / alone for alone, watched in pairs) - 1,
+        "load": os.getloadavg(),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(out, indent=1) + "\n")

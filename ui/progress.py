@@ -28,18 +28,23 @@ STATES: dict[RunState, tuple[str, str]] = {  # badge icon and colour; the word i
 
 def tick(run: Run | None, seconds: float = 0.5) -> float | None:
     """How often a fragment should look at a run: not at all if it cannot change by itself."""
-    return seconds if run is not None and run.state in LIVE else None
+    return seconds * _patience(run) if run is not None and run.state in LIVE else None
 
 
-def look(run_id: str, state: RunState) -> tuple[Run, pd.DataFrame]:
-    """A run and its curve as they are now, for a fragment; one in another state than the page shows reruns the page."""
+def _patience(run: Run) -> int:
+    """A long run changes slowly on screen, and every look takes time from its training where cores are few."""
+    return 1 if run.state is not RunState.RUNNING else 1 + (run.seconds > 10) + 2 * (run.seconds > 30)
+
+
+def look(shown: Run) -> tuple[Run, pd.DataFrame]:
+    """A run and its curve as they are now, for a fragment; the page is run again where it must look otherwise."""
     try:
-        run = session.store().run(run_id)
+        run = session.store().run(shown.id)
     except ValueError:  # deleted, in another tab
         st.rerun()
-    if run.state is not state:
+    if run.state is not shown.state or _patience(run) != _patience(shown):
         st.rerun()
-    return run, session.store().history(run_id)
+    return run, session.store().history(run.id)
 
 
 def status_line(run: Run, history: pd.DataFrame, place: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from mmcore import PRESETS, ModelConfig, Run, RunState, RunStore, SplitConfig, TrainConfig
 from tests.app.conftest import Open, texts
-from ui import curves, forms
+from ui import curves, forms, progress
 
 FIELDS = forms.values_of(ModelConfig(), TrainConfig(), SplitConfig())
 
@@ -151,6 +152,15 @@ def test_stop_says_so_before_the_worker_answers(open_page: Open, store: RunStore
     app.button(key="stop").click().run()
     assert app.button(key="stopping").label == "Stopping …"
     assert app.progress[0].text.startswith("Stopping …")
+
+
+def test_a_page_looks_at_a_long_run_less_and_less_often(finished: Run) -> None:
+    def seconds_between(state: RunState, trained: float) -> float | None:
+        return progress.tick(replace(finished, state=state, seconds=trained))
+
+    assert [seconds_between(RunState.RUNNING, trained) for trained in (0, 10, 11, 30, 31)] == [0.5, 0.5, 1, 1, 2]
+    assert seconds_between(RunState.STOPPING, 100) == 0.5  # someone waits for it
+    assert seconds_between(RunState.FINISHED, 1) is progress.tick(None) is None
 
 
 def test_a_finished_run_shows_its_losses_and_never_the_test_loss(
