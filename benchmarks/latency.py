@@ -1,7 +1,8 @@
 """What a visitor waits for, in Chromium: ``python -m benchmarks.latency``.
 
 From a key press on a Playground slider to the redrawn loss curve and embedding map, at the default time budget; and
-what a page that watches a run costs its training, against the same run from the command line. Needs requirements-dev.txt and Chromium.
+what a page that watches a run costs its training, against the same run from the command line. Needs
+requirements-dev.txt and Chromium.
 """
 
 from __future__ import annotations
