@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import sync_playwright
 
 from mmcore import BUNDLED_NAMES, PRESETS, Run, RunConfig, RunState, RunStore, read_words
-from tests.browser.app_server import AppServer, launch, wait_until_idle, watched_page
+from tests.browser.app_server import ROOT, AppServer, launch, wait_until_idle, watched_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -58,7 +58,8 @@ def command_line_seconds(store: RunStore) -> float:
     """Training seconds of the run from the command line, with nothing else at work."""
     settings = ["--max-steps", str(TRAIN.max_steps), "--batch-size", str(TRAIN.batch_size)]
     command = [sys.executable, "-m", "mmcore", "train", "--preset", "quick", *settings]
-    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"MMCORE_STORE": store.url})
+    there = {"cwd": ROOT, "env": os.environ | {"MMCORE_STORE": store.url}}
+    subprocess.run(command, check=True, capture_output=True, **there)
     return newest(store).seconds
 
 

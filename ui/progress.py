@@ -33,7 +33,7 @@ def tick(run: Run | None, seconds: float = 0.5) -> float | None:
 
 def _patience(run: Run) -> int:
     """A long run changes slowly on screen, and every look takes time from its training where cores are few."""
-    return 1 if run.state is not RunState.RUNNING else 1 + (run.seconds > 10) + 2 * (run.seconds > 30)
+    return 1 if run.state is not RunState.RUNNING else 1 + (run.seconds > 5) + 2 * (run.seconds > 30)
 
 
 def look(shown: Run) -> tuple[Run, pd.DataFrame]:

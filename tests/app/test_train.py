@@ -158,7 +158,7 @@ def test_a_page_looks_at_a_long_run_less_and_less_often(finished: Run) -> None:
     def seconds_between(state: RunState, trained: float) -> float | None:
         return progress.tick(replace(finished, state=state, seconds=trained))
 
-    assert [seconds_between(RunState.RUNNING, trained) for trained in (0, 10, 11, 30, 31)] == [0.5, 0.5, 1, 1, 2]
+    assert [seconds_between(RunState.RUNNING, trained) for trained in (0, 5, 6, 30, 31)] == [0.5, 0.5, 1, 1, 2]
     assert seconds_between(RunState.STOPPING, 100) == 0.5  # someone waits for it
     assert seconds_between(RunState.FINISHED, 1) is progress.tick(None) is None
 
