@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from mmcore import embedding
-from ui import charts, session, tables
+from ui import charts, comparison, session, tables
 from ui.picker import trained_run
 from ui.theme import PLOTLY_CONFIG, current_theme
 
@@ -143,3 +143,6 @@ with detail:
         f"**{difference:g}**."
     )
     st.caption("Looking a character up is a matrix product with a one-hot vector: a linear layer without a bias.")
+
+st.divider()
+comparison.draw(run, artifact, metric, look, theme)

@@ -92,15 +92,16 @@ def procrustes(points: NDArray[np.floating], reference: NDArray[np.floating], *,
     """(V, k) ``points`` moved, turned and mirrored to lie as near as they can to (V, k) ``reference``.
 
     The orthogonal Procrustes problem (Schönemann 1966): distances between points stay as they are, except that
-    ``scaled`` also stretches all of them by one factor. The row of a symbol is the same in both.
+    ``scaled`` also stretches all of them by one factor, to the reference's spread. (The factor of least squares would
+    shrink the points the more the less they agree, down to a dot.) The row of a symbol is the same in both.
     """
     require(points.shape == reference.shape, "points", f"of the reference's shape {reference.shape}", points.shape)
     places, wanted = np.asarray(points, np.float64), np.asarray(reference, np.float64)
     centre: Floats = wanted.mean(axis=0)
     places, wanted = places - places.mean(axis=0), wanted - centre
-    left, sizes, right = np.linalg.svd(places.T @ wanted)
-    size = (places**2).sum()
-    factor = sizes.sum() / size if scaled and size > 0 else 1.0
+    left, _, right = np.linalg.svd(places.T @ wanted)
+    spread = np.linalg.norm(places)
+    factor = np.linalg.norm(wanted) / spread if scaled and spread > 0 else 1.0
     turned: Floats = factor * places @ left @ right
     return turned + centre
 

@@ -32,19 +32,21 @@ def trained_run() -> tuple[Run, Artifact]:
     return run, artifact
 
 
+def title(run: Run) -> str:
+    """A run in a list: runs of one name are told apart by their time and id."""
+    return f"{run.name} · {run.created:%d %b %H:%M} · {run.id}"
+
+
 def _choose(current: Run) -> Run:
     runs = {run.id: run for run in session.store().runs()}
     runs.setdefault(current.id, current)  # made since
-
-    def title(run_id: str) -> str:
-        return f"{runs[run_id].name} · {runs[run_id].created:%d %b %H:%M} · {run_id}"
 
     st.session_state["run_choice"] = current.id  # the URL leads, the box follows
     st.selectbox(
         "Run",
         list(runs),
         key="run_choice",
-        format_func=title,
+        format_func=lambda run_id: title(runs[run_id]),
         on_change=lambda: session.open_run(st.session_state["run_choice"]),
         help="Whose weights this page shows. It starts with the run you opened last, or the newest.",
     )

@@ -153,10 +153,16 @@ def close_run() -> None:
     st.query_params.pop("run", None)
 
 
+def queue_run(config: RunConfig, name: str | None = None) -> Run:
+    """Store a new run and hand it to the workers; the visitor stays where they are."""
+    run = store().create(config, name=name)
+    queue().submit(run.id)
+    return run
+
+
 def start_run(config: RunConfig) -> Run:
     """Store a new run, hand it to the workers, and make it the visitor's current one."""
-    run = store().create(config)
-    queue().submit(run.id)
+    run = queue_run(config)
     open_run(run.id)
     return run
 
@@ -164,7 +170,7 @@ def start_run(config: RunConfig) -> Run:
 def start_lesson(settings: Iterable[Setting]) -> None:
     """Store the runs of a lesson and hand them to the workers; the visitor stays where they are."""
     for setting in settings:
-        queue().submit(store().create(setting.config, name=setting.name).id)
+        queue_run(setting.config, setting.name)
 
 
 def stop_run(run_id: str) -> None:

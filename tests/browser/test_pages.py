@@ -10,6 +10,7 @@ import pytest
 from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, embedding, load, read_words
 from mmcore.jobs import run_inline
 from tests.browser.app_server import AppServer, wait_until_idle
+from tests.browser.test_train import PATIENCE_MS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -72,6 +73,17 @@ def most_alone(table: Any) -> list[int]:
     """Ids of letters with the most room around them, so that a click means one of them."""
     room = {i: embedding.neighbours(table, i, "euclidean")["closeness"][0] for i in range(1, len(table))}
     return sorted((i for i in room if i != 1), key=lambda i: -room[i])
+
+
+def test_a_second_run_appears_beside_the_first(page: Page, server: AppServer, run: Run) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/embeddings?run={run.id}")
+    page.get_by_role("button", name="Train the same with seed 2").click()
+    page.locator(".gtitle").filter(has_text="The second run's, turned onto them").wait_for(timeout=PATIENCE_MS)
+    expect(page.get_by_text("They differ in seed (1 → 2).")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^[\d.]+ % of the 5 nearest neighbours"))).to_be_visible()
+    expect(page).to_have_url(re.compile(run.id))
 
 
 def test_clicking_bars_spells_a_word(page: Page, server: AppServer, run: Run) -> None:

@@ -114,6 +114,15 @@ def test_procrustes_comes_nearer_than_any_other_turn() -> None:
         assert best <= np.linalg.norm(centred @ turn + reference.mean(axis=0) - reference) + 1e-12
 
 
+def test_procrustes_to_scale_keeps_strangers_as_spread_out_as_the_reference() -> None:
+    points, reference = 7 * random_table(12, 30, 2), random_table(13, 30, 2)
+    placed = embedding.procrustes(points, reference, scaled=True)
+    assert np.linalg.norm(placed - placed.mean(axis=0)) == pytest.approx(
+        np.linalg.norm(reference - reference.mean(axis=0))
+    )
+    assert placed.mean(axis=0) == pytest.approx(reference.mean(axis=0))
+
+
 def test_procrustes_of_points_in_one_place() -> None:
     assert np.allclose(embedding.procrustes(np.ones((3, 2)), np.zeros((3, 2)), scaled=True), 0)
     with pytest.raises(ValueError, match=r"points must be of the reference's shape \(3, 2\), got \(3, 1\)"):
