@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from ui import lessons, session
+from ui import experiment, lessons, session
 from ui.text import plain
+from ui.theme import current_theme
 
 st.title("Lessons", anchor=False)
 st.markdown("Make a prediction first, then look. Every page shows your own run, so train one before you start.")
@@ -48,3 +49,5 @@ with st.grid(3, min_column_width=260):
             st.markdown(f"**{plain(challenge.title)}** · {state}")
             st.markdown(challenge.task)
             st.caption(plain(challenge.evidence))
+
+experiment.draw(session.current_corpus().sha256, current_theme())

@@ -2,11 +2,10 @@
 
 import streamlit as st
 
-from mmcore import Run, lessons
+from mmcore import Run
 from mmcore.store import WORKING
-from ui import charts, clinic, curves, forms, progress, session
+from ui import clinic, curves, forms, progress, session
 from ui.text import plain
-from ui.theme import PLOTLY_CONFIG, current_theme
 
 st.title("Runs")
 st.markdown(
@@ -112,29 +111,8 @@ with st.container(border=True):
             with doctor:
                 clinic.draw(current)
 
-with st.expander("Lesson: initialisation, depth and batch normalisation", icon=":material/school:"):
-    settings = list(lessons.initialisation(session.current_corpus().sha256))
-    st.markdown(
-        "The lecture draws all weights from N(0, 1), which saturates tanh in every layer. Scaling "
-        f"them is one way out, batch normalisation another. These are {len(settings)} runs of some seconds each."
-    )
-    st.button(
-        f"Train the {len(settings)} runs",
-        on_click=session.start_lesson,
-        args=(settings,),
-        icon=":material/play_arrow:",
-        key="start_lesson",
-        help="Lecture's and scaled initialisation, 1 to 6 layers, with and without batch normalisation.",
-    )
-    found = lessons.results(settings, runs)
-    done = found.dropna(subset="val_loss")
-    if len(found):
-        st.caption(f"{(found.state == 'finished').sum()} of {len(settings)} have finished.")
-    if len(done):
-        st.plotly_chart(
-            charts.depths(done, current_theme()),
-            theme=None,
-            config=PLOTLY_CONFIG,
-            key="lesson",
-            alt="Validation loss by depth for each initialisation, with and without batch normalisation",
-        )
+st.page_link(
+    "app_pages/lessons.py",
+    label="Experiment on Lessons: initialisation, depth and batch normalisation",
+    icon=":material/school:",
+)

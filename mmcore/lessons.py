@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from .config import INITS, ModelConfig, RunConfig, TrainConfig
-from .store import Run
+from .store import Run, RunState
 
-DEPTHS = (1, 2, 4, 6)
+DEPTHS = (1, 2, 3, 4, 5, 6)
 WIDTH = 100
 TRAINING = TrainConfig(
     max_steps=3_000, batch_size=32, sampler="examples", optimizer="sgd", learning_rate=0.1, schedule="step"
@@ -52,12 +52,31 @@ def initialisation(corpus_sha256: str) -> Iterator[Setting]:
                 yield Setting(init=init, normalisation=normalisation, depth=depth, config=config)
 
 
+def by_config(runs: Sequence[Run]) -> dict[RunConfig, Run]:
+    """Of runs alike, the newest that has finished, else the newest; ``runs`` come newest first."""
+    found = {run.config: run for run in reversed(runs)}
+    return found | {run.config: run for run in reversed(runs) if run.state is RunState.FINISHED}
+
+
+def missing(settings: Sequence[Setting], runs: Sequence[Run]) -> tuple[list[Setting], list[Run]]:
+    """What is left to train: the settings that no run has, and the runs that were cut short and can go on.
+
+    A run that failed is not among them: its settings bring the same error again.
+    """
+    found = by_config(runs)
+    cut_short = (RunState.STOPPED, RunState.INTERRUPTED)
+    known = [found[setting.config] for setting in settings if setting.config in found]
+    return [s for s in settings if s.config not in found], [run for run in known if run.state in cut_short]
+
+
 def results(settings: Sequence[Setting], runs: Sequence[Run]) -> pd.DataFrame:
-    """Columns ``init, norm, depth, state, train_loss, val_loss``: of each setting the newest of ``runs``, if any."""
-    newest = {run.config: run for run in reversed(runs)}  # runs come newest first, so the last to be put stays
-    rows = []
+    """Columns ``init, norm, depth, state, train_loss, val_loss``: the run of each setting, if there is one.
+
+    Of runs alike it is the one that has finished, else the newest; ``runs`` come newest first.
+    """
+    found, rows = by_config(runs), []
     for setting in settings:
-        if run := newest.get(setting.config):
+        if run := found.get(setting.config):
             row = {"init": setting.init, "norm": setting.norm, "depth": setting.depth, "state": str(run.state)}
             rows.append(row | {name: run.losses.get(name) for name in ("train_loss", "val_loss")})
     columns = ["init", "norm", "depth", "state", "train_loss", "val_loss"]

@@ -322,7 +322,8 @@ def depths(table: pd.DataFrame, theme: Theme) -> go.Figure:
         ("scaled", False): "train",
         ("scaled", True): "accent",
     }
-    figure = go.Figure(layout=figure_layout("Loss by depth", x="Hidden layers", y="Validation loss", theme=theme))
+    layout = figure_layout("Validation loss by depth", x="Hidden layers", y="Loss (nats per character)", theme=theme)
+    figure = go.Figure(layout=layout)
     for (init, norm), rows in table.groupby(["init", "norm"]):
         role = roles[init, norm]
         figure.add_scatter(

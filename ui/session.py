@@ -167,10 +167,12 @@ def start_run(config: RunConfig) -> Run:
     return run
 
 
-def start_lesson(settings: Iterable[Setting]) -> None:
-    """Store the runs of a lesson and hand them to the workers; the visitor stays where they are."""
-    for setting in settings:
+def start_lesson(new: Iterable[Setting], cut_short: Iterable[Run]) -> None:
+    """Store the new runs of a lesson, let others go on; the visitor stays where they are."""
+    for setting in new:
         queue_run(setting.config, setting.name)
+    for run in cut_short:
+        continue_run(run.id)
 
 
 def stop_run(run_id: str) -> None:

@@ -77,16 +77,3 @@ def test_every_page_works_with_every_architecture(open_page: Open, store: RunSto
     app.session_state["code"] = True
     app.run()
     assert "safetensors" in app.code[0].value
-
-
-def test_one_click_makes_the_runs_of_the_lesson(finished: Run, open_page: Open, store: RunStore) -> None:
-    app = open_page("runs")
-    app.button(key="start_lesson").click().run()
-    assert not app.exception
-    made = [run for run in store.runs() if run.id != finished.id]
-    assert len(made) == len({run.config for run in made}) == 16
-    assert "0 of 16 have finished" in texts(app)
-    run_inline(store, made[0].id)
-    app.run()
-    assert "1 of 16 have finished" in texts(app)
-    assert len(app.get("plotly_chart")) == 1
