@@ -28,7 +28,7 @@ def choose() -> None:
 current = session.current_run() or runs[0]
 table = f"runs_{runs[0].id}_{len(runs)}"  # rows are selected by number: other rows, other table
 st.dataframe(
-    curves.runs_table(runs, forms.describe),
+    curves.runs_table(runs, forms.describe, progress.state_title),
     key=table,
     on_select=choose,
     selection_default={"selection": {"rows": [i for i, run in enumerate(runs) if run.id == current.id]}},

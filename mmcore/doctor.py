@@ -21,12 +21,18 @@ if TYPE_CHECKING:
     from .data import Dataset
     from .model import Model
 
+ABOVE_UNIFORM = 0.05  # nats above ln V that a run ends at for nothing; an untrained scaled start is within 0.02
 FIRST_LOSS = 1.0  # nats above ln V; scaled starts are within 0.02 of it, the lecture's 20 above
 SATURATED_START, SATURATED_END = 0.5, 0.8  # shares of tanh outputs; a healthy run ends between 0.3 and 0.7
 DEAD = 0.01  # share of the units
 GAP = 0.2  # nats between validation and train; the quick preset ends at 0.07
 STUCK = 0.01  # nats that the second half of a run should gain, where the bigram is not yet beaten
 SAMPLED = 2_000  # train examples that the hidden units are looked at on
+
+
+def learnt_nothing(train_loss: float | None, vocab_size: int) -> bool:
+    """Whether a run ended worse than a model that gives every symbol the same chance; unknown is no."""
+    return train_loss is not None and train_loss > uniform_loss(vocab_size) + ABOVE_UNIFORM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +125,10 @@ def _units(config: RunConfig, dataset: Dataset, model: Model | None) -> dict[str
 
 
 def _diverged(facts: Facts) -> Finding | None:
-    rose = None not in (facts.first_loss, facts.train_loss) and facts.train_loss > facts.first_loss + 0.5  # type: ignore[operator]
+    rose = False
+    if facts.first_loss is not None and facts.train_loss is not None:
+        room = 0.0 if learnt_nothing(facts.train_loss, facts.vocab_size) else 0.5
+        rose = facts.train_loss > facts.first_loss + room
     if not (facts.diverged or rose):
         return None
     rate = facts.config.train.learning_rate

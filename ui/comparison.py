@@ -173,7 +173,7 @@ def _draw_waiting(run: Run, runs: Sequence[Run]) -> None:
 
     @st.fragment(run_every=progress.tick(other, 1))
     def watch() -> None:
-        now, history = progress.look(other.id, other.state)
+        now, history = progress.look(other)
         with st.container(border=True):
             st.markdown(f"**{plain(other.name)}**, seed {other.config.train.seed}")
             progress.draw_status(now, history)

@@ -93,11 +93,13 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600:,} h {whole % 3600 // 60} min"
 
 
-def runs_table(runs: Sequence[Run], describe: Callable[[RunConfig], str]) -> pd.DataFrame:
+def runs_table(
+    runs: Sequence[Run], describe: Callable[[RunConfig], str], state_title: Callable[[Run], str]
+) -> pd.DataFrame:
     """A row a run, in the order given. The test split is named, never its loss."""
     rows = []
     for run in runs:
-        row: dict[str, object] = {"Name": run.name, "State": run.state.capitalize()}
+        row: dict[str, object] = {"Name": run.name, "State": state_title(run)}
         row |= {"Validation": run.losses.get("val_loss"), "Unseen": run.losses.get("val_loss_unseen")}
         row |= {"Train": run.losses.get("train_loss"), "Test": opened(run.test_openings), "Step": run.step}
         row |= {"Time": duration(run.seconds), "Created": run.created, "Settings": describe(run.config)}

@@ -8,6 +8,8 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from mmcore.doctor import learnt_nothing
+from mmcore.ngram import uniform_loss
 from mmcore.store import Run, RunState, RunStore
 from ui import curves, forms, session
 from ui.live import live_chart
@@ -202,10 +204,30 @@ def _curve(store: RunStore, run_id: str) -> bytes:
     return table.encode()
 
 
+def in_vain(run: Run) -> bool:
+    """Whether a run has ended and a model that knows nothing does better."""
+    size = session.vocab(run.config.corpus_sha256).size
+    return run.state not in LIVE and learnt_nothing(run.losses.get("train_loss"), size)
+
+
+def state_title(run: Run) -> str:
+    """A run's state in a table: that it ended says nothing about how."""
+    return run.state.capitalize() + (", learnt nothing" if in_vain(run) else "")
+
+
 def draw_heading(run: Run) -> None:
-    """The run's name, state and settings."""
+    """The run's name, state and settings; and if it learnt nothing, that."""
     icon, color = STATES[run.state]
+    vain = in_vain(run)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(plain(run.name), anchor=False, width="content")
         st.badge(run.state.capitalize(), icon=icon, color=color)  # type: ignore[arg-type]
+        if vain:
+            st.badge("Learnt nothing", icon=":material/trending_up:", color="orange")
     st.caption(plain(f"{run.corpus_name}: {forms.describe(run.config)}"))
+    if vain:
+        size = session.vocab(run.config.corpus_sha256).size
+        st.warning(
+            f"The train loss ended at {run.losses['train_loss']:,.4f}, above ln {size} = {uniform_loss(size):.4f}: a "
+            "model that gives every character the same chance does better. The doctor knows what to change."
+        )

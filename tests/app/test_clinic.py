@@ -50,6 +50,26 @@ def test_a_diverged_run_is_found_though_it_failed(finished: Run, store: RunStore
     assert latest is not None and latest.config.train.learning_rate == pytest.approx(3.0)
 
 
+def test_a_run_that_ends_above_a_uniform_guess_says_so_and_how_to_mend_it(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    hot = TrainConfig(optimizer="sgd", schedule="constant", learning_rate=1e3, max_steps=30)
+    run = ended(store, finished, ModelConfig(), hot)
+    assert run.state is RunState.FINISHED, "its loss is huge, and a number"
+    sentence = f"The train loss ended at {run.losses['train_loss']:,.4f}, above ln 27 = 3.2958"
+    for page in ("home", "runs", "train"):
+        app = open_page(page, run=run.id)
+        assert sentence in texts(app).replace("\\", "") and "Learnt nothing" in texts(app)
+        if page == "runs":
+            assert app.dataframe[0].value["State"].tolist() == ["Finished, learnt nothing", "Finished"]
+        if page == "train":
+            app.button(key="mend_divergence").click().run()
+            assert "learnt nothing" not in texts(app).lower(), "the mended run waits"
+    latest = store.latest()
+    assert latest is not None and latest.config.train.learning_rate == pytest.approx(100)
+    assert "learnt nothing" not in texts(open_page("train", run=finished.id)).lower()
+
+
 def test_a_running_run_is_left_alone(finished: Run, store: RunStore, open_page: Open) -> None:
     assert mends(open_page, store.create(finished.config)) == []
 

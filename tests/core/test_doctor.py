@@ -7,7 +7,7 @@ import pytest
 
 from mmcore.config import PRESETS, ModelConfig, RunConfig, TrainConfig
 from mmcore.data import Corpus, Dataset
-from mmcore.doctor import RULES, Finding, examine, gather
+from mmcore.doctor import RULES, Facts, Finding, examine, gather
 from mmcore.ngram import NGram
 from mmcore.training import Pace, TrainingDiverged, TrainState, train
 
@@ -63,6 +63,21 @@ def test_each_rule_fires_on_an_ill_run_and_its_mended_run_heals(dataset: Dataset
             return
         again = healed[rule]
     pytest.fail(f"{rule} is still there after three prescriptions: {again.number}")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "found"),
+    [
+        (3.297, 3.30, False),  # stopped before it began
+        (3.297, 3.36, True),  # worse than knowing nothing, and than its start
+        (27.0, 9.0, False),  # bad, and on its way
+        (2.0, 2.3, False),
+        (2.0, 2.6, True),
+    ],
+)
+def test_divergence_is_a_rise_that_matters(first: float, last: float, found: bool) -> None:
+    facts = Facts(config=config(), vocab_size=27, first_loss=first, train_loss=last)
+    assert ("divergence" in {finding.rule for finding in examine(facts)}) == found
 
 
 def test_overfitting_is_found_and_mended(small: Dataset) -> None:
