@@ -15,6 +15,8 @@ st.markdown(
 corpus, run = session.current_corpus(), session.current_run()
 forms.start(run.config if run else None)
 forms.fill(st.session_state.pop("mended", {}))  # the doctor's settings, chosen below
+if run:
+    st.container(key="narrow").markdown(":material/arrow_downward: [To the run, below the settings](#run)")
 settings, result = st.columns([1, 2], gap="large")
 
 with settings:
@@ -80,7 +82,7 @@ def watch(shown: Run) -> None:
 
 with result:
     if run:
-        progress.draw_heading(run)
+        progress.draw_heading(run, anchor="run")
         if forms.settings() != forms.values_of(run.config.model, run.config.train, run.config.split):
             progress.draw_reuse(run)
         watch(run)

@@ -215,12 +215,12 @@ def state_title(run: Run) -> str:
     return run.state.capitalize() + (", learnt nothing" if in_vain(run) else "")
 
 
-def draw_heading(run: Run) -> None:
-    """The run's name, state and settings; and if it learnt nothing, that."""
+def draw_heading(run: Run, *, anchor: str | None = None) -> None:
+    """The run's name, state and settings; and if it learnt nothing, that. ``anchor`` is what a link may lead to."""
     icon, color = STATES[run.state]
     vain = in_vain(run)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(plain(run.name), anchor=False, width="content")
+        st.subheader(plain(run.name), anchor=anchor or False, width="content")
         st.badge(run.state.capitalize(), icon=icon, color=color)  # type: ignore[arg-type]
         if vain:
             st.badge("Learnt nothing", icon=":material/trending_up:", color="orange")

@@ -71,7 +71,8 @@ SURFACES: dict[Theme, Surface] = {
 
 
 # What the theme settings cannot say, for ``st.html``: figures of equal width, so that numbers changing in place do not
-# jump, and dark text on dark-theme primary buttons, where Streamlit's white is 3 : 1 and the background colour 5.9 : 1.
+# jump; dark text on dark-theme primary buttons, where Streamlit's white is 3 : 1 and the background colour 5.9 : 1; and
+# a container, by its key, that only screens so narrow that columns stack show.
 STYLE = f"""<style>
 .stApp {{ font-variant-numeric: tabular-nums; }}
 .stApp [data-testid^="stBaseButton-primary"]:not(:disabled) {{
@@ -82,6 +83,7 @@ STYLE = f"""<style>
   color: light-dark({SURFACES["light"].muted}, {SURFACES["dark"].muted});
 }}
 .stApp [data-testid="stMainBlockContainer"] {{ padding-top: 4rem; }}
+@media (min-width: 640px) {{ .stApp :has(> .st-key-narrow) {{ display: none; }} }}
 </style>"""
 
 

@@ -161,6 +161,21 @@ def test_an_update_lowers_the_loss_as_foretold(finished: Run, artifact: Artifact
     assert numbers(curve["y"])[-1] == pytest.approx(float(metrics(app)["Loss after"]), rel=1e-4)
 
 
+def test_the_batch_is_the_one_its_seed_draws(
+    finished: Run, artifact: Artifact, store: RunStore, open_page: Open
+) -> None:
+    train = names_data(finished, store).train
+    app = view(open_page("under_the_hood", run=finished.id), "Update")
+    app.segmented_control(key="update_which").set_value("A batch").run()
+    app.number_input(key="update_rows").set_value(16)
+    for seed in (0, 5):
+        app.number_input(key="update_seed").set_value(seed).run()
+        rows = np.random.default_rng(seed).integers(len(train), size=16)
+        contexts, targets = torch.from_numpy(train.contexts[rows]), torch.from_numpy(train.targets[rows])
+        loss = cross_entropy(artifact.model(contexts), targets).item()
+        assert float(metrics(app)["Loss before"]) == pytest.approx(loss, abs=1e-5)
+
+
 def test_neurons_and_a_unit_switched_off(finished: Run, store: RunStore, artifact: Artifact, open_page: Open) -> None:
     app = view(open_page("under_the_hood", run=finished.id), "Neurons")
     app.number_input(key="hood_examples").set_value(500)

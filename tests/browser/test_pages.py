@@ -115,6 +115,21 @@ def test_sampled_words_download_as_they_are_listed(page: Page, server: AppServer
     assert page.get_by_test_id("stDataFrame").locator("td[aria-colindex='1']").first.inner_text() == words[0]
 
 
+def test_a_phone_gets_past_the_settings_with_one_tap(page: Page, server: AppServer, run: Run) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/train?run={run.id}")
+    link, heading = page.get_by_role("link", name="To the run, below the settings"), page.locator("#run")
+    expect(heading).to_be_in_viewport()
+    expect(link).to_have_count(0)  # for all who can see the run anyway
+    page.set_viewport_size({"width": 390, "height": 844})
+    wait_until_idle(page)
+    expect(heading).not_to_be_in_viewport()
+    link.click()
+    expect(heading).to_be_in_viewport()
+    expect(page.locator(".live-plot")).to_be_in_viewport()
+
+
 def test_the_test_split_opens_by_its_button_and_a_reload_seals_the_view(
     page: Page, server: AppServer, run: Run
 ) -> None:

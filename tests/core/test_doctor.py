@@ -80,6 +80,12 @@ def test_divergence_is_a_rise_that_matters(first: float, last: float, found: boo
     assert ("divergence" in {finding.rule for finding in examine(facts)}) == found
 
 
+@pytest.mark.parametrize(("train_loss", "found"), [(1.5, True), (34_581.0, False)])
+def test_what_learnt_nothing_has_learnt_nothing_by_heart(train_loss: float, found: bool) -> None:
+    facts = Facts(config=config(), vocab_size=27, train_loss=train_loss, val_loss=train_loss + 200)
+    assert ("gap" in {finding.rule for finding in examine(facts)}) == found
+
+
 def test_overfitting_is_found_and_mended(small: Dataset) -> None:
     ill = config(max_steps=1_500, weight_decay=0.0)
     finding = examined(ill, small)["gap"]
