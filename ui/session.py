@@ -25,10 +25,16 @@ if TYPE_CHECKING:
 
 
 @st.cache_resource(show_spinner=False)
+def bundled() -> Corpus:
+    """The names that every store holds."""
+    return read_words(BUNDLED_NAMES)
+
+
+@st.cache_resource(show_spinner=False)
 def store() -> RunStore:
     """The server's run store; holds the bundled names from the first day."""
     opened = RunStore()
-    opened.add_corpus(read_words(BUNDLED_NAMES))
+    opened.add_corpus(bundled())
     return opened
 
 
@@ -114,10 +120,9 @@ def current_corpus() -> Corpus:
     return corpus(bundled_sha256())
 
 
-@st.cache_resource(show_spinner=False)
 def bundled_sha256() -> str:
     """The bundled names, by their hash."""
-    return store().add_corpus(read_words(BUNDLED_NAMES))
+    return bundled().sha256
 
 
 def choose_corpus(sha256: str) -> None:

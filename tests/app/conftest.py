@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, read_words
 from mmcore.jobs import run_inline
+from ui import session
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
@@ -67,12 +67,21 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]
     url = f"sqlite:///{tmp_path / 'store.sqlite'}"
     monkeypatch.setenv("MMCORE_STORE", url)
     monkeypatch.setattr("mmcore.jobs.JobQueue", IdleQueue)
-    st.cache_resource.clear()
-    st.cache_data.clear()
+    forget_server()
     opened = RunStore(url)
     yield opened
     opened.close()
-    st.cache_resource.clear()
+    forget_server()
+
+
+def forget_server() -> None:
+    """Drop the store, the workers and what was read from the store.
+
+    What is computed from a corpus or weights is kept under the hash or the bytes of what it comes from: it is as true
+    for the next test, and computing it is most of what a page costs.
+    """
+    for kept in (session.store, session.queue, session.turns, session.corpus):
+        kept.clear()
 
 
 @pytest.fixture

@@ -106,9 +106,8 @@ def test_any_word_and_any_position(finished: Run, artifact: Artifact, open_page:
 @pytest.mark.parametrize(
     "model",
     [
-        ModelConfig(embedding_dim=2, hidden_sizes=(6, 5), direct=True),
         ModelConfig(embedding_dim=2, hidden_sizes=(), direct=True),
-        ModelConfig(context_size=5, embedding_dim=3, hidden_sizes=(300,), activation="relu"),
+        ModelConfig(context_size=5, embedding_dim=3, hidden_sizes=(300, 6), activation="relu", direct=True),
     ],
 )
 def test_other_perceptrons_are_walked_through_too(
