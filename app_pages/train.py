@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore import RunConfig, RunState, split_words
-from ui import clinic, finder, forms, progress, session
+from ui import clinic, finder, forms, progress, reading, session
 from ui.text import plain
 from ui.theme import current_theme
 
@@ -86,5 +86,6 @@ with result:
         watch(run.id, run.state)
         if run.state not in progress.LIVE:
             clinic.draw(run)
+            reading.draw(run)
     else:
         st.info("No run yet. The settings on the page are the quick preset: press Train and the loss appears here.")

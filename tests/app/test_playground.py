@@ -118,6 +118,7 @@ def test_every_architecture_has_its_own_sliders_and_comes_back_from_its_address(
     kept = app.session_state["play"]
     assert kept.config.model.architecture == architecture
     assert (kept.config.train.seed, kept.step) == (4, 3), "seed and steps stay"
+    assert kept.config.model == plays.read_model(plays.start_values(architecture))
     assert len(app.get("plotly_chart")) == 2, "a picture of what was learned, and the strip"
     corpus = store.corpus(kept.config.corpus_sha256)
     dataset = build_dataset(corpus, kept.config.split, kept.config.model.context_size)
