@@ -187,7 +187,7 @@ scored_word = st.text_input(
     width=260,
     help="Any word: how likely does the model find it, letter by letter?",
 )
-scores.draw_score(model, vocab, scored_word, session.run_dataset(run).val, theme)
+scores.draw_score(run.id, model, vocab, scored_word, session.run_dataset(run).val, theme)
 
 audit = st.expander(
     "Sample audit: new, or learned by heart?", icon=":material/fact_check:", key="audit", on_change="rerun"

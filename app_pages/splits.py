@@ -149,4 +149,4 @@ if counting.open:
 taken_apart = st.expander("Where the loss comes from", icon=":material/biotech:", key="anatomy", on_change="rerun")
 if taken_apart.open:
     with taken_apart:
-        anatomy.draw(artifact.model, artifact.vocab, dataset, theme, test=run.id in unsealed)
+        anatomy.draw(run.id, artifact.model, artifact.vocab, dataset, theme, test=run.id in unsealed)
