@@ -25,7 +25,9 @@ def start_config(architecture: str, sha256: str, seed: int) -> RunConfig:
     """Where an architecture's sliders stand at first."""
     values = plays.start_values(architecture)
     names = ("learning_rate", "weight_decay", "sampler")
-    train = PRESETS[preset_for(architecture)].train.replace(seed=seed, **{name: values[name] for name in names})
+    train = PRESETS[preset_for(architecture)].train.replace(
+        max_steps=10, seed=seed, **{name: values[name] for name in names}
+    )
     return RunConfig(corpus_sha256=sha256, model=plays.read_model(values), train=train)
 
 
@@ -54,7 +56,7 @@ def main() -> None:
         store = RunStore(f"sqlite:///{folder}/store.sqlite")
         sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
         for architecture in FAMILIES:
-            request(store.url, start_config(architecture, sha256, 1), 4.0)  # builds the dataset
+            request(store.url, start_config(architecture, sha256, 1), None)  # builds the dataset
             for budget in BUDGETS:
                 rows.append(reached(store, architecture, sha256, budget))
                 print(rows[-1], flush=True)
