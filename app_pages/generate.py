@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore import generate, labels, next_distribution, show_symbol
-from ui import charts, scores, session, tables
+from ui import charts, reading, scores, session, tables
 from ui.picker import trained_run
 from ui.text import plain
 from ui.theme import PLOTLY_CONFIG, current_theme
@@ -120,6 +120,18 @@ def draw() -> None:
     add(distribution.sample(1, weights="probability", random_state=(sample_seed + draws) % 2**32)["symbol"].item())
 
 
+def begin() -> None:
+    """Take the letters typed as the word so far, if the model knows them all."""
+    try:
+        ids = vocab.encode(st.session_state["begin"])
+    except ValueError as error:
+        st.session_state["begin_error"] = str(error)
+        return
+    st.session_state.pop("begin_error", None)
+    st.session_state[word_key] = [vocab.symbols[i] for i in ids]
+    st.session_state["built_resets"] = st.session_state.get("built_resets", 0) + 1
+
+
 def start_over() -> None:
     """Empty the word; the chart must not remember its click."""
     st.session_state[word_key] = []
@@ -129,7 +141,12 @@ def start_over() -> None:
 spelled = show_symbol("") + "".join(map(show_symbol, built))
 st.markdown("The word so far, from its start:")
 st.code(spelled, language=None, wrap_lines=True)
+if wrong := st.session_state.pop("begin_error", None):
+    st.error(plain(wrong), icon=":material/error:")
 with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.text_input(
+        "Begin with", key="begin", max_chars=100, width=140, on_change=begin, help="Letters to begin the word with."
+    )
     likeliest = distribution.sort_values("probability", ascending=False, kind="stable")["symbol"].tolist()
     st.selectbox(
         "Next character",
@@ -149,6 +166,7 @@ if ended:
     found = tables.LABEL_TITLES[labels([written], splits)[0]]
     st.success(f"The word is complete: {plain(written) or 'the empty word'} ({found.lower()}).")
 else:
+    st.markdown(plain(reading.belief(distribution, written)))
     st.plotly_chart(
         charts.next_characters(distribution, theme),
         theme=None,
@@ -169,7 +187,7 @@ scored_word = st.text_input(
     width=260,
     help="Any word: how likely does the model find it, letter by letter?",
 )
-scores.draw_score(model, vocab, scored_word, session.run_dataset(run).val, theme)
+scores.draw_score(run.id, model, vocab, scored_word, session.run_dataset(run).val, theme)
 
 audit = st.expander(
     "Sample audit: new, or learned by heart?", icon=":material/fact_check:", key="audit", on_change="rerun"

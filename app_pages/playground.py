@@ -12,8 +12,8 @@ theme = current_theme()
 
 st.title("Playground", anchor=False)
 st.markdown(
-    "Move a slider and the lecture's MLP is trained again from scratch: the loss, the embedding table and the names "
-    "below are those of the new model. Nothing is stored until you keep one; the test split stays sealed."
+    "Move a slider and the model is trained again from scratch: the loss, the embedding table and the names below are "
+    "those of the new one. Nothing is stored until you keep one; the test split stays sealed."
 )
 corpus = session.current_corpus()
 if wrong := plays.start(st.query_params):
@@ -21,9 +21,34 @@ if wrong := plays.start(st.query_params):
 controls, result = st.columns([1, 3], gap="large")
 with controls:
     asked = plays.draw_sliders(corpus.sha256)
-    play, error = plays.current(asked)
-if error:
-    result.error(plain(error))
+    if isinstance(asked, ValueError):
+        result.error(plain(asked), icon=":material/error:")
+        st.stop()
+    play, problem = plays.current(asked)
+if problem:
+    result.error(plain(problem))
+if play is None and not problem:
+    st.stop()
+bigram = session.baselines(corpus.sha256, asked.config.split)["bigram"]
+slow = plays.too_little(play, asked, bigram) if play and not problem else None
+if slow:
+    result.info(plain(slow), icon=":material/hourglass_bottom:")
+if slow or isinstance(problem, playground.BudgetTooSmall):
+    with result.container(horizontal=True):
+        if more := plays.more_time(problem, asked.budget):
+            st.button(
+                f"Allow {more:g} s",
+                icon=":material/timer:",
+                on_click=plays.allow,
+                args=(more,),
+                help="Moves the slider of the time budget.",
+            )
+        if st.button(
+            "Train it as a run",
+            icon=":material/model_training:",
+            help="With the steps of its preset, on the page Train.",
+        ):
+            plays.train_as_run(asked.config)
 if play is None:
     st.stop()
 plays.write_address(play)
@@ -61,18 +86,22 @@ with result:
         st.text(", ".join(curves.shown_word(word) for word in play.samples))
     with right:
         model = session.loaded(play.weights)
-        table, symbols = model.model.tensors["C"].numpy(), model.vocab.symbols
-        points, axes = embedding.plane(table)
-        figure = charts.embedding(
-            points,
-            symbols,
-            axes,
-            title="Characters in the embedding table",
-            groups=[embedding.character_class(symbol) for symbol in symbols],
-            theme=theme,
-        )
+        if "C" in model.model.tensors:
+            symbols = model.vocab.symbols
+            points, axes = embedding.plane(model.model.tensors["C"].numpy())
+            figure = charts.embedding(
+                points,
+                symbols,
+                axes,
+                title="Characters in the embedding table",
+                groups=[embedding.character_class(symbol) for symbol in symbols],
+                theme=theme,
+            )
+            alt = "Map of the embedding table"
+        else:
+            figure, alt = plays.following(model, theme), "Probability of each next character after each character"
         figure.update_layout(height=420)
-        st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="play_map", alt="Map of the embedding table")
+        st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="play_map", alt=alt)
     st.plotly_chart(
         plays.strip(plays.remembered(), play, theme),
         theme=None,

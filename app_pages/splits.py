@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from ui import anatomy, charts, counts, session, tables
+from ui import anatomy, charts, counts, reading, session, tables
 from ui.picker import trained_run
 from ui.theme import PLOTLY_CONFIG, current_theme
 
@@ -78,6 +78,8 @@ st.metric(
     "Validation − train", f"{val.loss - train.loss:+.4f}", help="Nats per character; the lecture compares the two."
 )
 st.markdown(tables.gap(train.loss, val.loss, (val.low, val.high)))
+if turn := reading.turn_sentence(run):
+    st.markdown(reading.plain_bold(turn))
 
 with st.expander("All figures", icon=":material/table:"):
     shown = rows.drop(columns="role").rename(columns={"title": "split", "low": "95 % from", "high": "to"})
@@ -147,4 +149,4 @@ if counting.open:
 taken_apart = st.expander("Where the loss comes from", icon=":material/biotech:", key="anatomy", on_change="rerun")
 if taken_apart.open:
     with taken_apart:
-        anatomy.draw(artifact.model, artifact.vocab, dataset, theme, test=run.id in unsealed)
+        anatomy.draw(run.id, artifact.model, artifact.vocab, dataset, theme, test=run.id in unsealed)

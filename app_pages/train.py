@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore import Run, RunConfig, split_words
-from ui import clinic, finder, forms, progress, session
+from ui import clinic, finder, forms, progress, reading, session
 from ui.text import plain
 from ui.theme import current_theme
 
@@ -88,5 +88,6 @@ with result:
         watch(run)
         if run.state not in progress.LIVE:
             clinic.draw(run)
+            reading.draw(run)
     else:
         st.info("No run yet. The settings on the page are the quick preset: press Train and the loss appears here.")

@@ -8,7 +8,7 @@ import streamlit as st
 import torch
 
 from mmcore import evaluate, trace
-from ui import hood, session
+from ui import hood, reading, session
 from ui.picker import trained_run
 from ui.text import plain
 from ui.theme import PLOTLY_CONFIG, current_theme
@@ -18,6 +18,7 @@ VIEWS = {
     "Backward": "From the loss back to every weight: the chain rule, one local derivative at a time.",
     "Gradient check": "Are those gradients right? Three ways to compute them that share no code.",
     "Update": "What one step against the gradient does to the loss.",
+    "First loss": "Why training begins with the loss it begins with: the weights before the first update.",
     "Neurons": "What the hidden units do: where they saturate, which are dead, what one of them is worth.",
     "Stable softmax": "Why nobody computes a softmax as it is written.",
 }
@@ -260,6 +261,9 @@ elif view == "Update":
         + "Plain gradient descent on a copy: your run stays as it is."
     )
 
+elif view == "First loss":
+    reading.draw_start(run, vocab, context, target, theme)
+
 elif view == "Neurons":
     layers = len(model.config.hidden_sizes) if trace.can_trace(model) else 0
     if not layers:
@@ -280,8 +284,7 @@ elif view == "Neurons":
         rule = "|h| above 0.97, where tanh passes on less than 6 % of a gradient." if tanh else "h is 0."
         st.metric("Saturated" if tanh else "Silent", f"{100 * report.saturated:.2f} %", help=rule, width="content")
         st.metric("Dead units", f"{len(report.dead)} of {units}", help="Stuck on every example.", width="content")
-    if len(report.dead):
-        st.markdown(f"Dead: {', '.join(map(str, report.dead[:40]))}{' …' if len(report.dead) > 40 else ''}.")
+    st.markdown(reading.plain_bold(reading.dead_units(report)))
     reach = float(np.quantile(np.abs(report.sums), 0.999)) or 1.0
     left, right = st.columns(2, gap="medium")
     sums = hood.histogram(report.sums, "Sums going in, z", "Pre-activation", theme, (-reach, reach))

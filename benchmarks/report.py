@@ -110,6 +110,22 @@ def growth(data: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def playground(data: dict[str, Any]) -> str:
+    """What each architecture reaches in each of Playground's time budgets."""
+    budgets = sorted({row["budget"] for row in data["rows"]})
+    rows = []
+    for architecture in dict.fromkeys(row["architecture"] for row in data["rows"]):
+        cells = []
+        for row in (row for row in data["rows"] if row["architecture"] == architecture):
+            cells.append(
+                f"{spread(row['val_loss'])} at {statistics.median(row['steps']):,.0f} updates"
+                if "val_loss" in row
+                else f"refused: needs {row['needed']:.1f} s"
+            )
+        rows.append((architecture, *cells))
+    return table(("validation loss in", *(f"{budget:g} s" for budget in budgets)), rows)
+
+
 def plot(data: dict[str, Any], path: Path) -> None:
     """All runs: seconds from words in memory against the validation loss reached."""
     from playwright.sync_api import sync_playwright
@@ -151,6 +167,9 @@ def main() -> None:
         "growth": growth(data) if "growth" in data else "Not measured in a quick run.\n",
         "memory": f"{data['peak_memory_mib']:.0f}",
     }
+    played = read("playground")
+    parts["playground"] = playground(played) if played else "Not measured.\n"
+    parts["playground_load"] = f"{played['load']:.1f}" if played else "not measured"
     latency = read("latency")
     parts["latency"] = f"{latency['playground_median']:.2f}" if latency else "not measured"
     parts["watching"] = f"{latency['watching_costs']:+.1%}" if latency else "not measured"

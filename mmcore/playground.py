@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import CancelledError, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -20,6 +20,9 @@ from .config import RunConfig, require
 from .data import Dataset, build_dataset
 from .schema import HISTORY
 from .store import Run, RunState, RunStore, new_token
+
+if TYPE_CHECKING:
+    from .model import Model
 
 SHARE = 0.6  # of a time budget that goes into updates; the rest evaluates, samples and draws
 UNTIMED, TIMED = 3, 12  # updates to measure a speed with
@@ -39,6 +42,21 @@ class Play:
     parameters: int
     step: int
     seconds: float  # from the request's start to here
+
+
+class BudgetTooSmall(ValueError):
+    """A time budget allows next to no update of such a model; :attr:`needed` seconds would allow a few."""
+
+    def __init__(self, title: str, budget: float, each: float, measuring: float) -> None:
+        self.parts = (title, budget, each, measuring)
+        self.needed = MIN_STEPS * each + measuring
+        super().__init__(
+            f"budget must be at least {self.needed:.1f} seconds for this {title}, got {budget:g}: an update takes "
+            f"{1000 * each:.1f} ms here, and the losses before and after {measuring:.1f} s."
+        )
+
+    def __reduce__(self) -> tuple[type[BudgetTooSmall], tuple[str, float, float, float]]:
+        return type(self), self.parts  # it crosses processes
 
 
 def play(config: RunConfig, dataset: Dataset) -> Play:
@@ -78,6 +96,11 @@ def steps_within(budget: float, config: RunConfig, dataset: Dataset) -> int:
     """How many updates fit into ``budget`` seconds on this machine now, measured on a copy; two significant digits.
 
     The number is what makes a result reproducible: put it into the config, not the budget.
+
+    Raises
+    ------
+    BudgetTooSmall
+        If the losses before and after leave no time for :data:`MIN_STEPS` updates.
     """
     from .training import Pace, TrainState, train
 
@@ -89,8 +112,28 @@ def steps_within(budget: float, config: RunConfig, dataset: Dataset) -> int:
         if step.step == UNTIMED + TIMED:
             break
     times = sorted(after - before for before, after in zip(marks[UNTIMED:], marks[UNTIMED + 1 :], strict=False))
-    steps = SHARE * budget / times[len(times) // 2]
+    each, measuring = times[len(times) // 2], 2 * _evaluation_seconds(state.model, dataset)
+    least = MIN_STEPS * each + measuring
+    if budget < least:
+        raise BudgetTooSmall(config.model.title, budget, each, measuring)
+    steps = min(SHARE * budget, budget - measuring) / each
     return int(float(f"{min(max(steps, MIN_STEPS), MAX_STEPS):.2g}"))
+
+
+def _evaluation_seconds(model: Model, dataset: Dataset) -> float:
+    """How long the losses on train and validation take, judged by a few of their contexts."""
+    from .evaluation import ROWS_AT_ONCE, log_probabilities
+
+    contexts = dataset.train.counts.contexts
+    few = contexts[len(contexts) // 2 :][:ROWS_AT_ONCE]  # sorted: those in the middle are of middling length
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        log_probabilities(model, few)
+        seconds.append(time.perf_counter() - began)
+    parts = (dataset.train, dataset.val, dataset.val_unseen)
+    rows = sum(len(part.counts.contexts) for part in parts if len(part))
+    return min(seconds) * rows / len(few)  # of another process's turn on the core, the least has the least
 
 
 def request(store_url: str, config: RunConfig, budget: float | None = None) -> Play:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .config import require
 from .data import Examples, Splits, Vocab, build_examples, show_symbol
-from .evaluation import log_probabilities, word_losses
+from .evaluation import log_probabilities
 from .model import MLP
 from .sample import Sample, generate, labels
 
@@ -49,9 +49,11 @@ def _empty_word(model: MLP, vocab: Vocab) -> Examples:
     return Examples(("",), contexts, np.zeros(1, dtype=np.int64), vocab.size)
 
 
-def percentile(score: pd.DataFrame, model: MLP, examples: Examples) -> float:
-    """The share (%) of the words of ``examples`` that surprise the model more, per character, than the scored one."""
-    sums, counts = word_losses(model, examples)
+def percentile(score: pd.DataFrame, sums: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
+    """The share (%) of words that surprise the model more, per character, than the scored one.
+
+    ``sums`` and ``counts`` as from :func:`word_losses`.
+    """
     require(len(sums) > 0, "examples", "at least one word", 0)
     means, own = sums / counts, float(score["surprisal"].mean())
     return float(100 * ((means > own).mean() + 0.5 * np.isclose(means, own, rtol=1e-6, atol=0).mean()))

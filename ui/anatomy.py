@@ -22,10 +22,16 @@ LISTED = 12  # words at either end
 CHART: dict[str, Any] = {"theme": None, "config": PLOTLY_CONFIG}
 
 
-def draw(model: MLP, vocab: Vocab, dataset: Dataset, theme: Theme, *, test: bool) -> None:
-    """Everything about one split's loss, the split chosen by the visitor; test only where it is open."""
+@st.cache_resource(show_spinner="Taking the loss apart …", max_entries=16)
+def taken_apart(run_id: str, weights: object, split: str, _model: MLP, _examples: Examples) -> Breakdown:
+    """A split's predictions, kept per weights; shared by visitors, nobody writes to it."""
     from mmcore.breakdown import Breakdown
 
+    return Breakdown.of(_model, _examples)
+
+
+def draw(run_id: str, model: MLP, vocab: Vocab, dataset: Dataset, theme: Theme, *, test: bool) -> None:
+    """Everything about one split's loss, the split chosen by the visitor; test only where it is open."""
     parts: dict[str, tuple[Examples, Role]] = {
         "Validation": (dataset.val, "validation"),
         "Train": (dataset.train, "train"),
@@ -41,7 +47,7 @@ def draw(model: MLP, vocab: Vocab, dataset: Dataset, theme: Theme, *, test: bool
         help="Test is offered once it has been opened above.",
     )
     examples, role = parts[str(name)]
-    found = Breakdown.of(model, examples)
+    found = taken_apart(run_id, model.flat.numpy(), str(name), model, examples)
     _draw_places(found, vocab, role, theme)
     _draw_words(found)
     _draw_trust(found, vocab, role, theme)

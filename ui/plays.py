@@ -2,43 +2,71 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import secrets
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future, wait
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
-from mmcore import ModelConfig, RunConfig, TrainConfig
-from mmcore.playground import Play
-from ui import session
+from mmcore import ModelConfig, RunConfig, show_symbol
+from mmcore.config import ACTIVATIONS, FAMILIES, INITS, NORMALISATIONS, PRESETS, SAMPLERS, preset_for
+from mmcore.playground import BudgetTooSmall, Play
+from ui import forms, hood, session
 from ui.theme import Theme, figure_layout, marker
 
+if TYPE_CHECKING:
+    from mmcore import Artifact
+
+Value = int | float | str
+
 REMEMBERED = 12
-BUDGETS = (0.3, 0.5, 0.7, 1.0)
-OPTIONS: dict[str, tuple[int | float, ...]] = {
-    "context_size": (1, 2, 3, 4, 5, 6, 7, 8),
+BUDGETS = (0.3, 0.5, 0.7, 1.0, 2.0, 4.0)
+OPTIONS: dict[str, tuple[Value, ...]] = {
+    "architecture": tuple(FAMILIES),
+    "context_size": (1, 2, 3, 4, 5, 6, 7, 8, 12, 16),
     "embedding_dim": (1, 2, 3, 5, 10, 16, 24, 32, 48, 64),
-    "hidden_size": (10, 20, 50, 100, 150, 200, 300, 400),
+    "hidden_size": (10, 20, 32, 50, 64, 100, 128, 150, 200, 300, 400),
+    "layers": (1, 2, 3, 4),
+    "heads": (1, 2, 4, 8),
     "learning_rate": (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0),
     "weight_decay": (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+    "dropout": (0.0, 0.1, 0.2, 0.3, 0.5),
+    "activation": ACTIVATIONS,
+    "normalisation": NORMALISATIONS,
+    "init": INITS,
+    "direct": (0, 1),
+    "sampler": SAMPLERS,
 }
-START: dict[str, int | float] = {
-    "context_size": 3,
-    "embedding_dim": 10,
-    "hidden_size": 200,
-    "learning_rate": 0.03,
-    "weight_decay": 0.0,
-    "seed": 1,
-    "steps": 0,  # 0: as many as the time budget allows
+LABELS = {
+    "context_size": "Context size",
+    "embedding_dim": "Embedding dimension",
+    "hidden_size": "Hidden units",
+    "layers": "Layers",
+    "heads": "Heads",
+    "learning_rate": "Learning rate",
+    "weight_decay": "Weight decay",
+    "dropout": "Dropout",
+    "activation": "Activation",
+    "normalisation": "Normalisation",
+    "init": "Initialisation",
+    "direct": "Direct connections",
+    "sampler": "Batches from",
 }
-HELP: dict[str, str] = {
+SECOND = ("dropout", "activation", "normalisation", "init", "direct", "sampler")  # less often moved
+SLIDER_OF = {"hidden_sizes": "hidden_size"}  # one layer of them, so one number
+# Of slower families, whose presets take minutes: sizes to begin with, and a rate that gets far in few updates.
+AT_MOST = {"context_size": 8, "embedding_dim": 16, "hidden_size": 32, "layers": 1}
+RATE = 0.03
+HELP: dict[str, str] = forms.HELP | {
+    "architecture": "What stands between the context and the logits. Each has sliders of its own, and starts small.",
     "context_size": "How many preceding characters the model sees: the lecture's `block_size`. With 1 it is a bigram.",
     "embedding_dim": "Columns of the lookup table `C`. At 2 the map beside is the table itself.",
-    "hidden_size": "Units of the tanh layer, the lecture's 200.",
+    "hidden_size": "How many numbers the hidden layer, or the hidden state, has: 200 in the lecture.",
     "learning_rate": "Peak of the one-cycle schedule. Push it to the right to see training diverge.",
     "weight_decay": "Pulls weights and C towards zero in every update. Not the biases.",
     "seed": "Of initialisation and batches. The same seed and steps give the same model, bit for bit.",
@@ -56,68 +84,150 @@ class Asked:
     budget: float | None
 
 
+# ---- settings of each architecture
+
+
+def model_fields(architecture: str) -> dict[str, str]:
+    """Slider -> field of an architecture's config, for the fields that have one."""
+    fields = [field.name for field in dataclasses.fields(FAMILIES[architecture])]
+    sliders = {SLIDER_OF.get(name, name): name for name in fields}
+    return {name: sliders[name] for name in LABELS if name in sliders}
+
+
+def start_values(architecture: str) -> dict[str, Value]:
+    """Where the sliders of an architecture stand at first: its preset, small enough to be trained while one waits."""
+    preset = PRESETS[preset_for(architecture)]
+    values = _slider_values(preset.model)
+    for name, most in AT_MOST.items():
+        if model_fields(architecture).get(name) == name:
+            values[name] = min(most, int(values[name]))
+    return values | {
+        "learning_rate": max(RATE, preset.train.learning_rate),
+        "weight_decay": 0.0,
+        "seed": 1,
+        "steps": 0,  # as many as the time budget allows
+        "sampler": preset.train.sampler,
+    }
+
+
+def _slider_values(model: ModelConfig) -> dict[str, Value]:
+    plain = model.to_dict()
+    values: dict[str, Value] = {"architecture": model.architecture}
+    for name, field in model_fields(model.architecture).items():
+        value = plain[field]
+        values[name] = int(value[0]) if isinstance(value, list) else int(value) if isinstance(value, bool) else value
+    return values
+
+
+def read_model(values: Mapping[str, Value]) -> ModelConfig:
+    """The model that slider values describe; ``ValueError`` if there is none."""
+    architecture = str(values["architecture"])
+    kinds = {field.name: field.type for field in dataclasses.fields(FAMILIES[architecture])}
+    fields: dict[str, Any] = {"architecture": architecture}
+    for name, field in model_fields(architecture).items():
+        value = values[name]
+        fields[field] = (value,) if field in SLIDER_OF else bool(value) if kinds[field] == "bool" else value
+    return ModelConfig(**fields)
+
+
+def options(name: str, architecture: str) -> tuple[Value, ...]:
+    """What an architecture allows on a slider, the others where they start."""
+    if name == "sampler":
+        return FAMILIES[architecture].samplers
+    if name not in model_fields(architecture):
+        return OPTIONS[name]
+    start = start_values(architecture)
+
+    def allowed(value: Value) -> bool:
+        try:
+            read_model(start | {name: value})
+        except ValueError:
+            return False
+        return True
+
+    return tuple(value for value in OPTIONS[name] if allowed(value))
+
+
 # ---- sliders and address
 
 
 def start(query: Mapping[str, str]) -> str | None:
     """Give the sliders their first values in a session, from the address; a sentence about what made no sense."""
-    if "play_context_size" in st.session_state:
+    if "play_architecture" in st.session_state:
         return None
     values, wrong = read_address(query)
     fill(values)
     return wrong
 
 
-def read_address(query: Mapping[str, str]) -> tuple[dict[str, int | float], str | None]:
-    """Slider values from an address's parameters, and a sentence that names the first that made no sense."""
-    values, wrong = dict(START), None
-    for name, default in START.items():
+def read_address(query: Mapping[str, str]) -> tuple[dict[str, Value], str | None]:
+    """Slider values from an address's parameters, and a sentence that names the first that made no sense.
+
+    An address without an architecture is from before there were others: it means an MLP.
+    """
+    architecture = query.get("architecture", ModelConfig().architecture)
+    values = start_values(architecture if architecture in FAMILIES else ModelConfig().architecture)
+    wrong = None
+    for name, default in list(values.items()):
         if name not in query:
             continue
+        allowed = options(name, str(values["architecture"])) if name in OPTIONS else None
         try:
             value = type(default)(query[name])
-            allowed = value in OPTIONS[name] if name in OPTIONS else 0 <= value <= 1_000_000
+            valid = value in allowed if allowed is not None else 0 <= value <= 1_000_000  # type: ignore[operator]
         except (ValueError, OverflowError):
-            allowed = False
-        if allowed:
+            valid = False
+        if valid:
             values[name] = value
         else:
-            rule = "one of " + ", ".join(f"{v:g}" for v in OPTIONS[name]) if name in OPTIONS else "from 0 to 1,000,000"
-            wrong = wrong or f"{name} in the address must be {rule}, got {query[name]!r}. Using {default:g}."
+            rule = "from 0 to 1,000,000" if allowed is None else "one of " + ", ".join(map(written, allowed))
+            wrong = wrong or f"{name} in the address must be {rule}, got {query[name]!r}. Using {written(default)}."
     return values, wrong
 
 
-def fill(values: Mapping[str, int | float]) -> None:
+def written(value: Value) -> str:
+    """A setting as the address has it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def fill(values: Mapping[str, Value]) -> None:
     """Put values on the sliders; allowed in a callback and before they are drawn."""
     for name, value in values.items():
-        st.session_state[f"play_{name}"] = value
+        st.session_state[f"play_{name}"] = bool(value) if name == "direct" else value
     st.session_state["play_mode"] = "Number" if values.get("steps") else "Time budget"
     st.session_state["play_steps"] = int(values.get("steps") or 500)
 
 
-def values_of(config: RunConfig) -> dict[str, int | float]:
+def values_of(config: RunConfig) -> dict[str, Value]:
     """A config as slider values, steps included."""
-    model, train = asdict(config.model), config.train
-    values: dict[str, int | float] = {name: model[name] for name in ("context_size", "embedding_dim")}
-    values |= {"hidden_size": model["hidden_sizes"][0], "learning_rate": train.learning_rate}
-    return values | {"weight_decay": train.weight_decay, "seed": train.seed, "steps": train.max_steps}
+    train = config.train
+    values = _slider_values(config.model) | {"learning_rate": train.learning_rate, "weight_decay": train.weight_decay}
+    return values | {"seed": train.seed, "steps": train.max_steps, "sampler": train.sampler}
 
 
-def draw_sliders(corpus_sha256: str) -> Asked:
-    """The controls; what they ask for."""
-    labels = {"context_size": "Context size", "embedding_dim": "Embedding dimension", "hidden_size": "Hidden units"}
-    labels |= {"learning_rate": "Learning rate", "weight_decay": "Weight decay"}
-    chosen: dict[str, Any] = {
-        name: st.select_slider(
-            label,
-            OPTIONS[name],
-            key=f"play_{name}",
-            help=HELP[name],
-            format_func=lambda v: f"{v:g}",
-            persist_state="session",
-        )
-        for name, label in labels.items()
-    }
+def _take_architecture() -> None:
+    """Begin where the chosen architecture does; the seed, and what the steps come from, stay."""
+    values = start_values(st.session_state["play_architecture"])
+    for name in values.keys() - {"seed", "steps"}:
+        st.session_state[f"play_{name}"] = values[name]
+
+
+def draw_sliders(corpus_sha256: str) -> Asked | ValueError:
+    """The controls; what they ask for, or why nothing can be made of them."""
+    architecture = st.selectbox(
+        "Architecture",
+        list(FAMILIES),
+        key="play_architecture",
+        format_func=lambda name: FAMILIES[name].title,
+        on_change=_take_architecture,
+        help=HELP["architecture"],
+        persist_state="session",
+    )
+    own = model_fields(architecture)
+    names = [name for name in LABELS if name in own or name in ("learning_rate", "weight_decay")]
+    chosen: dict[str, Any] = {"architecture": architecture}
+    for name in (name for name in names if name not in SECOND):
+        chosen[name] = _slider(name, architecture)
     seed = st.number_input("Seed", 0, 1_000_000, key="play_seed", help=HELP["seed"], persist_state="session")
     mode = st.segmented_control(
         "Steps from",
@@ -135,24 +245,46 @@ def draw_sliders(corpus_sha256: str) -> Asked:
         steps = 1
     else:
         steps = st.number_input("Steps", 1, 1_000_000, key="play_steps", help=HELP["steps"], persist_state="session")
-    model = ModelConfig(
-        context_size=chosen["context_size"],
-        embedding_dim=chosen["embedding_dim"],
-        hidden_sizes=(chosen["hidden_size"],),
+    with st.expander("More settings", icon=":material/tune:"):
+        for name in (name for name in SECOND if name in own or name == "sampler"):
+            chosen[name] = _second(name, architecture)
+    train = PRESETS[preset_for(architecture)].train.replace(
+        max_steps=int(steps), seed=int(seed), **{name: chosen[name] for name in ("learning_rate", "weight_decay")}
     )
-    train = TrainConfig(
-        max_steps=int(steps),
-        learning_rate=chosen["learning_rate"],
-        weight_decay=chosen["weight_decay"],
-        seed=int(seed),
-    )
+    try:
+        model, train = read_model(chosen), train.replace(sampler=chosen["sampler"])
+    except ValueError as error:
+        return error
     return Asked(RunConfig(corpus_sha256=corpus_sha256, model=model, train=train), budget)
 
 
+def _key(name: str) -> dict[str, Any]:
+    return {"key": f"play_{name}", "help": HELP[name], "persist_state": "session"}
+
+
+def _slider(name: str, architecture: str) -> Value:
+    allowed = options(name, architecture)
+    chosen: Value = st.select_slider(LABELS[name], allowed, format_func=written, **_key(name))
+    return chosen
+
+
+def _second(name: str, architecture: str) -> Value:
+    """A setting of the second row: a slider for numbers, a box for words, a tick for yes or no."""
+    if name == "direct":
+        return int(st.checkbox(LABELS[name], **_key(name)))
+    if name == "dropout":
+        return _slider(name, architecture)
+    allowed = options(name, architecture)
+    return str(st.selectbox(LABELS[name], allowed, format_func=lambda option: forms.NAMES[option], **_key(name)))
+
+
 def write_address(play: Play) -> None:
-    """Make the address say how to get this model again."""
-    for name, value in values_of(play.config).items():
-        st.query_params[name] = f"{value:g}" if isinstance(value, float) else str(value)
+    """Make the address say how to get this model again, and nothing of another architecture's settings."""
+    values = values_of(play.config)
+    for name in OPTIONS.keys() - values.keys():
+        st.query_params.pop(name, None)
+    for name, value in values.items():
+        st.query_params[name] = written(value)
 
 
 # ---- training
@@ -164,8 +296,8 @@ def remembered() -> list[Play]:
     return plays
 
 
-def current(asked: Asked) -> tuple[Play | None, str | None]:
-    """The model that was asked for, trained now unless it is the one on screen; or a sentence why there is none.
+def current(asked: Asked) -> tuple[Play | None, Exception | None]:
+    """The model that was asked for, trained now unless it is the one on screen; or the reason why there is none.
 
     A script that waits here ends as soon as the visitor moves on; the newer request then replaces this one.
     """
@@ -182,7 +314,7 @@ def current(asked: Asked) -> tuple[Play | None, str | None]:
     return st.session_state.get("play"), error
 
 
-def _train(asked: Asked) -> tuple[Play | None, str | None]:
+def _train(asked: Asked) -> tuple[Play | None, Exception | None]:
     from mmcore.playground import request
 
     visitor: str = st.session_state.setdefault("visitor", secrets.token_hex(8))
@@ -199,7 +331,36 @@ def _train(asked: Asked) -> tuple[Play | None, str | None]:
     except CancelledError:
         return None, None
     except Exception as problem:
-        return None, str(problem)
+        return None, problem
+
+
+def more_time(problem: Exception | None, budget: float | None) -> float | None:
+    """The next time budget that may be enough, where one on the slider is."""
+    least = 1.5 * problem.needed if isinstance(problem, BudgetTooSmall) else 2 * (budget or math.inf)
+    return next((more for more in BUDGETS if more >= least), None)
+
+
+def allow(seconds: float) -> None:
+    """Move the slider of the time budget."""
+    st.session_state["play_budget"] = seconds
+
+
+def too_little(play: Play, asked: Asked, bigram_loss: float) -> str | None:
+    """That a time budget was too small to learn more than counting pairs knows, where it was."""
+    loss, title = play.losses["val_loss"], play.config.model.title
+    if asked.budget is None or play.config.model.context_size == 1 or loss < bigram_loss:
+        return None
+    return (
+        f"{title}: {asked.budget:g} s were enough for {play.step:,} updates, which end at {loss:.4f}. Counting pairs "
+        f"reaches {bigram_loss:.4f}. Allow more seconds, or train these settings as a run."
+    )
+
+
+def train_as_run(config: RunConfig) -> None:
+    """Train these settings for as many steps as their preset does, as a run, on its own page."""
+    preset = PRESETS[preset_for(config.model.architecture)]
+    session.start_run(config.replace(train=config.train.replace(max_steps=preset.train.max_steps)))
+    st.switch_page("app_pages/train.py")
 
 
 # ---- comparing
@@ -215,8 +376,26 @@ def difference(now: Play, before: Play | None) -> str:
     if before is None:
         return "Move a slider: the model is trained again from scratch."
     old, new = values_of(before.config), values_of(now.config)
-    parts = [f"{name.replace('_', ' ')} {old[name]:g} → {new[name]:g}" for name in new if old[name] != new[name]]
-    return "Compared with the setting before: " + (", ".join(parts) or "the same settings") + "."
+    if old["architecture"] != new["architecture"]:
+        return f"Compared with the setting before: {before.config.model.title} → {now.config.model.title}."
+    parts = [f"{name.replace('_', ' ')} {written(old[name])} → {written(new[name])}" for name in new]
+    changed = [part for part, name in zip(parts, new, strict=True) if old[name] != new[name]]
+    return "Compared with the setting before: " + (", ".join(changed) or "the same settings") + "."
+
+
+def following(artifact: Artifact, theme: Theme) -> go.Figure:
+    """What the model expects after each single character: all there is to a model that looks no further."""
+    import numpy as np
+
+    from mmcore.evaluation import log_probabilities
+
+    contexts = np.zeros((artifact.vocab.size, artifact.config.model.context_size), dtype=np.int64)
+    contexts[:, -1] = np.arange(artifact.vocab.size)
+    names = [show_symbol(symbol) for symbol in artifact.vocab.symbols]
+    shares = log_probabilities(artifact.model, contexts).exp().numpy()
+    figure = hood.heatmap(shares, names, names, "Probability of each next character", ["V", "V"], theme)
+    figure.update_traces(hovertemplate="after %{y}, %{x}<br>probability %{z:.6f}<extra></extra>")
+    return figure.update_xaxes(title="Next character").update_yaxes(title="Character")
 
 
 def strip(plays: Sequence[Play], shown: Play | None, theme: Theme) -> go.Figure:
@@ -224,21 +403,24 @@ def strip(plays: Sequence[Play], shown: Play | None, theme: Theme) -> go.Figure:
     figure = go.Figure(
         layout=figure_layout("Your last settings", x="Parameters", y="Validation loss", theme=theme, height=240)
     )
-    for name, role, chosen in (("earlier", "reference", False), ("shown", "accent", True)):
+    several = len({play.config.model.architecture for play in plays}) > 1
+    for name, chosen in (("earlier", False), ("shown", True)):
         ids = [i for i, play in enumerate(plays) if (play is shown) == chosen]
-        text = [", ".join(f"{k.replace('_', ' ')} {v:g}" for k, v in values_of(plays[i].config).items()) for i in ids]
         figure.add_scatter(
             x=[plays[i].parameters for i in ids],
             y=[plays[i].losses["val_loss"] for i in ids],
             customdata=ids,
-            text=text,
-            mode="markers",
+            text=[plays[i].config.model.title for i in ids],
+            textposition="top center",
+            hovertext=[f"{forms.describe(plays[i].config)}<br>{plays[i].step:,} steps" for i in ids],
+            mode="markers+text" if several else "markers",
             name=name,
-            marker=marker("accent" if role == "accent" else "reference", theme, 11),
-            hovertemplate="%{text}<br>%{x:,} parameters<br>validation loss %{y:.4f}<extra></extra>",
+            marker=marker("accent" if chosen else "reference", theme, 11),
+            hovertemplate="%{hovertext}<br>%{x:,} parameters<br>validation loss %{y:.4f}<extra></extra>",
         )
     most = max(play.parameters for play in plays)
     losses = [play.losses["val_loss"] for play in plays]
+    room = 0.03 + 0.15 * several * (max(losses) - min(losses))  # for the names above the points
     figure.update_xaxes(range=[0, 1.15 * most], tickformat=",d")
-    figure.update_yaxes(range=[min(losses) - 0.03, max(losses) + 0.03], tickformat=".2f")
+    figure.update_yaxes(range=[min(losses) - 0.03, max(losses) + room], tickformat=".2f")
     return figure

@@ -87,7 +87,15 @@ def score_sentence(score: pd.DataFrame, share: float) -> str:
     )
 
 
-def draw_score(model: MLP, vocab: Vocab, word: str, val: Examples, theme: Theme) -> None:
+@st.cache_data(show_spinner="Scoring the validation words …", max_entries=32)
+def surprisals(run_id: str, weights: object, _model: MLP, _val: Examples) -> tuple[Any, Any]:
+    """Every validation word's surprisal and length, kept per weights: the word typed is compared with them."""
+    from mmcore import word_losses
+
+    return word_losses(_model, _val)
+
+
+def draw_score(run_id: str, model: MLP, vocab: Vocab, word: str, val: Examples, theme: Theme) -> None:
     """A word's strip, what it says, and the exact numbers."""
     from mmcore.scoring import percentile, score_word
 
@@ -97,7 +105,8 @@ def draw_score(model: MLP, vocab: Vocab, word: str, val: Examples, theme: Theme)
         st.error(plain(error), icon=":material/error:")
         return
     st.plotly_chart(strip(score, theme), theme=None, config=PLOTLY_CONFIG, key="strip", alt="Surprise at each letter")
-    st.markdown(plain(score_sentence(score, percentile(score, model, val))))
+    among = percentile(score, *surprisals(run_id, model.flat.numpy(), model, val))
+    st.markdown(plain(score_sentence(score, among)))
     shown = score.assign(symbol=score["symbol"].map(symbol_title), expected=score["expected"].map(symbol_title))
     shown["probability"], shown["expected_probability"] = (
         100 * score["probability"],
@@ -135,6 +144,23 @@ def novelty(run_id: str, step: int, _artifact: Artifact, _splits: Splits, n: int
     return novelty_by_temperature(_artifact.model, _artifact.vocab, _splits, n, sample_seed=sample_seed)
 
 
+@st.cache_data(show_spinner="Comparing the samples …", max_entries=32)
+def audited(
+    run_id: str, step: int, _artifact: Artifact, _splits: Splits, n: int, temperature: float, sample_seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Lengths, letters and nearest train words of samples, kept per weights."""
+    from mmcore import scoring
+
+    words = scoring.sample_words(_artifact.model, _artifact.vocab, n, temperature, sample_seed)
+    corpus = [word for _, part in _splits.items() for word in part]
+    config = _artifact.config
+    index = nearest_words(_splits, (config.corpus_sha256, config.split))
+    near = [(word, *index.nearest(word)) for word in words[:CLOSEST]]
+    lengths = scoring.length_distribution(words, corpus)
+    letters = scoring.character_distribution(words, corpus, _artifact.vocab)
+    return lengths, letters, pd.DataFrame(near, columns=["sample", "nearest", "edits"])
+
+
 def draw_audit(run_id: str, artifact: Artifact, splits: Splits, theme: Theme) -> None:
     """Novelty against temperature, nearest train words, and two distributions against the corpus."""
     from mmcore import scoring
@@ -160,10 +186,7 @@ def draw_audit(run_id: str, artifact: Artifact, splits: Splits, theme: Theme) ->
     chart: dict[str, Any] = {"theme": None, "config": PLOTLY_CONFIG}
     figure = novelty_chart(table, heat, theme)
     st.plotly_chart(figure, key="novelty", alt="Share of new and of memorised samples by temperature", **chart)
-    words = scoring.sample_words(artifact.model, artifact.vocab, n, heat, seed)
-    corpus = [word for _, part in splits.items() for word in part]
-    lengths = scoring.length_distribution(words, corpus)
-    letters = scoring.character_distribution(words, corpus, artifact.vocab)
+    lengths, letters, near = audited(run_id, artifact.step, artifact, splits, n, heat, seed)
     left, right = st.columns(2, gap="medium")
     left.plotly_chart(compared(lengths, "length", "Length", theme), key="audit_lengths", alt="Lengths", **chart)
     letters = letters.assign(symbol=letters["symbol"].map(show_symbol))
@@ -172,11 +195,6 @@ def draw_audit(run_id: str, artifact: Artifact, splits: Splits, theme: Theme) ->
         f"Lengths differ from the corpus by {scoring.total_variation(lengths):.1f} %, letters by "
         f"{scoring.total_variation(letters):.1f} % (share that would have to move). "
         f"{n} words drawn from the corpus itself would not fit it exactly either."
-    )
-    config = artifact.config
-    index = nearest_words(splits, (config.corpus_sha256, config.split))
-    near = pd.DataFrame(
-        [(word, *index.nearest(word)) for word in words[:CLOSEST]], columns=["sample", "nearest", "edits"]
     )
     among = f" among {COMPARED:,} of up to {LONGEST} letters" if len(splits.train) > COMPARED else ""
     st.markdown(f"**Nearest train word**{among} of the first {len(near)} samples; 0 edits is a word learned by heart.")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mmcore import ModelConfig, RunConfig, RunState, RunStore, TrainConfig, load, play
+from mmcore import FAMILIES, PRESETS, ModelConfig, RunConfig, RunState, RunStore, TrainConfig, load, play
+from mmcore.config import preset_for
 from mmcore.data import build_dataset
+from mmcore.playground import BudgetTooSmall, Play
 from tests.app.conftest import Open, texts
 from ui import plays
 from ui.curves import shown_word
@@ -90,12 +95,112 @@ def test_the_strip_remembers_a_dozen(open_page: Open) -> None:
 def test_nonsense_in_the_address_gets_a_sentence_and_the_usual_value(open_page: Open) -> None:
     app = open_page("playground", **SMALL | {"hidden_size": "many"})
     assert "hidden_size" in app.warning[0].value.replace("\\", "")
-    assert app.select_slider(key="play_hidden_size").value == plays.START["hidden_size"]
+    assert app.select_slider(key="play_hidden_size").value == plays.start_values("mlp")["hidden_size"] == 200
     values, wrong = plays.read_address({"seed": "-1", "learning_rate": "1e99"})
     assert (values["seed"], values["learning_rate"]) == (1, 0.03)
     assert wrong == (
         "learning_rate in the address must be one of 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, "
         "0.5, 1, got '1e99'. Using 0.03."
+    )
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_every_architecture_has_its_own_sliders_and_comes_back_from_its_address(
+    open_page: Open, store: RunStore, architecture: str
+) -> None:
+    app = open_page("playground", steps="3", seed="4")
+    app.get_by_key("play_architecture").select(architecture).run()
+    assert not app.exception and not app.error
+    fields = {field.name for field in dataclasses.fields(FAMILIES[architecture])} - {"architecture"}
+    offered = {name for name in plays.LABELS if name not in ("learning_rate", "weight_decay", "sampler")}
+    drawn = {name for name in offered if f"play_{name}" in {e.key for e in app if getattr(e, "key", None)}}
+    assert drawn == {"hidden_size" if name == "hidden_sizes" else name for name in fields}
+    kept = app.session_state["play"]
+    assert kept.config.model.architecture == architecture
+    assert (kept.config.train.seed, kept.step) == (4, 3), "seed and steps stay"
+    assert kept.config.model == plays.read_model(plays.start_values(architecture))
+    assert len(app.get("plotly_chart")) == 2, "a picture of what was learned, and the strip"
+    corpus = store.corpus(kept.config.corpus_sha256)
+    dataset = build_dataset(corpus, kept.config.split, kept.config.model.context_size)
+    assert kept.losses == play(kept.config, dataset).losses
+    again = open_page("playground", **app.query_params)
+    assert again.session_state["play"].config == kept.config
+    assert shown(again)["Validation loss"] == shown(app)["Validation loss"]
+    assert architecture == "mlp" or len(app.session_state["plays"]) == 2, "the MLP before is remembered beside it"
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_sliders_hold_every_setting_of_a_config(architecture: str) -> None:
+    start = plays.start_values(architecture)
+    for name in ("architecture", *plays.model_fields(architecture)):
+        assert start[name] in (plays.options(name, architecture) if name != "architecture" else FAMILIES)
+    for name in plays.model_fields(architecture):
+        for value in plays.options(name, architecture):
+            model = plays.read_model(start | {name: value})
+            train = PRESETS[preset_for(architecture)].train.replace(learning_rate=0.03, weight_decay=0.0)
+            values = plays.values_of(RunConfig(corpus_sha256="0" * 64, model=model, train=train))
+            assert values[name] == value
+            assert plays.read_model(values) == model
+            assert plays.read_address({n: plays.written(v) for n, v in values.items()})[0] == values
+
+
+def test_an_address_without_an_architecture_still_means_the_same_mlp() -> None:
+    values, wrong = plays.read_address({"context_size": "2", "steps": "30"})
+    assert wrong is None
+    assert plays.read_model(values) == ModelConfig(context_size=2, embedding_dim=10, hidden_sizes=(200,))
+    assert {name: values[name] for name in ("learning_rate", "weight_decay", "seed", "steps", "sampler")} == {
+        "learning_rate": 0.03,
+        "weight_decay": 0.0,
+        "seed": 1,
+        "steps": 30,
+        "sampler": "contexts",
+    }
+    assert "architecture in the address must be one of bigram" in str(plays.read_address({"architecture": "abacus"})[1])
+
+
+def test_a_budget_that_allows_no_training_is_said_with_its_numbers_and_two_ways_out(
+    open_page: Open, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_small(*_: object) -> None:
+        raise BudgetTooSmall("Transformer", 0.5, 0.02, 0.9)
+
+    monkeypatch.setattr("mmcore.playground.request", too_small)
+    app = open_page("playground", architecture="transformer")
+    assert "budget must be at least 1.1 seconds for this Transformer, got 0.5" in app.error[0].value.replace("\\", "")
+    labels = [button.label for button in app.button]
+    assert labels == ["Allow 2 s", "Train it as a run"]
+    app.button[0].click().run()
+    assert app.select_slider(key="play_budget").value == 2.0
+    next(button for button in app.button if button.label == "Train it as a run").click().run()
+    run = store.latest()
+    assert run is not None and run.config.model.architecture == "transformer"
+    assert run.config.train.max_steps == PRESETS["transformer"].train.max_steps
+
+
+def test_a_model_that_had_no_time_to_learn_says_so() -> None:
+    train = TrainConfig(max_steps=12, sampler="words")
+    config = RunConfig(corpus_sha256="0" * 64, model=ModelConfig(architecture="gru"), train=train)
+    found = played(config, 2.75)
+    sentence = plays.too_little(found, plays.Asked(config, 0.5), 2.4546)
+    assert sentence is not None and "0.5 s were enough for 12 updates, which end at 2.7500" in sentence
+    assert "2.4546" in sentence
+    assert plays.too_little(played(config, 2.40), plays.Asked(config, 0.5), 2.4546) is None
+    assert plays.too_little(found, plays.Asked(config, None), 2.4546) is None, "steps chosen by hand are no surprise"
+    bigram = config.replace(model=ModelConfig(architecture="bigram"), train=TrainConfig())
+    assert plays.too_little(played(bigram, 2.47), plays.Asked(bigram, 0.5), 2.4546) is None, "it cannot do better"
+
+
+def played(config: RunConfig, val_loss: float) -> Play:
+    """A result with nothing in it but what is compared."""
+    return Play(
+        config=config,
+        curve=pd.DataFrame(),
+        losses={"val_loss": val_loss},
+        samples=[],
+        weights=b"",
+        parameters=1,
+        step=config.train.max_steps,
+        seconds=0.5,
     )
 
 
@@ -127,6 +232,7 @@ def test_keeping_stores_the_run_and_opens_it(store: RunStore, open_page: Open) -
 
 def test_every_control_has_help(open_page: Open) -> None:
     app = open_page("playground", **SMALL)
-    fields = [*app.select_slider, *app.number_input, *app.get("button_group"), *app.button]
-    assert len(fields) >= 8
+    kinds = (app.select_slider, app.number_input, app.selectbox, app.checkbox, app.get("button_group"), app.button)
+    fields = [field for kind in kinds for field in kind]
+    assert len(fields) >= 14
     assert [f.label for f in fields if not f.help] == []

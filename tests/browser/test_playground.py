@@ -61,3 +61,36 @@ def test_a_slider_trains_and_what_it_trained_can_be_found_again(page: Page, serv
     store.close()
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Splits").click()
     expect(page.get_by_text(second, exact=True).first).to_be_visible()
+
+
+def test_another_architecture_brings_its_own_sliders_and_can_be_found_again(page: Page, server: AppServer) -> None:
+    page.goto(f"{server.url}/playground?steps=20")
+    expect(metric(page, "Steps")).to_have_text("20", timeout=PATIENCE_MS)
+    mlp = metric(page, "Validation loss").inner_text()
+    page.get_by_role("combobox", name="Architecture").click()
+    page.get_by_role("option", name="GRU", exact=True).click()
+    expect(page.get_by_text("MLP → GRU")).to_be_visible(timeout=PATIENCE_MS)
+    page.wait_for_url("**architecture=gru*")
+    gru = metric(page, "Validation loss").inner_text()
+    assert gru != mlp
+
+    slide(page, "Hidden units", "ArrowLeft")
+    expect(page.get_by_text("hidden size 32 → 20")).to_be_visible(timeout=PATIENCE_MS)
+    page.wait_for_url("**hidden_size=20*")
+    smaller = metric(page, "Validation loss").inner_text()
+    page.reload()
+    expect(metric(page, "Validation loss")).to_have_text(smaller, timeout=PATIENCE_MS)
+
+    page.get_by_role("combobox", name="Architecture").click()
+    page.get_by_role("option", name="Bigram", exact=True).click()
+    expect(page.get_by_text("GRU → Bigram")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("slider", name="Hidden units")).to_have_count(0)
+    expect(page.locator(".st-key-play_map").get_by_text("Probability of each next character")).to_be_visible()
+    wait_until_idle(page)
+    strip = page.locator(".st-key-play_strip .scatterlayer .point").first  # the GRU, back from another family
+    strip.scroll_into_view_if_needed()
+    box = strip.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(metric(page, "Validation loss")).to_have_text(smaller)
+    expect(page.get_by_role("slider", name="Hidden units")).to_be_visible()

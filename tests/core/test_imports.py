@@ -20,7 +20,7 @@ TIERS = (
     ("data", "model"),
     ("backprop", "evaluation", "ngram", "sample", "artifact", "embedding"),
     ("training", "trace", "scoring", "breakdown"),
-    ("store", "finder", "doctor"),
+    ("store", "finder", "doctor", "reading"),
     ("jobs", "lessons"),
     ("playground",),
     ("cli",),

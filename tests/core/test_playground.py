@@ -27,7 +27,7 @@ from mmcore import (
     play,
     steps_within,
 )
-from mmcore.playground import Turns, keep, request
+from mmcore.playground import MIN_STEPS, BudgetTooSmall, Turns, keep, request
 
 WORDS = ("anna", "hannah", "bob", "otto", "eve", "ada", "elle", "noon", "level", "kayak", "anna", "nan")
 
@@ -77,6 +77,21 @@ def test_a_budget_becomes_a_number_of_steps(corpus: Corpus, config: RunConfig, t
     again = request(store.url, within.config)
     assert again.losses == within.losses, "the steps found, and not the budget, reproduce a result"
     store.close()
+
+
+def test_a_budget_that_the_losses_alone_use_up_is_refused_with_the_seconds_needed(
+    corpus: Corpus, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = build_dataset(corpus, config.split, 3)
+    unhindered = steps_within(1.0, config, data)
+    monkeypatch.setattr("mmcore.playground._evaluation_seconds", lambda *_: 0.45)
+    assert MIN_STEPS <= steps_within(1.0, config, data) < unhindered / 2, "0.1 s are left, not 0.6"
+    with pytest.raises(
+        BudgetTooSmall, match=r"budget must be at least 0\.9 seconds for this MLP, got 0\.5: an "
+    ) as told:
+        steps_within(0.5, config, data)
+    copied = pickle.loads(pickle.dumps(told.value))
+    assert (str(copied), copied.needed) == (str(told.value), told.value.needed)
 
 
 def test_keeping_stores_a_finished_run(corpus: Corpus, config: RunConfig, tmp_path: Path) -> None:

@@ -55,7 +55,9 @@ def test_the_percentile_is_the_share_of_words_that_surprise_more(model: MLP, sma
     for place in (0, len(order) // 2, len(order) - 1):
         word = small.val.words[order[place]]
         expected = 100 * (1 - (place + 0.5) / len(order))
-        assert percentile(score_word(model, small.vocab, word), model, small.val) == pytest.approx(expected, abs=4)
+        assert percentile(score_word(model, small.vocab, word), *word_losses(model, small.val)) == pytest.approx(
+            expected, abs=4
+        )
 
 
 def naive_distance(a: str, b: str) -> int:

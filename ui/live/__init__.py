@@ -109,7 +109,7 @@ def live_chart(
     current = theme.current_theme()
     present = [trace for trace in traces if trace.column in frame and frame[trace.column].notna().any()]
     small = downsample(frame[["step", *(trace.column for trace in present)]])
-    layout = theme.figure_layout(title, x=x_title, y=y_title, theme=current, height=height)
+    layout = theme.plain_layout(title, x=x_title, y=y_title, theme=current, height=height)
     layout["margin"] = {"t": 8}  # the title stands above the figure, where a narrow screen can wrap it
     layout["xaxis"] |= {"type": "log" if log_x else "linear", "hoverformat": ",d"}
     layout |= {

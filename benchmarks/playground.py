@@ -1,0 +1,71 @@
+"""What Playground's first settings of every architecture reach in a time budget: ``python -m benchmarks.playground``.
+
+Five seeds each, the same call a slider makes, in this process; the dataset is warm, as it is on the second move.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mmcore import BUNDLED_NAMES, FAMILIES, RunConfig, RunStore, read_words
+from mmcore.config import PRESETS, preset_for
+from mmcore.playground import BudgetTooSmall, request
+from ui import plays
+
+RESULTS = Path(__file__).parent / "results" / "playground.json"
+BUDGETS, SEEDS = (0.5, 1.0, 2.0), range(1, 6)
+
+
+def start_config(architecture: str, sha256: str, seed: int) -> RunConfig:
+    """Where an architecture's sliders stand at first."""
+    values = plays.start_values(architecture)
+    names = ("learning_rate", "weight_decay", "sampler")
+    train = PRESETS[preset_for(architecture)].train.replace(
+        max_steps=10, seed=seed, **{name: values[name] for name in names}
+    )
+    return RunConfig(corpus_sha256=sha256, model=plays.read_model(values), train=train)
+
+
+def reached(store: RunStore, architecture: str, sha256: str, budget: float) -> dict[str, Any]:
+    """Steps, seconds and validation losses of five seeds, or the seconds that the budget lacks."""
+    found = []
+    for seed in SEEDS:
+        try:
+            found.append(request(store.url, start_config(architecture, sha256, seed), budget))
+        except BudgetTooSmall as problem:
+            return {"architecture": architecture, "budget": budget, "needed": problem.needed}
+    return {
+        "architecture": architecture,
+        "budget": budget,
+        "parameters": found[0].parameters,
+        "steps": [play.step for play in found],
+        "seconds": [play.seconds for play in found],
+        "val_loss": [play.losses["val_loss"] for play in found],
+    }
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        store = RunStore(f"sqlite:///{folder}/store.sqlite")
+        sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
+        for architecture in FAMILIES:
+            request(store.url, start_config(architecture, sha256, 1), None)  # builds the dataset
+            for budget in BUDGETS:
+                rows.append(reached(store, architecture, sha256, budget))
+                print(rows[-1], flush=True)
+        store.close()
+    out = {"load": os.getloadavg()[0], "rows": rows}
+    RESULTS.write_text(json.dumps(out, indent=1) + "\n")
+    losses = [statistics.median(row["val_loss"]) for row in rows if "val_loss" in row]
+    print(f"{len(losses)} of {len(rows)} budgets allow training; load {out['load']:.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""A run's start and the turn of its curve, on hand-made curves and on every architecture."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+
+from mmcore import FAMILIES, ModelConfig, RunConfig
+from mmcore.config import PRESETS, preset_for
+from mmcore.data import Corpus, Dataset, build_dataset
+from mmcore.evaluation import evaluate
+from mmcore.reading import first_moment, turning_point, untrained
+
+
+def curve(val: list[float | None], train: list[float]) -> pd.DataFrame:
+    steps = [10 * i for i in range(len(val))]
+    return pd.DataFrame({"step": steps, "train_loss": train, "val_loss": val}, dtype="float64")
+
+
+@pytest.mark.parametrize(
+    ("val", "train", "best_step", "overfits"),
+    [
+        ([3.0, 2.0, 2.5], [3.0, 1.9, 1.0], 10, True),
+        ([3.0, 2.0, 2.005], [3.0, 1.9, 1.0], 10, False),  # within the noise of a curve
+        ([3.0, 2.0, 2.5], [3.0, 1.9, 2.1], 10, False),  # train rose too
+        ([3.0, 2.5, 2.0], [3.0, 2.4, 1.9], 20, False),
+        ([3.0, 2.0, None, 2.5], [3.0, 1.9, 1.5, 1.0], 10, True),
+    ],
+)
+def test_overfitting_is_validation_rising_while_train_falls(
+    val: list[float | None], train: list[float], best_step: int, overfits: bool
+) -> None:
+    turn = turning_point(curve(val, train))
+    assert turn is not None
+    assert (turn.best_step, turn.overfits) == (best_step, overfits)
+    assert (turn.best_val, turn.last_val, turn.last_train) == (min(v for v in val if v), val[-1], train[-1])
+
+
+def test_too_few_points_have_no_turn() -> None:
+    assert turning_point(curve([3.0, 2.0], [3.0, 2.0])) is None
+    assert turning_point(curve([3.0, None, 2.0], [3.0, 2.5, 2.0])) is None
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_a_scaled_start_is_calm_in_every_architecture(names: Corpus, architecture: str) -> None:
+    model, train = ModelConfig(architecture=architecture), PRESETS[preset_for(architecture)].train
+    config = RunConfig(corpus_sha256="0" * 64, model=model, train=train)
+    data = build_dataset(names.words[:400], config.split, model.context_size)
+    moment = first_moment(config, data)
+    assert moment.uniform == math.log(data.vocab.size)
+    assert moment.loss == pytest.approx(moment.uniform, abs=0.05)
+    assert moment.spread < 0.3 and moment.favourite < 3 / data.vocab.size
+    assert (moment.inputs > 0) == (architecture == "mlp"), "only there the last layer is a plain sum of units"
+
+
+def test_a_wild_start_is_explained_by_its_weights(dataset: Dataset) -> None:
+    config = RunConfig(corpus_sha256="0" * 64, model=ModelConfig(init="lecture"))
+    moment = first_moment(config, dataset)
+    exact = evaluate(untrained(config, dataset.vocab.size), dataset.train).loss
+    assert exact > 15 and moment.loss == pytest.approx(exact, rel=0.05)
+    assert moment.expected_spread == pytest.approx(moment.spread, rel=0.2)
+    assert moment.favourite > 0.8 > 0.1 > moment.right
+    scaled = config.replace(model=ModelConfig())
+    assert first_moment(scaled, dataset).expected_spread < 0.01 * moment.expected_spread
