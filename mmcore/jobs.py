@@ -402,13 +402,15 @@ class JobQueue:
         self.close()
 
     def _serve(self) -> None:
-        self._slots = [_Slot(self._executor()) for _ in range(self.workers)]
         while not self._closing.is_set():
             try:
+                self._slots = self._slots or [_Slot(self._executor()) for _ in range(self.workers)]
                 self.store.expire_leases()
                 for slot in self._slots:
                     self._collect(slot)
                 self._place()
+            except EOFError:  # the server is ending, and this went first; else the next look starts another
+                log.warning("no workers for a moment: the process that forks them has gone")
             except Exception:  # a database that is away for a moment must not end the queue
                 log.exception("the job queue goes on after an error")
             self._wake.wait(POLL_SECONDS)

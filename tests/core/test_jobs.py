@@ -301,6 +301,24 @@ def test_close_interrupts_and_saves_and_leaves_no_worker(store: RunStore, make: 
     assert "job queue" not in {thread.name for thread in threading.enumerate()}
 
 
+def test_a_queue_outlasts_the_process_that_forks_its_workers(
+    store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, failures = JobQueue._executor, [EOFError()]
+
+    def executor(queue: JobQueue, nice: int = jobs.NICE) -> Any:
+        if failures:
+            raise failures.pop()
+        return made(queue, nice)
+
+    monkeypatch.setattr(JobQueue, "_executor", executor)
+    run_id = make(10)
+    with JobQueue(store.url, workers=1):
+        until(lambda: store.run(run_id).state is S.FINISHED)
+    assert not failures
+    assert "Traceback" not in caplog.text  # a server that is stopped while it starts loses it, and need not shout
+
+
 def test_two_queues_on_one_store_train_each_run_once(
     store: RunStore, make: Callable[..., str], queue: JobQueue
 ) -> None:
