@@ -16,6 +16,7 @@ PAGES = (
     ("playground", "Playground", ":material/tune:"),
     ("splits", "Splits", ":material/call_split:"),
     ("embeddings", "Embeddings", ":material/scatter_plot:"),
+    ("film", "Film", ":material/movie:"),
     ("under_the_hood", "Under the hood", ":material/manufacturing:"),
     ("generate", "Generate", ":material/auto_awesome:"),
     ("runs", "Runs", ":material/list_alt:"),

@@ -12,6 +12,7 @@ LINKS = (
     ("playground", "**Playground** What does one slider do?", ":material/tune:"),
     ("splits", "**Splits** Does it overfit? Train, dev and test", ":material/call_split:"),
     ("embeddings", "**Embeddings** What is in the lookup table C?", ":material/scatter_plot:"),
+    ("film", "**Film** How did the characters get there?", ":material/movie:"),
     ("under_the_hood", "**Under the hood** What happens between a name and its loss?", ":material/manufacturing:"),
     ("generate", "**Generate** What does sampling from it give?", ":material/auto_awesome:"),
     ("runs", "**Runs** What have I tried?", ":material/list_alt:"),

@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 import torch
 
-from mmcore import evaluate, trace
-from ui import hood, reading, session
+from mmcore import evaluate, generate, trace, uniform_loss
+from ui import hood, moments, reading, session
 from ui.picker import trained_run
 from ui.text import plain
 from ui.theme import PLOTLY_CONFIG, current_theme
@@ -19,7 +19,9 @@ VIEWS = {
     "Gradient check": "Are those gradients right? Three ways to compute them that share no code.",
     "Update": "What one step against the gradient does to the loss.",
     "First loss": "Why training begins with the loss it begins with: the weights before the first update.",
-    "Neurons": "What the hidden units do: where they saturate, which are dead, what one of them is worth.",
+    "Neurons": "What the hidden units do: where they saturate, which are dead.",
+    "While it learned": "The same at every kept moment, with gradients and the size of the updates.",
+    "What if": "What one hidden unit, or a single weight, is worth: change it, and see what changes.",
     "Stable softmax": "Why nobody computes a softmax as it is written.",
 }
 theme = current_theme()
@@ -27,15 +29,29 @@ theme = current_theme()
 st.title("Under the hood", anchor=False)
 st.markdown("Every number between a name and its loss, computed from the weights of your own run.")
 run, artifact = trained_run()
-model, vocab = artifact.model, artifact.vocab
+vocab = artifact.vocab
 dataset = session.run_dataset(run)
-size = model.config.context_size
+size = artifact.model.config.context_size
 draw = {"theme": None, "config": PLOTLY_CONFIG}
-if model.flat.numel() > hood.MAX_PARAMETERS:
+if artifact.model.flat.numel() > hood.MAX_PARAMETERS:
     most = f"{hood.MAX_PARAMETERS:,} parameters"
     st.info(f"Copies of this model in double precision would fill the memory. Choose a run of at most {most}.")
     st.stop()
 
+kept = session.store().checkpoints(run.id)
+model, moment = moments.choose(run, artifact, kept)
+known_loss, ignorant = moments.val_loss(run.id, moment, run, model), uniform_loss(vocab.size)
+st.caption(
+    f"Step {moment:,}: validation loss {known_loss:.4f}. "
+    f"Whoever knows nothing and gives every character the same chance has ln {vocab.size} = {ignorant:.4f}"
+    + (
+        ", less than this model: it is confidently wrong."
+        if known_loss > ignorant + 0.5
+        else ", and so has this model: it has yet to learn."
+        if known_loss > ignorant - 0.05
+        else "."
+    )
+)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     known = "emma" if set("emma") <= set(vocab.symbols) else dataset.splits.train[0]
     word = st.text_input(
@@ -90,6 +106,15 @@ def asked_examples(key: str) -> tuple[torch.Tensor, torch.Tensor]:
         rows = st.number_input("Batch size", 1, 4_096, 32, key=f"{key}_rows", width=140, help="The lecture takes 32.")
         seed = st.number_input("Batch seed", 0, 2**31 - 1, 0, key=f"{key}_seed", width=140, help="Which batch.")
     return batch(rows, seed)
+
+
+layers = len(model.config.hidden_sizes) if trace.can_trace(model) else 0
+
+
+def asked_layer() -> int:
+    """A hidden layer, as chosen; the same in every view."""
+    key = f"hood_layer_{layers}"
+    return st.number_input("Hidden layer", 1, layers, 1, key=key, width=160, help="From the input.")
 
 
 def move(names: tuple[str, ...], by: int) -> None:
@@ -265,14 +290,11 @@ elif view == "First loss":
     reading.draw_start(run, vocab, context, target, theme)
 
 elif view == "Neurons":
-    layers = len(model.config.hidden_sizes) if trace.can_trace(model) else 0
     if not layers:
         st.info("This model has no hidden layer of its own to look at.")
         st.stop()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        layer = st.number_input(
-            "Hidden layer", 1, layers, 1, key=f"hood_layer_{layers}", width=160, help="From the input."
-        )
+        layer = asked_layer()
         count = st.number_input(
             "Examples", 1, 20_000, 2_000, 500, key="hood_examples", width=160, help="Train examples, drawn at random."
         )
@@ -293,14 +315,100 @@ elif view == "Neurons":
     coming = hood.histogram(report.outputs, f"Outputs, h = {report.activation}(z)", "Output", theme, span)
     right.plotly_chart(coming, key="hood_outputs", alt="Histogram of outputs", **draw)
     st.plotly_chart(hood.unit_saturation(report, theme), key="hood_units", alt="Saturation of each unit", **draw)
-    st.subheader("Switch a unit off", anchor=False)
-    unit = st.number_input("Unit", 0, units - 1, 0, key=f"hood_unit_{layer}", width=160, help="Its output becomes 0.")
-    off = trace.without_unit(model, layer, unit)
-    with_it, without = (evaluate(one, dataset.val).loss for one in (model, off))
-    st.metric("Validation loss without it", f"{without:.6f}", f"{without - with_it:+.6f}", delta_color="inverse")
-    here = [one(torch.tensor([context])).detach().softmax(1)[0].numpy() for one in (model, off)]
-    both = hood.two_bars(here[0], here[1], ("With", "Without"), vocab, theme)
-    st.plotly_chart(both, key="hood_without", alt="Probabilities with and without the unit", **draw)
+
+elif view == "While it learned":
+    if len(kept) < 2:
+        st.info("Its weights along the way were not kept, or have been dropped since. Train it again to see them.")
+        st.stop()
+    moment_steps = tuple(checkpoint.step for checkpoint in kept)
+    if layers:
+        layer = asked_layer()
+        history = moments.neurons(run.id, moment_steps, layer, run, artifact.model, kept)
+        tanh = model.config.activation == "tanh"
+        left, right = st.columns(2, gap="medium")
+        sums = hood.over_steps(history.sums, moment_steps, "Sums going in, z, by step", "Pre-activation", theme)
+        left.plotly_chart(sums, key="hood_sums_steps", alt="Pre-activations at every moment", **draw)
+        coming = hood.over_steps(history.outputs, moment_steps, "Outputs, h, by step", "Output", theme)
+        right.plotly_chart(coming, key="hood_outputs_steps", alt="Outputs at every moment", **draw)
+        stuck = hood.stuck_over_steps(history, moment_steps, tanh, theme)
+        st.plotly_chart(stuck, key="hood_stuck_steps", alt="Saturated outputs and dead units at every moment", **draw)
+        st.caption(f"On the same {moments.ROWS} train examples at every moment.")
+    ratios = hood.update_ratios(kept, theme)
+    st.plotly_chart(ratios, key="hood_ratios", alt="Update to data ratio of each tensor over steps", **draw)
+    st.caption(
+        "Recorded while this run trained, with its own optimiser and schedule: the standard deviation of an update "
+        "over that of the tensor. Near 10⁻³ is healthy; far above it a tensor is thrown about, far below it stands "
+        "still. A learning rate that ends at 0 takes it down at last."
+    )
+    spread = moments.gradients(run.id, moment_steps, run, artifact.model, kept)
+    tensor = st.selectbox(
+        "Gradients of", list(spread), key="hood_gradients_of", width=260, help="Which tensor's gradients are shown."
+    )
+    title = f"Gradients of {tensor} by step"
+    figure = hood.over_steps(spread[tensor], moment_steps, title, "Size, log₁₀ |gradient|", theme)
+    st.plotly_chart(figure, key="hood_gradients_steps", alt=title, **draw)
+    st.caption(
+        f"On the same {moments.BATCH} train examples at every moment; what is too small for the map counts to its "
+        "lowest row."
+    )
+
+elif view == "What if":
+    if layers:
+        st.subheader("Switch a unit off", anchor=False)
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            layer = asked_layer()
+            last = model.config.hidden_sizes[layer - 1] - 1
+            unit = st.number_input(
+                "Unit", 0, last, 0, key=f"hood_unit_{layer}", width=160, help="Its output becomes 0."
+            )
+        off = trace.without_unit(model, layer, unit)
+        without = evaluate(off, dataset.val).loss
+        st.metric("Validation loss without it", f"{without:.6f}", f"{without - known_loss:+.6f}", delta_color="inverse")
+        here = [one(torch.tensor([context])).detach().softmax(1)[0].numpy() for one in (model, off)]
+        both = hood.two_bars(here[0], here[1], ("With", "Without"), vocab, theme)
+        st.plotly_chart(both, key="hood_without", alt="Probabilities with and without the unit", **draw)
+    st.subheader("Shift a weight", anchor=False)
+    names = list(model.tensors)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        tensor = st.selectbox("Tensor", names, len(names) - 1, key="hood_shift", width=160, help="Where the number is.")
+        shape = tuple(model.tensors[tensor].shape)
+        place = tuple(
+            st.number_input(
+                ("Row", "Column", "Layer")[axis] if len(shape) > 1 else "Index",
+                0,
+                length - 1,
+                0,
+                key=f"hood_shift_{tensor}_{axis}",
+                width=140,
+                help=f"From 0 to {length - 1}.",
+            )
+            for axis, length in enumerate(shape)
+        )
+        delta = st.slider("Add", -5.0, 5.0, 1.0, 0.1, key="hood_delta", width=320, help="0 leaves it as it is.")
+    other = trace.shifted(model, tensor, place, delta)
+    was, now = (one.tensors[tensor][place].item() for one in (model, other))
+    changed = evaluate(other, dataset.val).loss
+    with st.container(horizontal=True, gap="medium"):
+        st.metric(
+            f"{tensor}[{', '.join(map(str, place))}]",
+            f"{now:.4f}",
+            f"{now - was:+.4f}",
+            delta_color="off",
+            width="content",
+        )
+        st.metric(
+            "Validation loss with it",
+            f"{changed:.6f}",
+            f"{changed - known_loss:+.6f}",
+            delta_color="inverse",
+            width="content",
+        )
+    here = [one(torch.tensor([context])).detach().softmax(1)[0].numpy() for one in (model, other)]
+    both = hood.two_bars(here[0], here[1], ("Before", "After"), vocab, theme)
+    st.plotly_chart(both, key="hood_shifted", alt="Probabilities before and after the shift", **draw)
+    written = [[s.word for s in generate(one, vocab, 10, sample_seed=1)] for one in (model, other)]
+    words = pd.DataFrame(dict(zip(("Before", "After"), written, strict=True)))
+    st.dataframe(words, hide_index=True, width=420, alt="Names with the same sample seed, before and after the shift")
 
 else:
     logits = model(torch.tensor([context])).detach()[0].double().numpy()

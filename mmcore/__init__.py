@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .backprop import Autograd as Autograd
     from .backprop import Backprop as Backprop
     from .backprop import gradients_of as gradients_of
+    from .checkpoint import Checkpoint as Checkpoint
+    from .checkpoint import checkpoint_steps as checkpoint_steps
+    from .checkpoint import restore as restore
     from .config import FAMILIES as FAMILIES
     from .config import PRESETS as PRESETS
     from .config import ModelConfig as ModelConfig
@@ -96,6 +99,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .training import train as train
 
 _MODULES: dict[str, tuple[str, ...]] = {
+    "checkpoint": ("Checkpoint", "checkpoint_steps", "restore"),
     "config": ("FAMILIES", "ModelConfig", "Preset", "PRESETS", "RunConfig", "SplitConfig", "TrainConfig"),
     "contexts": ("ContextCounts", "count_contexts"),
     "data": (

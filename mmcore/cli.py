@@ -12,6 +12,7 @@ import functools
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
@@ -471,3 +472,27 @@ def delete_run(run_id: RunId, yes: Annotated[bool, typer.Option("--yes", "-y", h
         typer.confirm(f"Delete run {run_id} ({run.name}, {run.step:,} steps) for good?", abort=True, err=True)
     store.delete(run_id)
     typer.echo(f"Deleted run {run_id}.", err=True)
+
+
+@runs.command("gc")
+@sentences
+def collect_checkpoints(
+    run_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", show_default="all runs")] = None,
+    max_mb: Annotated[float, typer.Option(help="Megabytes (2^20 bytes) of checkpoints a run may keep.")] = 4.0,
+    keep_last_only: Annotated[bool, typer.Option("--keep-last-only", help="Keep no checkpoints at all.")] = False,
+    older_than: Annotated[float, typer.Option(metavar="DAYS", help="Only runs made so many days ago or more.")] = 0.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and keep it.")] = False,
+) -> None:
+    """Drop the weights that runs keep along the way, beyond a limit; the last weights of a run always stay."""
+    require(max_mb >= 0, "max_mb", "at least 0", max_mb)
+    require(older_than >= 0, "older_than", "at least 0 days", older_than)
+    store = RunStore()
+    made_before = datetime.now(UTC) - timedelta(days=older_than)
+    found = [store.run(run_id) for run_id in run_ids] if run_ids else store.runs()
+    chosen = [run.id for run in found if run.created <= made_before]
+    limit = 0 if keep_last_only else int(max_mb * 2**20)
+    dropped, freed = store.collect(chosen, limit=limit, dry_run=dry_run)
+    if not dry_run:
+        store.compact()
+    verb = "Would free" if dry_run else "Freed"
+    typer.echo(f"{verb} {freed:,} bytes: {dropped:,} checkpoints of {len(chosen):,} runs looked at.")

@@ -7,13 +7,14 @@ bundled names: no rule fires on the quick preset, each fires on a run made ill o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from .checkpoint import Checkpoint
 from .config import RunConfig
 from .ngram import uniform_loss
 
@@ -27,6 +28,9 @@ SATURATED_START, SATURATED_END = 0.5, 0.8  # shares of tanh outputs; a healthy r
 DEAD = 0.01  # share of the units
 GAP = 0.2  # nats between validation and train; the quick preset ends at 0.07
 STUCK = 0.01  # nats that the second half of a run should gain, where the bigram is not yet beaten
+# Std of an update ÷ std of the tensor that it changes most: 2e-3 to 5e-2 in healthy runs of all presets.
+LARGE_UPDATE, SMALL_UPDATE, GOOD_UPDATE = 8e-2, 3e-4, 1e-2
+MIDDLE = (0.1, 0.8)  # of the steps done: after the first moments, before a schedule ends at 0
 SAMPLED = 2_000  # train examples that the hidden units are looked at on
 
 
@@ -51,6 +55,7 @@ class Facts:
     saturation: float | None = None
     units: int = 0
     dead: int = 0
+    updates: Mapping[str, float] = field(default_factory=dict)  # median ratio in the middle of training, by weight
     test_openings: int = 0
     later_runs: int = 0  # of the same corpus and split, made after this one
 
@@ -79,11 +84,12 @@ def gather(
     model: Model | None,
     *,
     error: str | None = None,
+    checkpoints: Sequence[Checkpoint] = (),
     bigram_loss: float | None = None,
     test_openings: int = 0,
     later_runs: int = 0,
 ) -> Facts:
-    """The facts of a run that has ended: from its curve, and from what its hidden units do on some train examples."""
+    """The facts of a run that has ended: from its curve, its updates, and its hidden units on some train examples."""
     curve = history.dropna(subset=["train_loss"])
     losses, steps = curve["train_loss"].to_numpy(), curve["step"].to_numpy()
     known = len(losses) > 0
@@ -100,8 +106,18 @@ def gather(
         diverged=bool(error) and "finite number" in str(error),
         test_openings=test_openings,
         later_runs=later_runs,
+        updates=_typical_updates(checkpoints),
         **_units(config, dataset, model),
     )
+
+
+def _typical_updates(checkpoints: Sequence[Checkpoint]) -> dict[str, float]:
+    """The median update ÷ weights of each weight tensor over the middle of training; empty where nothing is known."""
+    done = checkpoints[-1].step if checkpoints else 0
+    middle = [c.updates for c in checkpoints if c.updates and MIDDLE[0] * done <= c.step <= MIDDLE[1] * done]
+    names = [name for name in middle[0] if name[0].isupper()] if middle else []
+    ratios = {name: float(np.median([updates[name].ratio for updates in middle])) for name in names}
+    return {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio)}
 
 
 def _units(config: RunConfig, dataset: Dataset, model: Model | None) -> dict[str, Any]:
@@ -197,6 +213,36 @@ def _dead(facts: Facts) -> Finding | None:
     )
 
 
+def _updates(facts: Facts) -> Finding | None:
+    if not facts.updates or facts.diverged:
+        return None
+    name = max(facts.updates, key=lambda name: facts.updates[name])
+    ratio, rate = facts.updates[name], facts.config.train.learning_rate
+    if SMALL_UPDATE <= ratio <= LARGE_UPDATE:
+        return None
+    number = f"update : {name} = {ratio:.1e} in the middle of training, in healthy runs about 10⁻³ to 10⁻²"
+    if ratio > LARGE_UPDATE:
+        return Finding(
+            rule="updates_large",
+            title="Updates throw the weights about",
+            number=number,
+            reason=f"Every update changes {name} by {100 * ratio:.0f} % of its spread: what one batch has taught it, "
+            "the next ones overwrite.",
+            remedy=f"Train with a tenth of the learning rate, {rate / 10:g}",
+            mended=_train(facts, learning_rate=rate / 10),
+        )
+    factor = 10 ** round(math.log10(GOOD_UPDATE / max(ratio, 1e-9)))
+    other = min(rate * factor, 1e3)
+    return Finding(
+        rule="updates_small",
+        title="Updates hardly move the weights",
+        number=number,
+        reason="Not even the tensor that changes most gets anywhere at this pace: the run ends near where it began.",
+        remedy=f"Train with learning rate {other:g}",
+        mended=_train(facts, learning_rate=other),
+    )
+
+
 def _plateau(facts: Facts) -> Finding | None:
     numbers = (facts.middle_loss, facts.train_loss, facts.bigram_loss, facts.first_loss)
     if None in numbers or facts.diverged:
@@ -272,6 +318,7 @@ RULES: tuple[Callable[[Facts], Finding | None], ...] = (
     _first_loss,
     _dead,
     _saturation,
+    _updates,
     _plateau,
     _gap,
     _test_opened,

@@ -106,6 +106,21 @@ def procrustes(points: NDArray[np.floating], reference: NDArray[np.floating], *,
     return turned + centre
 
 
+def film(tables: Sequence[NDArray[np.floating]]) -> Floats:
+    """Points (F, V, k) to draw F tables (V, D) at, one after the other: k = 1 for D = 1, else 2.
+
+    Up to D = 2 they are the tables themselves. Beyond, each table has a plane of most variance of its own, which turns
+    as training goes on; each is turned, mirrored and moved to its successor's, so that what is left is the movement
+    of the symbols among each other. The last is as :func:`plane` has it.
+    """
+    require(len(tables) > 0, "tables", "at least one", len(tables))
+    frames = [plane(table)[0] for table in tables]
+    if tables[0].shape[1] > 2:
+        for i in range(len(frames) - 2, -1, -1):
+            frames[i] = procrustes(frames[i], frames[i + 1])
+    return np.stack(frames)
+
+
 def common_neighbours(
     first: NDArray[np.floating], second: NDArray[np.floating], count: int, metric: str = "cosine"
 ) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Self
 
+from .checkpoint import Checkpoint, affordable, checkpoint_steps, weights_of
 from .config import RunConfig, SplitConfig, TrainConfig
 from .data import BUNDLED_NAMES, Corpus, Dataset, build_dataset, read_words
 from .store import LEASE_SECONDS, Run, RunState, RunStore, StaleToken, new_token
@@ -108,7 +109,9 @@ def _work(
 class _Training:
     """A run in this process's memory; `write` is where its results go, and says whether to stop."""
 
-    def __init__(self, config: RunConfig, corpus: Callable[[], Corpus], write: Callable[..., bool]) -> None:
+    def __init__(
+        self, config: RunConfig, corpus: Callable[[], Corpus], write: Callable[..., bool], checkpoints: int = 0
+    ) -> None:
         from .training import TrainState
 
         self.config, self.write = config, write
@@ -116,7 +119,11 @@ class _Training:
         self.state = TrainState(config.model, config.train, self.dataset.vocab.size)
         self.seconds_before = 0.0  # this run's training before it was continued
         self.newest: Step | None = None
-        self.ticks, self.next_save, self.next_samples = 0, 0.0, 0.0
+        count = affordable(self.state.model.flat.numel(), checkpoints)
+        self.film_steps = frozenset(checkpoint_steps(config.train.max_steps, count))
+        self.points: list[Step] = []  # not written yet, as are these
+        self.film: list[Checkpoint] = []
+        self.ticks, self.next_write, self.next_save, self.next_samples = 0, 0.0, 0.0, 0.0
 
     @classmethod
     def of(cls, store: RunStore, run: Run, token: str) -> _Training:
@@ -124,7 +131,7 @@ class _Training:
         from safetensors.torch import load
 
         write = functools.partial(store.record, run.id, token)
-        training = cls(run.config, lambda: store.corpus(run.config.corpus_sha256), write)
+        training = cls(run.config, lambda: store.corpus(run.config.corpus_sha256), write, run.checkpoints)
         if saved := store.train_state(run.id):
             training.state.load(load(saved))
             history = store.history(run.id)
@@ -140,7 +147,7 @@ class _Training:
         """Train until the end, or until someone asks to stop or leave; the state the run is in then."""
         from .training import Pace, train
 
-        for step in train(self.state, self.dataset, pace=Pace(seconds=TICK_SECONDS)):
+        for step in train(self.state, self.dataset, pace=Pace(seconds=TICK_SECONDS, at=self.film_steps)):
             self.newest = replace(step, seconds=step.seconds + self.seconds_before)
             stop = self.tick(self.newest)
             if on_step:
@@ -156,6 +163,10 @@ class _Training:
     def tick(self, step: Step) -> bool:
         """Write a step, from time to time with weights and samples; whether someone asked for a stop."""
         now = time.monotonic()
+        self.points.append(step)
+        self.keep(step)
+        if step.step in self.film_steps and now < self.next_write:
+            return False  # these come thick at first: each in a transaction of its own would slow training down
         extra: dict[str, Any] = {}
         if step.train_loss is not None and now >= self.next_save:
             names = ("train_loss", "val_loss", "val_loss_unseen")
@@ -165,10 +176,18 @@ class _Training:
             extra["samples"] = step.step, self.samples()
             self.next_samples = now + SAVE_SECONDS
         self.ticks += 1
-        stop = self.write(points=[step], **extra)
+        stop = self.write(points=self.points, checkpoints=self.film, **extra)
+        self.points, self.film, self.next_write = [], [], now + 0.9 * TICK_SECONDS
         if "weights" in extra:
             self.next_save = now + max(SAVE_SECONDS, (time.monotonic() - now) / SAVE_SHARE)
         return stop
+
+    def keep(self, step: Step) -> None:
+        """Remember the weights of a step of the film; what a continued run starts with is in the store already."""
+        fresh = step.step == 0 or step.updates is not None
+        if fresh and step.step in self.film_steps and self.state.model.flat.isfinite().all():
+            weights = weights_of(self.state.model)
+            self.film.append(Checkpoint(step=step.step, weights=weights, updates=step.updates or {}))
 
     def last(self, problem: Exception | None = None) -> dict[str, Any]:
         """What is left to write at the end: the newest step with exact losses, the weights and samples of it."""
@@ -178,10 +197,12 @@ class _Training:
         if self.newest is None or (problem and not isinstance(problem, TrainingDiverged)):
             return {}
         losses = evaluate_splits(self.state.model, self.dataset, test=True)
-        shown = {name: loss for name, loss in losses.items() if not name.startswith("test")}
+        shown: dict[str, Any] = {name: loss for name, loss in losses.items() if not name.startswith("test")}
         # The weights kept by a run that diverged are those before the update that spoiled them.
         step = max(0, problem.step - 1) if isinstance(problem, TrainingDiverged) else self.newest.step
-        last = {"points": [replace(self.newest, step=step, **shown)], "samples": (step, self.samples())}
+        ended = replace(self.newest, step=step, **shown)
+        points = [*(point for point in self.points if point.step < step), ended]
+        last = {"points": points, "checkpoints": self.film, "samples": (step, self.samples())}
         return last | self.checkpoint(step, losses)
 
     def checkpoint(self, step: int, losses: dict[str, float]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 HISTORY = ("step", "batch_loss", "train_loss", "val_loss", "val_loss_unseen", "learning_rate", "seconds")
 """Columns of a run's curve."""
 
@@ -59,6 +59,7 @@ RUNS = sa.Table(
     sa.Column("losses", _TEXT, nullable=False, default="{}"),  # JSON, of the last checkpoint
     sa.Column("weights_step", sa.Integer),
     sa.Column("test_openings", sa.Integer, nullable=False, default=0),
+    sa.Column("checkpoints", sa.Integer),  # how many moments it keeps while it trains; none where not known
 )
 STEPS = sa.Table(
     "steps",
@@ -78,13 +79,20 @@ CHECKPOINTS = sa.Table(
     "checkpoints",
     METADATA,
     _run_key(),
-    sa.Column("kind", sa.String(16), primary_key=True),  # "last": one row a run
+    sa.Column("kind", sa.String(16), primary_key=True),  # "last", one row a run, or "film"
     sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("weights", _BLOB),  # the artifact, .safetensors
+    sa.Column("weights", _BLOB),  # the artifact, .safetensors; of a film the flat float32 alone
     sa.Column("train_state", _BLOB),  # what Continue needs
+    sa.Column("updates", sa.Text),  # of a film: JSON, tensor -> [ratio, gradient mean, gradient std]
 )
 
-UPGRADES: dict[int, Callable[[Connection], None]] = {}
+
+def _keep_checkpoints(db: Connection) -> None:
+    db.execute(sa.text("ALTER TABLE runs ADD COLUMN checkpoints INTEGER"))
+    db.execute(sa.text("ALTER TABLE checkpoints ADD COLUMN updates TEXT"))
+
+
+UPGRADES: dict[int, Callable[[Connection], None]] = {1: _keep_checkpoints}
 """Schema version -> what makes the next version of it."""
 
 
@@ -146,6 +154,15 @@ def _engine(url: URL) -> Engine:
         db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("writes") else "BEGIN")
 
     return engine
+
+
+def compact(engine: Engine) -> None:
+    """Rewrite a SQLite file without its free pages; other databases see to that themselves."""
+    if engine.dialect.name != "sqlite":
+        return
+    with contextlib.closing(engine.raw_connection()) as connection:
+        connection.cursor().execute("VACUUM")
+        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _use_wal(engine: Engine) -> None:

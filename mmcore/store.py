@@ -16,8 +16,8 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -27,9 +27,22 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, Row
 
+from .checkpoint import COUNT, MAX_BYTES, Checkpoint, TensorUpdate
 from .config import PRESETS, RunConfig
 from .data import Corpus, CorpusReport
-from .schema import CHECKPOINTS, CORPORA, HISTORY, RUNS, SAMPLES, STEPS, default_url, full_url, open_database
+from .fields import whole
+from .schema import (
+    CHECKPOINTS,
+    CORPORA,
+    HISTORY,
+    RUNS,
+    SAMPLES,
+    STEPS,
+    compact,
+    default_url,
+    full_url,
+    open_database,
+)
 
 if TYPE_CHECKING:
     from .training import Step
@@ -107,6 +120,7 @@ class Run:
     weights_step: int | None  # None: no weights saved yet
     losses: dict[str, float] = field(default_factory=dict)  # of the saved weights; test losses only once opened
     test_openings: int = 0
+    checkpoints: int = 0  # moments whose weights it is to keep
 
 
 def thinned(steps: Sequence[int], cap: int) -> set[int]:
@@ -189,15 +203,27 @@ class RunStore:
     # ---- runs: for pages and the command line
 
     def create(
-        self, config: RunConfig, *, name: str | None = None, owner: str | None = None, token: str | None = None
+        self,
+        config: RunConfig,
+        *,
+        name: str | None = None,
+        owner: str | None = None,
+        token: str | None = None,
+        checkpoints: int = COUNT,
     ) -> Run:
-        """Queue a new run; its corpus must be in the store. With a `token` the caller has claimed it already."""
+        """Queue a new run; its corpus must be in the store. With a `token` the caller has claimed it already.
+
+        `checkpoints`: moments whose weights it keeps while it trains, as far as they are small enough; with 0 it keeps
+        its last weights only.
+        """
+        whole("checkpoints", checkpoints, 0, 1_000)
         run_id, now = secrets.token_hex(5), time.time()
         row: dict[str, Any] = {
             "id": run_id,
             "name": _clean_name(name or _default_name(config)),
             "note": "",
             "owner": owner,
+            "checkpoints": checkpoints,
         }
         row |= {"state": RunState.QUEUED, "config": json.dumps(config.to_dict()), "created": now, "queued": now}
         with self._write() as db:
@@ -271,6 +297,34 @@ class RunStore:
         """What training goes on from; belongs to the same step as :meth:`weights`."""
         return self._checkpoint(run_id, CHECKPOINTS.c.train_state)
 
+    def checkpoints(self, run_id: str) -> list[Checkpoint]:
+        """The weights kept along the way, first to last; none for runs of older stores, or once collected."""
+        columns = (CHECKPOINTS.c.step, CHECKPOINTS.c.weights, CHECKPOINTS.c.updates)
+        with self._read() as db:
+            rows = db.execute(sa.select(*columns).where(*_film(run_id)).order_by(CHECKPOINTS.c.step)).all()
+        return [Checkpoint(step=r.step, weights=r.weights, updates=_updates(r.updates)) for r in rows]
+
+    def collect(self, run_ids: Iterable[str], *, limit: int = MAX_BYTES, dry_run: bool = False) -> tuple[int, int]:
+        """Drop checkpoints of runs beyond `limit` bytes each, and return how many went and their bytes.
+
+        The last weights of a run always stay, and of its checkpoints the first, the last and evenly some between; with
+        a limit that holds fewer than two, none. Runs that a worker has are left alone.
+        """
+        whole("limit", limit, 0, 2**40)
+        dropped = freed = 0
+        for run_id in run_ids:
+            with self._write() as db:
+                sizes = {} if _state(db, run_id) in WORKING else _sizes(db, run_id)
+                drop = _beyond(sizes, limit)
+                if not dry_run:
+                    db.execute(sa.delete(CHECKPOINTS).where(*_film(run_id), CHECKPOINTS.c.step.in_(drop)))
+            dropped, freed = dropped + len(drop), freed + sum(sizes[step] for step in drop)
+        return dropped, freed
+
+    def compact(self) -> None:
+        """Give the space of what was deleted back to the file system, where the database does not do so itself."""
+        compact(self._connected())
+
     def rename(self, run_id: str, name: str) -> None:
         """Give a run another name."""
         self._change(run_id, name=_clean_name(name))
@@ -339,12 +393,14 @@ class RunStore:
         weights: bytes | None = None,
         train_state: bytes | None = None,
         losses: dict[str, float] | None = None,
+        checkpoints: Sequence[Checkpoint] = (),
         lease: float = LEASE_SECONDS,
     ) -> bool:
         """Write what happened since the last call, in one transaction, and renew the lease.
 
         `losses` and `train_state` are those of `weights`, at the step of the last point. A point replaces those
-        from its step on, so a continued run overwrites what its saved state did not know.
+        from its step on, and checkpoints beyond the last point go: a continued run overwrites what its saved state
+        did not know.
 
         Returns
         -------
@@ -354,7 +410,7 @@ class RunStore:
         with self._write() as db:
             now = time.time()
             _own(db, run_id, token, heartbeat=now, lease_until=now + lease)
-            _write(db, run_id, points, samples, weights, train_state, losses)
+            _write(db, run_id, points, samples, weights, train_state, losses, checkpoints)
             return _state(db, run_id) is RunState.STOPPING
 
     def finish(
@@ -369,12 +425,13 @@ class RunStore:
         weights: bytes | None = None,
         train_state: bytes | None = None,
         losses: dict[str, float] | None = None,
+        checkpoints: Sequence[Checkpoint] = (),
     ) -> None:
         """End a run, with the last of what :meth:`record` takes; the token is worth nothing afterwards."""
         with self._write() as db:
             now = time.time()
             _own(db, run_id, token, heartbeat=now)
-            _write(db, run_id, points, samples, weights, train_state, losses)
+            _write(db, run_id, points, samples, weights, train_state, losses, checkpoints)
             _move(db, run_id, state, ended=now, error=error, token=None, lease_until=None)
 
     # ---- the database
@@ -463,9 +520,13 @@ def _write(
     weights: bytes | None,
     train_state: bytes | None,
     losses: dict[str, float] | None,
+    checkpoints: Sequence[Checkpoint],
 ) -> None:
+    if checkpoints:
+        _write_checkpoints(db, run_id, checkpoints)
     if points:
         _write_points(db, run_id, points)
+        db.execute(sa.delete(CHECKPOINTS).where(*_film(run_id), CHECKPOINTS.c.step > points[-1].step))
     if samples is not None:
         row = {"run_id": run_id, "step": samples[0], "words": json.dumps(list(samples[1]))}
         _append(db, SAMPLES, run_id, [row], MAX_SAMPLES)
@@ -482,6 +543,33 @@ def _write_points(db: Connection, run_id: str, points: Sequence[Step]) -> None:
     measured = [row["batch_loss"] for row in rows if row["batch_loss"] is not None]
     newest |= {"batch_loss": measured[-1]} if measured else {}
     db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(**newest))
+
+
+def _film(run_id: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == "film"
+
+
+def _write_checkpoints(db: Connection, run_id: str, checkpoints: Sequence[Checkpoint]) -> None:
+    db.execute(sa.delete(CHECKPOINTS).where(*_film(run_id), CHECKPOINTS.c.step >= checkpoints[0].step))
+    rows = [
+        {"run_id": run_id, "kind": "film", "step": c.step, "weights": c.weights, "updates": _numbers(c.updates)}
+        for c in checkpoints
+    ]
+    db.execute(sa.insert(CHECKPOINTS), rows)
+
+
+def _sizes(db: Connection, run_id: str) -> dict[int, int]:
+    """Bytes of a run's checkpoints by step, ascending."""
+    query = sa.select(CHECKPOINTS.c.step, sa.func.length(CHECKPOINTS.c.weights)).where(*_film(run_id))
+    return {row[0]: row[1] for row in db.execute(query.order_by(CHECKPOINTS.c.step))}
+
+
+def _beyond(sizes: dict[int, int], limit: int) -> list[int]:
+    """The steps to drop so that what stays is within the limit."""
+    steps = list(sizes)
+    fit = min(len(steps), limit // max(sizes.values(), default=1))
+    kept = {steps[round(i)] for i in np.linspace(0, len(steps) - 1, fit)} if fit >= 2 else set()
+    return [step for step in steps if step not in kept]
 
 
 def _append(db: Connection, table: sa.Table, run_id: str, rows: list[dict[str, Any]], cap: int) -> None:
@@ -514,6 +602,15 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
+def _numbers(updates: Mapping[str, TensorUpdate]) -> str:
+    return json.dumps({name: [_finite(value) for value in astuple(update)] for name, update in updates.items()})
+
+
+def _updates(text: str) -> dict[str, TensorUpdate]:
+    found = json.loads(text)
+    return {name: TensorUpdate(*(math.nan if v is None else v for v in values)) for name, values in found.items()}
+
+
 def _utc(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
@@ -524,6 +621,7 @@ def _run(row: Row[Any]) -> Run:
     values |= {name: _utc(values[name]) for name in ("created", "started", "ended", "heartbeat")}
     sealed = {} if row.test_openings else {"test_loss", "test_loss_unseen"}
     losses = {name: loss for name, loss in json.loads(row.losses).items() if name not in sealed}
+    values |= {"checkpoints": row.checkpoints or 0}
     values |= {"config": config, "losses": losses, "state": RunState(row.state), "max_steps": config.train.max_steps}
     return Run(**{name: values[name] for name in Run.__dataclass_fields__})
 

@@ -19,10 +19,12 @@ from torch import Tensor
 from .backprop import Autograd, Backprop
 from .config import require
 from .families.mlp import MLPConfig
+from .family import is_statistic
 from .layers import activate
 from .model import Model, cross_entropy
 
 SATURATED = 0.97  # |tanh| beyond it passes back less than 6 % of a gradient: 1 − 0.97² = 0.0591
+DECADES = 8.0  # of gradients that a histogram tells apart
 ENTRIES = 64  # of each tensor that a gradient check nudges, where it does not nudge all
 NUDGE = 1e-5  # of a central difference: its truncation and its rounding error are both near 1e-10 in float64
 TRACED = ("tanh", "relu")  # the activations whose derivative is spelled out
@@ -350,6 +352,81 @@ def neuron_report(model: Model, contexts: NDArray[np.int64], layer: int = 1) -> 
         z = h @ p[f"W{number}"] + p[f"b{number}"]
         h = activate(config.activation, z)
     return Neurons(z.numpy(), h.numpy(), config.activation)
+
+
+@dataclass(frozen=True)
+class Histograms:
+    """How some numbers are spread at each of F moments: shares (F, bins) of them between edges (bins + 1,)."""
+
+    shares: NDArray[np.float64]
+    edges: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NeuronHistory:
+    """What one hidden layer did on the same examples at each of F moments."""
+
+    sums: Histograms  # z; the few beyond the outer edges count to the outer bins
+    outputs: Histograms  # h
+    saturated: NDArray[np.float64]  # (F,) share of the outputs
+    dead: NDArray[np.float64]  # (F,) share of the units
+
+
+def neuron_history(
+    models: Sequence[Model], contexts: NDArray[np.int64], layer: int = 1, bins: int = 50
+) -> NeuronHistory:
+    """:func:`neuron_report` of one model at several moments of its training, with bins that fit all of them."""
+    require(len(models) > 0, "models", "at least one", len(models))
+    reports = [neuron_report(model, contexts, layer) for model in models]
+    reach = max(float(np.quantile(np.abs(report.sums), 0.999)) for report in reports) or 1.0
+    tanh = reports[0].activation == "tanh"
+    top = 1.0 if tanh else max(float(report.outputs.max()) for report in reports) or 1.0
+    return NeuronHistory(
+        _histograms([report.sums for report in reports], -reach, reach, bins),
+        _histograms([report.outputs for report in reports], -1.0 if tanh else 0.0, top, bins),
+        np.array([report.saturated for report in reports]),
+        np.array([len(report.dead) / report.outputs.shape[1] for report in reports]),
+    )
+
+
+def gradient_history(
+    models: Sequence[Model], contexts: Tensor, targets: Tensor, bins: int = 50
+) -> dict[str, Histograms]:
+    """How large each tensor's gradients on one batch were at several moments: histograms of log₁₀ |gradient|.
+
+    The bins of a tensor span :data:`DECADES` powers of ten below its largest gradient; what is smaller, 0 included,
+    counts to the lowest.
+    """
+    require(len(models) > 0, "models", "at least one", len(models))
+    sizes: dict[str, list[NDArray[np.floating]]] = {}
+    for model in models:
+        automatic = Autograd(model)
+        automatic(contexts, targets)
+        for name, gradient in automatic.gradients.items():
+            if not is_statistic(name):
+                tiny = gradient.abs().clamp_min(torch.finfo(gradient.dtype).tiny)
+                sizes.setdefault(name, []).append(tiny.log10().numpy())
+    tops = {name: max(float(size.max()) for size in found) for name, found in sizes.items()}
+    return {name: _histograms(found, tops[name] - DECADES, tops[name], bins) for name, found in sizes.items()}
+
+
+def _histograms(moments: Sequence[NDArray[np.floating]], low: float, high: float, bins: int) -> Histograms:
+    counts = [torch.histc(torch.from_numpy(values).clamp(low, high), bins, low, high).numpy() for values in moments]
+    shares = np.stack([count / values.size for count, values in zip(counts, moments, strict=True)])
+    return Histograms(shares.astype(np.float64), np.linspace(low, high, bins + 1))
+
+
+def shifted(model: Model, tensor: str, index: Sequence[int], delta: float) -> Model:
+    """A copy with ``delta`` added to one number of one tensor."""
+    require(tensor in model.tensors, "tensor", "one of " + ", ".join(model.tensors), tensor)
+    shape = tuple(model.tensors[tensor].shape)
+    fits = len(index) == len(shape) and all(0 <= at < size for at, size in zip(index, shape, strict=True))
+    require(fits, "index", f"a place in {tensor}, of shape {shape}", tuple(index))
+    require(math.isfinite(delta), "delta", "a finite number", delta)
+    twin = type(model)(model.config, model.vocab_size, dtype=model.flat.dtype)
+    twin.flat.copy_(model.flat)
+    twin.tensors[tensor][tuple(index)] += delta
+    return twin
 
 
 def without_unit(model: Model, layer: int, unit: int) -> Model:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .backprop import gradients_of
+from .backprop import Autograd, Backprop, gradients_of
+from .checkpoint import TensorUpdate
 from .config import ModelConfig, TrainConfig, require
 from .data import Dataset, Examples
 from .evaluation import evaluate
-from .model import NOTHING, Model
+from .family import is_statistic
+from .model import NOTHING, Model, views
 
 # Of Adam (Kingma & Ba 2015). Shorter memories than usual: runs here are short, and long ones lose nothing by it.
 BETA1, BETA2, EPSILON = 0.85, 0.97, 1e-8
@@ -36,6 +38,7 @@ class Step:
     train_loss: float | None = None  # exact, as all below; None where this Step was not evaluated
     val_loss: float | None = None
     val_loss_unseen: float | None = None
+    updates: Mapping[str, TensorUpdate] | None = None  # by tensor, of the update just done; at the steps of Pace.at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +47,13 @@ class Pace:
 
     ``every`` updates if given: the same curve on every machine. Otherwise by the clock: often at first, when the
     loss falls, later every ``seconds``; evaluated as long as evaluations take no more than ``share`` of the time.
+    At the steps ``at`` it reports too, on every machine, though without exact losses unless it is time for them.
     """
 
     every: int | None = None
     seconds: float = 0.2
     share: float = 0.2
+    at: frozenset[int] = frozenset()
     losses: bool = True  # False: no exact losses at all, for a caller that only wants the speed or the weights
 
     def __post_init__(self) -> None:
@@ -249,8 +254,9 @@ class _Reporter:
         elapsed = time.perf_counter() - self.began + HEAD_START
         return self.pace.every is not None or self.evaluating <= self.pace.share * elapsed
 
-    def step(self, evaluated: bool) -> Step:
-        start, state, exact = time.perf_counter(), self.state, {}
+    def step(self, *, evaluated: bool, due: bool = True) -> Step:
+        start, state = time.perf_counter(), self.state
+        exact: dict[str, Any] = {}
         if evaluated and self.pace.losses:
             parts = {"train_loss": self.dataset.train, "val_loss": self.dataset.val}
             parts["val_loss_unseen"] = self.dataset.val_unseen
@@ -258,7 +264,7 @@ class _Reporter:
         now = time.perf_counter()
         self.evaluating += now - start
         mean = sum(self.losses) / len(self.losses) if self.losses else None
-        self.losses, self.reported = [], now
+        self.losses, self.reported = [], now if due else self.reported
         rate = learning_rate_at(state.config, min(state.step, state.config.max_steps - 1))
         return Step(step=state.step, learning_rate=rate, seconds=now - self.began, batch_loss=mean, **exact)
 
@@ -292,15 +298,30 @@ def train(state: TrainState, dataset: Dataset, *, pace: Pace | None = None, auto
         report.losses.append(loss)
         if _stops_early(state, dataset):
             break
-        if state.step < config.max_steps and report.due():
-            step = report.step(evaluated=report.affordable())
+        due, wanted = report.due(), state.step in report.pace.at
+        if state.step < config.max_steps and (due or wanted):
+            updates = _updates(model, finite.flat, gradients) if wanted else None
+            step = report.step(evaluated=due and report.affordable(), due=due)
             finite.check(step.train_loss)
-            yield step
+            yield replace(step, updates=updates)
+    updates = _updates(model, finite.flat, gradients) if state.step in report.pace.at and report.losses else None
     if state.best is not None:
         model.flat.copy_(state.best)
     last = report.step(evaluated=True)
     finite.check(last.train_loss)  # the last update may have been the one that went too far
-    yield last
+    yield replace(last, updates=updates)
+
+
+def _updates(model: Model, before: Tensor, gradients: Autograd | Backprop) -> dict[str, TensorUpdate]:
+    """What the update from the flat weights ``before`` did to each tensor, whatever optimiser made it."""
+    old, found = views(before, model.config.shapes(model.vocab_size)), {}
+    for name, tensor in model.tensors.items():
+        if not is_statistic(name):
+            spread, gradient = tensor.std(correction=0).item(), gradients.gradients[name]
+            moved = (tensor - old[name]).std(correction=0).item()
+            slope = gradient.std(correction=0).item()
+            found[name] = TensorUpdate(moved / spread if spread else math.nan, gradient.mean().item(), slope)
+    return found
 
 
 class _Finite:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mmcore.doctor import Finding
 
 CHECKED = (
-    "Looked at: divergence, the first loss against ln V, dead units, saturation, standing still, the gap between train "
-    "and validation, and whether the test split was opened before training was over."
+    "Looked at: divergence, the first loss against ln V, dead units, saturation, updates beside the weights, standing "
+    "still, the gap between train and validation, and whether the test split was opened before training was over."
 )
 
 
@@ -32,6 +32,7 @@ def findings(run_id: str, step: int, openings: int, later_runs: int, _run: Run) 
         session.run_dataset(_run),
         artifact.model if artifact else None,
         error=_run.error,
+        checkpoints=session.store().checkpoints(run_id),
         bigram_loss=session.baselines(config.corpus_sha256, config.split)["bigram"],
         test_openings=openings,
         later_runs=later_runs,

@@ -12,10 +12,11 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from mmcore import Vocab, show_symbol
-from ui.theme import SURFACES, Theme, color, figure_layout, line, marker
+from ui.theme import SURFACES, Role, Theme, color, figure_layout, line, marker
 
 if TYPE_CHECKING:
-    from mmcore.trace import Neurons, Trace, TraceStep
+    from mmcore import Checkpoint
+    from mmcore.trace import Histograms, NeuronHistory, Neurons, Trace, TraceStep
 
 MAX_COLUMNS = 256  # of a heatmap, and bars of a chart: beyond, no one could tell them apart
 PLAY_SECONDS = 1.5
@@ -347,6 +348,90 @@ def unit_saturation(report: Neurons, theme: Theme) -> go.Figure:
     figure.update_layout(layout, margin_t=48)
     figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=every(len(order)))
     return figure.update_yaxes(range=[0, 105])
+
+
+def over_steps(
+    spread: Histograms, steps: Sequence[int], title: str, y: str, theme: Theme, *, height: int = 300
+) -> go.Figure:
+    """How numbers were spread at each moment: a column a moment, dark where many are. Each shade is exact on hover."""
+    middles = (spread.edges[1:] + spread.edges[:-1]) / 2
+    shares = 100 * spread.shares.T
+    figure = go.Figure(
+        go.Heatmap(
+            x=[f"{step:,}" for step in steps],
+            y=middles,
+            z=shares.astype(np.float32),
+            zmin=0,
+            # One full column, as of a saturated layer, must not make all others pale.
+            zmax=float(np.quantile(shares.max(axis=0), 0.75)) or 1.0,
+            colorscale=list(SURFACES[theme].scale),
+            hovertemplate="step %{x}<br>near %{y:.3f}<br>%{z:.2f} %<extra></extra>",
+            colorbar={"thickness": 10, "title": {"text": "Share (%)", "font": {"size": 13}}},
+        )
+    )
+    figure.update_layout(figure_layout(title, x="Step (updates)", y=y, theme=theme, height=height), margin_t=48)
+    return figure.update_xaxes(type="category", showgrid=False, tickangle=0, dtick=every_moment(steps))
+
+
+def every_moment(steps: Sequence[int]) -> int:
+    """Which moments get a label: at most eight."""
+    return max(1, math.ceil(len(steps) / 8))
+
+
+def stuck_over_steps(history: NeuronHistory, steps: Sequence[int], tanh: bool, theme: Theme) -> go.Figure:
+    """Saturated outputs and dead units at each moment."""
+    figure = go.Figure()
+    lines: tuple[tuple[str, NDArray[np.float64], Role], ...] = (
+        ("Saturated outputs" if tanh else "Silent outputs", history.saturated, "accent"),
+        ("Dead units", history.dead, "validation"),
+    )
+    for name, shares, role in lines:
+        figure.add_scatter(
+            x=[f"{step:,}" for step in steps],
+            y=100 * shares,
+            name=name,
+            mode="lines+markers",
+            line=line(role, theme),
+            marker=marker(role, theme, 6),
+            hovertemplate="step %{x}<br>%{y:.2f} %<extra>%{fullData.name}</extra>",
+        )
+    title = "Stuck outputs and units while it learned"
+    figure.update_layout(figure_layout(title, x="Step (updates)", y="Share (%)", theme=theme, height=300))
+    figure.update_xaxes(type="category", tickangle=0, dtick=every_moment(steps), range=[-0.5, len(steps) - 0.5])
+    return figure.update_yaxes(rangemode="tozero")
+
+
+RATIO_ROLES: tuple[Role, ...] = ("train", "validation", "test", "accent", "batch")
+RATIO_DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def update_ratios(checkpoints: Sequence[Checkpoint], theme: Theme) -> go.Figure:
+    """Update ÷ weights of each weight tensor as training made them, on logarithmic axes with the line at 10⁻³."""
+    made = [checkpoint for checkpoint in checkpoints if checkpoint.updates]
+    names = [name for name in made[0].updates if name[0].isupper()] if made else []
+    figure = go.Figure()
+    for place, name in enumerate(names):
+        role = RATIO_ROLES[place % len(RATIO_ROLES)]
+        ratios = np.array([checkpoint.updates[name].ratio for checkpoint in made])
+        ratios[ratios <= 0] = np.nan  # has no logarithm
+        figure.add_scatter(
+            x=[checkpoint.step for checkpoint in made],
+            y=ratios,
+            name=name,
+            mode="lines+markers",
+            line=line(role, theme) | {"dash": RATIO_DASHES[place % len(RATIO_DASHES)]},
+            marker=marker(role, theme, 6),
+            hovertemplate="step %{x:,}<br>%{y:.3e}<extra>%{fullData.name}</extra>",
+        )
+    title = "Update : weights of each tensor while it learned"
+    layout = figure_layout(title, x="Step (updates)", y="Std of update ÷ std of weights", theme=theme, height=340)
+    figure.update_layout(layout)
+    figure.add_hline(1e-3, line=line("reference", theme))
+    # On a logarithmic axis a shape stands at its value, and an annotation at the value's logarithm.
+    healthy = {"text": "10⁻³", "xref": "paper", "x": 1, "xanchor": "right", "y": -3, "yanchor": "bottom"}
+    figure.add_annotation(healthy, showarrow=False, font={"color": color("reference", theme)})
+    figure.update_yaxes(type="log", dtick=1, exponentformat="power")
+    return figure.update_xaxes(type="log", dtick=1)
 
 
 def softmax_curve(table: pd.DataFrame, theme: Theme) -> go.Figure:

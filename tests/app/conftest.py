@@ -23,6 +23,7 @@ PAGES = (
     "playground",
     "splits",
     "embeddings",
+    "film",
     "under_the_hood",
     "generate",
     "runs",

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from mmcore import Artifact, ModelConfig, Run, RunStore, TrainConfig, evaluate, load
+from mmcore import Artifact, ModelConfig, Run, RunStore, TrainConfig, evaluate, generate, load, restore, trace
 from mmcore.data import Dataset, build_dataset
 from mmcore.jobs import run_inline
 from mmcore.model import cross_entropy
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, metrics, numbers, without_help
+from ui import moments
 
 CONTEXT, TARGET = [5, 13, 13], 1  # emma, position 4
 
@@ -38,6 +40,12 @@ def view(app: AppTest, name: str) -> AppTest:
     app.segmented_control(key="hood_view").set_value(name).run()
     assert not app.exception
     return app
+
+
+def titled(app: AppTest, title: str) -> dict[str, Any]:
+    """The chart with a title."""
+    charts = [figure(app, i) for i in range(len(app.get("plotly_chart")))]
+    return next(chart for chart in charts if chart["layout"]["title"]["text"] == title)
 
 
 def walk(app: AppTest) -> list[str]:
@@ -178,16 +186,113 @@ def test_the_batch_is_the_one_its_seed_draws(
 def test_neurons_and_a_unit_switched_off(finished: Run, store: RunStore, artifact: Artifact, open_page: Open) -> None:
     app = view(open_page("under_the_hood", run=finished.id), "Neurons")
     app.number_input(key="hood_examples").set_value(500)
-    app.number_input(key="hood_layer_1").set_value(1)
+    app.number_input(key="hood_layer_1").set_value(1).run()
+    assert metrics(app)["Dead units"] == "0 of 20"
+    view(app, "What if")
     app.number_input(key="hood_unit_1").set_value(7).run()
     assert not app.exception
     artifact.model.tensors["W2"][7] = 0
     loss = evaluate(artifact.model, names_data(finished, store).val).loss
     assert float(metrics(app)["Validation loss without it"]) == pytest.approx(loss, abs=2e-6)
-    assert metrics(app)["Dead units"] == "0 of 20"
-    without = numbers(figure(app, 3)["data"][1]["y"])
+    without = numbers(titled(app, "Next character, with and without")["data"][1]["y"])
     expected = artifact.model(torch.tensor([CONTEXT])).detach().softmax(1)[0].numpy()
     assert without == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_moment_of_training_changes_every_number(
+    finished: Run, store: RunStore, artifact: Artifact, open_page: Open
+) -> None:
+    app = open_page("under_the_hood", run=finished.id)
+    assert app.select_slider[0].value == 30  # the last weights at first
+    last = evaluate(artifact.model, names_data(finished, store).val).loss
+    assert f"Step 30: validation loss {last:.4f}" in texts(app)
+    app.select_slider[0].set_value(0).run()
+    model = restore(artifact.model, store.checkpoints(finished.id)[0])
+    assert f"Step 0: validation loss {evaluate(model, names_data(finished, store).val).loss:.4f}" in texts(app)
+    box = next(box for box in app.selectbox if box.label.startswith("Step "))
+    box.set_value("loss").run()
+    loss = cross_entropy(model(torch.tensor([CONTEXT])), torch.tensor([TARGET])).item()
+    assert numbers(figure(app, 0)["data"][1]["y"])[0] == pytest.approx(loss, abs=1e-5)
+    view(app, "Update")
+    assert float(metrics(app)["Loss before"]) == pytest.approx(loss, abs=1e-5)
+    view(app, "While it learned")
+    assert app.select_slider[0].value == 0
+    report = trace.neuron_report(model, moments.examples(finished, 512)[0])
+    assert numbers(titled(app, "Stuck outputs and units while it learned")["data"][0]["y"])[0] == pytest.approx(
+        100 * report.saturated
+    )
+
+
+def test_the_lectures_start_is_confidently_wrong_and_the_scaled_one_knows_nothing(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    for init, said in (("lecture", "it is confidently wrong"), ("scaled", "it has yet to learn")):
+        config = finished.config.replace(model=ModelConfig(init=init), train=TrainConfig(max_steps=3))
+        run = run_inline(store, store.create(config).id)
+        app = open_page("under_the_hood", run=run.id)
+        app.select_slider[0].set_value(0).run()
+        assert said in texts(app) and "ln 27 = 3.2958" in texts(app)
+
+
+def test_a_run_without_moments_shows_its_last(finished: Run, store: RunStore, open_page: Open) -> None:
+    store.collect([finished.id], limit=0)
+    app = view(open_page("under_the_hood", run=finished.id), "While it learned")
+    assert not app.select_slider and "this is its only moment" in texts(app)
+    assert "Train it again to see them" in texts(app) and not app.get("plotly_chart")
+
+
+def test_what_was_recorded_while_it_learned_is_shown(finished: Run, store: RunStore, open_page: Open) -> None:
+    app = view(open_page("under_the_hood", run=finished.id), "While it learned")
+    kept = store.checkpoints(finished.id)
+    for line in titled(app, "Update : weights of each tensor while it learned")["data"]:
+        assert numbers(line["x"]).tolist() == list(range(1, 31))
+        assert numbers(line["y"]) == pytest.approx([one.updates[line["name"]].ratio for one in kept[1:]])
+    assert {"C", "W1", "W2"} == {
+        line["name"] for line in titled(app, "Update : weights of each tensor while it learned")["data"]
+    }
+    for name in ("Sums going in, z, by step", "Outputs, h, by step", "Gradients of C by step"):
+        shares = numbers(titled(app, name)["data"][0]["z"])
+        assert shares.shape == (50, 31) and shares.sum(axis=0) == pytest.approx(np.full(31, 100), abs=0.01)
+    field(app, "selectbox", "Gradients of").set_value("b2").run()
+    assert titled(app, "Gradients of b2 by step")
+
+
+def test_a_shifted_weight_changes_loss_probabilities_and_names(
+    finished: Run, store: RunStore, artifact: Artifact, open_page: Open
+) -> None:
+    app = view(open_page("under_the_hood", run=finished.id), "What if")
+    field(app, "selectbox", "Tensor").set_value("W2").run()
+    app.number_input(key="hood_shift_W2_0").set_value(4)
+    app.number_input(key="hood_shift_W2_1").set_value(26)
+    app.slider(key="hood_delta").set_value(4.0).run()
+    assert not app.exception
+    written = [sample.word for sample in generate(artifact.model, artifact.vocab, 10, sample_seed=1)]
+    artifact.model.tensors["W2"][4, 26] += 4.0
+    loss = evaluate(artifact.model, names_data(finished, store).val).loss
+    assert float(metrics(app)["Validation loss with it"]) == pytest.approx(loss, abs=2e-6)
+    after = numbers(titled(app, "Next character, before and after")["data"][1]["y"])
+    expected = artifact.model(torch.tensor([CONTEXT])).detach().softmax(1)[0].numpy()
+    assert after == pytest.approx(expected, abs=1e-6)
+    words = app.dataframe[0].value
+    assert words["Before"].tolist() == written
+    assert words["After"].tolist() == [
+        sample.word for sample in generate(artifact.model, artifact.vocab, 10, sample_seed=1)
+    ]
+
+
+@pytest.mark.parametrize("architecture", ["bigram", "wavenet", "gru"])
+def test_other_families_have_moments_updates_and_weights_to_shift(
+    finished: Run, store: RunStore, open_page: Open, architecture: str
+) -> None:
+    model = ModelConfig(architecture=architecture)
+    config = finished.config.replace(model=model, train=TrainConfig(max_steps=3, batch_size=8))
+    run = run_inline(store, store.create(config).id)
+    app = view(open_page("under_the_hood", run=run.id), "While it learned")
+    assert titled(app, "Update : weights of each tensor while it learned")["data"]
+    view(app, "What if")
+    assert "Validation loss with it" in metrics(app) and "Validation loss without it" not in metrics(app)
+    app.select_slider[0].set_value(0).run()
+    assert not app.exception
 
 
 def test_the_naive_softmax_breaks_and_says_where(finished: Run, open_page: Open) -> None:
@@ -213,7 +318,10 @@ def test_play_goes_on_by_itself_and_stops_at_the_end(finished: Run, open_page: O
     assert not app.toggle(key="hood_play").value
 
 
-@pytest.mark.parametrize("name", ["Forward", "Backward", "Gradient check", "Update", "Neurons", "Stable softmax"])
+@pytest.mark.parametrize(
+    "name",
+    ["Forward", "Backward", "Gradient check", "Update", "Neurons", "While it learned", "What if", "Stable softmax"],
+)
 def test_every_field_has_help(finished: Run, open_page: Open, name: str) -> None:
     app = view(open_page("under_the_hood", run=finished.id), name)
     assert without_help(app) == []

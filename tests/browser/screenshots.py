@@ -41,7 +41,9 @@ def page_paths(browser: Browser, url: str) -> list[str]:
 def settle(page: Page) -> None:
     """Wait for the script, the charts and the fonts."""
     wait_until_idle(page)
-    page.wait_for_function("[...document.querySelectorAll('.live-plot')].every((plot) => plot.querySelector('svg'))")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.live-plot, .film-map')].every((plot) => plot.querySelector('svg'))"
+    )
     page.evaluate("document.fonts.ready.then(() => null)")
 
 

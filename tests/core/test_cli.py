@@ -462,3 +462,28 @@ def test_options_that_an_architecture_lacks_are_refused(
     assert result.code == 2
     assert result.err.splitlines()[-1].startswith(f"Error: {sentence}")
     assert store.runs() == []
+
+
+def test_gc_drops_checkpoints_beyond_the_limit_and_says_how_much_that_frees(words: Path, store: RunStore) -> None:
+    for _ in range(2):
+        assert Result("train", *FAST, "--data", str(words)).code == 0
+    second, first = store.runs()
+
+    def kept() -> list[int]:
+        return [len(store.checkpoints(run.id)) for run in (first, second)]
+
+    size = len(store.checkpoints(first.id)[0].weights)
+    assert Result("runs", "gc").out == "Freed 0 bytes: 0 checkpoints of 2 runs looked at.\n"
+    assert "of 0 runs" in Result("runs", "gc", "--keep-last-only", "--older-than", "1").out
+    limit = ("--max-mb", str(5.5 * size / 2**20))
+    said = f"{2 * 16 * size:,} bytes: 32 checkpoints of 2 runs looked at.\n"
+    assert Result("runs", "gc", *limit, "--dry-run").out == f"Would free {said}"
+    assert kept() == [21, 21]
+    assert Result("runs", "gc", *limit).out == f"Freed {said}"
+    assert kept() == [5, 5]
+    assert Result("runs", "gc", first.id, "--keep-last-only").code == 0
+    assert kept() == [0, 5]
+    assert load(store.weights(first.id) or b"").step == 20
+    assert "run must be in the store" in Result("runs", "gc", "nope").err
+    assert "max_mb must be at least 0" in Result("runs", "gc", "--max-mb", "-1").err
+    assert "older_than must be at least 0 days" in Result("runs", "gc", "--older-than", "-1").err

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from mmcore.checkpoint import Checkpoint, TensorUpdate, checkpoint_steps
 from mmcore.config import PRESETS, ModelConfig, RunConfig, TrainConfig
-from mmcore.data import Corpus, Dataset
+from mmcore.data import Corpus, Dataset, build_dataset
 from mmcore.doctor import RULES, Facts, Finding, examine, gather
 from mmcore.ngram import NGram
 from mmcore.training import Pace, TrainingDiverged, TrainState, train
@@ -17,15 +18,17 @@ QUICK = PRESETS["quick"]
 def examined(config: RunConfig, dataset: Dataset, **known: int) -> dict[str, Finding]:
     """Train and let the doctor look."""
     state, steps, error = TrainState(config.model, config.train, dataset.vocab.size), [], None
+    kept, at = list[Checkpoint](), frozenset(checkpoint_steps(config.train.max_steps))
     try:
-        for step in train(state, dataset, pace=Pace(every=max(1, config.train.max_steps // 20))):
+        for step in train(state, dataset, pace=Pace(every=max(1, config.train.max_steps // 20), at=at)):
             steps.append(step)
+            kept += [Checkpoint(step=step.step, weights=b"", updates=step.updates)] if step.updates else []
     except TrainingDiverged as problem:
         error = str(problem)
     columns = ("step", "train_loss", "val_loss")
     history = pd.DataFrame([{name: getattr(step, name) for name in columns} for step in steps], dtype="float64")
     bigram = NGram(dataset.train, 1).loss(dataset.val)
-    facts = gather(config, history, dataset, state.model, error=error, bigram_loss=bigram, **known)
+    facts = gather(config, history, dataset, state.model, error=error, checkpoints=kept, bigram_loss=bigram, **known)
     return {finding.rule: finding for finding in examine(facts)}
 
 
@@ -45,6 +48,8 @@ ILL: dict[str, RunConfig] = {
     "first_loss": config(LECTURE),
     "saturation": config(LECTURE),
     "dead_units": config(learning_rate=1.0),
+    "updates_large": config(learning_rate=0.2),
+    "updates_small": config(learning_rate=2e-6),
     "plateau": config(optimizer="sgd", learning_rate=1e-4),
 }
 
@@ -108,8 +113,55 @@ def test_opening_the_test_split_is_found_once_training_went_on(names: Corpus, sm
     assert finding.mended.split.split_seed == short.split.split_seed + 1
 
 
+HEALTHY = {  # by preset, with as many steps as show the middle of a schedule
+    "blink": 400,
+    "lecture": 600,
+    "seed-notes": 600,
+    "bigram": 300,
+    "wavenet": 60,
+    "gru": 80,
+}
+
+
+@pytest.mark.parametrize("name", list(HEALTHY))
+def test_the_updates_of_every_family_are_healthy(name: str, names: Corpus) -> None:
+    preset = PRESETS[name]
+    train_config = preset.train.replace(max_steps=HEALTHY[name])
+    whole = RunConfig(corpus_sha256="0" * 64, model=preset.model, train=train_config)
+    dataset = build_dataset(names.words[:3_000], whole.split, preset.model.context_size)
+    assert not {"updates_large", "updates_small"} & set(examined(whole, dataset))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(("rule", "rate", "mended"), [("updates_large", 0.2, 0.02), ("updates_small", 2e-6, 2e-4)])
+def test_updates_out_of_proportion_are_found_at_every_seed(
+    dataset: Dataset, seed: int, rule: str, rate: float, mended: float
+) -> None:
+    finding = examined(config(learning_rate=rate, seed=seed), dataset)[rule]
+    assert "update : W2 = " in finding.number
+    assert finding.mended.train.learning_rate == pytest.approx(mended)
+
+
+def test_updates_are_judged_by_the_middle_of_training(small: Dataset) -> None:
+    def found(ratios: dict[int, float]) -> set[str]:
+        kept = [
+            Checkpoint(step=step, weights=b"", updates={"W1": TensorUpdate(ratio, 0, 0)})
+            for step, ratio in ratios.items()
+        ]
+        empty = pd.DataFrame({"step": [], "train_loss": [], "val_loss": []})
+        return {finding.rule for finding in examine(gather(config(), empty, small, None, checkpoints=kept))}
+
+    assert found({1: 0.9, 50: 0.01, 60: 0.02, 100: 1e-7}) == set()
+    assert found({1: 0.01, 50: 0.1, 60: 0.1, 100: 0.01}) == {"updates_large"}
+    assert found({1: 0.01, 50: 1e-5, 60: 1e-5, 100: 0.01}) == {"updates_small"}
+    assert found({1: 0.9, 100: 0.9}) == set()  # nothing is known about the middle
+    assert found({1: 0.9, 50: float("nan"), 100: 0.9}) == set()
+
+
 def test_every_rule_is_tested() -> None:
-    assert len(RULES) == len({*ILL, "gap", "test_opened"})
+    assert len(RULES) == len(
+        {rule.partition("_small")[0].partition("_large")[0] for rule in ILL} | {"gap", "test_opened"}
+    )
 
 
 def test_a_run_without_a_curve_has_no_finding(small: Dataset) -> None:

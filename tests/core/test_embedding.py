@@ -129,6 +129,31 @@ def test_procrustes_of_points_in_one_place() -> None:
         embedding.procrustes(np.ones((3, 1)), np.zeros((3, 2)))
 
 
+def test_a_film_does_not_spin() -> None:
+    table = random_table(12, 27, 6) * [9, 6, 1, 1, 1, 1]
+    drift, turned = random_table(13, 27, 6) * 0.01, []
+    for i in range(8):  # the same slow drift, seen from another side each time
+        turn, _ = np.linalg.qr(random_table(20 + i, 6, 6))
+        turned.append((table + i * drift) @ turn + i)
+    frames = embedding.film(turned)
+    assert frames.shape == (8, 27, 2)
+    assert np.allclose(frames[-1], embedding.plane(turned[-1])[0])
+    alone = np.stack([embedding.plane(one)[0] for one in turned])
+    assert np.abs(np.diff(frames, axis=0)).max() < 0.1 < np.abs(np.diff(alone, axis=0)).max()
+    for frame, own in zip(frames, alone, strict=True):  # a picture turned keeps its distances
+        assert np.linalg.norm(frame[:, None] - frame, axis=2) == pytest.approx(
+            np.linalg.norm(own[:, None] - own, axis=2)
+        )
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_a_film_of_what_can_be_drawn_is_the_tables_themselves(dimensions: int) -> None:
+    tables = [random_table(i, 5, dimensions) for i in range(3)]
+    assert np.array_equal(embedding.film(tables), np.stack(tables))
+    with pytest.raises(ValueError, match="tables must be at least one, got 0"):
+        embedding.film([])
+
+
 def test_common_neighbours_are_all_of_them_after_a_turn_and_chance_between_strangers() -> None:
     table = random_table(10, 60, 4)
     turn, _ = np.linalg.qr(random_table(11, 4, 4))

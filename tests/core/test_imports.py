@@ -18,6 +18,7 @@ TIERS = (
     ("families",),
     ("config",),
     ("data", "model"),
+    ("checkpoint",),
     ("backprop", "evaluation", "ngram", "sample", "artifact", "embedding"),
     ("training", "trace", "scoring", "breakdown"),
     ("store", "finder", "doctor", "reading"),

@@ -22,6 +22,7 @@ import pytest
 import sqlalchemy as sa
 
 from mmcore import schema
+from mmcore.checkpoint import Checkpoint, TensorUpdate
 from mmcore.config import PRESETS, ModelConfig, RunConfig, TrainConfig
 from mmcore.data import Corpus, corpus_from_words
 from mmcore.store import MAX_POINTS, MAX_SAMPLES, TRANSITIONS, Run, RunState, RunStore, StaleToken, thinned
@@ -50,6 +51,15 @@ def config(store: RunStore, corpus: Corpus) -> RunConfig:
 
 def point(step: int, **losses: Any) -> Step:
     return Step(step=step, learning_rate=0.1, seconds=step / 10, **losses)
+
+
+def checkpoint(step: int, size: int = 100) -> Checkpoint:
+    updates = {"C": TensorUpdate(0.001, -0.5, 0.25)} if step else {}
+    return Checkpoint(step=step, weights=bytes([step % 256]) * size, updates=updates)
+
+
+def kept_steps(store: RunStore, run_id: str) -> list[int]:
+    return [kept.step for kept in store.checkpoints(run_id)]
 
 
 def run_in(store: RunStore, config: RunConfig, state: RunState) -> tuple[str, str]:
@@ -199,6 +209,59 @@ def test_continue_overwrites_what_the_saved_state_did_not_know(store: RunStore, 
     assert store.samples(run_id).words.tolist() == [["a"], ["a"], ["b"]]
 
 
+def test_checkpoints_are_read_back_and_a_continued_run_overwrites_those_it_did_not_know(
+    store: RunStore, config: RunConfig
+) -> None:
+    run_id, token = run_in(store, config, S.RUNNING)
+    store.record(run_id, token, points=[point(2)], checkpoints=[checkpoint(0), checkpoint(1), checkpoint(2)])
+    store.record(run_id, token, points=[point(4)], checkpoints=[checkpoint(3), checkpoint(4)], weights=b"w")
+    assert store.checkpoints(run_id) == [checkpoint(step) for step in range(5)]
+    assert store.weights(run_id) == b"w"
+    store.record(run_id, token, points=[point(1)])  # it goes on from here
+    assert kept_steps(store, run_id) == [0, 1]
+    store.record(run_id, token, points=[point(3)], checkpoints=[checkpoint(1, 7), checkpoint(3)])
+    assert store.checkpoints(run_id) == [checkpoint(0), checkpoint(1, 7), checkpoint(3)]
+    assert store.weights(run_id) == b"w"
+
+
+def test_a_number_that_was_not_finite_is_read_back_as_none(store: RunStore, config: RunConfig) -> None:
+    run_id, token = run_in(store, config, S.RUNNING)
+    bad = {"b1": TensorUpdate(math.inf, math.nan, 0.0)}
+    store.record(run_id, token, checkpoints=[Checkpoint(step=1, weights=b"", updates=bad)])
+    update = store.checkpoints(run_id)[0].updates["b1"]
+    assert math.isnan(update.ratio) and math.isnan(update.gradient_mean) and update.gradient_std == 0
+
+
+def test_collecting_keeps_the_ends_within_the_limit_and_the_last_weights(store: RunStore, config: RunConfig) -> None:
+    run_id, token = run_in(store, config, S.RUNNING)
+    film = [checkpoint(step) for step in range(0, 20, 2)]
+    store.record(run_id, token, points=[point(20)], checkpoints=film, weights=b"w")
+    assert store.collect([run_id], limit=0) == (0, 0)  # a worker has it
+    store.finish(run_id, token, S.FINISHED)
+    assert store.collect([run_id]) == (0, 0)
+    assert store.collect([run_id], limit=499, dry_run=True) == (6, 600)
+    assert len(store.checkpoints(run_id)) == 10
+    assert store.collect([run_id], limit=499) == (6, 600)
+    assert kept_steps(store, run_id) == [0, 6, 12, 18]
+    assert store.collect([run_id], limit=100) == (4, 400)
+    assert (kept_steps(store, run_id), store.weights(run_id)) == ([], b"w")
+    with pytest.raises(ValueError, match="limit must be a whole number from 0"):
+        store.collect([run_id], limit=-1)
+
+
+def test_compacting_gives_the_space_back(store: RunStore, config: RunConfig) -> None:
+    run_id, token = run_in(store, config, S.RUNNING)
+    store.record(run_id, token, checkpoints=[checkpoint(step, 100_000) for step in range(20)])
+    store.finish(run_id, token, S.FINISHED)
+    path = Path(sa.make_url(store.url).database or "")
+    store.compact()
+    before = path.stat().st_size
+    store.collect([run_id], limit=0)
+    store.compact()
+    assert path.stat().st_size < before - 1_900_000
+    assert store.run(run_id).state is S.FINISHED
+
+
 def test_the_queue_is_in_order_of_queueing(store: RunStore, config: RunConfig) -> None:
     first, second, third = (store.create(config).id for _ in range(3))
     assert [store.queue_position(r) for r in (first, second, third)] == [1, 2, 3]
@@ -281,7 +344,7 @@ def test_what_is_written_is_read_back(store: RunStore, config: RunConfig, corpus
 
 def test_delete_takes_all_and_is_refused_while_a_worker_has_it(store: RunStore, config: RunConfig) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
-    store.record(run_id, token, points=[point(0)], weights=b"w", samples=(0, ["a"]))
+    store.record(run_id, token, points=[point(0)], weights=b"w", samples=(0, ["a"]), checkpoints=[checkpoint(0)])
     with pytest.raises(ValueError, match="must be stopped"):
         store.delete(run_id)
     store.finish(run_id, token, S.FINISHED)
@@ -322,12 +385,13 @@ def test_invalid_requests_are_refused(store: RunStore, config: RunConfig) -> Non
 # ---- files
 
 
-def test_a_store_of_schema_1_opens(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", range(1, schema.SCHEMA_VERSION + 1))
+def test_a_store_of_every_released_schema_opens(tmp_path: Path, version: int) -> None:
     path = tmp_path / "old.sqlite"
-    shutil.copy(STORES / "schema-1.sqlite", path)
+    shutil.copy(STORES / f"schema-{version}.sqlite", path)
     store = RunStore(str(path))
     waiting, run = store.runs()
-    assert (run.name, run.owner, run.note) == ("From schema 1", "someone", "written by write_store.py")
+    assert (run.name, run.owner, run.note) == (f"From schema {version}", "someone", "written by write_store.py")
     assert (run.state, run.step, run.test_openings) == (S.FINISHED, 20, 1)
     assert run.config.train == TrainConfig(max_steps=20, batch_size=8)
     assert set(run.losses) >= {"train_loss", "val_loss", "test_loss"}
@@ -335,9 +399,15 @@ def test_a_store_of_schema_1_opens(tmp_path: Path) -> None:
     assert len(store.samples(run.id).words.iloc[-1]) == 8
     assert store.weights(run.id)
     assert store.train_state(run.id)
+    kept = [checkpoint.step for checkpoint in store.checkpoints(run.id)]
+    assert (run.checkpoints, kept) == ((0, []) if version == 1 else (40, list(range(21))))
     assert "zoë" in store.corpus(run.config.corpus_sha256).words
-    assert store.claim(waiting.id)
+    token = store.claim(waiting.id)
+    assert token
+    store.record(waiting.id, token, points=[point(0)], checkpoints=[checkpoint(0)])
+    assert store.checkpoints(waiting.id) == [checkpoint(0)]
     store.close()
+    assert (tmp_path / "old.sqlite.schema1.bak").exists() == (version == 1)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -386,14 +456,15 @@ def test_a_file_that_is_no_store_of_ours_is_left_untouched(
 def test_an_older_store_is_copied_then_upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "old.sqlite"
     shutil.copy(STORES / "schema-1.sqlite", path)
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
-    monkeypatch.setitem(schema.UPGRADES, 1, lambda db: db.execute(sa.text("CREATE TABLE two (a INTEGER)")))
-    monkeypatch.setitem(schema.UPGRADES, 2, lambda db: db.execute(sa.text("INSERT INTO two VALUES (2)")))
+    now = schema.SCHEMA_VERSION
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 2)
+    monkeypatch.setitem(schema.UPGRADES, now, lambda db: db.execute(sa.text("CREATE TABLE two (a INTEGER)")))
+    monkeypatch.setitem(schema.UPGRADES, now + 1, lambda db: db.execute(sa.text("INSERT INTO two VALUES (2)")))
     store = RunStore(str(path))
     assert len(store.runs()) == 2
     store.close()
     with closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT version FROM schema_version").fetchall() == [(3,)]
+        assert database.execute("SELECT version FROM schema_version").fetchall() == [(now + 2,)]
         assert database.execute("SELECT a FROM two").fetchall() == [(2,)]
     with closing(sqlite3.connect(tmp_path / "old.sqlite.schema1.bak")) as copy:
         assert copy.execute("SELECT version FROM schema_version").fetchall() == [(1,)]
@@ -403,9 +474,10 @@ def test_an_older_store_is_copied_then_upgraded(tmp_path: Path, monkeypatch: pyt
 def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "old.sqlite"
     shutil.copy(STORES / "schema-1.sqlite", path)
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
-    monkeypatch.setitem(schema.UPGRADES, 1, lambda db: db.execute(sa.text("CREATE TABLE two (a INTEGER)")))
-    monkeypatch.setitem(schema.UPGRADES, 2, lambda db: db.execute(sa.text("INSERT INTO nowhere VALUES (2)")))
+    now = schema.SCHEMA_VERSION
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 2)
+    monkeypatch.setitem(schema.UPGRADES, now, lambda db: db.execute(sa.text("CREATE TABLE two (a INTEGER)")))
+    monkeypatch.setitem(schema.UPGRADES, now + 1, lambda db: db.execute(sa.text("INSERT INTO nowhere VALUES (2)")))
     with pytest.raises(ValueError, match="nowhere"):
         RunStore(str(path)).runs()
     assert path.read_bytes() == (STORES / "schema-1.sqlite").read_bytes()

@@ -19,8 +19,11 @@ from mmcore.trace import (
     backward_trace,
     forward_trace,
     gradient_check,
+    gradient_history,
+    neuron_history,
     neuron_report,
     one_update,
+    shifted,
     stable_softmax_demo,
     update_ratios,
     without_unit,
@@ -189,3 +192,70 @@ def test_what_cannot_be_traced_is_refused() -> None:
             forward_trace(model, context, target)
     with pytest.raises(ValueError, match="layer must be a hidden layer from 1 to 1"):
         neuron_report(model, np.zeros((1, 3), dtype=np.int64), layer=2)
+
+
+def learnt(init: str, layers: tuple[int, ...] = (12,), activation: str = "tanh") -> list[MLP]:
+    """A model at three moments: as it starts, and with weights twice and ten times as large."""
+    models = [MLP(ModelConfig(hidden_sizes=layers, init=init, activation=activation), 27, seed=5) for _ in range(3)]
+    for model, factor in zip(models, (1, 2, 10), strict=True):
+        model.flat.mul_(factor)
+    return models
+
+
+@pytest.mark.parametrize(("layer", "activation"), [(1, "tanh"), (2, "tanh"), (1, "relu")])
+def test_the_history_of_a_layer_is_its_report_at_every_moment(small: Dataset, layer: int, activation: str) -> None:
+    models, contexts = learnt("lecture", (12, 9), activation), small.train.contexts[:200]
+    history = neuron_history(models, contexts, layer, bins=20)
+    for i, model in enumerate(models):
+        report = neuron_report(model, contexts, layer)
+        assert history.saturated[i] == pytest.approx(report.saturated)
+        assert history.dead[i] == pytest.approx(len(report.dead) / report.outputs.shape[1])
+        for spread, values in ((history.sums, report.sums), (history.outputs, report.outputs)):
+            low, high = spread.edges[[0, -1]]
+            counts, _ = np.histogram(np.clip(values.astype(np.float64), low, high), spread.edges)
+            assert spread.shares[i] == pytest.approx(counts / values.size, abs=2 / values.size + 1e-6)
+            assert spread.shares[i].sum() == pytest.approx(1, abs=1e-6)
+    assert history.outputs.edges[0] == (0 if activation == "relu" else -1)
+    with pytest.raises(ValueError, match="models must be at least one, got 0"):
+        neuron_history([], contexts)
+
+
+def test_the_history_of_gradients_is_that_of_autograd(small: Dataset) -> None:
+    models = learnt("scaled")
+    contexts, targets = torch.from_numpy(small.train.contexts[:64]), torch.from_numpy(small.train.targets[:64])
+    history = gradient_history(models, contexts, targets, bins=16)
+    assert list(history) == ["C", "W1", "b1", "W2", "b2"]
+    tops = {name: spread.edges[-1] for name, spread in history.items()}
+    largest = dict.fromkeys(history, 0.0)
+    for i, model in enumerate(models):
+        automatic = Autograd(model)
+        automatic(contexts, targets)
+        for name, gradient in automatic.gradients.items():
+            sizes = gradient.abs().double().numpy()
+            largest[name] = max(largest[name], sizes.max())
+            counted = (sizes > 10 ** history[name].edges[8]).mean()  # the upper half of the bins
+            assert history[name].shares[i, 8:].sum() == pytest.approx(counted, abs=2 / sizes.size + 1e-6)
+            assert history[name].shares[i].sum() == pytest.approx(1, abs=1e-6)
+    for name, top in tops.items():
+        assert 10**top == pytest.approx(largest[name], rel=1e-4)
+        assert history[name].edges[0] == pytest.approx(top - 8)
+    unseen = 1 - len(set(contexts.flatten().tolist())) / 27  # rows of C without a gradient are in the lowest bin
+    assert history["C"].shares[0, 0] >= unseen - 1e-6 > 0
+
+
+def test_one_number_of_a_copy_is_shifted() -> None:
+    model = MLP(ModelConfig(hidden_sizes=(5,)), 27, seed=2)
+    before = model.flat.clone()
+    twin = shifted(model, "W2", (3, 26), 0.5)
+    assert torch.equal(model.flat, before)
+    moved = (twin.flat - before).nonzero().flatten()
+    assert len(moved) == 1
+    assert twin.tensors["W2"][3, 26].item() == pytest.approx(model.tensors["W2"][3, 26].item() + 0.5)
+    assert shifted(model, "b1", (4,), -2.0).tensors["b1"].tolist() == [0, 0, 0, 0, -2]
+    with pytest.raises(ValueError, match="tensor must be one of C, W1, b1, W2, b2, got 'W3'"):
+        shifted(model, "W3", (0,), 1.0)
+    for index in ((5, 0), (0,), (-1, 0)):
+        with pytest.raises(ValueError, match=r"index must be a place in W2, of shape \(5, 27\)"):
+            shifted(model, "W2", index, 1.0)
+    with pytest.raises(ValueError, match="delta must be a finite number, got inf"):
+        shifted(model, "W2", (0, 0), math.inf)

@@ -26,13 +26,15 @@ from ui import theme
 HERE = Path(__file__).parent
 VENDOR = HERE.parents[1] / "static" / "vendor"
 PLOTLY_JS = "plotly.min.js"
+PLOTLY_URL = f"app/static/vendor/{PLOTLY_JS}"
+LOAD_PLOTLY = (HERE / "plotly.js").read_text("utf-8")  # a JavaScript function, once for every component that draws
 LABEL_PLACES = ("end", "middle", "start")
 
 _component = st.components.v2.component(
     "live_chart",
     html=(HERE / "live.html").read_text("utf-8"),
     css=(HERE / "live.css").read_text("utf-8"),
-    js=(HERE / "live.js").read_text("utf-8"),
+    js=LOAD_PLOTLY + (HERE / "live.js").read_text("utf-8"),
     isolate_styles=False,  # plotly.js puts its style sheet into the document, which a shadow root would not see
 )
 
@@ -128,7 +130,7 @@ def live_chart(
         "traces": [_trace(trace, small[trace.column], current) for trace in present],
         "layout": layout,
         "config": theme.PLOTLY_CONFIG | {"responsive": False},  # the component watches its own width
-        "plotly": f"app/static/vendor/{PLOTLY_JS}",
+        "plotly": PLOTLY_URL,
         "summary": _summary(title, frame, present, references or {}),
     }
     _component(key=key, data=data)

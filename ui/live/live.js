@@ -3,17 +3,6 @@ const SPEAK_EVERY_MS = 10_000; // twice a second would be read aloud without end
 
 const charts = new WeakMap(); // one state for each mounted chart, by its element
 
-function loadPlotly(path) {
-  window.makemorePlotly ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = new URL(path, document.baseURI);
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => reject(new Error(`${path} could not be loaded`));
-    document.head.append(script);
-  });
-  return window.makemorePlotly;
-}
-
 function mount(root) {
   const chart = { root, plot: root.querySelector(".live-plot"), drawn: "", spoken: -Infinity };
   chart.details = root.querySelector("details");

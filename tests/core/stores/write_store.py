@@ -18,7 +18,7 @@ if __name__ == "__main__":
     config = RunConfig(
         corpus_sha256=store.add_corpus(corpus), model=model, train=TrainConfig(max_steps=20, batch_size=8)
     )
-    run = store.create(config, name="From schema 1", owner="someone")
+    run = store.create(config, name=f"From schema {SCHEMA_VERSION}", owner="someone")
     run_inline(store, run.id)
     store.annotate(run.id, "written by write_store.py")
     store.open_test(run.id)

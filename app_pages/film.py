@@ -1,0 +1,29 @@
+"""How the characters found their places: the embedding table, the loss and the names, moment by moment."""
+
+import streamlit as st
+
+from ui import film, session
+from ui.picker import trained_run
+
+st.title("Film", anchor=False)
+st.markdown(
+    "A run keeps its weights at about 40 moments, dense at first, when it changes most. Played one after the other "
+    "they show the characters on their way from a random start to their places, while the names become names."
+)
+run, artifact = trained_run()
+if "C" not in artifact.model.tensors:
+    st.info(f"{run.config.model.title} has no embedding table: a character is a row of probabilities, not a point.")
+    st.stop()
+kept = session.store().checkpoints(run.id)
+if len(kept) < 2:
+    st.info(
+        "Its weights along the way were not kept (it was trained by an older version, or is too large), or have been "
+        "dropped since with `runs gc`. Train it again, or choose another run.",
+        title="No film of this run",
+        icon=":material/info:",
+    )
+    st.page_link("app_pages/train.py", label="Go to Train", icon=":material/model_training:")
+    st.stop()
+moments = film.develop(run.id, tuple(checkpoint.step for checkpoint in kept), run, artifact, kept)
+film.play(moments, artifact.vocab.symbols, key=f"film_{run.id}")
+st.caption(film.explanation(moments))

@@ -1,0 +1,188 @@
+"""The film of a training run: every kept moment is sent once, and played in the browser without asking again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from mmcore import Run, embedding
+from ui import charts, session, theme
+from ui.live import LOAD_PLOTLY, PLOTLY_URL, ensure_plotly_js
+
+if TYPE_CHECKING:
+    from mmcore import Artifact, Checkpoint
+
+HERE = Path(__file__).parent
+WORDS, SAMPLE_SEED = 8, 1  # as while training, so that the last names are those of the Train page
+WORK = 5e10  # multiplications to spend on exact losses: about a second of one core
+ROOM = 0.06  # of the widest frame, around it
+ZERO = 0.5  # where step 0 stands on a logarithmic axis
+LOSSES = ("train_loss", "val_loss")
+
+_component = st.components.v2.component(
+    "film",
+    html=(HERE / "film.html").read_text("utf-8"),
+    css=(HERE / "film.css").read_text("utf-8"),
+    js=LOAD_PLOTLY + (HERE / "film.js").read_text("utf-8"),
+    isolate_styles=False,  # plotly.js puts its style sheet into the document, which a shadow root would not see
+)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What the film shows: a frame a checkpoint, and the curve that its losses are read from."""
+
+    steps: list[int]
+    dimensions: int  # of the embedding table
+    points: NDArray[np.float64]  # (F, V, 1 or 2)
+    words: list[list[str]]
+    curve: pd.DataFrame  # step, train_loss, val_loss: exact
+
+    @property
+    def measured(self) -> list[bool]:
+        """Whether a frame's losses were computed at its very step; else they are read between two that were."""
+        known = set(self.curve["step"])
+        return [step in known for step in self.steps]
+
+    def losses(self, name: str) -> list[float]:
+        """One loss at every frame, on the line through the measured ones."""
+        at, known = np.log1p(self.steps), np.log1p(self.curve["step"])
+        return [round(float(loss), 4) for loss in np.interp(at, known, self.curve[name])]
+
+
+@st.cache_data(show_spinner="Developing the film …", max_entries=32)
+def develop(run_id: str, steps: tuple[int, ...], _run: Run, _artifact: Artifact, _kept: list[Checkpoint]) -> Moments:
+    """Points, names and losses at every checkpoint; kept per run and steps, whose weights do not change."""
+    from mmcore import evaluate, generate, restore
+
+    models = [restore(_artifact.model, checkpoint) for checkpoint in _kept]
+    points = embedding.film([model.tensors["C"].numpy() for model in models])
+    words = [
+        [sample.word for sample in generate(model, _artifact.vocab, WORDS, sample_seed=SAMPLE_SEED)] for model in models
+    ]
+    curve = session.store().history(run_id)[["step", *LOSSES]].dropna()
+    dataset = session.run_dataset(_run)
+    parts, config = (dataset.train, dataset.val), _artifact.model.config
+    rows = sum(len(part.counts.totals) for part in parts)
+    if len(models) * rows * _artifact.model.flat.numel() * config.reuse <= WORK:
+        exact = [
+            [step, *(evaluate(model, part).loss for part in parts)] for step, model in zip(steps, models, strict=True)
+        ]
+        curve = pd.concat([curve, pd.DataFrame(exact, columns=curve.columns)])
+    curve = curve.drop_duplicates("step", keep="last").sort_values("step", ignore_index=True)
+    return Moments(list(steps), _artifact.model.tensors["C"].shape[1], points, words, curve)
+
+
+def explanation(moments: Moments) -> str:
+    """How to read the map, and where the numbers come from."""
+    axes = {
+        1: "The map is the table's only dimension; height only keeps the letters apart.",
+        2: "The map shows the table as it is.",
+    }
+    turned = (
+        f"Each frame is the plane of most variance of all {moments.dimensions} dimensions at that moment, turned to "
+        "fit the next, so that only what moves among the letters is seen to move."
+    )
+    losses = "Losses are exact" if all(moments.measured) else "Losses with ≈ lie between two exact ones"
+    return (
+        f"{axes.get(moments.dimensions, turned)} {losses}; names are drawn with the same sample seed at every moment."
+    )
+
+
+def map_figure(moments: Moments, symbols: tuple[str, ...], current: theme.Theme) -> go.Figure:
+    """The last frame's map, with axes that hold every frame."""
+    classes = [embedding.character_class(symbol) for symbol in symbols]
+    name, first = ("Dimension", 0) if moments.dimensions <= 2 else ("Direction", 1)
+    axes = [f"{name} {first + i}" for i in range(moments.points.shape[2])]
+    title = "Characters in the embedding table"
+    figure = charts.embedding(moments.points[-1], symbols, axes, title=title, groups=classes, theme=current)
+    low, high = moments.points.min(axis=(0, 1)), moments.points.max(axis=(0, 1))
+    room = ROOM * float((high - low).max())
+    figure.update_xaxes(range=[low[0] - room, high[0] + room])
+    if len(axes) == 2:
+        figure.update_yaxes(range=[low[1] - room, high[1] + room])
+    return figure
+
+
+def curve_figure(moments: Moments, current: theme.Theme) -> go.Figure:
+    """Both losses against the step, and the moment on show as a line with a marker on each curve (traces 2 to 4)."""
+    title, x = "Loss while it learned", "Step (updates)"
+    layout = theme.figure_layout(title, x=x, y="Loss (nats per character)", theme=current, height=340)
+    figure = go.Figure(layout=layout)
+    steps = moments.curve["step"].clip(lower=ZERO)
+    roles: tuple[tuple[str, str, theme.Role], ...] = (
+        ("train_loss", "Train", "train"),
+        ("val_loss", "Validation", "validation"),
+    )
+    for column, name, role in roles:
+        figure.add_scatter(
+            x=steps,
+            y=moments.curve[column],
+            name=name,
+            mode="lines",
+            line=theme.line(role, current),
+            customdata=moments.curve["step"],
+            hovertemplate="step %{customdata:,}<br>%{y:.4f}<extra>%{fullData.name}</extra>",
+        )
+    figure.add_scatter(mode="lines", line=theme.line("reference", current), hoverinfo="skip", showlegend=False)
+    for _, name, role in roles:
+        figure.add_scatter(
+            mode="markers",
+            marker=theme.marker(role, current, 11),
+            name=f"{name}, this moment",
+            showlegend=False,
+            hovertemplate="%{y:.4f}<extra>%{fullData.name}</extra>",
+        )
+    low, high = moments.curve[list(LOSSES)].min().min(), moments.curve[list(LOSSES)].max().max()
+    room = 0.05 * (high - low or 1.0)
+    figure.update_yaxes(range=[low - room, high + room])
+    powers = [10**k for k in range(len(str(moments.steps[-1])))]
+    last = np.log10(max(moments.steps[-1], 1)) + 0.12
+    figure.update_xaxes(type="log", range=[np.log10(ZERO) - 0.05, last], tickvals=[ZERO, *powers])
+    return figure.update_xaxes(ticktext=["0", *(f"{power:,}" for power in powers)])
+
+
+def play(moments: Moments, symbols: tuple[str, ...], *, key: str) -> None:
+    """Draw the film with its controls; opens on the last frame."""
+    ensure_plotly_js()
+    current = theme.current_theme()
+    picture, curve = map_figure(moments, symbols, current), curve_figure(moments, current)
+    _component(key=key, data=film_data(moments, picture, curve))
+
+
+def film_data(moments: Moments, picture: go.Figure, curve: go.Figure) -> dict[str, Any]:
+    """All that the browser needs, as JSON."""
+    x, points = moments.points[:, :, 0], moments.points
+    flat = points.shape[2] == 1  # the height only keeps the letters apart, and stays
+    y = np.tile(charts.stacked(points[-1, :, 0]), (len(points), 1)) if flat else points[:, :, 1]
+    return {
+        "map": _plain(picture),
+        "curve": _plain(curve),
+        "ids": [np.asarray(trace.customdata).tolist() for trace in picture.data],
+        "x": x.round(5).tolist(),
+        "y": y.round(5).tolist(),
+        "steps": moments.steps,
+        "places": [max(step, ZERO) for step in moments.steps],
+        "losses": [moments.losses(name) for name in LOSSES],
+        "measured": moments.measured,
+        "words": moments.words,
+        "span": list(curve.layout.yaxis.range),
+        "config": theme.PLOTLY_CONFIG | {"responsive": False},  # the component watches its own width
+        "plotly": PLOTLY_URL,
+    }
+
+
+def _plain(figure: go.Figure) -> dict[str, Any]:
+    """A figure as JSON; its title goes above it, where a narrow screen can wrap it."""
+    plain: dict[str, Any] = json.loads(figure.to_json())
+    plain["title"] = plain["layout"].pop("title")["text"]
+    plain["layout"]["margin"] = {"t": 8}
+    return plain
