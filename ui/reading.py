@@ -144,8 +144,7 @@ def draw(run: Run) -> None:
         st.markdown(plain_bold(first_loss(moment, size)))
         if said := turn_sentence(run):
             st.markdown(plain_bold(said))
-        label = "Look at its start and its units under the hood"
-        st.page_link("app_pages/under_the_hood.py", label=label, icon=":material/manufacturing:")
+        st.page_link("app_pages/under_the_hood.py", label="Look under the hood", icon=":material/manufacturing:")
 
 
 def draw_start(run: Run, vocab: Vocab, context: list[int], target: int, theme: Theme) -> None:
