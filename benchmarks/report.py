@@ -126,6 +126,25 @@ def playground(data: dict[str, Any]) -> str:
     return table(("validation loss in", *(f"{budget:g} s" for budget in budgets)), rows)
 
 
+OPENED = {
+    "switch": "page, from the navigation",
+    "reload": "page, reloaded",
+    "view": "view of Under the hood",
+    "example": "Under the hood",
+    "part": "part unfolded",
+}
+
+
+def opening(data: dict[str, Any]) -> str:
+    """Median and first wait for every page, view and part."""
+    rows = []
+    for kind, title in OPENED.items():
+        for name, times in data["seconds"][kind].items():
+            shown = name.replace("_", " ").capitalize() if kind in ("switch", "reload") else name
+            rows.append((title, shown, f"{times[0]:.2f}", spread(times, 2)))
+    return table(("seconds to", "", "first", "median"), rows)
+
+
 def plot(data: dict[str, Any], path: Path) -> None:
     """All runs: seconds from words in memory against the validation loss reached."""
     from playwright.sync_api import sync_playwright
@@ -170,6 +189,10 @@ def main() -> None:
     played = read("playground")
     parts["playground"] = playground(played) if played else "Not measured.\n"
     parts["playground_load"] = f"{played['load']:.1f}" if played else "not measured"
+    opened = read("opening")
+    parts["opening"] = opening(opened) if opened else "Not measured.\n"
+    parts["opening_repeats"] = f"{opened['repeats']}" if opened else "20"
+    parts["opening_load"] = " to ".join(f"{load:.1f}" for load in opened["load"]) if opened else "not measured"
     latency = read("latency")
     parts["latency"] = f"{latency['playground_median']:.2f}" if latency else "not measured"
     parts["watching"] = f"{latency['watching_costs']:+.1%}" if latency else "not measured"

@@ -17,7 +17,7 @@ from mmcore import ModelConfig, RunConfig, show_symbol
 from mmcore.config import ACTIVATIONS, FAMILIES, INITS, NORMALISATIONS, PRESETS, SAMPLERS, preset_for
 from mmcore.playground import BudgetTooSmall, Play
 from ui import forms, hood, session
-from ui.theme import Theme, figure_layout, marker
+from ui.theme import SURFACES, Theme, figure_layout, marker
 
 if TYPE_CHECKING:
     from mmcore import Artifact
@@ -394,7 +394,12 @@ def following(artifact: Artifact, theme: Theme) -> go.Figure:
     names = [show_symbol(symbol) for symbol in artifact.vocab.symbols]
     shares = log_probabilities(artifact.model, contexts).exp().numpy()
     figure = hood.heatmap(shares, names, names, "Probability of each next character", ["V", "V"], theme)
-    figure.update_traces(hovertemplate="after %{y}, %{x}<br>probability %{z:.6f}<extra></extra>")
+    figure.update_traces(
+        zmin=0,
+        colorscale=list(SURFACES[theme].scale),
+        colorbar={"thickness": 10, "title": {"text": ""}},
+        hovertemplate="after %{y}, %{x}<br>probability %{z:.6f}<extra></extra>",
+    )
     return figure.update_xaxes(title="Next character").update_yaxes(title="Character")
 
 

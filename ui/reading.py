@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mmcore.trace import Neurons
 
 CALM = 0.1  # nats above ln V up to which a start counts as knowing nothing
-LISTED = 40  # dead units
+LISTED = 200  # dead units
 LIKELIEST = 4
 
 
@@ -78,8 +78,8 @@ def curve(turn: Turn, parameters: int, examples: int) -> str:
     if turn.last_val - turn.best_val <= RISE:
         return (
             f"**Validation loss fell along with train loss, to {turn.last_val:.4f} and {turn.last_train:.4f} at step "
-            f"{turn.last_step:,}**, {turn.last_val - turn.last_train:.4f} apart: {parameters:,} parameters learned "
-            f"from {examples:,} train examples, and nothing at the expense of words they have not seen."
+            f"{turn.last_step:,}**, {abs(turn.last_val - turn.last_train):.4f} apart: {parameters:,} parameters "
+            f"learned from {examples:,} train examples, and nothing at the expense of words they have not seen."
         )
     return (
         f"**Validation loss was lowest, {turn.best_val:.4f}, at step {turn.best_step:,}**, and ended at "
@@ -99,10 +99,11 @@ def dead_units(report: Neurons) -> str:
             f"**No unit is dead.** The one most often stuck is unit {worst}: {stuck} on "
             f"{100 * report.unit_saturation[worst]:.1f} % of the {examples:,} examples, and it learns from the others."
         )
-    listed = ", ".join(map(str, report.dead[:LISTED])) + (" …" if len(report.dead) > LISTED else "")
+    more = len(report.dead) - LISTED
+    listed = ", ".join(map(str, report.dead[:LISTED])) + (f" and {more:,} more" if more > 0 else "")
     one = len(report.dead) == 1
     return (
-        f"**{len(report.dead)} of {units} units {'is' if one else 'are'} dead: {listed}.** On every one of the "
+        f"**{len(report.dead)} of {units} units {'is' if one else 'are'} dead:** {listed}. On every one of the "
         f"{examples:,} examples {stuck}, so {slope} and next to no gradient reaches "
         f"{'its' if one else 'their'} weights."
     )
@@ -115,10 +116,12 @@ def belief(distribution: pd.DataFrame, written: str) -> str:
         f"{show_symbol(row.symbol) if row.symbol else 'the end of the word'} with {100 * row.probability:.1f} %"
         for row in ranked.head(LIKELIEST).itertuples()
     ]
-    end = ranked.loc[ranked["symbol"] == "", "probability"].sum()
     after = f"After “{written}”" if written else "At the start of a word"
-    ends = f" The word ends here with {100 * end:.1f} %." if written else ""
-    return f"{after} the model expects {', '.join(named[:-1])} and {named[-1]}.{ends}"
+    sentence = f"{after} the model expects {', '.join(named[:-1])} and {named[-1]}."
+    end = ranked["symbol"].tolist().index("")
+    if end < LIKELIEST or not written:
+        return sentence
+    return f"{sentence} The word ends here with {100 * ranked['probability'].iloc[end]:.1f} %."
 
 
 # ---- on screen
@@ -141,7 +144,7 @@ def draw(run: Run) -> None:
         st.markdown(plain_bold(first_loss(moment, size)))
         if said := turn_sentence(run):
             st.markdown(plain_bold(said))
-        st.page_link("app_pages/under_the_hood.py", label="Look at its start and its units under the hood")
+        st.page_link("app_pages/under_the_hood.py", label="Look under the hood", icon=":material/manufacturing:")
 
 
 def draw_start(run: Run, vocab: Vocab, context: list[int], target: int, theme: Theme) -> None:
@@ -161,7 +164,9 @@ def draw_start(run: Run, vocab: Vocab, context: list[int], target: int, theme: T
     with torch.no_grad():
         p = untrained(run.config, vocab.size)(torch.tensor([context])).softmax(1)[0].numpy()
     names = [show_symbol(symbol) for symbol in vocab.symbols]
-    figure = hood.bars(p, names, "Probabilities before the first update", "Character", theme, marked=target)
+    figure = hood.bars(
+        p, names, "Probabilities before the first update", "Character", theme, marked=target, y="Probability"
+    )
     st.plotly_chart(
         figure, theme=None, config=PLOTLY_CONFIG, key="hood_start", alt="Probabilities before the first update"
     )

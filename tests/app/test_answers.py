@@ -89,9 +89,8 @@ def test_which_units_are_dead(open_page: Open, store: RunStore) -> None:
         dead = np.flatnonzero(stuck == 1).tolist()
         text = said(open_page, "under_the_hood", run, hood_view="Neurons")
         if dead:
-            verb = "unit is" if len(dead) == 1 else "units are"
-            listed = ", ".join(map(str, dead[:40])) + (" …" if len(dead) > 40 else "")
-            assert f"{len(dead)} of 60 {verb.replace('unit ', 'units ')} dead: {listed}." in text
+            verb = "is" if len(dead) == 1 else "are"
+            assert f"{len(dead)} of 60 units {verb} dead: {', '.join(map(str, dead))}." in text
             assert "next to no gradient reaches" in text
         else:
             assert f"No unit is dead. The one most often stuck is unit {stuck.argmax()}: " in text
@@ -136,7 +135,8 @@ def test_what_does_the_model_believe_after_mar(open_page: Open, store: RunStore)
         named = [f"{symbols[i] or 'the end of the word'} with {100 * p[i]:.1f} %" for i in order]
         sentence = f"After “mar” the model expects {', '.join(named[:-1])} and {named[-1]}."
         assert sentence in text
-        assert f"The word ends here with {100 * p[0]:.1f} %" in text
+        ends = f"The word ends here with {100 * p[0]:.1f} %"
+        assert ends in text or ("the end of the word" in sentence and "ends here" not in text)
         assert not app.exception and app.code[0].value == ".mar"
         sentences.append(sentence)
     assert sentences[0] != sentences[1]
