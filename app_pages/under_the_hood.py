@@ -20,7 +20,7 @@ VIEWS = {
     "Update": "What one step against the gradient does to the loss.",
     "First loss": "Why training begins with the loss it begins with: the weights before the first update.",
     "Neurons": "What the hidden units do: where they saturate, which are dead.",
-    "While it learned": "The same at every kept moment, with gradients and the size of the updates.",
+    "While it learned": "Hidden units, updates and gradients at every kept moment of its training.",
     "What if": "What one hidden unit, or a single weight, is worth: change it, and see what changes.",
     "Stable softmax": "Why nobody computes a softmax as it is written.",
 }

@@ -423,7 +423,7 @@ def update_ratios(checkpoints: Sequence[Checkpoint], theme: Theme) -> go.Figure:
             marker=marker(role, theme, 6),
             hovertemplate="step %{x:,}<br>%{y:.3e}<extra>%{fullData.name}</extra>",
         )
-    title = "Update : weights of each tensor while it learned"
+    title = "Update : weights, by step"
     layout = figure_layout(title, x="Step (updates)", y="Std of update ÷ std of weights", theme=theme, height=340)
     figure.update_layout(layout)
     figure.add_hline(1e-3, line=line("reference", theme))

@@ -244,12 +244,10 @@ def test_a_run_without_moments_shows_its_last(finished: Run, store: RunStore, op
 def test_what_was_recorded_while_it_learned_is_shown(finished: Run, store: RunStore, open_page: Open) -> None:
     app = view(open_page("under_the_hood", run=finished.id), "While it learned")
     kept = store.checkpoints(finished.id)
-    for line in titled(app, "Update : weights of each tensor while it learned")["data"]:
+    for line in titled(app, "Update : weights, by step")["data"]:
         assert numbers(line["x"]).tolist() == list(range(1, 31))
         assert numbers(line["y"]) == pytest.approx([one.updates[line["name"]].ratio for one in kept[1:]])
-    assert {"C", "W1", "W2"} == {
-        line["name"] for line in titled(app, "Update : weights of each tensor while it learned")["data"]
-    }
+    assert {"C", "W1", "W2"} == {line["name"] for line in titled(app, "Update : weights, by step")["data"]}
     for name in ("Sums going in, z, by step", "Outputs, h, by step", "Gradients of C by step"):
         shares = numbers(titled(app, name)["data"][0]["z"])
         assert shares.shape == (50, 31) and shares.sum(axis=0) == pytest.approx(np.full(31, 100), abs=0.01)
@@ -288,7 +286,7 @@ def test_other_families_have_moments_updates_and_weights_to_shift(
     config = finished.config.replace(model=model, train=TrainConfig(max_steps=3, batch_size=8))
     run = run_inline(store, store.create(config).id)
     app = view(open_page("under_the_hood", run=run.id), "While it learned")
-    assert titled(app, "Update : weights of each tensor while it learned")["data"]
+    assert titled(app, "Update : weights, by step")["data"]
     view(app, "What if")
     assert "Validation loss with it" in metrics(app) and "Validation loss without it" not in metrics(app)
     app.select_slider[0].set_value(0).run()

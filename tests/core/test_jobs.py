@@ -249,9 +249,14 @@ def test_a_killed_worker_interrupts_its_run_only(store: RunStore, make: Callable
     until(lambda: all(store.run(run_id).state is S.FINISHED for run_id in (other, *rest)))
     assert claims() == dict.fromkeys((killed, other, *rest), 1)
     assert all(store.history(run_id).step.iloc[-1] == store.run(run_id).max_steps for run_id in rest)
+    kept = store.checkpoints(killed)
+    assert kept and kept[-1].step <= run.step
     store.continue_run(killed)
     queue.submit(killed)
-    until(lambda: store.run(killed).step > run.step)
+    until(lambda: store.run(killed).step > 2 * run.step)
+    known = [checkpoint for checkpoint in kept if checkpoint.step <= run.weights_step]  # type: ignore[operator]
+    again = store.checkpoints(killed)
+    assert again[: len(known)] == known and len(again) > len(known)
 
 
 def test_first_point_and_stop_come_within_half_a_second(
