@@ -114,6 +114,8 @@ def live_chart(
     layout = theme.plain_layout(title, x=x_title, y=y_title, theme=current, height=height)
     layout["margin"] = {"t": 8}  # the title stands above the figure, where a narrow screen can wrap it
     layout["xaxis"] |= {"type": "log" if log_x else "linear", "hoverformat": ",d"}
+    if present:
+        layout["yaxis"]["autorangeoptions"] = {"include": _room(small, present, references or {})}
     layout |= {
         "hovermode": "x unified",
         "uirevision": f"{run_id} {log_x}",
@@ -145,6 +147,13 @@ def _trace(trace: Trace, values: pd.Series, current: theme.Theme) -> dict[str, A
         "opacity": 0.6 if trace.faint else 1,
         "hovertemplate": "%{y:.4f}",
     }
+
+
+def _room(small: pd.DataFrame, present: Sequence[Trace], references: Mapping[str, float]) -> list[float]:
+    """Heights that must be on the chart so that the label on a line that the curves reach is whole."""
+    values = small[[trace.column for trace in present]]
+    low, high = values.min(axis=None), values.max(axis=None)
+    return [value + 0.1 * (high - low) for value in references.values() if low <= value <= high]
 
 
 def _reference(name: str, value: float, current: theme.Theme, place: str) -> dict[str, Any]:
