@@ -29,6 +29,7 @@ class GRUConfig(SequenceConfig):
     embedding_dim: int = 32
     hidden_size: int = 128
     dropout: float = 0.0  # of what the output sees, not of what the next step does (Zaremba et al. 2014)
+    state_dropout: float = 0.0  # of what a step adds to the state, so that memory itself stays (Semeniuta et al. 2016)
 
     def shapes(self, vocab_size: int) -> Shapes:
         D, H = self.embedding_dim, self.hidden_size  # columns of the three: r, z, candidate
@@ -53,6 +54,6 @@ class GRUConfig(SequenceConfig):
             xr, xz, xn = rows(inputs, characters).chunk(3, 1)
             hr, hz, hn = (h @ p["Wh"] + p["bh"]).chunk(3, 1)
             r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)
-            h = z * h + (1 - z) * torch.tanh(xn + r * hn)  # (n, H)
+            h = z * h + (1 - z) * dropout(torch.tanh(xn + r * hn), self.state_dropout, training)  # (n, H)
             states.append(h)
         return dropout(torch.cat(states), self.dropout, training)

@@ -29,6 +29,7 @@ class LSTMConfig(SequenceConfig):
     embedding_dim: int = 32
     hidden_size: int = 128
     dropout: float = 0.0  # of what the output sees, not of what the next step does (Zaremba et al. 2014)
+    state_dropout: float = 0.0  # of what a step adds to the state, so that memory itself stays (Semeniuta et al. 2016)
 
     def shapes(self, vocab_size: int) -> Shapes:
         D, H = self.embedding_dim, self.hidden_size  # columns of the four: i, f, o, g
@@ -45,7 +46,8 @@ class LSTMConfig(SequenceConfig):
         states = []
         for characters, parents in levels:
             i, f, o, g = (rows(inputs, characters) + rows(h, parents) @ p["Wh"]).chunk(4, 1)
-            c = torch.sigmoid(f + 1) * rows(c, parents) + torch.sigmoid(i) * torch.tanh(g)
+            added = dropout(torch.tanh(g), self.state_dropout, training)
+            c = torch.sigmoid(f + 1) * rows(c, parents) + torch.sigmoid(i) * added
             h = torch.sigmoid(o) * torch.tanh(c)  # (n, H)
             states.append(h)
         return dropout(torch.cat(states), self.dropout, training)

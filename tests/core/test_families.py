@@ -22,7 +22,7 @@ from mmcore.config import FAMILIES, PRESETS, ModelConfig, RunConfig, TrainConfig
 from mmcore.data import Dataset, Splits, Vocab, build_examples
 from mmcore.evaluation import evaluate, log_probabilities
 from mmcore.families.sequence import SequenceConfig
-from mmcore.layers import EPSILON, Levels, batch_norm
+from mmcore.layers import EPSILON, Levels, batch_norm, dropout_mask
 from mmcore.model import Model, cross_entropy
 from mmcore.sample import generate
 from mmcore.training import SAMPLERS, Pace, TrainState, WordSampler, train, update
@@ -33,7 +33,9 @@ SMALL: dict[str, ModelConfig] = {
     "mlp-batch": ModelConfig(embedding_dim=4, hidden_sizes=(16, 12), normalisation="batch", direct=True),
     "mlp-layer": ModelConfig(embedding_dim=4, hidden_sizes=(16,), normalisation="layer", activation="gelu"),
     "rnn": ModelConfig(architecture="rnn", context_size=6, embedding_dim=4, hidden_size=24),
-    "gru": ModelConfig(architecture="gru", context_size=6, embedding_dim=4, hidden_size=16, dropout=0.2),
+    "gru": ModelConfig(
+        architecture="gru", context_size=6, embedding_dim=4, hidden_size=16, dropout=0.2, state_dropout=0.1
+    ),
     "lstm": ModelConfig(architecture="lstm", context_size=6, embedding_dim=4, hidden_size=16),
     "wavenet": ModelConfig(architecture="wavenet", context_size=4, embedding_dim=4, hidden_size=16),
     "transformer": ModelConfig(
@@ -126,6 +128,14 @@ def test_parameter_counts_are_the_published_ones() -> None:
     assert ModelConfig(architecture="wavenet").parameters(27) == 76_579
     layers = 4 * (2 * 2 * 64 + 64 * 192 + 192 + 64 * 64 + 64 + 64 * 256 + 256 + 256 * 64 + 64)
     assert ModelConfig(architecture="transformer").parameters(27) == 27 * 64 + 16 * 64 + layers + 2 * 64 + 64 * 27 + 27
+
+
+def test_a_config_from_before_a_field_is_one_without_it() -> None:
+    for name in ("gru", "lstm"):
+        config = ModelConfig(architecture=name)
+        old = {field: value for field, value in config.to_dict().items() if field != "state_dropout"}
+        assert ModelConfig.from_dict(old) == config and config.to_dict()["state_dropout"] == 0
+    assert ModelConfig(architecture="gru", state_dropout=0.2).summary().endswith("state dropout 0.2")
 
 
 # ---- causality
@@ -280,6 +290,29 @@ def test_every_word_is_drawn_as_often_as_any_other() -> None:
 def test_a_model_that_reads_no_words_says_so() -> None:
     with pytest.raises(ValueError, match="architecture must read from left to right, got mlp"):
         Model(ModelConfig(), 27).level_logits([(torch.tensor([0]), torch.tensor([0]))])
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm"])
+def test_state_dropout_silences_what_is_added_and_not_what_is_remembered(name: str) -> None:
+    config = SMALL[name].replace(dropout=0.0, state_dropout=0.5)
+    model, g = shaken(config, 9), torch.Generator().manual_seed(0)
+    p, H = model.tensors, 16
+    h = c = torch.zeros(1, H, dtype=torch.float64)
+    for character in (0, 1, 2):
+        x, kept = p["C"][character] @ p["Wx"] + p["bx"], dropout_mask(h, 0.5, g)
+        z = x + h @ p["Wh"]
+        if name == "gru":
+            hidden = h @ p["Wh"][:, 2 * H :] + p["bh"][2 * H :]
+            r, u = torch.sigmoid(z[:, : 2 * H] + p["bh"][: 2 * H]).chunk(2, 1)
+            h = u * h + (1 - u) * torch.tanh(x[2 * H :] + r * hidden) * kept
+        else:
+            i, f, o, new = z.chunk(4, 1)
+            c = torch.sigmoid(f + 1) * c + torch.sigmoid(i) * torch.tanh(new) * kept
+            h = torch.sigmoid(o) * torch.tanh(c)
+    with torch.no_grad():
+        logits = model(torch.tensor([[0, 1, 2]]), torch.Generator().manual_seed(0))
+        assert torch.allclose(logits, h @ p["W"] + p["b"], rtol=0, atol=1e-12)
+        assert not torch.allclose(logits, model(torch.tensor([[0, 1, 2]])), atol=1e-3)
 
 
 # ---- against PyTorch's own layers
