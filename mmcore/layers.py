@@ -55,17 +55,16 @@ def attend(qkv: Tensor, heads: int, levels: Levels) -> Tensor:
     ----------
     qkv : (M, 3D), queries, keys and values side by side
     """
-    q, kv = qkv.split([qkv.shape[1] // 3, qkv.shape[1] * 2 // 3], 1)
+    D = qkv.shape[1] // 3
+    q, kv = qkv.split([D, 2 * D], 1)
     mixed, begin, above = [], 0, torch.zeros(1, 0, dtype=torch.int64)  # above (n, t): a level's own ancestors
     for characters, parents in levels:
         own = torch.arange(begin, begin + len(characters))
         above = torch.cat([above[parents], own[:, None]], 1)  # (n, t + 1)
-        keys, values = (
-            rows(kv, above).unflatten(2, (2, heads, -1)).permute(2, 0, 3, 1, 4)
-        )  # (n, heads, t + 1, D / heads)
-        queries = q[begin : begin + len(own)].unflatten(1, (heads, 1, -1))  # (n, heads, 1, D / heads)
-        scores = queries @ keys.transpose(2, 3) / keys.shape[3] ** 0.5
-        mixed.append((scores.softmax(3) @ values).flatten(1))
+        queries = q[begin : begin + len(own)].unflatten(1, (1, heads, -1))  # (n, 1, heads, D / heads)
+        keys, values = rows(kv, above).unflatten(2, (2, heads, -1)).unbind(2)  # (n, t + 1, heads, D / heads)
+        weights = ((queries * keys).sum(3, keepdim=True) / (D // heads) ** 0.5).softmax(1)
+        mixed.append((weights * values).sum(1).flatten(1))
         begin += len(own)
     return torch.cat(mixed)
 
