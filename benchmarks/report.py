@@ -11,7 +11,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from benchmarks.best import FAMILIES, MLPS
+from benchmarks.best import MLPS, OTHERS
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -93,7 +93,7 @@ def step(data: dict[str, Any]) -> str:
 def presets() -> str:
     """What each preset reaches."""
     rows = []
-    for name in (*MLPS, *FAMILIES):
+    for name in (*MLPS, *OTHERS):
         for deduplicate in (False, True):
             runs = [r for r in read(f"preset-{name}") or [] if r["deduplicate"] == deduplicate]
             if runs:
