@@ -182,7 +182,7 @@ PRESETS: dict[str, Preset] = {
         title="Best of five minutes",
         note="The lowest validation loss that five minutes buy: a wide GRU with much of it silenced in every update.",
         model=ModelConfig(architecture="gru", embedding_dim=32, hidden_size=256, dropout=0.45, state_dropout=0.15),
-        train=TrainConfig(max_steps=12_000, batch_size=128, sampler="words", learning_rate=0.005, weight_decay=0.1),
+        train=TrainConfig(max_steps=18_000, batch_size=128, sampler="words", learning_rate=0.005, weight_decay=0.1),
     ),
 }
 
