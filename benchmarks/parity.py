@@ -386,7 +386,7 @@ def table(entry: dict[str, Any]) -> str:
 
 def said(losses: dict[str, Any]) -> str:
     """Losses in a table's cell."""
-    return ", ".join(f"{name.removesuffix('_loss')} {loss}" for name, loss in losses.items())
+    return ", ".join(f"{name.replace('_loss', '').replace('_', ' ')} {loss}" for name, loss in losses.items())
 
 
 def spread(values: list[float]) -> str:
