@@ -20,7 +20,7 @@ lint: $(VENV)/dev ## Check style and types
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-bench: $(VENV)/dev ## Measure everything in benchmarks/RESULTS.md (about 20 minutes)
+bench: $(VENV)/dev ## Measure everything in benchmarks/RESULTS.md (about half an hour)
 	$(PY) -m benchmarks.speed
 	$(PY) -m benchmarks.best
 	$(PY) -m benchmarks.latency

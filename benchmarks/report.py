@@ -11,6 +11,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from benchmarks.best import MLPS, OTHERS
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 NAMES = {"lecture": "lecture's loop", "competent": "autograd + AdamW", "competent, our dataset": "… on our dataset"}
@@ -91,14 +93,22 @@ def step(data: dict[str, Any]) -> str:
 def presets() -> str:
     """What each preset reaches."""
     rows = []
-    for name in ("quick", "blink", "best"):
+    for name in (*MLPS, *OTHERS):
         for deduplicate in (False, True):
             runs = [r for r in read(f"preset-{name}") or [] if r["deduplicate"] == deduplicate]
             if runs:
                 losses = [[r[loss] for r in runs] for loss in ("train_loss", "val_loss", "val_loss_unseen")]
                 split = "de-duplicated" if deduplicate else "as they are"
-                rows.append((name, split, *map(spread, losses), spread([r["seconds"] for r in runs], 1)))
-    return table(("preset", "words", "train", "validation", "on unseen words", "seconds"), rows)
+                rows.append((name, split, *map(spread, losses), spread([r["seconds"] for r in runs], 1), len(runs)))
+    return table(("preset", "words", "train", "validation", "on unseen words", "seconds", "seeds"), rows)
+
+
+def tried() -> str:
+    """Every setting tried for the best of five minutes, best last."""
+    rows = sorted(read("tuning") or [], key=lambda row: -float(row["val_loss"]))
+    losses = ("train_loss", "val_loss", "val_loss_unseen")
+    cells = [(r["model"], r["training"], *(f"{r[loss]:.4f}" for loss in losses), f"{r['seconds']:.0f}") for r in rows]
+    return table(("model", "training", "train", "validation", "on unseen words", "seconds"), cells)
 
 
 def growth(data: dict[str, Any]) -> str:
@@ -183,6 +193,7 @@ def main() -> None:
         "step_excess": f"{data['step']['attributed_microseconds'] / data['step']['step_microseconds'] - 1:+.1%}",
         "gflops": f"{data['step']['peak_gflops']:.0f}",
         "presets": presets(),
+        "tried": tried(),
         "growth": growth(data) if "growth" in data else "Not measured in a quick run.\n",
         "memory": f"{data['peak_memory_mib']:.0f}",
     }

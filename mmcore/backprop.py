@@ -29,7 +29,7 @@ from torch import Tensor
 
 from .families.mlp import MLPConfig
 from .family import ModelConfig
-from .layers import dropout_mask
+from .layers import Levels, dropout_mask
 from .model import Model, cross_entropy, views
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Backprop:
         return _Lookup(self._p["C"], self._p[name], self.gradients["C"], self.gradients[name])
 
     @torch.inference_mode()
-    def __call__(self, contexts: Tensor, targets: Tensor, dropout: torch.Generator | None = None) -> float:
+    def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: torch.Generator | None = None) -> float:
         """The mean loss of a batch in nats per character; afterwards ``gradient`` holds its derivatives.
 
         Parameters
@@ -123,6 +123,7 @@ class Backprop:
         targets : (B,) ids or (B, V) distributions
         dropout : generator of the masks; without one nothing is dropped
         """
+        assert isinstance(contexts, Tensor), "an MLP reads contexts, not beginnings of words"
         rate = self.config.dropout
         masks = [dropout_mask(h, rate, dropout) if dropout is not None and rate else None for h in self._h]
         rows = (contexts + self._offsets).view(-1)
@@ -180,13 +181,13 @@ class Autograd:
         self.gradient = torch.zeros_like(model.flat)
         self.gradients = views(self.gradient, model.config.shapes(model.vocab_size))
 
-    def __call__(self, contexts: Tensor, targets: Tensor, dropout: torch.Generator | None = None) -> float:
-        """See :meth:`Backprop.__call__`; or words (B, L) with a target for each of their characters (B, L)."""
+    def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: torch.Generator | None = None) -> float:
+        """See :meth:`Backprop.__call__`; or beginnings of words, for models that read from left to right."""
         self.gradient.zero_()
         for name, parameter in self.model.named_parameters():
             parameter.grad = self.gradients[name]  # backward() adds to it in place
-        if targets.shape == contexts.shape and not targets.is_floating_point():
-            logits, targets = self.model.all_logits(contexts, dropout).flatten(0, 1), targets.flatten()
+        if isinstance(contexts, list):
+            logits = self.model.level_logits(contexts, dropout)
         else:
             logits = self.model(contexts, dropout)
         loss = cross_entropy(logits, targets)

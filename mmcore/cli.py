@@ -125,6 +125,9 @@ def train(
         bool | None, typer.Option("--direct/--no-direct", help="Connect the embeddings to the output directly.")
     ] = None,
     dropout: Annotated[float | None, typer.Option(help="Share of hidden units silenced while training.")] = None,
+    state_dropout: Annotated[
+        float | None, typer.Option(help="The same, of what a GRU or LSTM adds to its state.")
+    ] = None,
     init: Annotated[str | None, typer.Option(metavar=one_of(*INITS))] = None,
     max_steps: Annotated[int | None, typer.Option(help="Updates.")] = None,
     batch_size: Annotated[int | None, typer.Option()] = None,

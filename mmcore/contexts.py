@@ -47,6 +47,18 @@ def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCount
     return ContextCounts(contexts[first], counts.astype(np.float32), counts.sum(axis=1).astype(np.float64), rows)
 
 
+def by_beginning(contexts: Ids, vocab_size: int) -> Ids:
+    """An order (M,) in which contexts (M, T) of words that begin alike are neighbours."""
+    T = contexts.shape[1]
+    start = np.where(contexts == 0, np.arange(T), 0).max(axis=1, initial=0)  # of the word: its boundary
+    rows, key = np.arange(len(contexts)), np.zeros(len(contexts), dtype=np.int64)
+    for place in range(3):
+        at = start + place
+        key = key * vocab_size + np.where(at < T, contexts[rows, np.minimum(at, T - 1)], 0)
+    order: Ids = np.argsort(key, kind="stable")
+    return order
+
+
 def _unique_rows(contexts: Ids, vocab_size: int) -> tuple[int, Ids, Ids]:
     """How many distinct rows, where each first stands, and which of them every row is."""
     rows, distinct, first = np.zeros(len(contexts), dtype=np.int64), 1, np.zeros(1, dtype=np.int64)

@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .contexts import by_beginning
 from .data import Dataset, Examples
 from .model import Model
-
-ROWS_AT_ONCE = 1_024  # a chunk whose activations stay in the cache is up to twice as fast as one of 8,192
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,11 @@ class Losses:
 @torch.no_grad()
 def log_probabilities(model: Model, contexts: NDArray[np.int64]) -> Tensor:
     """Log-probabilities (M, V) of the next character after each of (M, T) contexts."""
-    chunks = torch.from_numpy(contexts).split(ROWS_AT_ONCE)
-    parts = [torch.log_softmax(model(chunk), 1) for chunk in chunks]
-    return torch.cat(parts) if parts else torch.empty(0, model.vocab_size)
+    log_p = torch.empty(len(contexts), model.vocab_size, dtype=model.flat.dtype)
+    order = torch.from_numpy(by_beginning(contexts, model.vocab_size))  # what is read once stays in one chunk
+    for rows in order.split(model.config.rows_at_once):
+        log_p[rows] = torch.log_softmax(model(torch.from_numpy(contexts)[rows]), 1)
+    return log_p
 
 
 def evaluate(model: Model, examples: Examples) -> Losses:

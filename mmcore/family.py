@@ -44,6 +44,7 @@ CHECKS: dict[str, Callable[[str, object], None]] = {
     "init": partial(choice, options=INITS),
     "direct": lambda name, value: require(isinstance(value, bool), name, "true or false", value),
     "dropout": partial(real, low=0, high=0.95),
+    "state_dropout": partial(real, low=0, high=0.95),
 }
 """Fields that mean the same in every family that has them; the rest a family checks itself."""
 
@@ -82,6 +83,7 @@ class ModelConfig(Config):
     families: ClassVar[dict[str, type[ModelConfig]]] = {}  # filled by the package ``families``
     title: ClassVar[str]  # on screen
     samplers: ClassVar[tuple[str, ...]] = ("examples", "contexts")  # of TrainConfig, that make sense here
+    rows_at_once: ClassVar[int] = 1_024  # contexts to evaluate together: 8,192 leave the cache, at half the speed
     architecture: str
     context_size: int  # T
 
@@ -162,6 +164,8 @@ class ModelConfig(Config):
             parts.append("direct connections")
         if dropout := fields.get("dropout"):
             parts.append(f"dropout {dropout:g}")
+        if state_dropout := fields.get("state_dropout"):
+            parts.append(f"state dropout {state_dropout:g}")
         return ", ".join([self.title, *parts])
 
 

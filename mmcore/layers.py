@@ -12,6 +12,63 @@ EPSILON = 1e-5
 MOMENTUM = 0.05  # of a batch in the running statistics
 
 
+Levels = list[tuple[Tensor, Tensor]]
+"""Beginnings of words by their length: of each its last character, and which of the level before it continues."""
+
+
+def prefixes(contexts: Tensor) -> tuple[Levels, Tensor]:
+    """What a model that reads from left to right has to read for some contexts (B, T), each beginning once.
+
+    A boundary begins a word, so what stands before the last one is left out. Many contexts begin alike: 50,832
+    beginnings stand for the 183,802 contexts of the names' train split, 16 characters each.
+
+    Returns
+    -------
+    levels : characters (n,) and parents (n,) for each length; the parents of the first level are 0
+    ends : (B,), which beginning each context is, counted through all levels
+    """
+    length = contexts.shape[1] - torch.where(contexts == 0, torch.arange(contexts.shape[1]), 0).amax(1)
+    levels: Levels = []
+    ends, node, symbols, seen = torch.zeros_like(length), torch.zeros_like(length), contexts.max() + 1, 0
+    for place in range(int(length.max())):
+        rows = (length > place).nonzero()[:, 0]
+        characters = contexts[rows, place - length[rows]]
+        keys, node[rows] = torch.unique(node[rows] * symbols + characters, return_inverse=True)
+        levels.append((keys % symbols, keys // symbols))
+        last = rows[length[rows] == place + 1]
+        ends[last] = node[last] + seen
+        seen += len(keys)
+    return levels, ends
+
+
+def rows(table: Tensor, places: Tensor) -> Tensor:
+    """Some rows of a table; unlike with ``table[places]``, repeated rows cost nothing extra in the gradient."""
+    return F.embedding(places, table)
+
+
+def attend(qkv: Tensor, heads: int, levels: Levels) -> Tensor:
+    """Causal self-attention (M, D) of beginnings of words, each over itself and what it continues.
+
+    Level by level, as all of a level have equally many characters to look at: none is masked, none is padding.
+
+    Parameters
+    ----------
+    qkv : (M, 3D), queries, keys and values side by side
+    """
+    D = qkv.shape[1] // 3
+    q, kv = qkv.split([D, 2 * D], 1)
+    mixed, begin, above = [], 0, torch.zeros(1, 0, dtype=torch.int64)  # above (n, t): a level's own ancestors
+    for characters, parents in levels:
+        own = torch.arange(begin, begin + len(characters))
+        above = torch.cat([above[parents], own[:, None]], 1)  # (n, t + 1)
+        queries = q[begin : begin + len(own)].unflatten(1, (1, heads, -1))  # (n, 1, heads, D / heads)
+        keys, values = rows(kv, above).unflatten(2, (2, heads, -1)).unbind(2)  # (n, t + 1, heads, D / heads)
+        weights = ((queries * keys).sum(3, keepdim=True) / (D // heads) ** 0.5).softmax(1)
+        mixed.append((weights * values).sum(1).flatten(1))
+        begin += len(own)
+    return torch.cat(mixed)
+
+
 def activate(name: str, z: Tensor) -> Tensor:
     """tanh, ReLU or GELU (Hendrycks & Gimpel 2016)."""
     return {"tanh": torch.tanh, "relu": torch.relu, "gelu": F.gelu}[name](z)

@@ -14,9 +14,8 @@ from torch import Generator, Tensor, nn
 
 from .families.sequence import SequenceConfig
 from .family import ModelConfig, is_statistic, is_weight
+from .layers import Levels
 from .layers import dropout_mask as dropout_mask
-
-NOTHING = -100  # a target that no loss counts
 
 
 class Model(nn.Module):
@@ -71,11 +70,11 @@ class Model(nn.Module):
         """
         return self.config.logits(self._named(), contexts, training)
 
-    def all_logits(self, words: Tensor, training: Generator | None = None) -> Tensor:
-        """Logits (B, L, V) after each character of (B, L), for models that read from left to right."""
+    def level_logits(self, levels: Levels, training: Generator | None = None) -> Tensor:
+        """Logits (M, V) after beginnings of words, for models that read from left to right."""
         if not isinstance(self.config, SequenceConfig):
             raise ValueError(f"architecture must read from left to right, got {self.config.architecture}")
-        return self.config.all_logits(self._named(), words, training)
+        return self.config.level_logits(self._named(), levels, training)
 
     def _named(self) -> dict[str, Tensor]:
         return dict(self.named_parameters()) | dict(self.named_buffers())
@@ -114,7 +113,7 @@ def initialise(model: Model, generator: Generator) -> None:
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean negative log-likelihood in nats per character; the one loss function.
 
-    ``targets`` are ids (B,), where :data:`NOTHING` counts for nothing, or distributions over the vocabulary (B, V).
-    Stable for any finite logits: log-sum-exp subtracts the row's maximum first.
+    ``targets`` are ids (B,) or distributions over the vocabulary (B, V); a distribution times a number counts that
+    often. Stable for any finite logits: log-sum-exp subtracts the row's maximum first.
     """
-    return F.cross_entropy(logits, targets, ignore_index=NOTHING)
+    return F.cross_entropy(logits, targets)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .config import RunConfig, require
+from .contexts import by_beginning
 from .data import Dataset, build_dataset
 from .schema import HISTORY
 from .store import Run, RunState, RunStore, new_token
@@ -122,10 +123,11 @@ def steps_within(budget: float, config: RunConfig, dataset: Dataset) -> int:
 
 def _evaluation_seconds(model: Model, dataset: Dataset) -> float:
     """How long the losses on train and validation take, judged by a few of their contexts."""
-    from .evaluation import ROWS_AT_ONCE, log_probabilities
+    from .evaluation import log_probabilities
 
     contexts = dataset.train.counts.contexts
-    few = contexts[len(contexts) // 2 :][:ROWS_AT_ONCE]  # sorted: those in the middle are of middling length
+    order = by_beginning(contexts, dataset.vocab.size)  # as they are evaluated: what begins alike together
+    few = contexts[order[len(order) // 2 :][: model.config.rows_at_once]]
     seconds = []
     for _ in range(3):
         began = time.perf_counter()

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,10 +16,12 @@ from torch import Tensor
 from .backprop import Autograd, Backprop, gradients_of
 from .checkpoint import TensorUpdate
 from .config import ModelConfig, TrainConfig, require
+from .contexts import by_beginning
 from .data import Dataset, Examples
 from .evaluation import evaluate
 from .family import is_statistic
-from .model import NOTHING, Model, views
+from .layers import Levels, prefixes
+from .model import Model, views
 
 # Of Adam (Kingma & Ba 2015). Shorter memories than usual: runs here are short, and long ones lose nothing by it.
 BETA1, BETA2, EPSILON = 0.85, 0.97, 1e-8
@@ -138,9 +141,9 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
 
 
 class Sampler(Protocol):
-    """Draws batches: contexts (B, T) with targets as ids (B,) or distributions (B, V); or words (B, L) with (B, L)."""
+    """Draws batches: contexts (B, T) or beginnings of words, with targets as ids (B,) or distributions (B, V)."""
 
-    def __call__(self, generator: torch.Generator) -> tuple[Tensor, Tensor]: ...
+    def __call__(self, generator: torch.Generator) -> tuple[Tensor | Levels, Tensor]: ...
 
 
 class ExampleSampler:
@@ -180,33 +183,51 @@ class ContextSampler:
 
 
 class WordSampler:
-    """Whole words drawn uniformly with replacement, each with a target after every character.
+    """Whole words, for models that read from left to right, each beginning of a word read once.
 
-    For models that read from left to right: one pass over a word is as good as one for each of its contexts. What
-    does not fit into the context follows as rows of its own, which have a target at their end only.
+    Words are drawn one from each of B equal parts of the sorted list. All their beginnings are predicted, and as with
+    :class:`ContextSampler` the target of one is all that follows it in train, not only in the word drawn; so the
+    expected gradient is that of examples. What of a word does not fit into the context is drawn by itself: a context
+    with a target at its end only.
     """
 
     def __init__(self, examples: Examples, batch_size: int) -> None:
-        contexts, word = examples.contexts, examples.word_index  # (N, T), (N,)
-        T, ends = contexts.shape[1], np.flatnonzero(examples.targets == 0)
-        starts = np.concatenate([[0], ends[:-1] + 1])
-        place = np.arange(len(word)) - starts[word]  # of each example in its word
-        fits = place < T
-        whole = np.zeros((len(starts), T), np.int64)
-        targets = np.full_like(whole, NOTHING)
-        whole[word[fits], place[fits]] = contexts[fits, -1]
-        targets[word[fits], place[fits]] = examples.targets[fits]
-        rest = np.full_like(contexts[~fits], NOTHING)
-        rest[:, -1] = examples.targets[~fits]
-        self.words = torch.from_numpy(np.concatenate([whole, contexts[~fits]]))
-        self.targets = torch.from_numpy(np.concatenate([targets, rest]))
-        self.batch_size = batch_size
+        counts, T = examples.counts, examples.contexts.shape[1]
+        levels, ends = prefixes(torch.from_numpy(counts.contexts))
+        sizes = [len(characters) for characters, _ in levels]
+        self.starts = torch.tensor([0, *accumulate(sizes)])  # of each level
+        self.characters = torch.cat([characters for characters, _ in levels])
+        root = torch.full_like(levels[0][1], len(self.characters))  # above the first level; its own parent
+        above = [parents + start for (_, parents), start in zip(levels[1:], self.starts[:-2], strict=True)]
+        self.parents = torch.cat([root, *above, root[:1]])
+        self.targets = torch.zeros(len(self.characters), examples.vocab_size)
+        self.targets[ends] = torch.from_numpy((counts.counts / counts.totals[:, None]).astype(np.float32))
+        order = by_beginning(examples.contexts, examples.vocab_size)
+        place = np.arange(len(examples)) - np.flatnonzero(np.diff(examples.word_index, prepend=-1))[examples.word_index]
+        whole = (place == T - 1) | ((examples.targets == 0) & (place < T))  # the last of each word that fits
+        rows = np.concatenate([order[whole[order]], np.flatnonzero(place >= T)])
+        self.rows, self.words = ends[torch.from_numpy(counts.rows[rows])], int(whole.sum())
+        self.spacing = len(rows) / batch_size
+        self.points = torch.arange(batch_size, dtype=torch.float64) * self.spacing
 
-    def __call__(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        rows = torch.randint(len(self.words), (self.batch_size,), generator=generator)
-        words, targets = self.words[rows], self.targets[rows]
-        length = int((targets != NOTHING).any(0).nonzero()[-1]) + 1  # of the longest
-        return words[:, :length], targets[:, :length]
+    def __call__(self, generator: torch.Generator) -> tuple[Levels, Tensor]:
+        offsets = torch.rand(len(self.points), generator=generator, dtype=torch.float64) * self.spacing
+        places = (self.points + offsets).long().clamp_(max=len(self.rows) - 1)
+        path = [self.rows[places]]
+        for _ in range(len(self.starts) - 2):
+            path.append(self.parents[path[-1]])
+        nodes, which = torch.unique(torch.stack(path), return_inverse=True)
+        which[1:, places >= self.words] = len(nodes)  # only their ends are predicted
+        weights = torch.bincount(which.flatten(), minlength=len(nodes))[: len(nodes)]
+        keep = nodes < len(self.characters)
+        nodes, weights = nodes[keep], weights[keep]
+        begins = torch.searchsorted(nodes, self.starts).tolist()
+        parents = torch.searchsorted(nodes, self.parents[nodes])
+        levels = [(self.characters[nodes[: begins[1]]], torch.zeros_like(nodes[: begins[1]]))]
+        for before, begin, end in zip(begins, begins[1:], begins[2:], strict=False):
+            if begin < end:
+                levels.append((self.characters[nodes[begin:end]], parents[begin:end] - before))
+        return levels, self.targets[nodes] * (weights * len(nodes) / weights.sum())[:, None]
 
 
 SAMPLERS: dict[str, Callable[[Examples, int], Sampler]] = {

@@ -83,9 +83,11 @@ HELP: dict[str, str] = {
     "direct": "The paper's matrix W, straight from the embeddings to the logits, past the hidden layer. "
     "The lecture leaves it out.",
     "dropout": "Share of hidden units silenced at random in every update, against overfitting. 0: none.",
+    "state_dropout": "Share of what each character adds to the state, silenced at random; what the state already holds "
+    "stays. Against overfitting, beside dropout. 0: none.",
     "sampler": "*Examples*: rows drawn at random, as in the lecture. *Contexts*: every distinct context that occurs, "
     "with all characters that follow it at once: the same expected gradient with less noise. *Words*: whole words, "
-    "every character predicted in one pass, for models that read from left to right.",
+    "every character predicted and what begins alike read once, for models that read from left to right.",
     "optimizer": "What turns a gradient into an update. *SGD*: `p.data += -lr * p.grad`, as in the lecture. "
     "*AdamW*: the same, scaled for each parameter by its recent gradients.",
     "schedule": "How the learning rate changes. *Step* is the lecture's decay from 0.1 to 0.01; *one-cycle* climbs, "
@@ -285,6 +287,7 @@ _SHAPE: dict[str, Callable[[str], object]] = {
     "normalisation": lambda name: _choice("Normalisation", name, NORMALISATIONS),
     "init": lambda name: _choice("Initialisation", name, INITS),
     "dropout": lambda name: _real("Dropout", step=0.1, **_key(name)),
+    "state_dropout": lambda name: _real("State dropout", step=0.1, **_key(name)),
 }
 
 

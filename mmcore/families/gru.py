@@ -11,6 +11,8 @@ from .sequence import SequenceConfig, head
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from ..layers import Levels
+
 
 @dataclass(frozen=True, kw_only=True)
 class GRUConfig(SequenceConfig):
@@ -27,6 +29,7 @@ class GRUConfig(SequenceConfig):
     embedding_dim: int = 32
     hidden_size: int = 128
     dropout: float = 0.0  # of what the output sees, not of what the next step does (Zaremba et al. 2014)
+    state_dropout: float = 0.0  # of what a step adds to the state, so that memory itself stays (Semeniuta et al. 2016)
 
     def shapes(self, vocab_size: int) -> Shapes:
         D, H = self.embedding_dim, self.hidden_size  # columns of the three: r, z, candidate
@@ -39,19 +42,18 @@ class GRUConfig(SequenceConfig):
             **head(H, vocab_size),
         }
 
-    def states(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
+    def states(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
         import torch
 
-        from ..layers import dropout
+        from ..layers import dropout, rows
 
-        inputs = (p["C"] @ p["Wx"] + p["bx"])[contexts]  # (B, T, 3H): looked up, as there are only V of them
-        goes_on = (contexts != 0)[:, :, None]  # false where a word begins
-        h, states = inputs.new_zeros(len(contexts), p["Wh"].shape[0]), []
-        for t in range(contexts.shape[1]):
-            h = h * goes_on[:, t]
-            xr, xz, xn = inputs[:, t].chunk(3, 1)
+        inputs = p["C"] @ p["Wx"] + p["bx"]  # (V, 3H): there are no others
+        h, states = inputs.new_zeros(1, p["Wh"].shape[0]), []
+        for characters, parents in levels:
+            h = rows(h, parents)
+            xr, xz, xn = rows(inputs, characters).chunk(3, 1)
             hr, hz, hn = (h @ p["Wh"] + p["bh"]).chunk(3, 1)
             r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)
-            h = z * h + (1 - z) * torch.tanh(xn + r * hn)  # (B, H)
+            h = z * h + (1 - z) * dropout(torch.tanh(xn + r * hn), self.state_dropout, training)  # (n, H)
             states.append(h)
-        return dropout(torch.stack(states, 1), self.dropout, training)
+        return dropout(torch.cat(states), self.dropout, training)

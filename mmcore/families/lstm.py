@@ -11,6 +11,8 @@ from .sequence import SequenceConfig, head
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from ..layers import Levels
+
 
 @dataclass(frozen=True, kw_only=True)
 class LSTMConfig(SequenceConfig):
@@ -27,25 +29,25 @@ class LSTMConfig(SequenceConfig):
     embedding_dim: int = 32
     hidden_size: int = 128
     dropout: float = 0.0  # of what the output sees, not of what the next step does (Zaremba et al. 2014)
+    state_dropout: float = 0.0  # of what a step adds to the state, so that memory itself stays (Semeniuta et al. 2016)
 
     def shapes(self, vocab_size: int) -> Shapes:
         D, H = self.embedding_dim, self.hidden_size  # columns of the four: i, f, o, g
         shapes = {"C": (vocab_size, D), "Wx": (D, 4 * H), "bx": (4 * H,), "Wh": (H, 4 * H)}
         return {**shapes, **head(H, vocab_size)}
 
-    def states(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
+    def states(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
         import torch
 
-        from ..layers import dropout
+        from ..layers import dropout, rows
 
-        inputs = (p["C"] @ p["Wx"] + p["bx"])[contexts]  # (B, T, 4H): looked up, as there are only V of them
-        goes_on = (contexts != 0)[:, :, None]  # false where a word begins
-        h = c = inputs.new_zeros(len(contexts), p["Wh"].shape[0])
+        inputs = p["C"] @ p["Wx"] + p["bx"]  # (V, 4H): there are no others
+        h = c = inputs.new_zeros(1, p["Wh"].shape[0])
         states = []
-        for t in range(contexts.shape[1]):
-            h, c = h * goes_on[:, t], c * goes_on[:, t]
-            i, f, o, g = (inputs[:, t] + h @ p["Wh"]).chunk(4, 1)
-            c = torch.sigmoid(f + 1) * c + torch.sigmoid(i) * torch.tanh(g)
-            h = torch.sigmoid(o) * torch.tanh(c)  # (B, H)
+        for characters, parents in levels:
+            i, f, o, g = (rows(inputs, characters) + rows(h, parents) @ p["Wh"]).chunk(4, 1)
+            added = dropout(torch.tanh(g), self.state_dropout, training)
+            c = torch.sigmoid(f + 1) * rows(c, parents) + torch.sigmoid(i) * added
+            h = torch.sigmoid(o) * torch.tanh(c)  # (n, H)
             states.append(h)
-        return dropout(torch.stack(states, 1), self.dropout, training)
+        return dropout(torch.cat(states), self.dropout, training)

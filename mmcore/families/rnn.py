@@ -11,6 +11,8 @@ from .sequence import SequenceConfig, head
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from ..layers import Levels
+
 
 @dataclass(frozen=True, kw_only=True)
 class RNNConfig(SequenceConfig):
@@ -32,15 +34,14 @@ class RNNConfig(SequenceConfig):
         D, H = self.embedding_dim, self.hidden_size
         return {"C": (vocab_size, D), "Wx": (D, H), "bx": (H,), "Wh": (H, H), **head(H, vocab_size)}
 
-    def states(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
+    def states(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
         import torch
 
-        from ..layers import dropout
+        from ..layers import dropout, rows
 
-        inputs = (p["C"] @ p["Wx"] + p["bx"])[contexts]  # (B, T, H): looked up, as there are only V of them
-        goes_on = (contexts != 0)[:, :, None]  # false where a word begins
-        h, states = torch.zeros_like(inputs[:, 0]), []
-        for t in range(contexts.shape[1]):
-            h = torch.tanh(inputs[:, t] + (h * goes_on[:, t]) @ p["Wh"])  # (B, H)
+        inputs = p["C"] @ p["Wx"] + p["bx"]  # (V, H): there are no others
+        h, states = inputs.new_zeros(1, p["Wh"].shape[0]), []
+        for characters, parents in levels:
+            h = torch.tanh(rows(inputs, characters) + rows(h, parents) @ p["Wh"])  # (n, H)
             states.append(h)
-        return dropout(torch.stack(states, 1), self.dropout, training)
+        return dropout(torch.cat(states), self.dropout, training)

@@ -9,30 +9,32 @@ from ..family import ModelConfig, Parameters, Shapes
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from ..layers import Levels
+
 
 class SequenceConfig(ModelConfig):
     """A model with a state after every character, which gives the logits: ``W · state + b``.
 
-    A boundary begins a word: the state after it depends on nothing before it. So boundaries in front of a word
-    change nothing, no word sees another, and one pass over a word gives the same predictions as one pass for each
-    of its contexts, as long as the word and its boundary fit into the context.
+    A boundary begins a word: the state after it depends on nothing before it, and no word sees another. So a state
+    belongs to a beginning of a word, whichever contexts have it, and is computed once for all of them.
     """
 
     samplers = ("words", "examples", "contexts")
+    rows_at_once = 4_096  # the more, the more begin alike
 
-    def states(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
-        """The state (B, T, H) after each character of (B, T)."""
+    def states(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
+        """The state (M, H) after each of some beginnings, level by level; see :func:`mmcore.layers.prefixes`."""
         raise NotImplementedError
 
     def logits(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
-        letters = (contexts != 0).any(0).tolist()  # (T,)
-        first = letters.index(True) if True in letters else len(letters)
-        contexts = contexts[:, max(0, first - 1) :]  # boundaries before the last one change nothing
-        return self.states(p, contexts, training)[:, -1] @ p["W"] + p["b"]
+        from ..layers import prefixes
 
-    def all_logits(self, p: Parameters, words: Tensor, training: Generator | None = None) -> Tensor:
-        """What follows each character of (B, L): scores (B, L, V)."""
-        return self.states(p, words, training) @ p["W"] + p["b"]
+        levels, ends = prefixes(contexts)
+        return self.states(p, levels, training)[ends] @ p["W"] + p["b"]
+
+    def level_logits(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
+        """What follows each of some beginnings: scores (M, V)."""
+        return self.states(p, levels, training) @ p["W"] + p["b"]
 
     @property
     def reuse(self) -> float:

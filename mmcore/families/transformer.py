@@ -13,6 +13,8 @@ from .sequence import SequenceConfig, head
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+    from ..layers import Levels
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerConfig(SequenceConfig):
@@ -51,22 +53,16 @@ class TransformerConfig(SequenceConfig):
         adds = name.startswith(("Wmix", "Wdown"))  # 2 · layers of these add to the stream
         return super().spread(name, shape) / (math.sqrt(2 * self.layers) if adds else 1)
 
-    def states(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
+    def states(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
         import torch
 
-        from ..layers import activate, dropout, layer_norm
+        from ..layers import activate, attend, dropout, layer_norm, rows
 
-        places = torch.arange(contexts.shape[1])  # (T,)
-        start = torch.where(contexts == 0, places, 0).cummax(1).values  # (B, T): where each one's word begins
-        # Visible (B, 1, T, T) is what is not later, and not of a word before.
-        visible = ((places <= places[:, None]) & (places >= start[:, :, None]))[:, None]
-        h = p["C"][contexts] + p["P"][places - start]  # (B, T, D)
+        depths = torch.cat([torch.full_like(parents, depth) for depth, (_, parents) in enumerate(levels)])
+        h = rows(p["C"], torch.cat([characters for characters, _ in levels])) + rows(p["P"], depths)  # (M, D)
         for n in range(1, self.layers + 1):
             x = layer_norm(h) * p[f"gain_attend{n}"] + p[f"b_attend{n}"]
-            qkv = (x @ p[f"Wqkv{n}"] + p[f"bqkv{n}"]).unflatten(2, (3, self.heads, -1))
-            q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, T, D / heads)
-            scores = (q @ k.transpose(2, 3) / q.shape[3] ** 0.5).masked_fill(~visible, -torch.inf)
-            mixed = (scores.softmax(3) @ v).transpose(1, 2).flatten(2)
+            mixed = attend(x @ p[f"Wqkv{n}"] + p[f"bqkv{n}"], self.heads, levels)
             h = h + dropout(mixed @ p[f"Wmix{n}"] + p[f"bmix{n}"], self.dropout, training)
             x = layer_norm(h) * p[f"gain_think{n}"] + p[f"b_think{n}"]
             x = activate("gelu", x @ p[f"Wup{n}"] + p[f"bup{n}"]) @ p[f"Wdown{n}"] + p[f"bdown{n}"]

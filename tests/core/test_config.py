@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mmcore.config import PRESETS, ModelConfig, RunConfig, SplitConfig, TrainConfig
+from mmcore.config import FAMILIES, PRESETS, ModelConfig, RunConfig, SplitConfig, TrainConfig, preset_for
 
 SHA = "0123456789abcdef" * 4
 Config = type[SplitConfig] | type[ModelConfig] | type[TrainConfig] | type[RunConfig]
@@ -132,3 +132,9 @@ def test_presets_are_the_lectures_settings() -> None:
     notes = PRESETS["seed-notes"].train
     assert (notes.learning_rate, notes.schedule) == (0.01, "constant")
     assert PRESETS["quick"].train.optimizer == "adamw"
+
+
+def test_an_architecture_starts_from_a_preset_of_its_own_and_not_from_five_minutes() -> None:
+    assert PRESETS["best-of-all"].model.architecture == "gru"
+    assert preset_for("gru") == "gru" and preset_for("mlp") == "quick"
+    assert {preset_for(name) for name in FAMILIES} < set(PRESETS)

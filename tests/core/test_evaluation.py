@@ -44,7 +44,7 @@ def test_the_loss_is_the_mean_over_all_examples(model: MLP, dataset: Dataset, pa
 
 def test_many_chunks_give_what_one_gives(model: MLP, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = evaluate(model, dataset.val).loss
-    monkeypatch.setattr("mmcore.evaluation.ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(type(model.config), "rows_at_once", 100)
     assert evaluate(model, dataset.val).loss == pytest.approx(whole, abs=1e-7)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from mmcore.artifact import Artifact, load, plain_torch
 from mmcore.backprop import Autograd, Backprop, gradients_of
 from mmcore.config import FAMILIES, PRESETS, ModelConfig, RunConfig, TrainConfig, preset_for
 from mmcore.data import Dataset, Splits, Vocab, build_examples
-from mmcore.evaluation import evaluate
+from mmcore.evaluation import evaluate, log_probabilities
 from mmcore.families.sequence import SequenceConfig
-from mmcore.layers import EPSILON, batch_norm
-from mmcore.model import NOTHING, Model, cross_entropy
+from mmcore.layers import EPSILON, Levels, batch_norm, dropout_mask
+from mmcore.model import Model, cross_entropy
 from mmcore.sample import generate
 from mmcore.training import SAMPLERS, Pace, TrainState, WordSampler, train, update
 
@@ -32,7 +33,9 @@ SMALL: dict[str, ModelConfig] = {
     "mlp-batch": ModelConfig(embedding_dim=4, hidden_sizes=(16, 12), normalisation="batch", direct=True),
     "mlp-layer": ModelConfig(embedding_dim=4, hidden_sizes=(16,), normalisation="layer", activation="gelu"),
     "rnn": ModelConfig(architecture="rnn", context_size=6, embedding_dim=4, hidden_size=24),
-    "gru": ModelConfig(architecture="gru", context_size=6, embedding_dim=4, hidden_size=16, dropout=0.2),
+    "gru": ModelConfig(
+        architecture="gru", context_size=6, embedding_dim=4, hidden_size=16, dropout=0.2, state_dropout=0.1
+    ),
     "lstm": ModelConfig(architecture="lstm", context_size=6, embedding_dim=4, hidden_size=16),
     "wavenet": ModelConfig(architecture="wavenet", context_size=4, embedding_dim=4, hidden_size=16),
     "transformer": ModelConfig(
@@ -50,6 +53,13 @@ def shaken(config: ModelConfig, vocab_size: int, seed: int = 1) -> Model:
     with torch.no_grad():
         model.flat.add_(torch.rand(len(model.flat), generator=torch.Generator().manual_seed(seed)) * 0.3)
     return model
+
+
+def after_each(model: Model, words: Tensor) -> Tensor:
+    """Logits (B, L, V) after each character of (B, L)."""
+    L = words.shape[1]
+    contexts = [F.pad(words[:, : place + 1], (L - 1 - place, 0)) for place in range(L)]
+    return model(torch.cat(contexts)).unflatten(0, (L, -1)).transpose(0, 1)
 
 
 def same_everywhere(words: tuple[str, ...], context_size: int) -> Dataset:
@@ -120,6 +130,14 @@ def test_parameter_counts_are_the_published_ones() -> None:
     assert ModelConfig(architecture="transformer").parameters(27) == 27 * 64 + 16 * 64 + layers + 2 * 64 + 64 * 27 + 27
 
 
+def test_a_config_from_before_a_field_is_one_without_it() -> None:
+    for name in ("gru", "lstm"):
+        config = ModelConfig(architecture=name)
+        old = {field: value for field, value in config.to_dict().items() if field != "state_dropout"}
+        assert ModelConfig.from_dict(old) == config and config.to_dict()["state_dropout"] == 0
+    assert ModelConfig(architecture="gru", state_dropout=0.2).summary().endswith("state dropout 0.2")
+
+
 # ---- causality
 
 
@@ -152,7 +170,7 @@ def test_a_prediction_depends_on_nothing_that_comes_later(config: ModelConfig, w
     examples = build_examples(["".join(word)], vocab, config.context_size)
     predictions = [model(torch.from_numpy(examples.contexts))]
     if isinstance(config, SequenceConfig):
-        predictions.append(model.all_logits(torch.tensor([[0, *ids][: config.context_size]]))[0])
+        predictions.append(after_each(model, torch.tensor([[0, *ids][: config.context_size]]))[0])
     for logits in predictions:
         for place in range(len(logits)):
             for later in ids[place:]:
@@ -165,10 +183,10 @@ def test_a_prediction_depends_on_nothing_that_comes_later(config: ModelConfig, w
 def test_no_word_sees_the_one_before(config: ModelConfig) -> None:
     model = shaken(config, 9)
     words = torch.tensor([[0, 5, 6, 0, 1, 2], [0, 7, 8, 0, 1, 2]])
-    alone = model.all_logits(torch.tensor([[0, 1, 2]]))[0]
-    for logits in model.all_logits(words):
+    alone = after_each(model, torch.tensor([[0, 1, 2]]))[0]
+    for logits in after_each(model, words):
         assert torch.allclose(logits[3:], alone, rtol=0, atol=1e-12)
-    both = model.all_logits(words)[0, 3:]
+    both = after_each(model, words)[0, 3:]
     assert sensitivity(model, both, 5) == 0 and sensitivity(model, both, 1) > 0
 
 
@@ -185,43 +203,116 @@ def test_boundaries_before_a_word_change_nothing(config: ModelConfig) -> None:
 # ---- whole words
 
 
-@every_sequence
-@pytest.mark.parametrize("context_size", [6, 4])
-def test_whole_words_give_the_loss_and_gradient_of_their_examples(config: ModelConfig, context_size: int) -> None:
-    """Also where a word is longer than the context: what does not fit follows as rows of its own."""
-    words = ("emma", "bo", "ava", "stella", "ann")
-    dataset = same_everywhere(words, context_size)
-    model = shaken(config.replace(context_size=context_size), dataset.vocab.size)
+some_words = st.lists(st.text(alphabet="abc", min_size=1, max_size=7), min_size=1, max_size=12)
+
+
+@given(st.sampled_from(list(SEQUENCES.values())), some_words, st.integers(1, 9), st.integers(0, 99))
+def test_whole_words_give_the_loss_and_gradient_of_their_examples(
+    config: ModelConfig, words: list[str], context_size: int, seed: int
+) -> None:
+    """Also where a word is longer than the context, where words begin alike, or are the same."""
+    dataset = same_everywhere(tuple(words), context_size)
+    model = shaken(config.replace(context_size=context_size, dropout=0.0), dataset.vocab.size, seed)
     gradients = Autograd(model)
     contexts, targets = torch.from_numpy(dataset.train.contexts), torch.from_numpy(dataset.train.targets)
-    loss = gradients(contexts, targets)
+    loss = sum(gradients(contexts[[n]], targets[[n]]) for n in range(len(targets))) / len(targets)  # one by one
+    gradients(contexts, targets)
     expected = gradients.gradient.clone()
-    sampler = WordSampler(dataset.train, 1)
-    assert (sampler.targets != NOTHING).sum() == len(dataset.train)
-    assert len(sampler.words) == {6: 6, 4: 9}[context_size], "words, and what is too long for the context"
-    assert gradients(sampler.words, sampler.targets) == pytest.approx(loss, abs=1e-12)
-    assert torch.allclose(gradients.gradient, expected, rtol=0, atol=1e-12)
+    too_long = sum(max(0, len(word) + 1 - context_size) for word in words)
+    draw = WordSampler(dataset.train, len(words) + too_long)  # as many as there are: each is drawn once
+    assert gradients(*draw(torch.Generator().manual_seed(seed))) == pytest.approx(loss, abs=1e-6)
+    assert torch.allclose(gradients.gradient, expected, rtol=0, atol=1e-6)
     assert expected.any()
 
 
-def test_words_are_drawn_with_every_target(small: Dataset) -> None:
-    draw, g = SAMPLERS["words"](small.train, 5), torch.Generator().manual_seed(0)
-    T, seen = small.context_size, set()
+@given(st.sampled_from(list(SEQUENCES.values())), some_words, st.integers(1, 9))
+def test_evaluating_many_contexts_is_evaluating_each(config: ModelConfig, words: list[str], context_size: int) -> None:
+    dataset = same_everywhere(tuple(words), context_size)
+    model = shaken(config.replace(context_size=context_size), dataset.vocab.size)
+    contexts = dataset.train.counts.contexts
+    with torch.no_grad():
+        alone = torch.cat([model(torch.from_numpy(context[None])) for context in contexts]).log_softmax(1)
+    together = log_probabilities(model, contexts)
+    assert torch.allclose(together, alone, rtol=0, atol=1e-9)
+    assert (together.exp().sum(1) - 1).abs().max() < 1e-9
+
+
+def spelled(levels: Levels, vocab: Vocab) -> list[str]:
+    """Beginnings of words as text, a dot for the boundary."""
+    above, found = [""], []
+    for characters, parents in levels:
+        letters = [vocab.symbols[character] or "." for character in characters.tolist()]
+        above = [above[parent] + letter for parent, letter in zip(parents.tolist(), letters, strict=True)]
+        found += above
+    return found
+
+
+def test_a_batch_reads_each_beginning_once_and_weighs_it_by_its_words(small: Dataset) -> None:
+    words, vocab = small.train.words, small.vocab
+    train = build_examples(words, vocab, 20)
+    draw, g = SAMPLERS["words"](train, 40), torch.Generator().manual_seed(0)
+    following = {}
+    for word in words:
+        for n in range(len(word) + 1):
+            following.setdefault("." + word[:n], []).append(vocab.stoi[word[n : n + 1]])
     for _ in range(20):
-        words, targets = draw(g)
-        assert words.shape == targets.shape and len(words) == 5 and words.shape[1] <= T
-        assert (targets[:, -1] != NOTHING).any()
-        for word, target in zip(words.tolist(), targets.tolist(), strict=True):
-            for place, (symbol, follows) in enumerate(zip(word, target, strict=True)):
-                if follows != NOTHING and place + 1 < len(word) and follows:
-                    assert word[place + 1] == follows
-                seen.add((symbol, follows))
-    assert len(seen) > 50
+        levels, targets = draw(g)
+        read = spelled(levels, vocab)
+        assert len(read) == len(set(read)) == len(targets) and set(read) <= set(following)
+        weights = targets.sum(1) / targets.sum(1)[0] * 40  # every word drawn begins with the boundary
+        assert torch.allclose(weights, weights.round(), atol=1e-4)
+        assert targets.sum().item() == pytest.approx(len(read), rel=1e-5)
+        for beginning, target in zip(read, targets, strict=True):
+            expected = torch.bincount(torch.tensor(following[beginning]), minlength=vocab.size).float()
+            assert torch.allclose(target / target.sum(), expected / expected.sum(), atol=1e-6)
+            children = sum(
+                weight for other, weight in zip(read, weights.tolist(), strict=True) if other[:-1] == beginning
+            )
+            ends = weights[read.index(beginning)].item() - children
+            assert ends > -1e-3 and (beginning[1:] in words or ends < 1e-3), "who passes here goes on or ends a word"
+
+
+def test_every_word_is_drawn_as_often_as_any_other() -> None:
+    words = ("a", "ab", "abc", "b", "ba", "bb", "c") * 3
+    vocab, total = Vocab.from_words(words), Counter[str]()
+    draw, g = SAMPLERS["words"](build_examples(words, vocab, 4), 4), torch.Generator().manual_seed(0)
+    for _ in range(2_000):
+        levels, targets = draw(g)
+        for beginning, weight in zip(
+            spelled(levels, vocab), (targets.sum(1) / targets.sum(1)[0]).tolist(), strict=True
+        ):
+            total[beginning] += weight / 2_000  # of the words drawn, all of which begin with the boundary
+    assert set(total) == {".", ".a", ".ab", ".abc", ".b", ".ba", ".bb", ".c"}
+    for beginning, share in total.items():
+        assert share == pytest.approx(sum(("." + word).startswith(beginning) for word in words) / 21, rel=0.05)
 
 
 def test_a_model_that_reads_no_words_says_so() -> None:
     with pytest.raises(ValueError, match="architecture must read from left to right, got mlp"):
-        Model(ModelConfig(), 27).all_logits(torch.zeros(1, 3, dtype=torch.int64))
+        Model(ModelConfig(), 27).level_logits([(torch.tensor([0]), torch.tensor([0]))])
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm"])
+def test_state_dropout_silences_what_is_added_and_not_what_is_remembered(name: str) -> None:
+    config = SMALL[name].replace(dropout=0.0, state_dropout=0.5)
+    model, g = shaken(config, 9), torch.Generator().manual_seed(0)
+    p, H = model.tensors, 16
+    h = c = torch.zeros(1, H, dtype=torch.float64)
+    for character in (0, 1, 2):
+        x, kept = p["C"][character] @ p["Wx"] + p["bx"], dropout_mask(h, 0.5, g)
+        z = x + h @ p["Wh"]
+        if name == "gru":
+            hidden = h @ p["Wh"][:, 2 * H :] + p["bh"][2 * H :]
+            r, u = torch.sigmoid(z[:, : 2 * H] + p["bh"][: 2 * H]).chunk(2, 1)
+            h = u * h + (1 - u) * torch.tanh(x[2 * H :] + r * hidden) * kept
+        else:
+            i, f, o, new = z.chunk(4, 1)
+            c = torch.sigmoid(f + 1) * c + torch.sigmoid(i) * torch.tanh(new) * kept
+            h = torch.sigmoid(o) * torch.tanh(c)
+    with torch.no_grad():
+        logits = model(torch.tensor([[0, 1, 2]]), torch.Generator().manual_seed(0))
+        assert torch.allclose(logits, h @ p["W"] + p["b"], rtol=0, atol=1e-12)
+        assert not torch.allclose(logits, model(torch.tensor([[0, 1, 2]])), atol=1e-3)
 
 
 # ---- against PyTorch's own layers
@@ -244,7 +335,7 @@ def test_recurrent_families_are_pytorchs() -> None:
             reference.bias_ih_l0.copy_(bias[rows])
             reference.bias_hh_l0.copy_(p["bh"] if "bh" in p else torch.zeros(len(rows)))
             expected = reference(p["C"][contexts])[0] @ p["W"] + p["b"]
-            assert torch.allclose(model.all_logits(contexts), expected, rtol=0, atol=1e-12), name
+            assert torch.allclose(after_each(model, contexts), expected, rtol=0, atol=1e-12), name
 
 
 def test_attention_is_pytorchs() -> None:
@@ -264,7 +355,7 @@ def test_attention_is_pytorchs() -> None:
         mask = torch.nn.Transformer.generate_square_subsequent_mask(4, dtype=torch.float64)
         h = layer(p["C"][words] + p["P"][:4], src_mask=mask, is_causal=True)
         h = F.layer_norm(h, (D,), p["gain_last"], p["b_last"])
-        assert torch.allclose(model.all_logits(words), h @ p["W"] + p["b"], rtol=0, atol=1e-12)
+        assert torch.allclose(after_each(model, words), h @ p["W"] + p["b"], rtol=0, atol=1e-12)
 
 
 def test_wavenet_fuses_neighbours() -> None:
