@@ -160,8 +160,8 @@ def compact(engine: Engine) -> None:
     """Rewrite a SQLite file without its free pages; other databases see to that themselves."""
     if engine.dialect.name != "sqlite":
         return
-    with contextlib.closing(engine.raw_connection()) as connection:
-        connection.cursor().execute("VACUUM")
+    with contextlib.closing(engine.raw_connection()) as connection, contextlib.suppress(sqlite3.OperationalError):
+        connection.cursor().execute("VACUUM")  # where others keep it busy, the free pages wait for the next time
         connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

@@ -100,3 +100,15 @@ def test_losses_too_dear_to_compute_are_read_from_the_curve(
     low, high = curve.train_loss.min(), curve.train_loss.max()
     assert all(low - 1e-4 <= loss <= high + 1e-4 for loss in data["losses"][0])
     assert ("≈" in texts(app)) == (not all(data["measured"]))
+
+
+def test_a_run_that_diverged_has_a_film_up_to_its_last_finite_step(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    hot = TrainConfig(optimizer="sgd", schedule="constant", learning_rate=300.0, weight_decay=1.0, max_steps=300)
+    run = run_inline(store, store.create(finished.config.replace(train=hot)).id)
+    assert run.error
+    data = sent(open_page("film", run=run.id))
+    assert data["steps"][-1] <= run.step
+    assert np.isfinite(data["losses"]).all() and np.isfinite(data["x"]).all()
+    assert np.isfinite(data["span"]).all()
