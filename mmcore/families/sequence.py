@@ -38,7 +38,7 @@ class SequenceConfig(ModelConfig):
 
     @property
     def reuse(self) -> float:
-        return 1.0 + self.context_size / 3  # words are shorter than contexts
+        return 1.0 + self.context_size / 4  # words are shorter than contexts, and begin alike
 
 
 def head(size: int, vocab_size: int) -> Shapes:
