@@ -36,6 +36,7 @@ OPTIONS: dict[str, tuple[Value, ...]] = {
     "learning_rate": (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0),
     "weight_decay": (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
     "dropout": (0.0, 0.1, 0.2, 0.3, 0.5),
+    "state_dropout": (0.0, 0.1, 0.2, 0.3, 0.5),
     "activation": ACTIVATIONS,
     "normalisation": NORMALISATIONS,
     "init": INITS,
@@ -51,13 +52,14 @@ LABELS = {
     "learning_rate": "Learning rate",
     "weight_decay": "Weight decay",
     "dropout": "Dropout",
+    "state_dropout": "State dropout",
     "activation": "Activation",
     "normalisation": "Normalisation",
     "init": "Initialisation",
     "direct": "Direct connections",
     "sampler": "Batches from",
 }
-SECOND = ("dropout", "activation", "normalisation", "init", "direct", "sampler")  # less often moved
+SECOND = ("dropout", "state_dropout", "activation", "normalisation", "init", "direct", "sampler")  # less often moved
 SLIDER_OF = {"hidden_sizes": "hidden_size"}  # one layer of them, so one number
 # Of slower families, whose presets take minutes: sizes to begin with, and a rate that gets far in few updates.
 AT_MOST = {"context_size": 8, "embedding_dim": 16, "hidden_size": 32, "layers": 1}
@@ -272,7 +274,7 @@ def _second(name: str, architecture: str) -> Value:
     """A setting of the second row: a slider for numbers, a box for words, a tick for yes or no."""
     if name == "direct":
         return int(st.checkbox(LABELS[name], **_key(name)))
-    if name == "dropout":
+    if isinstance(OPTIONS[name][0], float):
         return _slider(name, architecture)
     allowed = options(name, architecture)
     return str(st.selectbox(LABELS[name], allowed, format_func=lambda option: forms.NAMES[option], **_key(name)))
