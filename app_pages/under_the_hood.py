@@ -56,7 +56,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     known = "emma" if set("emma") <= set(vocab.symbols) else dataset.splits.train[0]
     word = st.text_input(
         "Word", known, key="hood_word", persist_state="session", width=220, max_chars=200, help="Any word."
-    )
+    ).strip()
     try:
         titles = hood.example_titles(word, vocab, size)
     except ValueError as error:

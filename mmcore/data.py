@@ -167,7 +167,8 @@ class Vocab:
         unknown = sorted(set(word) - set(self.stoi))
         if unknown:
             known = " ".join(map(show_symbol, self.symbols[1:41])) + (" …" if self.size > 41 else "")
-            raise ValueError(f"characters must be in the vocabulary ({known}), got {' '.join(unknown)} in {word!r}")
+            got = " ".join(map(show_symbol, unknown))
+            raise ValueError(f"characters must be in the vocabulary ({known}), got {got} in {word!r}")
         return [self.stoi[character] for character in word]
 
     def decode(self, ids: Iterable[int]) -> str:

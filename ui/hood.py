@@ -286,13 +286,15 @@ def step_curve(
         hovertemplate=hover,
     )
     figure.add_hline(before, line=line("batch", theme), annotation_text=f"before {before:.4f}")
-    figure.add_vline(rate, line=line("validation", theme), annotation_text=f"chosen {rate:g}")
+    figure.add_vline(
+        rate, line=line("validation", theme), annotation_text=f"chosen {rate:g}", annotation_position="bottom right"
+    )
     layout = figure_layout(
         "Loss after one update, by learning rate", x="Learning rate", y="Loss (nats)", theme=theme, height=360
     )
     figure.update_layout(layout)
     figure.update_yaxes(range=[min(0.0, float(np.nanmin(losses))) - 0.1, top])
-    return figure.update_xaxes(type="log")
+    return figure.update_xaxes(type="log", dtick=1, exponentformat="power")
 
 
 def two_bars(
@@ -451,4 +453,4 @@ def softmax_curve(table: pd.DataFrame, theme: Theme) -> go.Figure:
     )
     layout = figure_layout("Loss from the same logits, scaled up", x="Scale", y="Loss (nats)", theme=theme, height=360)
     figure.update_layout(layout)
-    return figure.update_xaxes(type="log")
+    return figure.update_xaxes(type="log", dtick=1, exponentformat="power")

@@ -157,8 +157,8 @@ def test_a_vocabulary_is_the_boundary_and_the_sorted_characters() -> None:
 
 def test_unknown_characters_are_named() -> None:
     with pytest.raises(ValueError) as error:
-        Vocab.from_words(["abc"]).encode("aXbé")
-    assert str(error.value) == "characters must be in the vocabulary (a b c), got X é in 'aXbé'"
+        Vocab.from_words(["abc"]).encode("aXb é")
+    assert str(error.value) == "characters must be in the vocabulary (a b c), got ␣ X é in 'aXb é'"
     with pytest.raises(ValueError, match="got x y in"):
         build_examples(["abc", "xay"], Vocab.from_words(["abc"]), 3)
 
