@@ -5,6 +5,7 @@ import streamlit as st
 
 from ui import anatomy, charts, counts, reading, session, tables
 from ui.picker import trained_run
+from ui.text import nats
 from ui.theme import PLOTLY_CONFIG, current_theme
 
 theme = current_theme()
@@ -36,13 +37,13 @@ with st.grid(3):
         with st.container(border=True, height="stretch"):
             if title in known.index:
                 row, unseen = known.loc[title], f"{title}, unseen words"
-                st.metric(f"{title} loss", f"{row.loss:.4f}", help="Exact, over every example; nats per character.")
-                st.caption(f"95 % interval {row.low:.4f} to {row.high:.4f}")
+                st.metric(f"{title} loss", nats(row.loss), help="Exact, over every example; nats per character.")
+                st.caption(f"95 % interval {nats(row.low)} to {nats(row.high)}")
                 st.markdown(f"Perplexity **{row.perplexity:.3f}**  \nBits per character **{row.bits:.3f}**")
                 st.markdown(f"Examples **{row.examples:,}**  \nWords **{row.words:,}**")
                 if unseen in known.index:
                     share = known.words[unseen] / row.words
-                    st.markdown(f"On unseen words **{known.loss[unseen]:.4f}**  \n{100 * share:.1f} % of its words")
+                    st.markdown(f"On unseen words **{nats(known.loss[unseen])}**  \n{100 * share:.1f} % of its words")
             else:
                 st.metric("Test loss", "Sealed", help="Computed and stored, but shown nowhere until it is opened here.")
                 st.caption(
@@ -75,7 +76,9 @@ st.caption(
 st.subheader("Generalisation gap", anchor=False)
 train, val = known.loc["Train"], known.loc["Validation"]
 st.metric(
-    "Validation − train", f"{val.loss - train.loss:+.4f}", help="Nats per character; the lecture compares the two."
+    "Validation − train",
+    f"{val.loss - train.loss:+.4f}" if abs(val.loss) < 1e6 else nats(val.loss - train.loss),
+    help="Nats per character; the lecture compares the two.",
 )
 st.markdown(tables.gap(train.loss, val.loss, (val.low, val.high)))
 if turn := reading.turn_sentence(run):

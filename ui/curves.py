@@ -11,6 +11,7 @@ import pandas as pd
 from mmcore.config import RunConfig
 from mmcore.store import Run
 from ui.live import Trace
+from ui.text import nats
 
 SPLITS: dict[str, str] = {
     "train_loss": "Train",
@@ -74,7 +75,7 @@ def shown_word(word: str, longest: int = 18) -> str:
 def loss_table(losses: Mapping[str, float]) -> pd.DataFrame:
     """A row for each known loss that is no secret: nats per character, perplexity, bits per character, as text."""
     rows = {
-        label: (f"{loss:.4f}", f"{math.exp(loss):.3f}" if loss < 700 else "∞", f"{loss / math.log(2):.4f}")
+        label: (nats(loss), f"{math.exp(loss):.3f}" if loss < 700 else "∞", nats(loss / math.log(2)))
         for name, label in SPLITS.items()
         if (loss := losses.get(name)) is not None
     }

@@ -13,7 +13,7 @@ from mmcore.ngram import uniform_loss
 from mmcore.store import Run, RunState, RunStore
 from ui import curves, forms, session
 from ui.live import live_chart
-from ui.text import plain
+from ui.text import nats, plain
 
 LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
 
@@ -147,7 +147,7 @@ def draw_short(run: Run) -> None:
     with st.container(horizontal=True, gap="medium"):
         for name, label in labels.items():
             if name in run.losses:
-                st.metric(label, f"{run.losses[name]:.4f}", width="content")
+                st.metric(label, nats(run.losses[name]), width="content")
     for step, words in curves.telling_samples(session.store().samples(run.id))[:1]:
         with st.container(gap=None):
             st.caption(f"Sampled at step {step:,}")
@@ -228,6 +228,6 @@ def draw_heading(run: Run, *, anchor: str | None = None) -> None:
     if vain:
         size = session.vocab(run.config.corpus_sha256).size
         st.warning(
-            f"The train loss ended at {run.losses['train_loss']:,.4f}, above ln {size} = {uniform_loss(size):.4f}: a "
+            f"The train loss ended at {nats(run.losses['train_loss'])}, above ln {size} = {uniform_loss(size):.4f}: a "
             "model that gives every character the same chance does better. The doctor knows what to change."
         )

@@ -13,7 +13,7 @@ from mmcore import Vocab, show_symbol
 from mmcore.reading import RISE, FirstMoment, Turn, turning_point
 from mmcore.store import Run
 from ui import hood, session
-from ui.text import plain
+from ui.text import nats, plain
 from ui.theme import PLOTLY_CONFIG, Theme
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def first_loss(moment: FirstMoment, vocab_size: int) -> str:
             "not sure of anything."
         )
     return (
-        f"**Before the first update the loss is {moment.loss:.4f}**, above {uniform}. {spread}, so softmax gives the "
+        f"**Before the first update the loss is {nats(moment.loss)}**, above {uniform}. {spread}, so softmax gives the "
         f"favourite character {favourite} on average, and that is the right one in {100 * moment.right:.1f} % of the "
         "examples: the model knows nothing, and is sure of it. Confidently wrong costs more than a uniform guess."
     )
@@ -82,8 +82,8 @@ def curve(turn: Turn, parameters: int, examples: int) -> str:
             f"learned from {examples:,} train examples, and nothing at the expense of words they have not seen."
         )
     return (
-        f"**Validation loss was lowest, {turn.best_val:.4f}, at step {turn.best_step:,}**, and ended at "
-        f"{turn.last_val:.4f}; but train loss went up too, from {turn.best_train:.4f} to {turn.last_train:.4f}. "
+        f"**Validation loss was lowest, {nats(turn.best_val)}, at step {turn.best_step:,}**, and ended at "
+        f"{nats(turn.last_val)}; but train loss went up too, from {nats(turn.best_train)} to {nats(turn.last_train)}. "
         "That is no overfitting: the steps were too long."
     )
 

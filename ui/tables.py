@@ -11,6 +11,7 @@ import pandas as pd
 from mmcore import BOUNDARY, Corpus, Dataset, Examples, Splits, Vocab, build_examples, leakage, show_symbol
 from mmcore.data import CorpusReport
 from mmcore.embedding import character_class, membership
+from ui.text import nats
 
 if TYPE_CHECKING:
     from mmcore import Model, Sample
@@ -99,9 +100,9 @@ def gap(train_loss: float, val_loss: float, interval: tuple[float, float]) -> st
             "the validation loss: no overfitting to be seen, and a larger model may still do better (underfitting)."
         )
     if difference < 0:
-        return f"Validation is {-difference:.4f} nats per character below train: this split happens to be easier."
+        return f"Validation is {nats(-difference)} nats per character below train: this split happens to be easier."
     return (
-        f"Validation is {difference:.4f} nats per character above train: its perplexity is "
+        f"Validation is {nats(difference)} nats per character above train: its perplexity is "
         f"{100 * (math.exp(min(difference, 700)) - 1):.1f} % higher. "
         "That part of what was learned does not carry over, a sign of overfitting."
     )

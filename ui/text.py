@@ -1,4 +1,4 @@
-"""Other people's text on a page: shown as it is, never as markup."""
+"""Text on a page: other people's as it is, never as markup; losses to four decimals."""
 
 from __future__ import annotations
 
@@ -10,3 +10,8 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-!|$:<>~^.&])")
 def plain(text: object) -> str:
     """Text for a place that reads markdown (a label, an error box), with everything special escaped."""
     return _MARKUP.sub(r"\\\1", str(text).replace("\n", " "))
+
+
+def nats(loss: float) -> str:
+    """A loss to four decimals; of a run that went astray, its size."""
+    return f"{loss:.4f}" if abs(loss) < 1e6 else f"{loss:.3g}"
