@@ -218,7 +218,7 @@ ROWS: dict[str, Row] = {
         source="karpathy/makemore README, test split",
         published={"test_loss": 1.92},
         measure=trained(PRESETS["transformer"].model, PRESETS["transformer"].train, test=True),
-        note="Ours is the preset.",
+        note="Ours is the preset: whole words, 3,000 updates of 128, dropout 0.2.",
     ),
     "best-mlp": Row(
         title="The best MLP found, the preset",
