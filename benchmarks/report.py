@@ -104,7 +104,7 @@ def presets() -> str:
 
 
 def tried() -> str:
-    """Every setting tried for the best of five minutes, best last."""
+    """Every setting trained to its end on the way to the best of five minutes, best last."""
     rows = sorted(read("tuning") or [], key=lambda row: -float(row["val_loss"]))
     losses = ("train_loss", "val_loss", "val_loss_unseen")
     cells = [(r["model"], r["training"], *(f"{r[loss]:.4f}" for loss in losses), f"{r['seconds']:.0f}") for r in rows]

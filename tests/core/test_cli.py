@@ -430,11 +430,11 @@ def test_every_architecture_trains_evaluates_and_samples(
 def test_options_of_an_architecture_reach_it(words: Path, store: RunStore) -> None:
     options = ["--architecture", "gru", "--hidden-size", "5", "--embedding-dim", "3", "--context-size", "7"]
     values = Result("train", "--data", str(words), "--max-steps", "2", *options, "--json").values
-    expected = ModelConfig(architecture="gru", hidden_size=5, embedding_dim=3, context_size=7)
+    expected = ModelConfig(architecture="gru", hidden_size=5, embedding_dim=3, context_size=7, dropout=0.4)
     assert store.run(values["run"]).config.model == expected
     options = ["--preset", "lstm", "--hidden-size", "5", "--state-dropout", "0.3"]
     values = Result("train", "--data", str(words), "--max-steps", "2", *options, "--json").values
-    expected = ModelConfig(architecture="lstm", hidden_size=5, state_dropout=0.3)
+    expected = ModelConfig(architecture="lstm", hidden_size=5, dropout=0.4, state_dropout=0.3)
     assert store.run(values["run"]).config.model == expected
     options = ["--preset", "transformer", "--layers", "1", "--heads", "2", "--dropout", "0.1"]
     values = Result("train", "--data", str(words), "--max-steps", "2", *options, "--json").values
