@@ -298,8 +298,8 @@ REASONS: dict[str, Reason] = {
     "thousand-words": Reason(
         measure=thousand_words,
         sentence="The transformer: makemore's figure is of 1,000 words drawn for its test. Which 1,000 of our test "
-        "split are drawn moves the loss of one and the same model (preset quick) from {low:.3f} to {high:.3f}, standard "
-        "deviation {deviation:.3f}; and makemore trains for as long as one lets it.",
+        "split are drawn moves the loss of one and the same model (preset quick) from {low:.3f} to {high:.3f}, "
+        "standard deviation {deviation:.3f}; and makemore trains for as long as one lets it.",
     ),
     "split-seeds": Reason(
         measure=other_splits,
