@@ -14,4 +14,4 @@ def plain(text: object) -> str:
 
 def nats(loss: float) -> str:
     """A loss to four decimals; of a run that went astray, its size."""
-    return f"{loss:.4f}" if abs(loss) < 1e6 else f"{loss:.3g}"
+    return f"{loss:,.4f}" if abs(loss) < 1e6 else f"{loss:.3g}"

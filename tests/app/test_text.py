@@ -11,7 +11,7 @@ from ui.text import nats
 
 @pytest.mark.parametrize(
     ("loss", "shown"),
-    [(2.09657, "2.0966"), (-0.5, "-0.5000"), (34_581.25, "34581.2500"), (4.741e20, "4.74e+20"), (math.nan, "nan")],
+    [(2.09657, "2.0966"), (-0.5, "-0.5000"), (34_581.25, "34,581.2500"), (4.741e20, "4.74e+20"), (math.nan, "nan")],
 )
 def test_a_loss_is_exact_to_four_decimals_until_only_its_size_says_anything(loss: float, shown: str) -> None:
     assert nats(loss) == shown

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from safetensors.torch import load_file
 
-from mmcore import FAMILIES
+from mmcore import FAMILIES, PRESETS
+from mmcore.config import preset_for
 from tests.browser.app_server import AppServer, wait_until_idle
 from tests.browser.test_train import badge, download, fill, nav
 
@@ -40,7 +41,7 @@ def test_from_training_to_the_weights(page: Page, server: AppServer, tmp_path: P
     page.wait_for_url(lambda url: "run=" in url and url != before)
     wait_until_idle(page)
     badge(page, "Finished")
-    shapes = family(**smaller).shapes(27)
+    shapes = PRESETS[preset_for(architecture)].model.replace(**smaller).shapes(27)
 
     nav(page, "Embeddings")
     if "C" in shapes:
