@@ -32,11 +32,22 @@ PAGES = {
     "train": "Train",
     "splits": "Splits",
     "embeddings": "Embeddings",
+    "film": "Film",
     "under_the_hood": "Under the hood",
     "generate": "Generate",
     "runs": "Runs",
 }
-VIEWS = ("Backward", "Gradient check", "Update", "First loss", "Neurons", "Stable softmax", "Forward")
+VIEWS = (
+    "Backward",
+    "Gradient check",
+    "Update",
+    "First loss",
+    "Neurons",
+    "While it learned",
+    "What if",
+    "Stable softmax",
+    "Forward",
+)
 PARTS = {  # what a page holds folded, and how it begins
     "splits": ("Count models", "Where the loss comes from"),
     "generate": ("Sample audit",),
@@ -54,7 +65,7 @@ WATCH = """() => {
     window.drawn = title => state() === 'notRunning' && document.querySelector('h1')?.innerText.trim() === title
         && !document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true]')
         && all('[data-testid=stPlotlyChart]', chart => chart.querySelector('.main-svg'))
-        && all('.live-plot', chart => chart.querySelector('.main-svg'));
+        && all('.live-plot, .film-map', chart => chart.querySelector('.main-svg'));
     window.arm = () => { window.before = said(); window.began = performance.now(); };
     window.until = title => new Promise((resolve, reject) => {
         const look = () => {
