@@ -288,6 +288,13 @@ def thousand_words(corpus: Corpus) -> dict[str, float]:
     return {"deviation": float(np.std(losses)), "low": float(min(losses)), "high": float(max(losses))}
 
 
+def longer_transformer(corpus: Corpus) -> Losses:
+    """The transformer preset with three times its updates, seed 1: what a longer training is worth."""
+    preset = PRESETS["transformer"]
+    longer = preset.train.replace(max_steps=3 * preset.train.max_steps)
+    return trained(preset.model, longer, test=True)(corpus, 1) | {"updates": longer.max_steps}
+
+
 REASONS: dict[str, Reason] = {
     "bigram-floor": Reason(
         measure=passing,
@@ -299,7 +306,12 @@ REASONS: dict[str, Reason] = {
         measure=thousand_words,
         sentence="The transformer: makemore's figure is of 1,000 words drawn for its test. Which 1,000 of our test "
         "split are drawn moves the loss of one and the same model (preset quick) from {low:.3f} to {high:.3f}, "
-        "standard deviation {deviation:.3f}; and makemore trains for as long as one lets it.",
+        "standard deviation {deviation:.3f}.",
+    ),
+    "longer-transformer": Reason(
+        measure=longer_transformer,
+        sentence="The transformer with {updates:,.0f} updates instead of the preset's: test {test_loss:.4f} "
+        "(validation {val_loss:.4f}, train {train_loss:.4f}).",
     ),
     "split-seeds": Reason(
         measure=other_splits,
