@@ -29,8 +29,8 @@ bench: $(VENV)/dev ## Measure everything in benchmarks/RESULTS.md (about half an
 bench-quick: $(VENV)/app ## The same in two minutes; extrapolates the lecture's loop
 	$(PY) -m benchmarks.speed --quick
 
-parity: $(VENV)/app ## Measure published results again (DATA=path/to/names.txt)
-	$(PY) -m benchmarks.parity $(if $(DATA),--data $(DATA))
+parity: $(VENV)/app ## Published results against ours: what is not measured yet (AGAIN=1: all of it; DATA=path/to/names.txt)
+	$(PY) -m benchmarks.parity $(if $(AGAIN),--again) $(if $(DATA),--data $(DATA))
 
 # Stamp files: install again only when a requirements file has changed.
 $(VENV)/app: requirements.txt

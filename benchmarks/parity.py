@@ -1,6 +1,6 @@
 """Published results against ours: ``python -m benchmarks.parity [ROW …] [--data FILE] [--seeds 1,2,3,4,5]``.
 
-Without rows it measures what is still missing, quickest row first; results are kept in
+Without rows it measures what is still missing, ``--again`` all of it, on every core; results are kept in
 ``benchmarks/results/parity.json``, one a row, corpus and seed, and ``benchmarks/PARITY.md`` is written from them after
 every training. The published figures were measured on the lecture's list of 32,033 names, which ``--data`` takes for
 whoever has it; the words of this repository get a column of their own.
@@ -12,8 +12,12 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing import get_context
+from os import cpu_count
 from pathlib import Path
 from typing import Any
 
@@ -126,22 +130,22 @@ def learnt_bigram(corpus: Corpus, seed: int) -> Losses:
     return {"train_loss": evaluate_splits(state.model, dataset, test=False)["train_loss"]}
 
 
-def descent(updates: int, penalty: float = 0.01) -> Callable[[Corpus, int], Losses]:
-    """Part 1's own loop, on counts: all pairs in every update, rate 50, penalty · mean(W²) added to the loss."""
+def descending(corpus: Corpus, seed: int, penalty: float = 0.01) -> Iterator[float]:
+    """The losses of part 1's own loop, on counts: all pairs in every update, rate 50, penalty · mean(W²) added."""
+    counts = whole(corpus).train.counts
+    pairs = torch.from_numpy(counts.counts)
+    W = torch.randn(pairs.shape, generator=torch.Generator().manual_seed(seed), requires_grad=True)
+    while True:
+        nll = -(pairs * W.log_softmax(1)).sum() / counts.examples
+        loss = nll + penalty * (W**2).mean()
+        (gradient,) = torch.autograd.grad(loss, W)
+        W.data -= 50 * gradient
+        yield loss.item()
 
-    def measure(corpus: Corpus, seed: int) -> Losses:
-        counts = whole(corpus).train.counts
-        pairs = torch.from_numpy(counts.counts)
-        W = torch.randn(pairs.shape, generator=torch.Generator().manual_seed(seed), requires_grad=True)
-        loss = torch.zeros(())
-        for _ in range(updates):
-            nll = -(pairs * W.log_softmax(1)).sum() / counts.examples
-            loss = nll + penalty * (W**2).mean()
-            (gradient,) = torch.autograd.grad(loss, W)
-            W.data -= 50 * gradient
-        return {"train_loss": loss.item()}
 
-    return measure
+def descent(corpus: Corpus, seed: int) -> Losses:
+    """Part 1's loop until its loss stands still."""
+    return {"train_loss": next(islice(descending(corpus, seed), 399, None))}
 
 
 PART1 = "makemore part 1 (A. Karpathy, 2022), on all words"
@@ -169,7 +173,7 @@ ROWS: dict[str, Row] = {
         title="Bigram, part 1's descent until it stands still",
         source=f"{PART1}; its penalty included",
         published={"train_loss": 2.4818},
-        measure=descent(400),
+        measure=descent,
     ),
     "bigram-learnt": Row(
         title="Bigram, table learnt",
@@ -247,9 +251,9 @@ class Reason:
 def passing(corpus: Corpus) -> dict[str, float]:
     """When part 1's descent passes its published figure, and where no table of pairs can go."""
     pairs = whole(corpus).train.counts
-    target, step = ROWS["bigram-learnt"].published["train_loss"], 1
-    while descent(step, penalty=0.0)(corpus, 1)["train_loss"] > target:
-        step += 1
+    target = ROWS["bigram-learnt"].published["train_loss"]
+    losses = enumerate(descending(corpus, 1, penalty=0.0), start=1)
+    step = next(step for step, loss in losses if loss <= target)
     log_p = np.log(np.maximum(pairs.counts, 1) / pairs.totals[:, None])
     return {"floor": -float((pairs.counts * log_p).sum()) / pairs.examples, "updates": step}
 
@@ -340,27 +344,35 @@ def save(results: dict[str, Any]) -> None:
     PAGE.write_text(page(results))
 
 
-def measure(corpus: Corpus, names: list[str], seeds: list[int]) -> None:
-    """Measure what is missing of some rows and reasons."""
-    for name in (name for name in names if name in ROWS):
-        row = ROWS[name]
-        for seed in seeds if row.seeded else seeds[:1]:
-            if str(seed) in entry_of(load(), corpus)["rows"].get(name, {}):
-                continue
-            began = time.process_time()  # with one thread, what a clock shows on a machine that does nothing else
-            losses = row.measure(corpus, seed)
-            losses["processor_seconds"] = round(time.process_time() - began, 1)
-            results = load()  # again: another process may have written meanwhile
-            entry_of(results, corpus)["rows"].setdefault(name, {})[str(seed)] = losses
-            save(results)
-            print(f"{name}, seed {seed}: {losses}", flush=True)
-    for name in (name for name in names if name in REASONS):
-        if name not in entry_of(load(), corpus)["reasons"]:
-            found = REASONS[name].measure(corpus)
+def measured(corpus: Corpus, name: str, seed: int) -> Losses:
+    """One row with one seed, or one reason, on a worker; the training of a row is timed."""
+    torch.set_num_threads(1)
+    if name in REASONS:
+        return REASONS[name].measure(corpus)
+    began = time.process_time()  # with one thread, what a clock shows on a machine that does nothing else
+    losses = ROWS[name].measure(corpus, seed)
+    return losses | {"processor_seconds": round(time.process_time() - began, 1)}
+
+
+def measure(corpus: Corpus, names: list[str], seeds: list[int], *, again: bool, workers: int) -> None:
+    """Measure what is missing of some rows and reasons, or all of them again; kept one by one, as they end."""
+    entry = entry_of(load(), corpus)
+    rows = [(name, seed) for name in names if name in ROWS for seed in (seeds if ROWS[name].seeded else seeds[:1])]
+    wanted = [(name, seed) for name, seed in rows if again or str(seed) not in entry["rows"].get(name, {})]
+    wanted += [(name, 0) for name in names if name in REASONS and (again or name not in entry["reasons"])]
+    with ProcessPoolExecutor(workers, get_context("forkserver")) as pool:
+        futures = {pool.submit(measured, corpus, name, seed): (name, seed) for name, seed in wanted}
+        for future in as_completed(futures):
+            (name, seed), found = futures[future], future.result()
             results = load()
-            entry_of(results, corpus)["reasons"][name] = found
+            entry = entry_of(results, corpus)
+            if name in REASONS:
+                entry["reasons"][name] = found
+            else:
+                entry["rows"].setdefault(name, {})[str(seed)] = found
             save(results)
-            print(f"{name}: {found}", flush=True)
+            print(f"{name}, seed {seed}: {found}" if name in ROWS else f"{name}: {found}", flush=True)
+    save(load())  # the page, also where nothing was missing
 
 
 def entry_of(results: dict[str, Any], corpus: Corpus) -> dict[str, Any]:
@@ -430,11 +442,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help="of: " + ", ".join([*ROWS, *REASONS]))
     parser.add_argument("--data", type=Path, default=BUNDLED_NAMES)
     parser.add_argument("--seeds", default="1,2,3,4,5")
+    parser.add_argument("--again", action="store_true", help="also what is there already")
+    parser.add_argument("--workers", type=int, default=cpu_count() or 1, help="trainings at a time, a core each")
     options = parser.parse_args(arguments)
     known = [*ROWS, *REASONS]
     if unknown := set(options.rows) - set(known):
         parser.error(f"rows must be of {', '.join(known)}, got {', '.join(sorted(unknown))}")
-    measure(read_words(options.data), options.rows or known, [int(seed) for seed in options.seeds.split(",")])
+    seeds, rows = [int(seed) for seed in options.seeds.split(",")], options.rows or known
+    measure(read_words(options.data), rows, seeds, again=options.again, workers=options.workers)
 
 
 if __name__ == "__main__":
