@@ -92,7 +92,11 @@ word_key = f"built_{run.id}"
 built: list[str] = st.session_state.setdefault(word_key, [])
 ended = built[-1:] == [""]
 written = "".join(built)
-distribution = next_distribution(model, vocab, written, **options)
+try:
+    distribution = next_distribution(model, vocab, written, **options)
+except ValueError as error:
+    st.error(plain(error), icon=":material/error:")
+    st.stop()
 step_key = f"next_{run.id}_{len(built)}_{st.session_state.get('built_resets', 0)}"
 choice_key = f"choice_{step_key}"
 

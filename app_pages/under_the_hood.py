@@ -16,12 +16,12 @@ from ui.theme import PLOTLY_CONFIG, current_theme
 VIEWS = {
     "Forward": "From characters to the loss, one operation at a time.",
     "Backward": "From the loss back to every weight: the chain rule, one local derivative at a time.",
-    "Gradient check": "Are those gradients right? Three ways to compute them that share no code.",
+    "Gradient check": "Are the gradients right? Computed again by ways that share no code.",
     "Update": "What one step against the gradient does to the loss.",
     "First loss": "Why training begins with the loss it begins with: the weights before the first update.",
     "Neurons": "What the hidden units do: where they saturate, which are dead.",
-    "While it learned": "Hidden units, updates and gradients at every kept moment of its training.",
-    "What if": "What one hidden unit, or a single weight, is worth: change it, and see what changes.",
+    "While it learned": "Updates and gradients, and an MLP's hidden units, at every kept moment of its training.",
+    "What if": "What a single weight, or a hidden unit, is worth: change it, and see what changes.",
     "Stable softmax": "Why nobody computes a softmax as it is written.",
 }
 theme = current_theme()
@@ -126,7 +126,7 @@ def move(names: tuple[str, ...], by: int) -> None:
 
 if view in ("Forward", "Backward"):
     if not trace.can_trace(model):
-        st.info("This model is no perceptron: its passes are not written out. The other views work for it.")
+        st.info(hood.not_written_out(model.config))
         st.stop()
     passed = (trace.forward_trace if view == "Forward" else trace.backward_trace)(model, context, target)
     step_key, titled = f"hood_{view}", {step.name: f"{step.name}: {step.title}" for step in passed.steps}
@@ -221,13 +221,15 @@ elif view == "Gradient check":
     contexts, targets = asked_examples("check")
     table = trace.gradient_check(model, contexts, targets)
     worst = table[["hand_autograd", "autograd_numeric"]].max()
+    by_hand = trace.can_trace(model)
     st.markdown(
-        "By hand: the formulas of the view Backward, as training uses them. Autograd: PyTorch's. Central differences: "
+        ("By hand: the formulas of the view Backward, as training uses them. " if by_hand else "")
+        + f"Autograd: PyTorch's{'' if by_hand else ', as training uses them'}. Central differences: "
         r"$(\text{loss}(w + \varepsilon) - \text{loss}(w - \varepsilon)) / 2\varepsilon$ with $\varepsilon = 10^{-5}$, "
         "for up to 64 numbers of each tensor, the largest gradients among them. All in float64."
     )
     with st.container(horizontal=True, gap="medium"):
-        if np.isfinite(worst["hand_autograd"]):
+        if by_hand:
             st.metric("By hand against autograd, at most", f"{worst['hand_autograd']:.1e}", width="content")
         st.metric("Autograd against differences, at most", f"{worst['autograd_numeric']:.1e}", width="content")
     number = {
@@ -239,7 +241,7 @@ elif view == "Gradient check":
         "autograd_numeric": st.column_config.NumberColumn("To central differences", format="%.1e"),
         "nudged": st.column_config.NumberColumn("Numbers nudged"),
     }
-    st.dataframe(hood.gradient_table(table), hide_index=True, column_config=number, alt="Gradients, three ways")
+    st.dataframe(hood.gradient_table(table), hide_index=True, column_config=number, alt="Gradients, each way")
 
 elif view == "Update":
     contexts, targets = asked_examples("update")
@@ -291,7 +293,8 @@ elif view == "First loss":
 
 elif view == "Neurons":
     if not layers:
-        st.info("This model has no hidden layer of its own to look at.")
+        nothing = "This model has no hidden layer: its direct connections are all there is."
+        st.info(nothing if trace.can_trace(model) else hood.not_written_out(model.config))
         st.stop()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer = asked_layer()

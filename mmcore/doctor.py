@@ -47,6 +47,7 @@ class Facts:
     vocab_size: int
     first_loss: float | None = None  # train loss before the first update
     middle_loss: float | None = None  # at half of the steps done
+    lowest_loss: float | None = None  # of the train losses along the way
     train_loss: float | None = None
     val_loss: float | None = None
     bigram_loss: float | None = None  # validation loss of counting pairs
@@ -100,6 +101,7 @@ def gather(
         vocab_size=dataset.vocab.size,
         first_loss=float(losses[0]) if known and steps[0] == 0 else None,
         middle_loss=middle,
+        lowest_loss=float(losses.min()) if known else None,
         train_loss=float(losses[-1]) if known else None,
         val_loss=float(val.iloc[-1]) if len(val) else None,
         bigram_loss=bigram_loss,
@@ -120,18 +122,34 @@ def _typical_updates(checkpoints: Sequence[Checkpoint]) -> dict[str, float]:
     return {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio)}
 
 
+def looked_at(config: RunConfig) -> list[str]:
+    """What a run is examined for, in words: hidden units only where :mod:`trace` writes their outputs out."""
+    model, units = config.model.to_dict(), list[str]()
+    if _writes_out(config):
+        units = ["dead units", "saturation"] if model["activation"] == "tanh" else ["dead units"]
+    start = ["divergence", "the first loss against ln V"]
+    end = ["updates beside the weights", "standing still", "the gap between train and validation"]
+    return [*start, *units, *end, "whether the test split was opened before training was over"]
+
+
+def _writes_out(config: RunConfig) -> bool:
+    from .backprop import Backprop
+
+    return Backprop.handles(config.model) and bool(config.model.hidden_sizes)
+
+
 def _units(config: RunConfig, dataset: Dataset, model: Model | None) -> dict[str, Any]:
     """What the first hidden layer does now and did before the first update, which the seed brings back."""
-    from .backprop import Backprop
     from .model import Model as Perceptron
     from .trace import neuron_report
 
-    if model is None or not Backprop.handles(model.config) or not model.config.hidden_sizes:
+    if model is None or not _writes_out(config):
         return {}
     rows = np.random.default_rng(0).integers(len(dataset.train), size=min(SAMPLED, len(dataset.train)))
     contexts = dataset.train.contexts[rows]
     fresh = Perceptron(config.model, dataset.vocab.size, seed=config.train.seed)
-    now, tanh = neuron_report(model, contexts), model.config.activation == "tanh"
+    now = neuron_report(model, contexts)
+    tanh = now.activation == "tanh"
     start = neuron_report(fresh, contexts).saturated if tanh else None
     facts: dict[str, Any] = {"start_saturation": start, "saturation": now.saturated if tanh else None}
     return facts | {"units": now.outputs.shape[1], "dead": len(now.dead)}
@@ -243,6 +261,11 @@ def _updates(facts: Facts) -> Finding | None:
     )
 
 
+def _long(facts: Facts) -> bool:
+    """Whether updates are known to be no shorter than they should be."""
+    return max(facts.updates.values(), default=0.0) >= GOOD_UPDATE
+
+
 def _plateau(facts: Facts) -> Finding | None:
     numbers = (facts.middle_loss, facts.train_loss, facts.bigram_loss, facts.first_loss)
     if None in numbers or facts.diverged:
@@ -250,7 +273,8 @@ def _plateau(facts: Facts) -> Finding | None:
     middle, end, bigram, first = (float(n) for n in numbers if n is not None)
     if not math.isfinite(end) or end <= bigram or middle - end >= STUCK or end > first + 0.5:
         return None
-    slow = first - end < 0.5  # it has hardly left its start
+    lowest = end if facts.lowest_loss is None else min(end, facts.lowest_loss)
+    slow = first - lowest < 0.5 and not _long(facts)  # it has hardly left its start
     rate = facts.config.train.learning_rate
     other = min(rate * 100, 1e3) if slow else rate / 10
     return Finding(
@@ -264,12 +288,14 @@ def _plateau(facts: Facts) -> Finding | None:
 
 
 def _smaller(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A quarter of the hidden units, and dropout, where a family has them."""
+    """A quarter of the hidden units or half of the layers, and dropout, where a family has them."""
     changes: dict[str, Any] = {}
     if "hidden_sizes" in fields:
-        changes["hidden_sizes"] = tuple(max(8, size // 4) for size in fields["hidden_sizes"])
+        changes["hidden_sizes"] = tuple(min(size, max(8, size // 4)) for size in fields["hidden_sizes"])
     if "hidden_size" in fields:
-        changes["hidden_size"] = max(8, fields["hidden_size"] // 4)
+        changes["hidden_size"] = min(fields["hidden_size"], max(8, fields["hidden_size"] // 4))
+    if "layers" in fields:
+        changes["layers"] = max(1, fields["layers"] // 2)
     if "dropout" in fields and any(changes.values()):
         changes["dropout"] = max(fields["dropout"], 0.2)
     return changes
@@ -283,13 +309,14 @@ def _gap(facts: Facts) -> Finding | None:
     config = facts.config
     model = config.model.replace(**_smaller(config.model.to_dict()))
     every = max(1, config.train.max_steps // 20)
+    stop = "top when validation gets no better"
     return Finding(
         rule="gap",
         title="It learned its words by heart",
         number=f"validation loss {facts.val_loss:.4f}, train loss {facts.train_loss:.4f}: "
         f"{facts.val_loss - facts.train_loss:.4f} apart",
         reason="There are enough parameters to store the train words, which helps on no other word.",
-        remedy="Train a smaller model with dropout, and stop when validation gets no better",
+        remedy=f"S{stop}" if model == config.model else f"Train a smaller model with dropout, and s{stop}",
         mended=config.replace(model=model, train=config.train.replace(patience=3, check_every=every)),
     )
 

@@ -57,6 +57,8 @@ SAY = {
     "heads": "{} heads",
 }
 
+UNUSUAL = {"relu": "ReLU", "gelu": "GELU", "lecture": "lecture initialisation"}
+
 
 def is_weight(name: str) -> bool:
     """Whether weight decay applies to a tensor."""
@@ -158,6 +160,7 @@ class ModelConfig(Config):
         """The settings in a few words."""
         fields = self.to_dict()
         parts = [SAY[name].format(_said(value)) for name, value in fields.items() if name in SAY]
+        parts += [UNUSUAL[value] for name in ("activation", "init") if (value := fields.get(name)) in UNUSUAL]
         if (normalisation := fields.get("normalisation", "none")) != "none":
             parts.append(f"{normalisation} normalisation")
         if fields.get("direct"):

@@ -219,11 +219,9 @@ class _Training:
 
     def samples(self) -> list[str]:
         """Some words from the model as it is, always with the same sample seed."""
-        from .sample import generate
+        from .sample import drawn_words
 
-        if not self.state.model.flat.isfinite().all():
-            return []
-        return [s.word for s in generate(self.state.model, self.dataset.vocab, SAMPLES, sample_seed=SAMPLE_SEED)]
+        return drawn_words(self.state.model, self.dataset.vocab, SAMPLES, SAMPLE_SEED)
 
 
 @contextlib.contextmanager

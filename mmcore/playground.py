@@ -69,7 +69,7 @@ def play(config: RunConfig, dataset: Dataset) -> Play:
         If the loss stops being finite.
     """
     from .artifact import Artifact
-    from .sample import generate
+    from .sample import drawn_words
     from .training import Pace, TrainState, train
 
     began = time.perf_counter()
@@ -78,7 +78,7 @@ def play(config: RunConfig, dataset: Dataset) -> Play:
     curve = pd.DataFrame([{name: getattr(step, name) for name in HISTORY} for step in steps], dtype="float64")
     measured = {name: getattr(steps[-1], name) for name in ("train_loss", "val_loss", "val_loss_unseen")}
     losses = {name: loss for name, loss in measured.items() if loss is not None}
-    words = [s.word for s in generate(state.model, dataset.vocab, SAMPLES, sample_seed=SAMPLE_SEED)]
+    words = drawn_words(state.model, dataset.vocab, SAMPLES, SAMPLE_SEED)
     weights = Artifact(state.model, dataset.vocab, config, losses, state.step).to_bytes()
     seconds = time.perf_counter() - began
     return Play(

@@ -32,7 +32,7 @@ class FirstMoment:
     spread: float  # standard deviation of the logits around their mean, example by example
     favourite: float  # mean probability of the likeliest character
     right: float  # how often that is the right one
-    inputs: int = 0  # numbers that a logit adds up, each times a weight; 0 where a family's last layer is another
+    inputs: int = 0  # numbers that a logit adds up, each times a weight; 0 where other terms join them
     input_size: float = math.nan  # their root mean square
     weight_size: float = math.nan  # and that of the weights
 
@@ -87,7 +87,7 @@ def first_moment(config: RunConfig, dataset: Dataset) -> FirstMoment:
         right=(best.indices == targets).double().mean().item(),
     )
     layers = len(getattr(config.model, "hidden_sizes", ()))
-    if not can_trace(model) or not layers:
+    if not can_trace(model) or not layers or "W" in model.tensors:  # direct connections add to the sum
         return moment
     inputs = neuron_report(model, contexts, layers).outputs
     weights = model.tensors[f"W{layers + 1}"]

@@ -24,13 +24,20 @@ class Sample:
     ended: bool
 
 
+class Overflown(ValueError):
+    """A model whose scores are no finite numbers any more: nothing can be drawn from it."""
+
+
 def probabilities(logits: Tensor, temperature: float = 1.0, top_k: int | None = None) -> Tensor:
     """What is drawn from: softmax of (B, V) ``logits / temperature`` over the ``top_k`` largest.
 
-    Temperature 0 puts everything on the largest logit (argmax). Raises ``ValueError`` out of range.
+    Temperature 0 puts everything on the largest logit (argmax). Raises ``ValueError`` out of range, and
+    :class:`Overflown` where a logit is no finite number.
     """
     require(0 <= temperature <= 100, "temperature", "from 0 to 100", temperature)
     require(top_k is None or top_k >= 1, "top_k", "at least 1", top_k)
+    if not logits.isfinite().all():
+        raise Overflown("logits must be finite numbers, got others: the model's weights have grown too large")
     if top_k is not None and top_k < logits.shape[1]:
         kept = logits.topk(top_k, dim=1)
         logits = torch.full_like(logits, -torch.inf).scatter(1, kept.indices, kept.values)
@@ -91,6 +98,14 @@ def generate(
             written[row].append(symbol)
     cut = set(running.tolist())
     return [Sample(vocab.decode(ids[:max_length]), row not in cut) for row, ids in enumerate(written)]
+
+
+def drawn_words(model: Model, vocab: Vocab, n: int, sample_seed: int) -> list[str]:
+    """``n`` words for a glance at a model in training; none from one that has overflown."""
+    try:
+        return [sample.word for sample in generate(model, vocab, n, sample_seed=sample_seed)]
+    except Overflown:
+        return []
 
 
 def label(word: str, splits: Splits) -> str:

@@ -226,10 +226,15 @@ def in_double(model: Model) -> Model:
     return twin
 
 
+def _trained(model: Model) -> list[tuple[str, Tensor]]:
+    """The tensors that gradients change: running statistics have none, though the loss depends on them."""
+    return [(name, tensor) for name, tensor in model.tensors.items() if not is_statistic(name)]
+
+
 def gradient_check(
     model: Model, contexts: Tensor, targets: Tensor, *, entries: int | None = ENTRIES, nudge: float = NUDGE
 ) -> pd.DataFrame:
-    """Every tensor's gradient in float64, three ways: by hand, by autograd, and by central differences.
+    """Every trained tensor's gradient in float64, three ways: by hand, by autograd, and by central differences.
 
     ``(loss(w + ε) − loss(w − ε)) / 2ε`` for ``entries`` numbers of each tensor, the largest gradient among them
     (None: all). Columns ``tensor, shape, largest, exact, hand_autograd, nudged, autograd_numeric``: the largest
@@ -245,7 +250,7 @@ def gradient_check(
     if hand is not None:
         hand(contexts, targets)
     rows = []
-    for name, weights in twin.tensors.items():
+    for name, weights in _trained(twin):
         gradient = automatic.gradients[name]
         ids = _entries(gradient, entries)
         numeric = _central_differences(twin, contexts, targets, weights, ids, nudge)
@@ -460,7 +465,7 @@ def stable_softmax_demo(logits: NDArray[np.floating], target: int, scales: Seque
 
 
 def update_ratios(model: Model, contexts: Tensor, targets: Tensor, learning_rate: float) -> pd.DataFrame:
-    """How large one step of gradient descent is beside what it changes, for each tensor.
+    """How large one step of gradient descent is beside what it changes, for each trained tensor.
 
     Columns ``tensor, weights, gradient, ratio``: standard deviations, and η·std(gradient) / std(weights). The lecture's
     rule of thumb wants it near 10⁻³: far below, a tensor learns too slowly; far above, it is thrown about. NaN where
@@ -470,7 +475,7 @@ def update_ratios(model: Model, contexts: Tensor, targets: Tensor, learning_rate
     automatic = Autograd(twin)
     automatic(contexts, targets)
     rows = []
-    for name, weights in twin.tensors.items():
+    for name, weights in _trained(twin):
         spread, slope = (part.std(correction=0).item() for part in (weights, automatic.gradients[name]))
         ratio = learning_rate * slope / spread if spread else math.nan
         rows.append({"tensor": name, "weights": spread, "gradient": slope, "ratio": ratio})

@@ -14,10 +14,13 @@ from ui.text import plain
 if TYPE_CHECKING:
     from mmcore.doctor import Finding
 
-CHECKED = (
-    "Looked at: divergence, the first loss against ln V, dead units, saturation, updates beside the weights, standing "
-    "still, the gap between train and validation, and whether the test split was opened before training was over."
-)
+
+def checked(config: RunConfig) -> str:
+    """What the doctor has looked at in a run."""
+    from mmcore.doctor import looked_at
+
+    *first, last = looked_at(config)
+    return f"Looked at: {', '.join(first)}, and {last}."
 
 
 @st.cache_data(show_spinner="The doctor is looking …", max_entries=128)
@@ -53,7 +56,7 @@ def draw(run: Run) -> None:
     with st.container(border=True):
         st.markdown("**Doctor**")
         if not found:
-            st.markdown(":material/check: Nothing found.", help=CHECKED)
+            st.markdown(":material/check: Nothing found.", help=checked(run.config))
         for finding in found:
             with st.container(horizontal=True, vertical_alignment="center"):
                 with st.container(gap=None):

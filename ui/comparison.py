@@ -104,13 +104,20 @@ def next_seed(config: RunConfig, runs: Sequence[Run]) -> int:
 
 
 def differences(first: RunConfig, second: RunConfig) -> str:
-    """In which settings two runs differ, in one sentence."""
+    """In which settings two runs differ, in one sentence; what only one architecture has is part of its name."""
     ours, theirs = (forms.values_of(config.model, config.train, config.split) for config in (first, second))
-    names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
-    found = [f"{name.replace('_', ' ')} ({ours.get(name, 'none')} → {theirs.get(name, 'none')})" for name in names]
+    for values, config in ((ours, first), (theirs, second)):
+        values["architecture"] = config.model.title
+    names = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+    found = [f"{name.replace('_', ' ')} ({_said(ours[name])} → {_said(theirs[name])})" for name in names]
     if first.corpus_sha256 != second.corpus_sha256:
         found.append("corpus")
     return f"They differ in {', '.join(found)}." if found else "Their settings are the same."
+
+
+def _said(value: object) -> str:
+    """A setting's value as on the form."""
+    return {"True": "on", "False": "off", "": "none", **forms.NAMES}.get(str(value), str(value))
 
 
 def refusal(refused: Counter[str]) -> str:

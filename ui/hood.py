@@ -15,7 +15,7 @@ from mmcore import Vocab, show_symbol
 from ui.theme import SURFACES, Role, Theme, color, figure_layout, line, marker
 
 if TYPE_CHECKING:
-    from mmcore import Checkpoint
+    from mmcore import Checkpoint, ModelConfig
     from mmcore.trace import Histograms, NeuronHistory, Neurons, Trace, TraceStep
 
 MAX_COLUMNS = 256  # of a heatmap, and bars of a chart: beyond, no one could tell them apart
@@ -58,6 +58,14 @@ def example(word: str, position: int, vocab: Vocab, context_size: int) -> tuple[
     """The context before a position (from 0) of a word, and the id that stands there."""
     ids = [0] * context_size + vocab.encode(word) + [0]
     return ids[position : position + context_size], ids[position + context_size]
+
+
+def not_written_out(config: ModelConfig) -> str:
+    """Why a view that needs the inside of a model is empty."""
+    return (
+        "Forward, Backward and Neurons show the inside of an MLP of tanh or ReLU without normalisation. This model is "
+        f"another: {config.summary()}. All other views work for it."
+    )
 
 
 def forward_sentence(name: str, trace: Trace, vocab: Vocab) -> str:
@@ -262,10 +270,10 @@ def surprise(probability: float, theme: Theme) -> go.Figure:
 
 
 def gradient_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The gradient check in words a reader can compare: columns as on screen."""
-    exact = table["exact"].map({True: "exact", False: "rounding", None: "no hand-derived gradient"})
-    shown = table.drop(columns="exact").assign(equal=exact)
-    return shown[["tensor", "shape", "largest", "equal", "hand_autograd", "autograd_numeric", "nudged"]]
+    """The gradient check in words a reader can compare: columns as on screen, by hand only where there is that."""
+    shown = table.assign(equal=table["exact"].map({True: "exact", False: "rounding"}))
+    by_hand = ["equal", "hand_autograd"] if table["exact"].notna().any() else []
+    return shown[["tensor", "shape", "largest", *by_hand, "autograd_numeric", "nudged"]]
 
 
 def step_curve(

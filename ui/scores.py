@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mmcore import Examples, Splits, Vocab, show_symbol
+from ui.hood import every
 from ui.tables import symbol_title
 from ui.text import plain
 from ui.theme import PLOTLY_CONFIG, SURFACES, Theme, color, figure_layout, line, marker
@@ -239,4 +240,5 @@ def compared(shares: pd.DataFrame, key: str, title: str, theme: Theme) -> go.Fig
         )
     layout = figure_layout(f"{title}s of samples and corpus", x=title, y="Share (%)", theme=theme, height=320)
     figure.update_layout(layout, barmode="group")
-    return figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=1)
+    widest = int(shares[key].astype(str).str.len().max())
+    return figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=every(widest * len(shares)))

@@ -8,6 +8,7 @@ from mmcore import PRESETS, ModelConfig, Run, RunState, RunStore, TrainConfig
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import field
+from ui.clinic import checked
 
 
 def ended(store: RunStore, like: Run, model: ModelConfig, train: TrainConfig) -> Run:
@@ -24,6 +25,21 @@ def test_a_quick_run_gets_a_clean_bill(finished: Run, store: RunStore, open_page
     run = ended(store, finished, PRESETS["quick"].model, PRESETS["quick"].train.replace(max_steps=1_500))
     assert mends(open_page, run) == []
     assert "Nothing found" in texts(open_page("train", run=run.id))
+
+
+@pytest.mark.parametrize(
+    ("model", "named"),
+    [
+        (ModelConfig(), {"dead units", "saturation"}),
+        (ModelConfig(activation="relu"), {"dead units"}),
+        (ModelConfig(normalisation="batch"), set()),
+        (ModelConfig(architecture="gru"), set()),
+    ],
+)
+def test_a_clean_bill_names_what_was_looked_at(finished: Run, model: ModelConfig, named: set[str]) -> None:
+    said = checked(finished.config.replace(model=model))
+    assert {part for part in ("dead units", "saturation") if part in said} == named
+    assert "standing still, the gap between train and validation, and whether the test split was opened" in said
 
 
 def test_a_lecture_start_is_found_and_mended(finished: Run, store: RunStore, open_page: Open) -> None:

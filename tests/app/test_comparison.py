@@ -86,6 +86,21 @@ def test_the_run_of_the_button_is_compared_once_it_has_ended(
     assert not app.progress
 
 
+def test_two_architectures_differ_in_what_both_have(finished: Run) -> None:
+    mlp = finished.config.replace(model=ModelConfig(direct=True), train=TrainConfig(seed=0))
+    relu = mlp.replace(model=ModelConfig(hidden_sizes=(), direct=True, activation="relu"), train=TrainConfig(seed=1))
+    assert comparison.differences(mlp, relu) == (
+        "They differ in hidden sizes (200 → none), activation (tanh → ReLU), seed (0 → 1)."
+    )
+    plain = mlp.replace(model=ModelConfig())
+    assert comparison.differences(plain, mlp) == "They differ in direct (off → on)."
+    gru = mlp.replace(model=ModelConfig(architecture="gru"), train=TrainConfig(seed=0, sampler="words"))
+    assert comparison.differences(mlp, gru) == (
+        "They differ in architecture (MLP → GRU), context size (3 → 16), embedding dim (10 → 32), "
+        "sampler (Contexts → Words)."
+    )
+
+
 def test_only_runs_of_the_same_symbols_with_a_table_are_offered(
     again: Again, finished: Run, store: RunStore, open_page: Open
 ) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 
 from mmcore import Run, RunStore, load, split_words
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, numbers, without_help
-from ui.scores import percent
+from ui.scores import compared, percent
 
 
 def test_a_word_is_scored_in_a_strip_with_text(finished: Run, store: RunStore, open_page: Open) -> None:
@@ -58,6 +59,14 @@ def test_the_audit_says_what_is_new(finished: Run, store: RunStore, open_page: O
     assert total == pytest.approx(100)
     assert without_help(app) == []
     assert field(app, "number_input", "Words per temperature").value == 40
+
+
+@pytest.mark.parametrize(
+    ("keys", "step"), [([*"abcdefghijklmnopqrstuvwxyz"], 1), (list(range(16)), 1), (list(range(35)), 7)]
+)
+def test_labels_below_bars_leave_each_other_room(keys: list[object], step: int) -> None:
+    shares = pd.DataFrame({"key": keys, "samples": 1.0, "corpus": 1.0})
+    assert compared(shares, "key", "Length", "light").layout.xaxis.dtick == step
 
 
 @pytest.mark.parametrize(("p", "text"), [(0.4567, "46 %"), (0.0213, "2.1 %"), (0.000034, "0.003 %")])

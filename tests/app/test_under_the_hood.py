@@ -17,6 +17,7 @@ from mmcore.model import cross_entropy
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, metrics, numbers, without_help
 from ui import moments
+from ui.hood import not_written_out
 
 CONTEXT, TARGET = [5, 13, 13], 1  # emma, position 4
 
@@ -131,6 +132,21 @@ def test_other_perceptrons_are_walked_through_too(
         assert 0 <= float(next(iter(metrics(app).values())).split()[0]) <= 100
     else:
         assert "no hidden layer" in texts(app)
+
+
+@pytest.mark.parametrize("model", [ModelConfig(architecture="gru", hidden_size=8), ModelConfig(normalisation="batch")])
+def test_what_is_not_written_out_is_said_and_not_shown(
+    finished: Run, store: RunStore, open_page: Open, model: ModelConfig
+) -> None:
+    run = run_inline(store, store.create(finished.config.replace(model=model, train=TrainConfig(max_steps=3))).id)
+    app = open_page("under_the_hood", run=run.id)
+    for name in ("Forward", "Backward", "Neurons"):
+        assert [box.value for box in view(app, name).info] == [not_written_out(model)]
+    assert model.summary() in not_written_out(model)
+    table = view(app, "Gradient check").dataframe[0].value
+    assert list(table) == ["tensor", "shape", "largest", "autograd_numeric", "nudged"]
+    assert list(metrics(app)) == ["Autograd against differences, at most"]
+    assert "By hand" not in texts(app)
 
 
 def test_the_gradients_agree(finished: Run, open_page: Open) -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from mmcore.checkpoint import Checkpoint, TensorUpdate, checkpoint_steps
-from mmcore.config import PRESETS, ModelConfig, RunConfig, TrainConfig
+from mmcore.config import FAMILIES, PRESETS, ModelConfig, RunConfig, TrainConfig
 from mmcore.data import Corpus, Dataset, build_dataset
 from mmcore.doctor import RULES, Facts, Finding, examine, gather
 from mmcore.ngram import NGram
@@ -103,6 +103,40 @@ def test_overfitting_is_found_and_mended(small: Dataset) -> None:
 def test_a_hot_relu_run_has_dead_units(dataset: Dataset) -> None:
     found = examined(config(ModelConfig(activation="relu"), learning_rate=0.5), dataset)
     assert "dead_units" in found and "saturation" not in found
+
+
+def test_a_run_thrown_out_of_its_valley_is_not_told_to_take_longer_steps(dataset: Dataset) -> None:
+    found = examined(config(ModelConfig(hidden_sizes=(100,), activation="relu"), learning_rate=1.0), dataset)
+    assert "dead_units" in found
+    assert {finding.mended.train.learning_rate for finding in found.values()} == {0.1}
+
+
+@pytest.mark.parametrize(
+    ("updates", "lowest", "rate"),
+    [({}, None, 2), ({}, 2.4, 0.002), ({"W1": 0.05}, None, 0.002), ({"W1": 1e-4}, 3.0, 2)],
+)
+def test_a_loss_that_stands_still_asks_for_longer_steps_only_where_they_are_short(
+    updates: dict[str, float], lowest: float | None, rate: float
+) -> None:
+    losses = {"first_loss": 3.3, "middle_loss": 2.83, "train_loss": 2.83, "lowest_loss": lowest, "bigram_loss": 2.5}
+    facts = Facts(config=config(), vocab_size=27, updates=updates, **losses)
+    found = {finding.rule: finding for finding in examine(facts)}
+    assert found["plateau"].mended.train.learning_rate == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_what_is_prescribed_against_overfitting_is_what_the_remedy_says(architecture: str) -> None:
+    ill = config(ModelConfig(architecture=architecture), sampler="examples")
+    finding = examine(Facts(config=ill, vocab_size=27, train_loss=1.0, val_loss=3.0))[0]
+    smaller = finding.mended.model.parameters(27) < ill.model.parameters(27)
+    assert finding.rule == "gap" and finding.mended.train.patience > 0
+    assert smaller == ("smaller model" in finding.remedy) == (architecture != "bigram")
+
+
+def test_a_model_that_is_small_already_is_not_made_larger() -> None:
+    ill = config(ModelConfig(hidden_sizes=(4, 40)))
+    mended = examine(Facts(config=ill, vocab_size=27, train_loss=1.0, val_loss=3.0))[0].mended.model
+    assert mended.to_dict()["hidden_sizes"] == [4, 10]
 
 
 def test_opening_the_test_split_is_found_once_training_went_on(names: Corpus, small: Dataset) -> None:

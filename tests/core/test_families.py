@@ -138,6 +138,12 @@ def test_a_config_from_before_a_field_is_one_without_it() -> None:
     assert ModelConfig(architecture="gru", state_dropout=0.2).summary().endswith("state dropout 0.2")
 
 
+def test_a_summary_names_what_is_unusual() -> None:
+    assert ModelConfig().summary() == "MLP, context 3, dimension 10, hidden 200"
+    hot = ModelConfig(activation="relu", normalisation="batch", init="lecture")
+    assert hot.summary().endswith("hidden 200, ReLU, lecture initialisation, batch normalisation")
+
+
 # ---- causality
 
 

@@ -173,6 +173,21 @@ def test_a_run_that_diverges_keeps_text_curve_and_finite_weights(store: RunStore
     assert torch.equal(saved_weights(store, run), weights_after(store, finite))
 
 
+def test_scores_that_overflow_before_a_loss_is_seen_end_as_divergence(
+    store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_far(state: TrainState, gradient: torch.Tensor, rate: float) -> None:
+        state.model.flat.fill_(3e38)  # finite numbers, whose products are not
+
+    monkeypatch.setattr("mmcore.training.update", too_far)
+    monkeypatch.setattr("mmcore.jobs.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("mmcore.training._Reporter.affordable", lambda self: False)
+    run = run_inline(store, make(ENDLESS))
+    assert run.state is S.FAILED and run.weights_step == 0
+    assert run.error and run.error.startswith("The loss was no longer a finite number at step 1")
+    assert all(store.samples(run.id)["words"])
+
+
 def test_an_error_before_the_first_step_is_kept_as_text(store: RunStore) -> None:
     sha256 = store.add_corpus(corpus_from_words(["a", "b"], "two"))
     run = run_inline(store, store.create(RunConfig(corpus_sha256=sha256)).id)

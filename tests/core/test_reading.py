@@ -62,5 +62,7 @@ def test_a_wild_start_is_explained_by_its_weights(dataset: Dataset) -> None:
     assert exact > 15 and moment.loss == pytest.approx(exact, rel=0.05)
     assert moment.expected_spread == pytest.approx(moment.spread, rel=0.2)
     assert moment.favourite > 0.8 > 0.1 > moment.right
+    direct = config.replace(model=ModelConfig(init="lecture", direct=True))
+    assert first_moment(direct, dataset).inputs == 0, "the direct connections add to the sum"
     scaled = config.replace(model=ModelConfig())
     assert first_moment(scaled, dataset).expected_spread < 0.01 * moment.expected_spread

@@ -13,7 +13,7 @@ import torch
 from mmcore.config import ModelConfig, TrainConfig
 from mmcore.data import BOUNDARY, Dataset, Splits
 from mmcore.model import MLP
-from mmcore.sample import generate, label, labels, next_distribution, probabilities
+from mmcore.sample import Overflown, drawn_words, generate, label, labels, next_distribution, probabilities
 from mmcore.training import TrainState, train
 
 
@@ -27,6 +27,17 @@ def model(dataset: Dataset) -> MLP:
 
 def distribution(model: MLP, dataset: Dataset, prefix: str = "", **options: Any) -> pd.Series:
     return next_distribution(model, dataset.vocab, prefix, **options).set_index("symbol")["probability"]
+
+
+def test_nothing_is_drawn_from_a_model_whose_scores_have_overflown(model: MLP, dataset: Dataset) -> None:
+    spoiled = MLP(model.config, model.vocab_size)
+    spoiled.flat.fill_(3e38)
+    for draw in (lambda: generate(spoiled, dataset.vocab, 2), lambda: next_distribution(spoiled, dataset.vocab)):
+        with pytest.raises(Overflown, match="logits must be finite numbers, got others"):
+            draw()
+    assert drawn_words(spoiled, dataset.vocab, 2, 1) == []
+    words = [sample.word for sample in generate(model, dataset.vocab, 3, sample_seed=1)]
+    assert drawn_words(model, dataset.vocab, 3, 1) == words
 
 
 # ---- the distribution

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmcore.backprop import Autograd
-from mmcore.config import ModelConfig
-from mmcore.data import Dataset, Vocab, build_examples
+from mmcore.config import ModelConfig, SplitConfig, TrainConfig
+from mmcore.data import Corpus, Dataset, Vocab, build_dataset, build_examples
 from mmcore.evaluation import evaluate
 from mmcore.model import MLP
 from mmcore.trace import (
@@ -28,6 +28,7 @@ from mmcore.trace import (
     update_ratios,
     without_unit,
 )
+from mmcore.training import TrainState, train
 from tests.core.test_backprop import VOCAB_SIZE, configs, randomised
 
 VOCAB = Vocab(("", *"abcdef"))
@@ -115,6 +116,21 @@ def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert table["hand_autograd"]["W1"] > 1e-3 and not table["exact"]["W1"]
     assert table["hand_autograd"]["W2"] < 1e-10 and table["autograd_numeric"].max() < 1e-5
+
+
+@pytest.mark.parametrize("model", [ModelConfig(architecture="wavenet"), ModelConfig(normalisation="batch")])
+def test_what_no_gradient_reaches_is_neither_checked_nor_updated(model: ModelConfig, names: Corpus) -> None:
+    data = build_dataset(names.words[:400], SplitConfig(), model.context_size)
+    state = TrainState(model, TrainConfig(max_steps=30), data.vocab.size)
+    for _ in train(state, data):
+        pass
+    contexts = torch.from_numpy(data.train.contexts[:4])
+    table = gradient_check(state.model, contexts, torch.tensor([0, 1, 2, 3]), entries=8)
+    assert table["autograd_numeric"].max() < 1e-6  # a running mean moves the loss, and has no gradient
+    updates = update_ratios(state.model, contexts, torch.tensor([0, 1, 2, 3]), 0.1)
+    trained = [name for name in state.model.tensors if not name.startswith(("mean", "var"))]
+    assert len(trained) < len(state.model.tensors)
+    assert table["tensor"].tolist() == updates["tensor"].tolist() == trained
 
 
 def test_the_check_of_a_large_tensor_nudges_its_largest_gradient() -> None:
