@@ -1,9 +1,9 @@
 """What every architecture is to the rest of the project: fields, named tensors, and a function to logits.
 
 A family is one file in ``families``, and one line in ``families/__init__.py``. The file holds a frozen
-dataclass: its fields are the form's, :meth:`ModelConfig.shapes` names its tensors, and
-:meth:`ModelConfig.logits` is its forward pass. Torch is imported inside the methods that compute, so that a
-form or a command line knows every family without it.
+dataclass: its fields are the form's, :meth:`ModelConfig.shapes` names its tensors, :meth:`ModelConfig.logits`
+is its forward pass, and :meth:`ModelConfig.walk` the same for one context, step by step. Torch is imported inside
+the methods that compute, so that a form or a command line knows every family without it.
 
 The first letters of a tensor's name say what happens to it: a capital is a weight, which weight decay pulls
 towards zero; ``mean`` and ``var`` are running statistics, which no gradient reaches; other small letters are
@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .fields import Config, choice, real, require, whole
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
+    import torch
+    from torch import Tensor
 
 ACTIVATIONS = ("tanh", "relu", "gelu")
 NORMALISATIONS = ("none", "batch", "layer")
@@ -32,6 +33,8 @@ STATISTICS = ("mean", "var")
 
 Shapes = dict[str, tuple[int, ...]]
 Parameters = Mapping[str, "Tensor"]
+Weights = Mapping[str, tuple[str, "Tensor"]]  # by name: the letters of the shape, and the values
+Stages = Generator["Stage", None, "Tensor"]  # a part of a walk; what it hands on is its last result
 
 CHECKS: dict[str, Callable[[str, object], None]] = {
     "context_size": partial(whole, low=1, high=64),
@@ -74,6 +77,27 @@ def norm_shapes(normalisation: str, layer: int, size: int) -> Shapes:
     """What a normalised layer has beside its weights and biases."""
     names = {"none": (), "layer": ("gain",), "batch": ("gain", "mean", "var")}[normalisation]
     return {f"{name}{layer}": (size,) for name in names}
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One intermediate result of a forward pass: its name in the code, what it is, how it is made, and its value.
+
+    Parameters
+    ----------
+    letters : the shape in letters, such as "T, D"
+    value : a list where one character's result goes into the next one's, so that each has a gradient of its own
+    kind : what can be said of such a value, whichever architecture it comes from
+    weights : the tensors, or parts of them, that it is made with beside earlier results
+    """
+
+    name: str
+    title: str
+    formula: str  # LaTeX: what it is called, " = ", and how it is made
+    letters: str
+    value: Tensor | Sequence[Tensor]
+    kind: str
+    weights: Weights = dataclasses.field(default_factory=dict)
 
 
 class ModelConfig(Config):
@@ -126,13 +150,20 @@ class ModelConfig(Config):
         """Every tensor of the model and its shape, in the order the forward pass uses them."""
         raise NotImplementedError
 
-    def logits(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
+    def logits(self, p: Parameters, contexts: Tensor, training: torch.Generator | None = None) -> Tensor:
         """Unnormalised scores (B, V) of what follows contexts (B, T).
 
         Parameters
         ----------
         p : the tensors of :meth:`shapes`
         training : given while training, to draw dropout masks from; statistics are updated only then
+        """
+        raise NotImplementedError
+
+    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+        """The forward pass of one context, ids (T,), written out: from the ids to the logits (V,), which come last.
+
+        No batch, no dropout and no shortcut: every result on the way is a stage that the logits depend on.
         """
         raise NotImplementedError
 
@@ -170,6 +201,15 @@ class ModelConfig(Config):
         if state_dropout := fields.get("state_dropout"):
             parts.append(f"state dropout {state_dropout:g}")
         return ", ".join([self.title, *parts])
+
+
+def look_up(p: Parameters, ids: Tensor, letter: str) -> Stages:
+    """The first stages of every model with an embedding table: ids, and their rows of C."""
+    yield Stage("ids", "Context as ids", r"\text{ids}", letter, ids, "ids")
+    rows = p["C"][ids]
+    formula, weights = r"\text{rows} = C[\text{ids}]", {"C": ("V, D", p["C"])}
+    yield Stage("rows", "Rows of C", formula, f"{letter}, D", rows, "rows", weights)
+    return rows
 
 
 def _said(value: object) -> str:

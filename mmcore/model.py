@@ -7,13 +7,14 @@ H hidden size, V vocab_size, N examples, M distinct contexts.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from .families.sequence import SequenceConfig
-from .family import ModelConfig, is_statistic, is_weight
+from .family import ModelConfig, Stage, is_statistic, is_weight
 from .layers import Levels
 from .layers import dropout_mask as dropout_mask
 
@@ -75,6 +76,10 @@ class Model(nn.Module):
         if not isinstance(self.config, SequenceConfig):
             raise ValueError(f"architecture must read from left to right, got {self.config.architecture}")
         return self.config.level_logits(self._named(), levels, training)
+
+    def walk(self, ids: Tensor) -> Iterator[Stage]:
+        """What :meth:`forward` does with one context, ids (T,), step by step; see :meth:`ModelConfig.walk`."""
+        return self.config.walk(self._named(), ids)
 
     def _named(self) -> dict[str, Tensor]:
         return dict(self.named_parameters()) | dict(self.named_buffers())

@@ -1,14 +1,15 @@
 """One example through the model and back, every number on the way kept: what training does, slowly.
 
-``forward_trace`` and ``backward_trace`` write the multi-layer perceptron out step by step, on purpose without the
-shortcuts of :mod:`backprop`; ``gradient_check`` sets three independent ways to a gradient side by side.
+``forward_trace`` is a model's own walk (:meth:`~mmcore.family.ModelConfig.walk`) and the loss. ``backward_trace`` goes
+back over it: for a perceptron with every derivative written out, on purpose without the shortcuts of :mod:`backprop`,
+else by autograd. ``gradient_check`` sets three independent ways to a gradient side by side.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from torch import Tensor
 from .backprop import Autograd, Backprop
 from .config import require
 from .families.mlp import MLPConfig
-from .family import is_statistic
+from .family import Stage, is_statistic
 from .layers import activate
 from .model import Model, cross_entropy
 
@@ -39,7 +40,9 @@ class TraceStep:
     formula: str  # LaTeX
     letters: str  # the shape in letters, such as "T, D"
     value: NDArray[np.generic]
+    kind: str  # of the stage, or of the one it is the gradient of: what can be said of it
     local: NDArray[np.generic] | None = field(default=None, repr=False)  # backward: the derivative multiplied in
+    weights: tuple[TraceStep, ...] = field(default=(), repr=False)  # that it is made with; backward, their gradients
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -67,7 +70,7 @@ class Trace:
 
 
 def can_trace(model: Model) -> bool:
-    """Whether a model is one whose passes are written out here: a perceptron, as in :class:`Backprop`."""
+    """Whether a model is one whose derivatives are written out here: a perceptron, as in :class:`Backprop`."""
     return Backprop.handles(model.config)
 
 
@@ -78,7 +81,7 @@ def _perceptron(model: Model) -> MLPConfig:
 
 
 def _checked(model: Model, context: Sequence[int], target: int) -> Tensor:
-    ids, size, length = list(context), model.vocab_size, _perceptron(model).context_size
+    ids, size, length = list(context), model.vocab_size, model.config.context_size
     require(len(ids) == length, "context", f"{length} ids", ids)
     require(all(0 <= i < size for i in ids), "context", f"ids from 0 to {size - 1}", ids)
     require(0 <= target < size, "target", f"an id from 0 to {size - 1}", target)
@@ -89,8 +92,8 @@ def _checked(model: Model, context: Sequence[int], target: int) -> Tensor:
 def forward_trace(model: Model, context: Sequence[int], target: int) -> Trace:
     """The forward pass of one example, in the model's own precision.
 
-    Steps ``ids, rows, x``, then ``z1, h1`` for each hidden layer, ``logits, p, loss``: equation 1 of Bengio et al.
-    (2003) and the softmax before it. Nothing is dropped.
+    The model's own steps from ``ids`` to ``logits``, then ``p, loss``: for a perceptron ``ids, rows, x``, then
+    ``z1, h1`` for each hidden layer, as in equation 1 of Bengio et al. (2003). Nothing is dropped.
 
     Parameters
     ----------
@@ -100,68 +103,100 @@ def forward_trace(model: Model, context: Sequence[int], target: int) -> Trace:
     Raises
     ------
     ValueError
-        For ids that do not fit, or a model that is no perceptron.
+        For ids that do not fit.
     """
-    ids, p, config = _checked(model, context, target), model.tensors, _perceptron(model)
-    steps = [TraceStep("ids", "Context as ids", r"\text{ids}", "T", ids.numpy())]
-    rows = p["C"][ids]
-    steps.append(TraceStep("rows", "Rows of C", r"\text{rows} = C[\text{ids}]", "T, D", rows.numpy()))
-    x = h = rows.flatten()
-    formula = r"x = [\,C_{i_1};\ \dots;\ C_{i_T}\,]"
-    steps.append(TraceStep("x", "Rows side by side", formula, "T·D", x.numpy()))
-    for layer in range(1, config.output):
-        z = h @ p[f"W{layer}"] + p[f"b{layer}"]
-        before = "x" if layer == 1 else f"h_{layer - 1}"
-        formula = f"z_{layer} = {before} W_{layer} + b_{layer}"
-        steps.append(TraceStep(f"z{layer}", f"Sums of hidden layer {layer}", formula, "H", z.numpy()))
-        h = activate(config.activation, z)
-        bend = r"\tanh(" if config.activation == "tanh" else r"\max(0, "
-        formula = f"h_{layer} = {bend}z_{layer})"
-        steps.append(TraceStep(f"h{layer}", f"Output of hidden layer {layer}", formula, "H", h.numpy()))
-    return _finish(model, steps, x, h, target)
+    steps = tuple(_step(stage, Tensor.detach) for stage in _to_the_loss(model, context, target))
+    return Trace(steps, tuple(context), target, float(steps[-1].value))
 
 
-def _finish(model: Model, steps: list[TraceStep], x: Tensor, h: Tensor, target: int) -> Trace:
-    """The steps from the last hidden layer to the loss."""
-    p, config = model.tensors, _perceptron(model)
-    out = config.output
-    logits, terms = p[f"b{out}"], []
-    if config.hidden_sizes:
-        logits = h @ p[f"W{out}"] + logits
-        terms.append(f"h_{out - 1} W_{out}")
-    if config.direct:
-        logits = logits + x @ p["W"]
-        terms.append("x W")
-    formula = r"\text{logits} = " + " + ".join([*terms, f"b_{out}"])
-    steps.append(TraceStep("logits", "Logits", formula, "V", logits.numpy()))
-    log_p = torch.log_softmax(logits, 0)
+def _to_the_loss(model: Model, context: Sequence[int], target: int) -> list[Stage]:
+    """The model's own stages, then what all models have in common: softmax and loss."""
+    stages = [*model.walk(_checked(model, context, target))]
+    log_p = torch.log_softmax(_one(stages[-1]), 0)
     formula = r"p_v = \frac{e^{\text{logits}_v}}{\sum_u e^{\text{logits}_u}}"
-    steps.append(TraceStep("p", "Softmax", formula, "V", log_p.exp().numpy()))
-    loss = -log_p[target]
-    steps.append(TraceStep("loss", "Loss", r"\text{loss} = -\ln p_{\text{target}}", "", loss.numpy()))
-    context = tuple(int(i) for i in steps[0].value)
-    return Trace(tuple(steps), context, target, loss.item())
+    stages.append(Stage("p", "Softmax", formula, "V", log_p.exp(), "p"))
+    formula = r"\text{loss} = -\ln p_{\text{target}}"
+    return [*stages, Stage("loss", "Loss", formula, "", -log_p[target], "loss")]
 
 
-@torch.no_grad()
+def _one(stage: Stage) -> Tensor:
+    assert isinstance(stage.value, Tensor), f"{stage.name} is made at once, not character by character"
+    return stage.value
+
+
+def _step(stage: Stage, of: Callable[[Tensor], Tensor]) -> TraceStep:
+    """A stage as arrays: ``of`` its values, and of the tensors that made them."""
+    value = of(stage.value) if isinstance(stage.value, Tensor) else torch.stack([of(part) for part in stage.value])
+    weights = tuple(
+        TraceStep(name, "Weights", name, letters, of(tensor).numpy(), "table" if letters[:2] == "V," else "weights")
+        for name, (letters, tensor) in stage.weights.items()
+    )
+    return TraceStep(stage.name, stage.title, stage.formula, stage.letters, value.numpy(), stage.kind, weights=weights)
+
+
 def backward_trace(model: Model, context: Sequence[int], target: int) -> Trace:
     """The backward pass of one example: the gradient of its loss with respect to everything, last step first.
 
-    Steps ``dp, dlogits``, then for each layer from the output down its weights, bias and input, ``dx, drows, dC``.
-    A step's ``local`` is the derivative that the chain rule multiplies in there: 1 − h² for tanh.
+    For a perceptron ``dp, dlogits``, then for each layer from the output down its weights, bias and input, ``dx, drows,
+    dC``; a step's ``local`` is the derivative that the chain rule multiplies in there: 1 − h² for tanh. For any other
+    model the steps of the forward pass in reverse, each with the gradients of its ``weights``; last comes the table
+    that characters are looked up in.
     """
-    forward, p, config = forward_trace(model, context, target), model.tensors, _perceptron(model)
-    out = config.output
-    value = {step.name: torch.from_numpy(np.asarray(step.value)) for step in forward.steps}
-    y = torch.zeros_like(value["p"])
+    return (_by_hand if can_trace(model) else _by_autograd)(model, context, target)
+
+
+def _by_autograd(model: Model, context: Sequence[int], target: int) -> Trace:
+    *found, p, loss = _to_the_loss(model, context, target)
+    dlogits, logarithm, softmax = _from_the_loss(_one(p).detach(), target)
+    stages = [_without_statistics(stage) for stage in reversed(found) if stage.kind != "ids"]
+    wanted = [tensor for stage in stages for tensor in _tensors(stage)]
+    gradients = dict(zip(wanted, torch.autograd.grad(_one(stages[0]), wanted, dlogits), strict=True))
+    steps, tables = [logarithm], []
+    for stage in stages:
+        step = _gradient(_step(stage, gradients.__getitem__))
+        tables += [weight for weight in step.weights if weight.kind == "table"]
+        steps.append(replace(step, weights=tuple(weight for weight in step.weights if weight.kind != "table")))
+    steps[1] = replace(softmax, weights=steps[1].weights)
+    return Trace((*steps, *tables), tuple(context), target, _one(loss).item())
+
+
+def _without_statistics(stage: Stage) -> Stage:
+    """Without those of its weights that have no gradient."""
+    return replace(stage, weights={name: held for name, held in stage.weights.items() if not is_statistic(name)})
+
+
+def _tensors(stage: Stage) -> list[Tensor]:
+    values = [stage.value] if isinstance(stage.value, Tensor) else list(stage.value)
+    return values + [tensor for _, tensor in stage.weights.values()]
+
+
+def _gradient(step: TraceStep) -> TraceStep:
+    """What holds a gradient, called so."""
+    formula = rf"\frac{{\partial\,\text{{loss}}}}{{\partial\,{step.formula.split(' = ')[0]}}}"
+    weights = tuple(_gradient(weight) for weight in step.weights)
+    return replace(step, name=f"d{step.name}", formula=formula, weights=weights)
+
+
+def _from_the_loss(p: Tensor, target: int) -> tuple[Tensor, TraceStep, TraceStep]:
+    """The gradient of the logits, p − y, and the two steps that lead to it."""
+    y = torch.zeros_like(p)
     y[target] = 1
     # A probability that is 0 in this precision has no finite 1 / p; dlogits does not need it.
-    dp = torch.where(y > 0, -1 / value["p"].clamp_min(torch.finfo(y.dtype).tiny), y)
+    dp = torch.where(y > 0, -1 / p.clamp_min(torch.finfo(y.dtype).tiny), y)
     formula = r"\frac{\partial\,\text{loss}}{\partial p_v} = -\frac{y_v}{p_v}"
-    steps = [TraceStep("dp", "Through the logarithm", formula, "V", dp.numpy())]
-    d = value["p"] - y
+    logarithm = TraceStep("dp", "Through the logarithm", formula, "V", dp.numpy(), "p")
+    d = p - y
     formula = r"\frac{\partial\,\text{loss}}{\partial\,\text{logits}} = p - y,\qquad \sum_v (p_v - y_v) = 0"
-    steps.append(TraceStep("dlogits", "Through the softmax", formula, "V", d.numpy(), y.numpy()))
+    softmax = TraceStep("dlogits", "Through the softmax", formula, "V", d.numpy(), "logits", y.numpy())
+    return d, logarithm, softmax
+
+
+@torch.no_grad()
+def _by_hand(model: Model, context: Sequence[int], target: int) -> Trace:
+    forward, p, config = forward_trace(model, context, target), model.tensors, _perceptron(model)
+    value = {step.name: torch.from_numpy(np.asarray(step.value)) for step in forward.steps}
+    out = config.output
+    d, *steps = _from_the_loss(value["p"], target)
     dx = torch.zeros_like(value["x"])
     if config.direct:
         steps.append(_weight("dW", r"\partial W = x^\top\,\partial\text{logits}", value["x"], d, "T·D, V"))
@@ -170,7 +205,7 @@ def backward_trace(model: Model, context: Sequence[int], target: int) -> Trace:
     for layer in range(out, 0, -1):
         letters = "V" if layer == out else "H"
         title = "Bias of the output layer" if layer == out else f"Bias of hidden layer {layer}"
-        steps.append(TraceStep(f"db{layer}", title, rf"\partial b_{layer} = {upstream}", letters, d.numpy()))
+        steps.append(TraceStep(f"db{layer}", title, rf"\partial b_{layer} = {upstream}", letters, d.numpy(), "bias"))
         if f"W{layer}" not in p:
             break
         before, inputs = (f"h{layer - 1}", f"h_{layer - 1}") if layer > 1 else ("x", "x")
@@ -181,7 +216,8 @@ def backward_trace(model: Model, context: Sequence[int], target: int) -> Trace:
             dx += below
             break
         formula = rf"\partial h_{layer - 1} = {upstream}\,W_{layer}^\top"
-        steps.append(TraceStep(f"dh{layer - 1}", f"Output of hidden layer {layer - 1}", formula, "H", below.numpy()))
+        title = f"Output of hidden layer {layer - 1}"
+        steps.append(TraceStep(f"dh{layer - 1}", title, formula, "H", below.numpy(), config.activation))
         d, step = _through_activation(config.activation, layer - 1, value[before], below)
         steps.append(step)
         upstream = rf"\partial z_{layer - 1}"
@@ -191,7 +227,7 @@ def backward_trace(model: Model, context: Sequence[int], target: int) -> Trace:
 def _weight(name: str, formula: str, inputs: Tensor, d: Tensor, letters: str) -> TraceStep:
     """A weight matrix's gradient: every input times every output's gradient."""
     title = "Direct connections" if name == "dW" else f"Weights {name[1:]}"
-    return TraceStep(name, title, formula, letters, torch.outer(inputs, d).numpy())
+    return TraceStep(name, title, formula, letters, torch.outer(inputs, d).numpy(), "weights")
 
 
 def _through_activation(kind: str, layer: int, h: Tensor, dh: Tensor) -> tuple[Tensor, TraceStep]:
@@ -199,7 +235,7 @@ def _through_activation(kind: str, layer: int, h: Tensor, dh: Tensor) -> tuple[T
     slope = rf"(1 - h_{layer}^2)" if kind == "tanh" else rf"[\,h_{layer} > 0\,]"
     formula = rf"\partial z_{layer} = \partial h_{layer} \odot {slope}"
     title = f"Through {kind if kind == 'tanh' else 'ReLU'} of layer {layer}"
-    return dh * local, TraceStep(f"dz{layer}", title, formula, "H", (dh * local).numpy(), local.numpy())
+    return dh * local, TraceStep(f"dz{layer}", title, formula, "H", (dh * local).numpy(), "sums", local.numpy())
 
 
 def _into_the_table(model: Model, context: Sequence[int], dx: Tensor) -> list[TraceStep]:
@@ -213,9 +249,9 @@ def _into_the_table(model: Model, context: Sequence[int], dx: Tensor) -> list[Tr
     cut = r"\partial\text{rows} = \partial x \text{ cut into } T \text{ rows}"
     collected = r"\partial C[c] = \sum_{t:\,i_t = c} \partial\text{rows}_t"
     return [
-        TraceStep("dx", "Concatenated embeddings", formula, "T·D", dx.numpy()),
-        TraceStep("drows", "Rows of C, by position", cut, "T, D", drows.numpy()),
-        TraceStep("dC", "Embedding table", collected, "V, D", dC.numpy()),
+        TraceStep("dx", "Concatenated embeddings", formula, "T·D", dx.numpy(), "joined"),
+        TraceStep("drows", "Rows of C, by position", cut, "T, D", drows.numpy(), "rows"),
+        TraceStep("dC", "Embedding table", collected, "V, D", dC.numpy(), "table"),
     ]
 
 

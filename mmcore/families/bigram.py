@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..family import ModelConfig, Parameters, Shapes
+from ..family import ModelConfig, Parameters, Shapes, Stage
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -30,6 +31,11 @@ class BigramConfig(ModelConfig):
 
     def logits(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
         return p["W"][contexts[:, -1]]
+
+    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+        yield Stage("ids", "Last character as an id", r"\text{ids}", "T", ids, "ids")
+        formula, weights = r"\text{logits} = W[\text{ids}_T]", {"W": ("V, V", p["W"])}
+        yield Stage("logits", "Logits, a row of the table", formula, "V", p["W"][ids[-1]], "logits", weights)
 
     def plain_lines(self) -> list[str]:
         return ["logits = p['W'][ids[-1]]"]

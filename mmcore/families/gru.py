@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..family import Parameters, Shapes
-from .sequence import SequenceConfig, head
+from ..family import Parameters, Shapes, Stage, Stages
+from .sequence import SequenceConfig, gate_weights, head
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -57,3 +57,29 @@ class GRUConfig(SequenceConfig):
             h = z * h + (1 - z) * dropout(torch.tanh(xn + r * hn), self.state_dropout, training)  # (n, H)
             states.append(h)
         return dropout(torch.cat(states), self.dropout, training)
+
+    def reading(self, p: Parameters, rows: Tensor) -> Stages:
+        import torch
+
+        Wx, bx, Wh, bh = (p[name].chunk(3, -1) for name in ("Wx", "bx", "Wh", "bh"))
+        h, steps = rows.new_zeros(self.hidden_size), []
+        for x in rows:
+            xr, xz, xn = (x @ W + b for W, b in zip(Wx, bx, strict=True))
+            hr, hz, hn = (h @ W + b for W, b in zip(Wh, bh, strict=True))
+            r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)
+            n = torch.tanh(xn + r * hn)
+            h = z * h + (1 - z) * n
+            steps.append((r, z, n, h))
+        of_r, of_z, of_n = gate_weights("rzn", Wx=Wx, bx=bx, Wh=Wh, bh=bh)
+        resets, updates, candidates, states = zip(*steps, strict=True)
+        title = "Reset gate, what the candidate sees of the state"
+        formula = r"r_t = \sigma(\text{rows}_t W_x^r + b_x^r + h_{t-1} W_h^r + b_h^r)"
+        yield Stage("r", title, formula, "L, H", resets, "gate", of_r)
+        title = "Update gate, what stays of the state"
+        formula = r"z_t = \sigma(\text{rows}_t W_x^z + b_x^z + h_{t-1} W_h^z + b_h^z)"
+        yield Stage("z", title, formula, "L, H", updates, "gate", of_z)
+        formula = r"n_t = \tanh(\text{rows}_t W_x^n + b_x^n + r_t \odot (h_{t-1} W_h^n + b_h^n))"
+        yield Stage("n", "Candidate for a new state", formula, "L, H", candidates, "candidate", of_n)
+        formula = r"h_t = z_t \odot h_{t-1} + (1 - z_t) \odot n_t"
+        yield Stage("h", "State after each character", formula, "L, H", states, "state")
+        return h

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..family import Parameters, Shapes
-from .sequence import SequenceConfig, head
+from ..family import Parameters, Shapes, Stage, Stages
+from .sequence import SequenceConfig, gate_weights, head
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -51,3 +51,36 @@ class LSTMConfig(SequenceConfig):
             h = torch.sigmoid(o) * torch.tanh(c)  # (n, H)
             states.append(h)
         return dropout(torch.cat(states), self.dropout, training)
+
+    def reading(self, p: Parameters, rows: Tensor) -> Stages:
+        import torch
+
+        Wx, bx, Wh = (p[name].chunk(4, -1) for name in ("Wx", "bx", "Wh"))
+        h = c = rows.new_zeros(self.hidden_size)
+        steps = []
+        for x in rows:
+            i, f, o, g = (x @ W + b + h @ U for W, b, U in zip(Wx, bx, Wh, strict=True))
+            i, f, o, g = torch.sigmoid(i), torch.sigmoid(f + 1), torch.sigmoid(o), torch.tanh(g)
+            c = f * c + i * g
+            h = o * torch.tanh(c)
+            steps.append((i, f, o, g, c, h))
+        of_i, of_f, of_o, of_g = gate_weights("ifog", Wx=Wx, bx=bx, Wh=Wh)
+        lets_in, keeps, shows, candidates, cells, states = zip(*steps, strict=True)
+        formula = rf"i_t = \sigma({gate_sum('i')})"
+        yield Stage("i", "Input gate, what is let into the cell", formula, "L, H", lets_in, "gate", of_i)
+        formula = rf"f_t = \sigma({gate_sum('f')} + 1)"
+        yield Stage("f", "Forget gate, what stays in the cell", formula, "L, H", keeps, "gate", of_f)
+        formula = rf"o_t = \sigma({gate_sum('o')})"
+        yield Stage("o", "Output gate, what the cell shows", formula, "L, H", shows, "gate", of_o)
+        formula = rf"g_t = \tanh({gate_sum('g')})"
+        yield Stage("g", "Candidate for the cell", formula, "L, H", candidates, "candidate", of_g)
+        formula = r"c_t = f_t \odot c_{t-1} + i_t \odot g_t"
+        yield Stage("c", "Cell after each character", formula, "L, H", cells, "cell")
+        formula = r"h_t = o_t \odot \tanh(c_t)"
+        yield Stage("h", "State after each character", formula, "L, H", states, "state")
+        return h
+
+
+def gate_sum(gate: str) -> str:
+    """What goes into a gate, in LaTeX."""
+    return rf"\text{{rows}}_t W_x^{gate} + b_x^{gate} + h_{{t-1}} W_h^{gate}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ..family import OUTPUT_SCALE, ModelConfig, Parameters, Shapes, norm_shapes
+from ..family import OUTPUT_SCALE, ModelConfig, Parameters, Shapes, Stage, Stages, look_up, norm_shapes
 from ..fields import require, whole
 
 if TYPE_CHECKING:
@@ -87,6 +88,24 @@ class MLPConfig(ModelConfig):
             logits = logits + x @ p["W"]
         return logits
 
+    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+        rows = yield from look_up(p, ids, "T")
+        x = h = rows.flatten()
+        yield Stage("x", "Rows side by side", r"x = [\,C_{i_1};\ \dots;\ C_{i_T}\,]", "T·D", x, "joined")
+        for layer in range(1, self.output):
+            said, letters = ("x", "T·D, H") if layer == 1 else (f"h_{layer - 1}", "H, H")
+            h = yield from hidden_layer(p, layer, h, said, ("H", letters), self.normalisation, self.activation)
+        output, logits, terms = self.output, p[f"b{self.output}"], [f"b_{self.output}"]
+        weights = {f"b{output}": ("V", logits)}
+        if self.direct:
+            logits, terms = x @ p["W"] + logits, ["x W", *terms]
+            weights = {"W": ("T·D, V", p["W"])} | weights
+        if self.hidden_sizes:
+            logits, terms = h @ p[f"W{output}"] + logits, [f"h_{output - 1} W_{output}", *terms]
+            weights = {f"W{output}": ("H, V", p[f"W{output}"])} | weights
+        formula = r"\text{logits} = " + " + ".join(terms)
+        yield Stage("logits", "Logits", formula, "V", logits, "logits", weights)
+
     def plain_lines(self) -> list[str] | None:
         if self.normalisation != "none":
             return None
@@ -99,3 +118,38 @@ class MLPConfig(ModelConfig):
             *layers,
             f"logits = {' + '.join(terms)} + p['b{self.output}']",
         ]
+
+
+BENT = {"tanh": r"\tanh(", "relu": r"\max(0, ", "gelu": r"\text{GELU}("}
+
+
+def hidden_layer(
+    p: Parameters, layer: int, inputs: Tensor, said: str, letters: tuple[str, str], kind: str, activation: str
+) -> Stages:
+    """The stages of a hidden layer: sums, normalised if they are, and bent.
+
+    Parameters
+    ----------
+    said : the inputs in LaTeX
+    letters : of the results' shape, and of the weights'
+    kind : of normalisation
+    """
+    from ..layers import activate, normalise
+
+    W, b = f"W{layer}", f"b{layer}"
+    z, weights = inputs @ p[W], {W: (letters[1], p[W])}
+    title, bent = f"Sums of hidden layer {layer}", f"z_{layer}"
+    if kind == "none":
+        z, weights = z + p[b], weights | {b: ("H", p[b])}
+        yield Stage(f"z{layer}", title, f"z_{layer} = {said} W_{layer} + b_{layer}", letters[0], z, "sums", weights)
+    else:
+        yield Stage(f"z{layer}", title, f"z_{layer} = {said} W_{layer}", letters[0], z, "sums", weights)
+        z, bent = normalise(kind, z, p, layer, None) + p[b], rf"\text{{norm}}_{layer}"
+        over = "each unit's running mean and deviation" if kind == "batch" else "mean and deviation of the layer"
+        formula = rf"{bent} = \frac{{z_{layer} - \mu}}{{\sigma}} \odot \text{{gain}}_{layer} + b_{layer}"
+        formula += rf",\quad \mu, \sigma \text{{: {over}}}"
+        weights = {name: ("H", p[name]) for name in (*norm_shapes(kind, layer, 0), b)}
+        yield Stage(f"norm{layer}", f"Sums of layer {layer}, normalised", formula, letters[0], z, "normalised", weights)
+    h, formula = activate(activation, z), f"h_{layer} = {BENT[activation]}{bent})"
+    yield Stage(f"h{layer}", f"Output of hidden layer {layer}", formula, letters[0], h, activation)
+    return h

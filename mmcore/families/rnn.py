@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..family import Parameters, Shapes
+from ..family import Parameters, Shapes, Stage, Stages
 from .sequence import SequenceConfig, head
 
 if TYPE_CHECKING:
@@ -45,3 +45,15 @@ class RNNConfig(SequenceConfig):
             h = torch.tanh(rows(inputs, characters) + rows(h, parents) @ p["Wh"])  # (n, H)
             states.append(h)
         return dropout(torch.cat(states), self.dropout, training)
+
+    def reading(self, p: Parameters, rows: Tensor) -> Stages:
+        import torch
+
+        h, states = rows.new_zeros(self.hidden_size), []
+        for x in rows:
+            h = torch.tanh(x @ p["Wx"] + p["bx"] + h @ p["Wh"])
+            states.append(h)
+        formula = r"h_t = \tanh(\text{rows}_t W_x + b_x + h_{t-1} W_h)"
+        weights = {"Wx": ("D, H", p["Wx"]), "bx": ("H", p["bx"]), "Wh": ("H, H", p["Wh"])}
+        yield Stage("h", "State after each character", formula, "L, H", states, "state", weights)
+        return h

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..family import ModelConfig, Parameters, Shapes
+from ..family import ModelConfig, Parameters, Shapes, Stage, Stages, Weights, look_up
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -36,9 +37,30 @@ class SequenceConfig(ModelConfig):
         """What follows each of some beginnings: scores (M, V)."""
         return self.states(p, levels, training) @ p["W"] + p["b"]
 
+    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+        boundaries = (ids == 0).nonzero()[:, 0].tolist()
+        rows = yield from look_up(p, ids[max(boundaries, default=0) :], "L")
+        state = yield from self.reading(p, rows)
+        weights = {"W": ("H, V", p["W"]), "b": ("V", p["b"])}
+        formula = r"\text{logits} = h_L W + b"
+        yield Stage("logits", "Logits", formula, "V", state @ p["W"] + p["b"], "logits", weights)
+
+    def reading(self, p: Parameters, rows: Tensor) -> Stages:
+        """The part of :meth:`walk` that makes the last state (H,), ``h_L``, of the rows of C (L, D) read."""
+        raise NotImplementedError
+
     @property
     def reuse(self) -> float:
         return 1.0 + self.context_size / 4  # words are shorter than contexts, and begin alike
+
+
+def gate_weights(gates: str, **parts: Sequence[Tensor]) -> list[Weights]:
+    """What each gate, one letter each, is made with: its part of every tensor."""
+    letters = {"Wx": "D, H", "Wh": "H, H"}
+    return [
+        {f"{name}[{gate}]": (letters.get(name, "H"), part[at]) for name, part in parts.items()}
+        for at, gate in enumerate(gates)
+    ]
 
 
 def head(size: int, vocab_size: int) -> Shapes:

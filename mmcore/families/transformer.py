@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..family import Parameters, Shapes
+from ..family import Parameters, Shapes, Stage, Stages
 from ..fields import require
 from .sequence import SequenceConfig, head
 
@@ -68,3 +68,58 @@ class TransformerConfig(SequenceConfig):
             x = activate("gelu", x @ p[f"Wup{n}"] + p[f"bup{n}"]) @ p[f"Wdown{n}"] + p[f"bdown{n}"]
             h = h + dropout(x, self.dropout, training)
         return layer_norm(h) * p["gain_last"] + p["b_last"]
+
+    def reading(self, p: Parameters, rows: Tensor) -> Stages:
+        from ..layers import layer_norm
+
+        s = rows + p["P"][: len(rows)]
+        formula, weights = r"s_0 = \text{rows} + P_{1 \dots L}", {"P": ("T, D", p["P"])}
+        yield Stage("s0", "The stream, what each character is, and where", formula, "L, D", s, "place", weights)
+        for n in range(1, self.layers + 1):
+            s = yield from self._attending(p, n, s)
+            s = yield from self._thinking(p, n, s)
+        h = layer_norm(s[-1]) * p["gain_last"] + p["b_last"]
+        formula = r"h_L = \text{norm}(s_{N,L}) \text{, of the last of } N \text{ layers}"
+        weights = {"gain_last": ("D", p["gain_last"]), "b_last": ("D", p["b_last"])}
+        yield Stage("h", "The last character's stream, normalised", formula, "D", h, "normalised", weights)
+        return h
+
+    def _attending(self, p: Parameters, n: int, s: Tensor) -> Stages:
+        import torch
+
+        from ..layers import layer_norm
+
+        x = layer_norm(s) * p[f"gain_attend{n}"] + p[f"b_attend{n}"]
+        q, k, v = (x @ p[f"Wqkv{n}"] + p[f"bqkv{n}"]).unflatten(1, (3, self.heads, -1)).permute(1, 2, 0, 3)
+        scores = q @ k.mT / math.sqrt(self.embedding_dim // self.heads)  # (heads, L, L)
+        future = torch.ones(len(s), len(s), dtype=torch.bool).triu(1)
+        attention = scores.masked_fill(future, -math.inf).softmax(2)
+        formula = r"\text{attention}_n = \text{softmax}\Big(\frac{q k^\top}{\sqrt{D / \text{heads}}}\Big)"
+        formula += r",\quad q, k, v = \text{norm}(s_{n-1}) W_{qkv} + b_{qkv}"
+        letters = {f"gain_attend{n}": "D", f"b_attend{n}": "D", f"Wqkv{n}": "D, 3D", f"bqkv{n}": "3D"}
+        weights = {name: (letter, p[name]) for name, letter in letters.items()}
+        title = f"Who looks at whom in layer {n}"
+        yield Stage(f"attention{n}", title, formula, "heads, L, L", attention, "attention", weights)
+        mixed = (attention @ v).transpose(0, 1).flatten(1)
+        formula = r"\text{mixed}_n = \text{attention}_n\,v \text{, head beside head}"
+        yield Stage(f"mixed{n}", f"What the heads of layer {n} take", formula, "L, D", mixed, "mixed")
+        s = s + mixed @ p[f"Wmix{n}"] + p[f"bmix{n}"]
+        formula = r"a_n = s_{n-1} + \text{mixed}_n W_\text{mix} + b_\text{mix}"
+        weights = {f"Wmix{n}": ("D, D", p[f"Wmix{n}"]), f"bmix{n}": ("D", p[f"bmix{n}"])}
+        yield Stage(f"a{n}", f"The stream after attention {n}", formula, "L, D", s, "stream", weights)
+        return s
+
+    def _thinking(self, p: Parameters, n: int, s: Tensor) -> Stages:
+        from ..layers import activate, layer_norm
+
+        x = layer_norm(s) * p[f"gain_think{n}"] + p[f"b_think{n}"]
+        up = activate("gelu", x @ p[f"Wup{n}"] + p[f"bup{n}"])
+        formula = r"\text{up}_n = \text{GELU}(\text{norm}(a_n) W_\text{up} + b_\text{up})"
+        letters = {f"gain_think{n}": "D", f"b_think{n}": "D", f"Wup{n}": "D, 4D", f"bup{n}": "4D"}
+        weights = {name: (letter, p[name]) for name, letter in letters.items()}
+        yield Stage(f"up{n}", f"GELU layer {n}, each character for itself", formula, "L, 4D", up, "gelu", weights)
+        s = s + up @ p[f"Wdown{n}"] + p[f"bdown{n}"]
+        formula = r"s_n = a_n + \text{up}_n W_\text{down} + b_\text{down}"
+        weights = {f"Wdown{n}": ("4D, D", p[f"Wdown{n}"]), f"bdown{n}": ("D", p[f"bdown{n}"])}
+        yield Stage(f"s{n}", f"The stream after layer {n}", formula, "L, D", s, "stream", weights)
+        return s

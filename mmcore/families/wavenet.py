@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..family import ModelConfig, Parameters, Shapes, norm_shapes
+from ..family import ModelConfig, Parameters, Shapes, Stage, look_up, norm_shapes
 from ..fields import require
-from .mlp import GAIN
+from .mlp import GAIN, hidden_layer
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -58,3 +59,14 @@ class WaveNetConfig(ModelConfig):
             z = normalise(self.normalisation, pairs @ p[f"W{layer}"], p, layer, training)
             h = dropout(activate(self.activation, z + p[f"b{layer}"]), self.dropout, training)
         return h[:, 0] @ p["W"] + p["b"]
+
+    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+        h = yield from look_up(p, ids, "T")
+        for layer in range(1, self.context_size.bit_length()):
+            name, width = (f"h_{{{layer - 1},", "2H") if layer > 1 else (r"\text{rows}_{", "2D")
+            said, letters = f"[{name}2t-1}}, {name}2t}}]", (f"T/{2**layer}, H", f"{width}, H")
+            pairs = h.unflatten(0, (-1, 2)).flatten(1)
+            h = yield from hidden_layer(p, layer, pairs, said, letters, self.normalisation, self.activation)
+        weights = {"W": ("H, V", p["W"]), "b": ("V", p["b"])}
+        formula = rf"\text{{logits}} = h_{layer} W + b"
+        yield Stage("logits", "Logits", formula, "V", h[0] @ p["W"] + p["b"], "logits", weights)
