@@ -8,14 +8,14 @@ import streamlit as st
 import torch
 
 from mmcore import evaluate, generate, trace, uniform_loss
-from ui import hood, moments, reading, session
+from ui import hood, moments, reading, session, walk
 from ui.picker import trained_run
 from ui.text import plain
 from ui.theme import PLOTLY_CONFIG, current_theme
 
 VIEWS = {
     "Forward": "From characters to the loss, one operation at a time.",
-    "Backward": "From the loss back to every weight: the chain rule, one local derivative at a time.",
+    "Backward": "From the loss back to every weight: the chain rule, one step at a time.",
     "Gradient check": "Are the gradients right? Computed again by ways that share no code.",
     "Update": "What one step against the gradient does to the loss.",
     "First loss": "Why training begins with the loss it begins with: the weights before the first update.",
@@ -125,19 +125,19 @@ def move(names: tuple[str, ...], by: int) -> None:
 
 
 if view in ("Forward", "Backward"):
-    if not trace.can_trace(model):
-        st.info(hood.not_written_out(model.config))
-        st.stop()
-    passed = (trace.forward_trace if view == "Forward" else trace.backward_trace)(model, context, target)
+    forward = view == "Forward"
+    passed = (trace.forward_trace if forward else trace.backward_trace)(model, context, target)
     step_key, titled = f"hood_{view}", {step.name: f"{step.name}: {step.title}" for step in passed.steps}
     if st.session_state.get(step_key) not in titled:
         st.session_state[step_key] = passed.names[0]
+    if not forward and not trace.can_trace(model):
+        st.caption("Computed by automatic differentiation, back through the steps of Forward.")
     if st.session_state.pop("hood_ended", False):
         st.session_state["hood_play"] = False
     playing = st.toggle("Play", key="hood_play", help="Goes on by itself, a step every one and a half seconds.")
 
     @st.fragment(run_every=hood.PLAY_SECONDS if playing else None)
-    def walk() -> None:
+    def step_by_step() -> None:
         """One step of the pass, with the buttons that lead to its neighbours."""
         last = passed.names[-1]
         if playing and time.monotonic() - st.session_state.get("hood_moved", 0.0) > 0.9 * hood.PLAY_SECONDS:
@@ -173,49 +173,51 @@ if view in ("Forward", "Backward"):
                 help="Go straight to a step.",
             )
         step = passed.steps[passed.names.index(name)]
-        st.latex(step.formula)
-        st.markdown(f"Shape {hood.shape_text(step)}")
-        say = hood.forward_sentence(name, passed, vocab) if view == "Forward" else None
-        st.markdown(plain(say or hood.backward_sentence(step, passed, vocab)))
-        if name == "ids":
-            shown = [hood.labels("V", len(vocab.symbols), context, vocab)[i] for i in context]
-            table = pd.DataFrame({"position": range(1, size + 1), "character": shown, "id": context})
+        for line in step.formula.splitlines():
+            st.latex(line)
+        st.markdown(f"Shape {walk.shape_text(step)}")
+        say = walk.forward_sentence if forward else walk.backward_sentence
+        st.markdown(plain(say(step, passed, vocab)))
+        if step.kind == "ids":
+            shown = [hood.labels("V", len(vocab.symbols), context, vocab)[i] for i in step.value]
+            table = pd.DataFrame({"position": range(1, len(shown) + 1), "character": shown, "id": step.value})
             st.dataframe(table, hide_index=True, width=320, alt="The context as ids")
-        elif name == "loss":
+        elif step.kind == "loss":
             st.plotly_chart(hood.surprise(float(passed["p"][target]), theme), key="hood_loss", alt="−ln p", **draw)
+        elif step.kind == "attention":
+            with st.container(horizontal=True):
+                for number, figure in enumerate(walk.heads(step, passed, vocab, theme, forward), start=1):
+                    alt = f"{step.name}, head {number}"
+                    st.plotly_chart(figure, key=f"hood_head_{name}_{number}", alt=alt, width=248, **draw)
         else:
-            figure = hood.values(step, passed, vocab, theme)
+            figure = walk.values(step, passed, vocab, theme)
             st.plotly_chart(figure, key=f"hood_chart_{name}", alt=f"{step.name}: {step.title}", **draw)
         if step.local is not None:
-            what = "Taken away: y, a 1 at the right answer" if name == "dlogits" else "Local derivative"
-            letter = "V" if name == "dlogits" else "H"
-            names = hood.labels(letter, len(step.local), context, vocab)
-            st.plotly_chart(
-                hood.bars(step.local, names, what, hood.LETTERS[letter], theme), key="hood_local", alt=what, **draw
-            )
-        if view == "Forward":
-            weights(name)
+            what = "Taken away: y, a 1 at the right answer" if step.kind == "logits" else "Local derivative"
+            names = hood.labels(step.letters, len(step.local), context, vocab)
+            figure = hood.bars(step.local, names, what, hood.axis(step.letters), theme)
+            st.plotly_chart(figure, key="hood_local", alt=what, **draw)
+        if not forward and walk.by_character(step) and len(step.value) > 1:
+            figure = walk.lengths(step, passed, vocab, theme)
+            st.plotly_chart(figure, key=f"hood_lengths_{name}", alt="Length of the gradient by character", **draw)
+        if step.weights:
+            made_with(step)
 
-    def weights(name: str) -> None:
-        """The matrices that a step multiplies with."""
-        wanted = {"rows": ["C"], "logits": [f"W{model.config.output}", f"b{model.config.output}", "W"]}.get(name, [])
-        if name.startswith("z"):
-            wanted = [f"W{name[1:]}", f"b{name[1:]}"]
-        for tensor in [one for one in wanted if one in model.tensors]:
-            held = model.tensors[tensor].numpy()
-            out = "V" if tensor in ("W", f"W{model.config.output}", f"b{model.config.output}") else "H"
-            letters = {"C": ["V", "D"], "W": ["T·D", "V"], "W1": ["T·D", out]}.get(tensor, ["H", out])
-            letters = letters if held.ndim == 2 else [out]
-            names = [hood.labels(k, n, context, vocab) for k, n in zip(letters, held.shape, strict=True)]
-            title = f"{tensor}, {' × '.join(map(str, held.shape))}, as this run has learned it"
-            figure = (
-                hood.heatmap(held, names[0], names[1], title, letters, theme)
-                if held.ndim == 2
-                else hood.bars(held, names[0], title, hood.LETTERS[letters[0]], theme)
-            )
-            st.plotly_chart(figure, key=f"hood_weights_{tensor}", alt=title, **draw)
+    def made_with(step: trace.TraceStep) -> None:
+        """The tensors that a step multiplies with or adds, or their gradients, one at a time."""
+        shown = step.weights[0]
+        if len(step.weights) > 1:
+            named = {weight.name: weight for weight in step.weights}
+            label = "Made with" if forward else "Gradients of what it is made with"
+            key = f"hood_made_{step.name}"
+            help = "Which of the tensors of this step to show."
+            shown = named[
+                st.segmented_control(label, list(named), default=shown.name, required=True, key=key, help=help)
+            ]
+        figure = walk.weight(shown, passed, vocab, theme, forward)
+        st.plotly_chart(figure, key=f"hood_weights_{shown.name}", alt=figure.layout.title.text, **draw)
 
-    walk()
+    step_by_step()
 
 elif view == "Gradient check":
     contexts, targets = asked_examples("check")

@@ -93,7 +93,7 @@ class Stage:
 
     name: str
     title: str
-    formula: str  # LaTeX: what it is called, " = ", and how it is made
+    formula: str  # LaTeX: what it is called, " = ", and how it is made; further lines say what that is made with
     letters: str
     value: Tensor | Sequence[Tensor]
     kind: str

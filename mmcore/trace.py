@@ -127,11 +127,13 @@ def _one(stage: Stage) -> Tensor:
 def _step(stage: Stage, of: Callable[[Tensor], Tensor]) -> TraceStep:
     """A stage as arrays: ``of`` its values, and of the tensors that made them."""
     value = of(stage.value) if isinstance(stage.value, Tensor) else torch.stack([of(part) for part in stage.value])
-    weights = tuple(
-        TraceStep(name, "Weights", name, letters, of(tensor).numpy(), "table" if letters[:2] == "V," else "weights")
-        for name, (letters, tensor) in stage.weights.items()
+    weights = []
+    for name, (letters, tensor) in stage.weights.items():
+        title, kind = ("Table that is looked up", "table") if letters.startswith("V,") else ("Weights", "weights")
+        weights.append(TraceStep(name, title, name, letters, of(tensor).numpy(), kind))
+    return TraceStep(
+        stage.name, stage.title, stage.formula, stage.letters, value.numpy(), stage.kind, weights=tuple(weights)
     )
-    return TraceStep(stage.name, stage.title, stage.formula, stage.letters, value.numpy(), stage.kind, weights=weights)
 
 
 def backward_trace(model: Model, context: Sequence[int], target: int) -> Trace:

@@ -1,4 +1,4 @@
-"""Under the hood, prepared for the screen: a traced step as charts and sentences. Pure functions, nothing is stored."""
+"""Under the hood, prepared for the screen: charts and words of its views. Pure functions, nothing is stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ui.theme import SURFACES, Role, Theme, color, figure_layout, line, marker
 
 if TYPE_CHECKING:
     from mmcore import Checkpoint, ModelConfig
-    from mmcore.trace import Histograms, NeuronHistory, Neurons, Trace, TraceStep
+    from mmcore.trace import Histograms, NeuronHistory, Neurons
 
 MAX_COLUMNS = 256  # of a heatmap, and bars of a chart: beyond, no one could tell them apart
 PLAY_SECONDS = 1.5
@@ -26,18 +26,18 @@ LETTERS = {
     "T": "Position in the context",
     "D": "Dimension",
     "T·D": "Position and dimension",
+    "T/": "Characters fused",
+    "L": "Character read",
+    "place": "Place, from the boundary",
     "H": "Hidden unit",
+    "2D": "Dimension, of the left neighbour, then the right",
+    "2H": "Unit, of the left neighbour, then the right",
+    "3D": "Dimension of queries, keys, values",
+    "4D": "Unit of the GELU layer",
     "V": "Character",
 }
 
 # ---- words
-
-
-def shape_text(step: TraceStep) -> str:
-    """``(T, D) = (3, 10)``; a single number says so."""
-    if not step.shape:
-        return "one number"
-    return f"({step.letters}) = ({', '.join(map(str, step.shape))})"
 
 
 def context_text(context: Sequence[int], vocab: Vocab) -> str:
@@ -61,92 +61,10 @@ def example(word: str, position: int, vocab: Vocab, context_size: int) -> tuple[
 
 
 def not_written_out(config: ModelConfig) -> str:
-    """Why a view that needs the inside of a model is empty."""
+    """Why a view that needs the hidden units of a perceptron is empty."""
     return (
-        "Forward, Backward and Neurons show the inside of an MLP of tanh or ReLU without normalisation. This model is "
-        f"another: {config.summary()}. All other views work for it."
-    )
-
-
-def forward_sentence(name: str, trace: Trace, vocab: Vocab) -> str:
-    """What happens at a forward step, with this example's own numbers."""
-    target = show_symbol(vocab.symbols[trace.target])
-    if name == "ids":
-        return "Each character of the context is looked up in the vocabulary; the boundary, drawn as a dot, is 0."
-    if name == "rows":
-        return "Each id picks its row of the embedding table: the same character gives the same row wherever it stands."
-    if name == "x":
-        return f"The rows are laid end to end, one vector of {trace['x'].size} numbers. From here on, position counts."
-    value = np.asarray(trace[name], dtype=np.float64)
-    if name.startswith("z"):
-        unit = int(np.abs(value).argmax())
-        return (
-            "Every unit weighs all the numbers before it and adds its bias. "
-            f"The largest sum is that of unit {unit}: {value[unit]:+.4f}."
-        )
-    if name.startswith("h"):
-        stuck = int((np.abs(value) > 0.97).sum())
-        return (
-            f"The sums are bent. Here {stuck} of {value.size} outputs are beyond ±0.97, where tanh is almost flat and "
-            "next to no gradient comes back."
-            if value.min() < 0
-            else f"The sums are bent. {int((value == 0).sum())} of {value.size} outputs are 0."
-        )
-    if name == "logits":
-        best = int(value.argmax())
-        return (
-            f"One score for each character. Highest: {show_symbol(vocab.symbols[best])} with {value[best]:+.4f}; "
-            f"the right answer, {target}, has {value[trace.target]:+.4f}."
-        )
-    if name == "p":
-        rank = int((value > value[trace.target]).sum()) + 1
-        return (
-            f"Exponentials, divided by their sum: they add up to {value.sum():.6f}. The right answer, {target}, gets "
-            f"{100 * value[trace.target]:.2f} % and is in place {rank} of {value.size}."
-        )
-    probability = float(trace["p"][trace.target])
-    return (
-        f"Loss = −ln {probability:.6g} = {trace.loss:.6f} nats. A model that knows nothing would pay "
-        f"ln {len(vocab.symbols)} = {math.log(len(vocab.symbols)):.4f}."
-    )
-
-
-def backward_sentence(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
-    """What happens at a backward step, with this example's own numbers."""
-    name, value = step.name, np.asarray(step.value, dtype=np.float64)
-    target = show_symbol(vocab.symbols[trace.target])
-    largest = f"The largest is {np.abs(value).max():.4g}."
-    if name == "dp":
-        return (
-            f"Only the right answer, {target}, enters the loss: −1 / p there is {value[trace.target]:.4f}, 0 elsewhere."
-        )
-    if name == "dlogits":
-        return (
-            f"Softmax and logarithm together leave p − y: {target} is pulled up by {-value[trace.target]:.4f}, the "
-            f"others are pushed down by their probabilities. The row sums to {value.sum():.1e}, so what one gains the "
-            "others lose."
-        )
-    if name.startswith("dz"):
-        local = np.asarray(step.local, dtype=np.float64)
-        blocked = int((local < 1 - 0.97**2).sum())
-        return (
-            f"Times the local derivative, between {local.min():.4f} and {local.max():.4f} here. "
-            f"{blocked} of {local.size} units let through less than 6 %: they are saturated."
-        )
-    if name.startswith("dh"):
-        return f"Each unit collects the gradients of everything it feeds, by its outgoing weights. {largest}"
-    if name.startswith("db"):
-        return f"A bias is added as it is, so its gradient is the gradient of the sum. {largest}"
-    if name.startswith("dW"):
-        return f"Every input times every output's gradient: an outer product. {largest}"
-    if name == "dx":
-        return f"What the {value.size} numbers of x should have been more of. {largest}"
-    if name == "drows":
-        return "The same numbers, cut back into one row for each position."
-    touched = [show_symbol(vocab.symbols[i]) for i in np.flatnonzero(np.abs(value).sum(1))]
-    return (
-        f"Only the rows of the context's characters ({', '.join(touched) or 'none'}) get a gradient; one that stands "
-        "twice collects both. All other rows stay where they are."
+        "Neurons shows the hidden units of an MLP of tanh or ReLU without normalisation. This model is another: "
+        f"{config.summary()}. All other views work for it."
     )
 
 
@@ -160,28 +78,27 @@ def diverging(theme: Theme) -> list[list[Any]]:
 
 
 def labels(letter: str, size: int, context: Sequence[int], vocab: Vocab) -> list[str]:
-    """Names of the places along an axis."""
-    if letter == "T":
-        return [f"{at}: {show_symbol(vocab.symbols[i])}" for at, i in enumerate(context, start=1)]
+    """Names of the places along an axis; L is what a context ends with, T/2 its characters two by two."""
+    symbols = [show_symbol(vocab.symbols[i]) for i in context]
+    if letter == "L":
+        return [f"{at}: {symbol}" for at, symbol in enumerate(symbols[len(symbols) - size :], start=1)]
+    if letter == "T" or letter.startswith("T/"):
+        width = len(symbols) // size
+        return [f"{at + 1}: {''.join(symbols[at * width : (at + 1) * width])}" for at in range(size)]
     if letter == "T·D":
-        width = size // len(context)
-        return [f"{at}: {show_symbol(vocab.symbols[i])} [{d}]" for at, i in enumerate(context, 1) for d in range(width)]
+        width = size // len(symbols)
+        return [f"{at}: {symbol} [{d}]" for at, symbol in enumerate(symbols, start=1) for d in range(width)]
     return [show_symbol(symbol) for symbol in vocab.symbols] if letter == "V" else [str(i) for i in range(size)]
 
 
-def values(step: TraceStep, trace: Trace, vocab: Vocab, theme: Theme) -> go.Figure:
-    """A step's values: bars for a vector, a heatmap for a matrix."""
-    letters = step.letters.split(", ")
-    names = [labels(k, n, trace.context, vocab) for k, n in zip(letters, step.shape, strict=True)]
-    if len(names) == 2:
-        return heatmap(step.value, names[0], names[1], f"{step.name}: {step.title}", letters, theme)
-    marked = trace.target if letters == ["V"] else None
-    return bars(step.value, names[0], f"{step.name}: {step.title}", LETTERS[letters[0]], theme, marked=marked)
+def axis(letter: str) -> str:
+    """What the places along an axis are."""
+    return LETTERS["T/"] if letter.startswith("T/") else LETTERS.get(letter, letter)
 
 
-def every(places: int) -> int:
-    """Which places of an axis get a label: all of a few, a tenth of many."""
-    return 1 if places <= 32 else math.ceil(places / 10)
+def every(places: int, beside: Sequence[str] = ()) -> int:
+    """Which places of an axis get a label: all of a few that a phone can show beside each other, a tenth of many."""
+    return 1 if places <= 32 and sum(map(len, beside)) <= 36 else math.ceil(places / 10)
 
 
 def bars(
@@ -209,7 +126,7 @@ def bars(
     )
     more = f" (first {MAX_COLUMNS} of {len(heights):,})" if len(heights) > MAX_COLUMNS else ""
     figure.update_layout(figure_layout(title + more, x=x, y=y, theme=theme, height=340), margin_t=48, bargap=0.12)
-    figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=every(len(shown)))
+    figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=every(len(shown), names))
     figure.update_yaxes(zeroline=True, zerolinecolor=SURFACES[theme].muted)
     if marked is not None and marked < len(shown):
         figure.add_annotation(
@@ -225,8 +142,10 @@ def heatmap(
     title: str,
     letters: Sequence[str],
     theme: Theme,
+    *,
+    shares: bool = False,
 ) -> go.Figure:
-    """A matrix, zero in the page's colour, exact on hover."""
+    """A matrix, zero in the page's colour, exact on hover; shares are from 0 to 1."""
     shown = np.asarray(table, dtype=np.float32)[:MAX_COLUMNS, :MAX_COLUMNS]
     top = float(np.abs(shown).max()) or 1.0
     figure = go.Figure(
@@ -234,19 +153,19 @@ def heatmap(
             x=list(columns[: shown.shape[1]]),
             y=list(rows[: shown.shape[0]]),
             z=shown,
-            zmin=-top,
-            zmax=top,
-            colorscale=diverging(theme),
+            zmin=0.0 if shares else -top,
+            zmax=1.0 if shares else top,
+            colorscale=list(SURFACES[theme].scale) if shares else diverging(theme),
             hovertemplate="row %{y}, column %{x}<br>%{z:.9g}<extra></extra>",
             colorbar={"thickness": 10, "title": {"text": "Value"}},
         )
     )
     cut = "" if shown.shape == table.shape else f" (first {shown.shape[0]} × {shown.shape[1]})"
     height = int(np.clip(150 + 22 * len(shown), 260, 560))
-    layout = figure_layout(title + cut, x=LETTERS[letters[1]], y=LETTERS[letters[0]], theme=theme, height=height)
+    layout = figure_layout(title + cut, x=axis(letters[1]), y=axis(letters[0]), theme=theme, height=height)
     figure.update_layout(layout, margin_t=48)
     small = {"type": "category", "showgrid": False, "tickfont_size": 11, "tickangle": 0}
-    figure.update_xaxes(small, dtick=every(shown.shape[1]))
+    figure.update_xaxes(small, dtick=every(shown.shape[1], columns))
     return figure.update_yaxes(small, autorange="reversed", dtick=every(shown.shape[0]))
 
 

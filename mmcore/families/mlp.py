@@ -147,7 +147,7 @@ def hidden_layer(
         z, bent = normalise(kind, z, p, layer, None) + p[b], rf"\text{{norm}}_{layer}"
         over = "each unit's running mean and deviation" if kind == "batch" else "mean and deviation of the layer"
         formula = rf"{bent} = \frac{{z_{layer} - \mu}}{{\sigma}} \odot \text{{gain}}_{layer} + b_{layer}"
-        formula += rf",\quad \mu, \sigma \text{{: {over}}}"
+        formula += "\n" + rf"\mu, \sigma \text{{: {over}}}"
         weights = {name: ("H", p[name]) for name in (*norm_shapes(kind, layer, 0), b)}
         yield Stage(f"norm{layer}", f"Sums of layer {layer}, normalised", formula, letters[0], z, "normalised", weights)
     h, formula = activate(activation, z), f"h_{layer} = {BENT[activation]}{bent})"

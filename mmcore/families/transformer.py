@@ -73,7 +73,7 @@ class TransformerConfig(SequenceConfig):
         from ..layers import layer_norm
 
         s = rows + p["P"][: len(rows)]
-        formula, weights = r"s_0 = \text{rows} + P_{1 \dots L}", {"P": ("T, D", p["P"])}
+        formula, weights = r"s_0 = \text{rows} + P_{1 \dots L}", {"P": ("place, D", p["P"])}
         yield Stage("s0", "The stream, what each character is, and where", formula, "L, D", s, "place", weights)
         for n in range(1, self.layers + 1):
             s = yield from self._attending(p, n, s)
@@ -95,8 +95,8 @@ class TransformerConfig(SequenceConfig):
         future = torch.ones(len(s), len(s), dtype=torch.bool).triu(1)
         attention = scores.masked_fill(future, -math.inf).softmax(2)
         formula = r"\text{attention}_n = \text{softmax}\Big(\frac{q k^\top}{\sqrt{D / \text{heads}}}\Big)"
-        formula += r",\quad q, k, v = \text{norm}(s_{n-1}) W_{qkv} + b_{qkv}"
-        letters = {f"gain_attend{n}": "D", f"b_attend{n}": "D", f"Wqkv{n}": "D, 3D", f"bqkv{n}": "3D"}
+        formula += "\n" + r"q, k, v = \text{norm}(s_{n-1}) W_{qkv} + b_{qkv}"
+        letters = {f"Wqkv{n}": "D, 3D", f"bqkv{n}": "3D", f"gain_attend{n}": "D", f"b_attend{n}": "D"}
         weights = {name: (letter, p[name]) for name, letter in letters.items()}
         title = f"Who looks at whom in layer {n}"
         yield Stage(f"attention{n}", title, formula, "heads, L, L", attention, "attention", weights)
@@ -115,7 +115,7 @@ class TransformerConfig(SequenceConfig):
         x = layer_norm(s) * p[f"gain_think{n}"] + p[f"b_think{n}"]
         up = activate("gelu", x @ p[f"Wup{n}"] + p[f"bup{n}"])
         formula = r"\text{up}_n = \text{GELU}(\text{norm}(a_n) W_\text{up} + b_\text{up})"
-        letters = {f"gain_think{n}": "D", f"b_think{n}": "D", f"Wup{n}": "D, 4D", f"bup{n}": "4D"}
+        letters = {f"Wup{n}": "D, 4D", f"bup{n}": "4D", f"gain_think{n}": "D", f"b_think{n}": "D"}
         weights = {name: (letter, p[name]) for name, letter in letters.items()}
         yield Stage(f"up{n}", f"GELU layer {n}, each character for itself", formula, "L, 4D", up, "gelu", weights)
         s = s + up @ p[f"Wdown{n}"] + p[f"bdown{n}"]

@@ -10,14 +10,16 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from mmcore import FAMILIES as ARCHITECTURES
 from mmcore import Artifact, ModelConfig, Run, RunStore, TrainConfig, evaluate, generate, load, restore, trace
-from mmcore.data import Dataset, build_dataset
+from mmcore.data import Dataset, Vocab, build_dataset
 from mmcore.jobs import run_inline
 from mmcore.model import cross_entropy
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, metrics, numbers, without_help
 from ui import moments
 from ui.hood import not_written_out
+from ui.walk import backward_sentence, forward_sentence
 
 CONTEXT, TARGET = [5, 13, 13], 1  # emma, position 4
 
@@ -134,14 +136,86 @@ def test_other_perceptrons_are_walked_through_too(
         assert "no hidden layer" in texts(app)
 
 
-@pytest.mark.parametrize("model", [ModelConfig(architecture="gru", hidden_size=8), ModelConfig(normalisation="batch")])
+FAMILIES = {
+    "bigram": ModelConfig(architecture="bigram"),
+    "mlp": ModelConfig(embedding_dim=4, hidden_sizes=(8, 6), activation="gelu", normalisation="batch", direct=True),
+    "rnn": ModelConfig(architecture="rnn", embedding_dim=4, hidden_size=8),
+    "gru": ModelConfig(architecture="gru", embedding_dim=4, hidden_size=8),
+    "lstm": ModelConfig(architecture="lstm", embedding_dim=4, hidden_size=8),
+    "wavenet": ModelConfig(architecture="wavenet", context_size=4, embedding_dim=4, hidden_size=8),
+    "transformer": ModelConfig(architecture="transformer", embedding_dim=8, layers=2, heads=2),
+}
+
+
+def trained(finished: Run, store: RunStore, model: ModelConfig) -> Run:
+    config = finished.config.replace(model=model, train=TrainConfig(max_steps=3, batch_size=8))
+    return run_inline(store, store.create(config).id)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_is_walked_through(
+    finished: Run, store: RunStore, open_page: Open, architecture: str
+) -> None:
+    run = trained(finished, store, FAMILIES[architecture])
+    model, vocab = loaded(run, store).model, Vocab.from_words(names_data(run, store).splits.train)
+    size = model.config.context_size
+    context = ([0] * size + CONTEXT)[-size:]
+    app = open_page("under_the_hood", run=run.id)
+    passes = (trace.forward_trace, forward_sentence), (trace.backward_trace, backward_sentence)
+    for name, (pass_of, sentence) in zip(("Forward", "Backward"), passes, strict=True):
+        passed = pass_of(model, context, TARGET)
+        assert walk(view(app, name)) == list(passed.names)
+        middle = passed.steps[len(passed.steps) // 2]
+        go_to(app, middle.name)
+        assert sentence(middle, passed, vocab) in texts(app).replace("\\", "")
+        assert middle.formula.splitlines()[0] in app.latex[0].value
+
+
+def go_to(app: AppTest, step: str) -> AppTest:
+    next(box for box in app.selectbox if box.label.startswith("Step ")).set_value(step).run()
+    return app
+
+
+def test_attention_is_drawn_head_by_head(finished: Run, store: RunStore, open_page: Open) -> None:
+    run = trained(finished, store, FAMILIES["transformer"])
+    app = go_to(open_page("under_the_hood", run=run.id), "attention2")
+    attention = trace.forward_trace(loaded(run, store).model, [0] * 13 + CONTEXT, TARGET)["attention2"]
+    for head, expected in enumerate(attention):
+        shown = numbers(figure(app, head)["data"][0]["z"])
+        assert np.tril(shown) == pytest.approx(np.tril(expected)) and np.isnan(shown[np.triu_indices(4, 1)]).all()
+        seen = [".", "e", "m", "m"][int(expected[-1].argmax())]
+        title = f"Head {head + 1} looks most at {seen}, {100 * expected[-1].max():.0f} %"
+        assert figure(app, head)["layout"]["title"]["text"] == title
+    assert (
+        f"head 2 looks most at {seen} ({int(attention[1, -1].argmax()) + 1}), {100 * attention[1, -1].max():.1f} %"
+        in (texts(app).replace("\\", ""))
+    )
+    app.segmented_control(key="hood_made_attention2").set_value("b_attend2").run()
+    assert figure(app, 2)["layout"]["title"]["text"] == "b_attend2, 8, as this run has learned it"
+
+
+def test_what_is_left_of_a_gradient_through_time_is_said_and_drawn(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    run = trained(finished, store, FAMILIES["lstm"])
+    app = go_to(view(open_page("under_the_hood", run=run.id), "Backward"), "dh")
+    back = trace.backward_trace(loaded(run, store).model, [0] * 13 + CONTEXT, TARGET)
+    drawn = titled(app, "How long dh and dc are at each character")["data"]
+    for bars, name in zip(drawn, ("dh", "dc"), strict=True):
+        expected = np.linalg.norm(back[name], axis=1)
+        assert numbers(bars["y"]) == pytest.approx(expected, rel=1e-5)
+        left = f"{100 * expected[0] / expected[-1]:.3g} %"
+        assert left in texts(app).replace("\\", "")
+    assert "3 steps back in time" in texts(app)
+
+
+@pytest.mark.parametrize("model", [FAMILIES["gru"], ModelConfig(normalisation="batch")])
 def test_what_is_not_written_out_is_said_and_not_shown(
     finished: Run, store: RunStore, open_page: Open, model: ModelConfig
 ) -> None:
     run = run_inline(store, store.create(finished.config.replace(model=model, train=TrainConfig(max_steps=3))).id)
     app = open_page("under_the_hood", run=run.id)
-    for name in ("Forward", "Backward", "Neurons"):
-        assert [box.value for box in view(app, name).info] == [not_written_out(model)]
+    assert [box.value for box in view(app, "Neurons").info] == [not_written_out(model)]
     assert model.summary() in not_written_out(model)
     table = view(app, "Gradient check").dataframe[0].value
     assert list(table) == ["tensor", "shape", "largest", "autograd_numeric", "nudged"]

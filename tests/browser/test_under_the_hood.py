@@ -68,3 +68,24 @@ def test_play_walks_by_itself(page: Page, server: AppServer, run: Run) -> None:
     page.get_by_text("Play", exact=True).click()
     expect(page.get_by_text("Step 8 of 8")).to_be_visible()
     expect(page.get_by_role("switch", name="Play").or_(page.get_by_role("checkbox", name="Play"))).not_to_be_checked()
+
+
+def test_the_heads_of_a_transformer_are_shown_beside_each_other(page: Page, server: AppServer, run: Run) -> None:
+    from playwright.sync_api import expect
+
+    store = RunStore(server.store_url)
+    model = ModelConfig(architecture="transformer", embedding_dim=8, layers=1, heads=2)
+    config = run.config.replace(model=model, train=TrainConfig(max_steps=2, batch_size=8))
+    ended = run_inline(store, store.create(config).id)
+    store.close()
+    page.goto(f"{server.url}/under_the_hood?run={ended.id}")
+    expect(page.get_by_text("Step 1 of 12")).to_be_visible()
+    for number, title in ((2, "rows: "), (3, "s0: "), (4, "Head 1 looks most at ")):
+        press_next(page, number, 12, title)
+    heads = [page.locator(".gtitle").filter(has_text=re.compile(f"^Head {n} looks most at .+ %$")) for n in (1, 2)]
+    for head in heads:
+        expect(head).to_be_visible()
+    boxes = [head.bounding_box() for head in heads]
+    assert boxes[0] and boxes[1] and boxes[0]["y"] == boxes[1]["y"] and boxes[0]["x"] < boxes[1]["x"]
+    page.get_by_test_id("stButtonGroup").get_by_text("b_attend1", exact=True).click()
+    expect(page.locator(".gtitle").filter(has_text="b_attend1, 8, as this run has learned it")).to_be_visible()
