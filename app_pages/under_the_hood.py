@@ -186,9 +186,9 @@ if view in ("Forward", "Backward"):
             st.plotly_chart(hood.surprise(float(passed["p"][target]), theme), key="hood_loss", alt="−ln p", **draw)
         elif step.kind == "attention":
             with st.container(horizontal=True):
-                for number, figure in enumerate(walk.heads(step, passed, vocab, theme, forward), start=1):
-                    alt = f"{step.name}, head {number}"
-                    st.plotly_chart(figure, key=f"hood_head_{name}_{number}", alt=alt, width=248, **draw)
+                for head, figure in enumerate(walk.heads(step, passed, vocab, theme, forward)):
+                    alt = f"{step.title}: {figure.layout.title.text}"
+                    st.plotly_chart(figure, key=f"hood_head_{name}_{head}", alt=alt, width=248, **draw)
         else:
             figure = walk.values(step, passed, vocab, theme)
             st.plotly_chart(figure, key=f"hood_chart_{name}", alt=f"{step.name}: {step.title}", **draw)
@@ -209,7 +209,7 @@ if view in ("Forward", "Backward"):
         if len(step.weights) > 1:
             named = {weight.name: weight for weight in step.weights}
             label = "Made with" if forward else "Gradients of what it is made with"
-            key = f"hood_made_{step.name}"
+            key = "hood_made_" + "_".join(named)  # a choice is kept only where there is the same to choose from
             help = "Which of the tensors of this step to show."
             shown = named[
                 st.segmented_control(label, list(named), default=shown.name, required=True, key=key, help=help)

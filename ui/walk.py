@@ -168,8 +168,9 @@ def _state(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     states = _value(step)
     moved = np.linalg.norm(np.diff(states, axis=0, prepend=np.zeros_like(states[:1])), axis=1)
     most = int(moved.argmax())
+    only = "What the cell shows" if any(one.kind == "cell" for one in trace.steps) else "All that is remembered"
     return (
-        f"All that is remembered of what was read, {states.shape[1]} numbers made anew at every character. They move "
+        f"{only} of what was read, {states.shape[1]} numbers made anew at every character. They move "
         f"most at {_character(step, most, trace, vocab)}: by {moved[most]:.4f}, to a length of "
         f"{_sizes(step)[most]:.4f}. Only the last row goes on to the logits."
     )
@@ -461,7 +462,7 @@ def _head(table: Numbers, names: list[str], title: str, theme: Theme, top: float
             y=names,
             z=table,
             **(shade if top is None else {"zmin": -top, "zmax": top, "colorscale": hood.diverging(theme)}),
-            texttemplate=("%{z:.0%}" if top is None else "%{z:.2g}") if len(names) <= WRITTEN else None,
+            texttemplate=("%{z:.0%}" if top is None else "%{z:.2f}") if len(names) <= WRITTEN else None,
             textfont={"size": 11},
             hovertemplate="%{y} looks at %{x}<br>%{z:.9g}<extra></extra>",
             hoverongaps=False,
@@ -492,7 +493,11 @@ def lengths(step: TraceStep, trace: Trace, vocab: Vocab, theme: Theme) -> go.Fig
             marker={"color": color(role, theme), "pattern": {"shape": "/" if one is not shown[0] else ""}},
             hovertemplate="%{x}<br>length %{y:.9g}<extra>%{fullData.name}</extra>",
         )
-    title = f"How long {' and '.join(one.name for one in shown)} {'is' if len(shown) == 1 else 'are'} at each character"
+    named, each = (
+        " and ".join(one.name for one in shown),
+        "character" if letter in ("L", "T") else "group of characters",
+    )
+    title = f"How long {named} {'is' if len(shown) == 1 else 'are'} at each {each}"
     layout = figure_layout(title, x=hood.axis(letter), y="Length of the gradient", theme=theme, height=300)
     figure.update_layout(layout, bargap=0.2, showlegend=len(shown) > 1)
     return figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=hood.every(len(names), names))

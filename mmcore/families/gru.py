@@ -78,7 +78,7 @@ class GRUConfig(SequenceConfig):
         title = "Update gate, what stays of the state"
         formula = r"z_t = \sigma(\text{rows}_t W_x^z + b_x^z + h_{t-1} W_h^z + b_h^z)"
         yield Stage("z", title, formula, "L, H", updates, "gate", of_z)
-        formula = r"n_t = \tanh(\text{rows}_t W_x^n + b_x^n + r_t \odot (h_{t-1} W_h^n + b_h^n))"
+        formula = r"n_t = \tanh(\text{rows}_t W_x^n + b_x^n + r_t \odot m_t)" + "\n" + r"m_t = h_{t-1} W_h^n + b_h^n"
         yield Stage("n", "Candidate for a new state", formula, "L, H", candidates, "candidate", of_n)
         formula = r"h_t = z_t \odot h_{t-1} + (1 - z_t) \odot n_t"
         yield Stage("h", "State after each character", formula, "L, H", states, "state")

@@ -145,7 +145,7 @@ def hidden_layer(
     else:
         yield Stage(f"z{layer}", title, f"z_{layer} = {said} W_{layer}", letters[0], z, "sums", weights)
         z, bent = normalise(kind, z, p, layer, None) + p[b], rf"\text{{norm}}_{layer}"
-        over = "each unit's running mean and deviation" if kind == "batch" else "mean and deviation of the layer"
+        over = "running, of each unit" if kind == "batch" else "of this layer here"
         formula = rf"{bent} = \frac{{z_{layer} - \mu}}{{\sigma}} \odot \text{{gain}}_{layer} + b_{layer}"
         formula += "\n" + rf"\mu, \sigma \text{{: {over}}}"
         weights = {name: ("H", p[name]) for name in (*norm_shapes(kind, layer, 0), b)}

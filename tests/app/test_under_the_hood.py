@@ -190,7 +190,7 @@ def test_attention_is_drawn_head_by_head(finished: Run, store: RunStore, open_pa
         f"head 2 looks most at {seen} ({int(attention[1, -1].argmax()) + 1}), {100 * attention[1, -1].max():.1f} %"
         in (texts(app).replace("\\", ""))
     )
-    app.segmented_control(key="hood_made_attention2").set_value("b_attend2").run()
+    app.segmented_control(key="hood_made_Wqkv2_bqkv2_gain_attend2_b_attend2").set_value("b_attend2").run()
     assert figure(app, 2)["layout"]["title"]["text"] == "b_attend2, 8, as this run has learned it"
 
 

@@ -66,6 +66,21 @@ def test_rows_are_named_by_what_was_read() -> None:
     assert hood.axis("T/4") == "Characters fused" and hood.axis("quux") == "quux"
 
 
+@pytest.mark.parametrize(("name", "said"), [("gru", "All that is remembered"), ("lstm", "What the cell shows")])
+@pytest.mark.parametrize("context", [[0, 0, 0, 1, 2, 2], [0] * 6])
+def test_a_state_says_where_it_moved_most(name: str, said: str, context: list[int]) -> None:
+    trace = forward_trace(shaken(SMALL[name], VOCAB.size), context, 3)
+    h = trace["h"]
+    moved = [np.linalg.norm(now - before) for before, now in zip((0 * h[0], *h), h, strict=False)]
+    most = int(np.argmax(moved))
+    sentence = walk.forward_sentence(next(step for step in trace.steps if step.name == "h"), trace, VOCAB)
+    assert sentence.startswith(f"{said} of what was read, 16 numbers")
+    assert (
+        f"at {'.abb'[most]} ({most + 1}): by {moved[most]:.4f}, to a length of {np.linalg.norm(h[most]):.4f}"
+        in sentence
+    )
+
+
 def test_a_kind_no_one_has_words_for_says_its_range() -> None:
     trace = forward_trace(shaken(SMALL["rnn"], VOCAB.size), CONTEXTS[0][-6:], 3)
     step = replace(trace.steps[2], kind="from another planet")
