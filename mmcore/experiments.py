@@ -67,7 +67,7 @@ def architectures(corpus_sha256: str) -> Iterator[Setting]:
         preset = PRESETS[preset_for(architecture)]
         yield Setting(
             name=f"{family.title}, its preset",
-            at={"architecture": family.title},
+            at={"architecture": family.title, "context_size": preset.model.context_size},
             config=RunConfig(corpus_sha256=corpus_sha256, model=preset.model, train=preset.train),
         )
 

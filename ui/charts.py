@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from mmcore import ContextCounts, show_symbol
-from ui.theme import SURFACES, Role, Theme, color, figure_layout, line, marker
+from ui.theme import ROLES, SURFACES, Role, Theme, color, figure_layout, line, marker
 
 MAX_HEATMAP_SYMBOLS = 60
 CLASS_STYLES: tuple[tuple[Role, str], ...] = (
@@ -344,18 +344,19 @@ def context_and_embedding(table: pd.DataFrame, theme: Theme) -> go.Figure:
 
     ``table``: columns ``context_size, embedding_dim, train_loss, val_loss, val_loss_unseen``.
     """
-    title = "Loss by context size, a line for each embedding dimension"
+    title = "Loss by context size and embedding"
     layout = figure_layout(title, x="Context size (characters)", y="Loss (nats per character)", theme=theme)
     figure = go.Figure(layout=layout)
-    for (dim, rows), (role, symbol) in zip(table.groupby("embedding_dim"), CLASS_STYLES, strict=False):
+    roles: tuple[Role, ...] = ("train", "validation", "test", "accent")
+    for (dim, rows), role in zip(table.groupby("embedding_dim"), roles, strict=False):
         shared: dict[str, Any] = {"mode": "lines+markers", "legendgroup": str(dim), "x": rows.context_size}
         head = f"<b>Context %{{x}}, embedding {dim}</b><br>"
         figure.add_scatter(
             **shared,
             y=rows.val_loss,
             name=f"Embedding {dim}",
-            line={"color": color(role, theme), "width": 2},
-            marker={"symbol": symbol, "size": 9},
+            line=line(role, theme) | {"dash": "solid"},
+            marker=marker(role, theme, 9),
             customdata=rows[["train_loss", "val_loss_unseen"]],
             hovertemplate=f"{head}validation %{{y:.4f}} nats per character<br>on unseen words %{{customdata[1]:.4f}}"
             "<br>train %{customdata[0]:.4f}<extra></extra>",
@@ -365,12 +366,12 @@ def context_and_embedding(table: pd.DataFrame, theme: Theme) -> go.Figure:
             y=rows.train_loss,
             name=f"Embedding {dim}, train",
             showlegend=False,
-            line={"color": color(role, theme), "width": 1.2, "dash": "dot"},
-            marker={"symbol": f"{symbol}-open", "size": 6},
+            line=line(role, theme) | {"dash": "dot", "width": 1.2},
+            marker=marker(role, theme, 6) | {"symbol": f"{ROLES[role].symbol}-open"},
             hovertemplate=f"{head}train %{{y:.4f}} nats per character<extra></extra>",
         )
     figure.add_scatter(  # says once for all colours what the thin lines are
-        x=[None], y=[None], mode="lines", name="Train, thin", line={**line("reference", theme), "dash": "dot"}
+        x=[None], y=[None], mode="lines", name="Train, thin and dotted", line=line("reference", theme)
     )
     figure.update_layout(margin_t=48, legend=BELOW, height=480)
     return figure.update_xaxes(tickvals=sorted(set(table.context_size)))
@@ -379,7 +380,7 @@ def context_and_embedding(table: pd.DataFrame, theme: Theme) -> go.Figure:
 def architectures(table: pd.DataFrame, theme: Theme) -> go.Figure:
     """Train loss, validation loss and that on unseen words, a row an architecture, lowest validation loss on top.
 
-    ``table``: columns ``architecture, train_loss, val_loss, val_loss_unseen, parameters, step, time``.
+    ``table``: columns ``architecture, context_size, train_loss, val_loss, val_loss_unseen, parameters, step, time``.
     """
     ranked = table.sort_values("val_loss", ascending=False, kind="stable")
     layout = figure_layout("Loss of each architecture", x="Loss (nats per character)", y="", theme=theme)
@@ -406,9 +407,9 @@ def architectures(table: pd.DataFrame, theme: Theme) -> go.Figure:
             mode="markers",
             name=name,
             marker=look,
-            customdata=ranked[["parameters", "step", "time"]],
-            hovertemplate="<b>%{y}</b><br>%{x:.4f} nats per character<br>%{customdata[0]:,} parameters, "
-            "%{customdata[1]:,} updates<br>trained in %{customdata[2]}<extra>%{fullData.name}</extra>",
+            customdata=ranked[["parameters", "step", "time", "context_size"]],
+            hovertemplate="<b>%{y}</b>, context %{customdata[3]}<br>%{x:.4f} nats per character<br>%{customdata[0]:,} "
+            "parameters<br>%{customdata[1]:,} updates in %{customdata[2]}<extra>%{fullData.name}</extra>",
         )
     figure.update_layout(margin_t=48, legend=BELOW, height=170 + 44 * len(ranked))
     return figure.update_yaxes(type="category")
