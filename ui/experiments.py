@@ -68,11 +68,11 @@ def context_effect(done: pd.DataFrame) -> list[str]:
     back = {f"context {context}": losses.at[context, best.embedding_dim]}
     back |= {f"embedding {dim}": losses.at[best.context_size, dim]}
     costs = [f"to {name} would cost {loss - best.val_loss:.2f}" for name, loss in back.items() if loss > best.val_loss]
-    said = [f"Going back from there {', '.join(costs)}."] if costs else []
+    said = [f"From the lowest, going back {', '.join(costs)}."] if costs else []
     whole = losses.dropna(axis="columns")
     if len(losses) == len(experiments.CONTEXT_SIZES) and not whole.empty:
         enough = [f"{(column <= column.min() + NOISE).idxmax()} with embedding {d}" for d, column in whole.items()]
-        said.append(f"Context pays up to {', '.join(enough)}; more gains less than {NOISE:g}.")
+        said.append(f"Context pays up to so many characters: {', '.join(enough)}; more gains less than {NOISE:g}.")
     return [*said, by_heart(done)]
 
 
@@ -94,7 +94,7 @@ def by_heart(done: pd.DataFrame) -> str:
 def widest_gap(done: pd.DataFrame) -> str:
     """Which run learnt most that does not carry over."""
     gaps = done["val_loss"] - done["train_loss"]
-    return f"The widest gap between train and validation, {gaps.max():.2f}: {done.at[gaps.idxmax(), 'name']}."
+    return f"The widest gap between train and validation is {gaps.max():.2f}: {done.at[gaps.idxmax(), 'name']}."
 
 
 def size_effect(done: pd.DataFrame) -> list[str]:
@@ -127,8 +127,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         title="Context",
         about="How far back the model sees, and how many numbers stand for a character: what the lecture tries out by "
         f"hand. All else is the preset *{PRESETS['blink'].title}*'s.",
-        question="What pays more, another character of context or more numbers for each, and from where on does only "
-        "the train loss gain?",
+        question="What pays more, another character of context or more numbers for each, and from where on do they "
+        "help the train loss only?",
         settings=experiments.context_and_embedding,
         figure=charts.context_and_embedding,
         alt="Validation and train loss by context size, a line for each embedding dimension",
@@ -191,7 +191,7 @@ def _draw_buttons(settings: Sequence[Setting], runs: Sequence[Run], vocab_size: 
     live = experiments.unfinished(settings, runs)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
-            _label(len(new) + len(cut), len(settings)),
+            _label(len(new) + len(cut), len(live), len(settings)),
             disabled=not new and not cut,
             icon=":material/play_arrow:",
             key="start_experiment",
@@ -213,10 +213,12 @@ def _draw_buttons(settings: Sequence[Setting], runs: Sequence[Run], vocab_size: 
             st.caption(f"{WORKERS} at a time: {cost}.", width="content")
 
 
-def _label(wanted: int, of: int) -> str:
+def _label(wanted: int, live: int, of: int) -> str:
     if wanted == of:
         return f"Train the {of} runs"
-    return f"Train the {wanted} that are missing" if wanted else f"All {of} runs are there"
+    if wanted:
+        return f"Train the {wanted} that are missing"
+    return f"All {of} runs have been started" if live else f"All {of} runs are there"
 
 
 def _draw_found(experiment: Experiment, found: pd.DataFrame, of: int, theme: Theme) -> None:

@@ -73,7 +73,7 @@ def test_an_experiment_is_trained_once_and_drawn_as_it_ends(
     assert {run.name for run in made} == {setting.name for setting in experiment.settings(few)}
     assert f"0 of {count} have finished, {count} queued." in texts(app)
     assert app.button(key="start_experiment").disabled
-    assert app.button(key="start_experiment").label == f"All {count} runs are there"
+    assert app.button(key="start_experiment").label == f"All {count} runs have been started"
     trained = [run_inline(store, run.id) for run in made[:2]]
     app.run()
     assert not app.exception
@@ -130,7 +130,8 @@ def test_a_row_for_each_architecture_lowest_validation_loss_on_top(few: str, ope
     updates = [row[1] for row in dots["Train"]["customdata"]]
     assert updates == [run.step for run in ranked]
     shown: pd.DataFrame = app.dataframe[0].value
-    assert len(shown) == len(FAMILIES)
+    assert sorted(shown["Validation"]) == pytest.approx(sorted(run.losses["val_loss"] for run in trained))
+    assert app.button(key="start_experiment").label == f"All {len(FAMILIES)} runs are there"
 
 
 def test_only_what_is_missing_of_an_experiment_is_trained(finished: Run, open_page: Open, store: RunStore) -> None:
@@ -249,18 +250,21 @@ TURNS = [(2.4, 2.5), (2.1, 2.2), (2.0, 2.1), (1.9, 2.0), (1.8, 2.02), (1.7, 2.05
 
 def test_what_context_and_dimensions_are_worth_and_up_to_where() -> None:
     back, pays, _ = context_effect(grid({2: FLAT, 32: TURNS}))
-    assert back == "Going back from there to context 1 would cost 0.50, to embedding 2 would cost 0.25."
-    assert pays == "Context pays up to 3 with embedding 2, 4 with embedding 32; more gains less than 0.01."
+    assert back == "From the lowest, going back to context 1 would cost 0.50, to embedding 2 would cost 0.25."
+    assert (
+        pays
+        == "Context pays up to so many characters: 3 with embedding 2, 4 with embedding 32; more gains less than 0.01."
+    )
     unfinished = context_effect(grid({2: FLAT[:2]}))
-    assert unfinished[0] == "Going back from there to context 1 would cost 0.20.", "there is no smaller embedding"
-    assert not any("pays up to" in said for said in unfinished), "not before every context size is there"
+    assert unfinished[0] == "From the lowest, going back to context 1 would cost 0.20.", "there is no smaller embedding"
+    assert not any("Context pays" in said for said in unfinished), "not before every context size is there"
     assert len(context_effect(grid({2: FLAT[:1]}))) == 1, "nothing to go back to"
 
 
 def test_learnt_by_heart_is_said_where_validation_turns_and_train_does_not() -> None:
     said = "with embedding 32, context 8 instead of 4 raises validation by 0.05 while train falls by 0.20."
     assert by_heart(grid({2: FLAT, 32: TURNS})) == f"Learnt by heart: {said}"
-    gap = "The widest gap between train and validation, 0.10: Context 1, embedding 2."
+    gap = "The widest gap between train and validation is 0.10: Context 1, embedding 2."
     assert by_heart(grid({2: FLAT})) == gap, "a rise of 0.001 is none"
     assert by_heart(grid({2: [(2.0, 2.1), (2.1, 2.18)]})) == gap, "both rise"
 
@@ -270,5 +274,5 @@ def test_the_largest_model_is_placed() -> None:
     rows = [("A", "A, its preset", 10, 2.0, 2.1), ("B", "B, its preset", 30, 1.8, 2.2)]
     assert size_effect(pd.DataFrame(rows, columns=columns)) == [
         "B has the most parameters, 30, and is number 2 of 2 by validation loss.",
-        "The widest gap between train and validation, 0.40: B, its preset.",
+        "The widest gap between train and validation is 0.40: B, its preset.",
     ]
