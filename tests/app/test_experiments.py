@@ -244,7 +244,7 @@ def grid(losses: dict[int, list[tuple[float, float]]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["context_size", "embedding_dim", "name", "train_loss", "val_loss"])
 
 
-FLAT = [(2.4, 2.5), (2.2, 2.3), (2.15, 2.25), (2.15, 2.248), (2.15, 2.248), (2.15, 2.249)]
+FLAT = [(2.3, 2.5), (2.2, 2.3), (2.15, 2.25), (2.15, 2.248), (2.15, 2.248), (2.14, 2.249)]
 TURNS = [(2.4, 2.5), (2.1, 2.2), (2.0, 2.1), (1.9, 2.0), (1.8, 2.02), (1.7, 2.05)]
 
 
@@ -264,9 +264,9 @@ def test_what_context_and_dimensions_are_worth_and_up_to_where() -> None:
 def test_learnt_by_heart_is_said_where_validation_turns_and_train_does_not() -> None:
     said = "with embedding 32, context 8 instead of 4 raises validation by 0.05 while train falls by 0.20."
     assert by_heart(grid({2: FLAT, 32: TURNS})) == f"Learnt by heart: {said}"
-    gap = "The widest gap between train and validation is 0.10: Context 1, embedding 2."
+    gap = "The widest gap between train and validation is 0.20: Context 1, embedding 2."
     assert by_heart(grid({2: FLAT})) == gap, "a rise of 0.001 is none"
-    assert by_heart(grid({2: [(2.0, 2.1), (2.1, 2.18)]})) == gap, "both rise"
+    assert by_heart(grid({2: [(2.0, 2.2), (2.1, 2.28)]})) == gap, "both rise"
 
 
 def test_the_largest_model_is_placed() -> None:
