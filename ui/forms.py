@@ -189,6 +189,15 @@ def expected_time(config: RunConfig, vocab_size: int, earlier: Sequence[tuple[Ru
     return Estimate(best * work * config.train.max_steps, measured=closest < math.inf)
 
 
+def expected_times(
+    configs: Sequence[RunConfig], vocab_size: int, earlier: Sequence[tuple[RunConfig, int, float]], at_once: int
+) -> Estimate:
+    """Expected time until the last of several runs ends, so many at once; see :func:`expected_time`."""
+    each = [expected_time(config, vocab_size, earlier) for config in configs]
+    seconds = [estimate.seconds for estimate in each]
+    return Estimate(max(sum(seconds) / at_once, *seconds), measured=all(estimate.measured for estimate in each))
+
+
 def _step_work(config: RunConfig, vocab_size: int) -> float:
     """Rough seconds of one update on one core of 2020: a fixed cost, the parameters, the batch through them."""
     parameters, batch = config.model.parameters(vocab_size), config.train.batch_size
