@@ -83,9 +83,15 @@ def score_sentence(score: pd.DataFrame, share: float) -> str:
         f"Surprisal {total:.3f} nats in all, {total / letters:.4f} per character: the model would write this word "
         f"once in {rounded(math.exp(min(total, 700)))}. It likes it better than {share:.1f} % of the validation words, "
         "per character. "
-        f"Most surprising: {symbol_title(worst['symbol'])} after {worst['context']}, where it expected {expected} with "
-        f"{100 * worst['expected_probability']:.1f} %."
+        f"Most surprising: {symbol_title(worst['symbol'])} {place(worst['context'])}, where it expected {expected} "
+        f"with {100 * worst['expected_probability']:.1f} %."
     )
+
+
+def place(context: str) -> str:
+    """Where a letter stands, by a context as drawn: of the boundaries before a word one is enough."""
+    written = context.lstrip(show_symbol(""))
+    return f"after {show_symbol('') * (written != context)}{written}" if written else "at the start"
 
 
 @st.cache_data(show_spinner="Scoring the validation words …", max_entries=32)
