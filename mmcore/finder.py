@@ -18,7 +18,7 @@ from .training import SAMPLERS, TrainState, update
 
 HALF_LIFE = 0.06  # of a power of ten, 20 updates of 1,000: a batch's loss is noisy, its trend over that is not
 SPOILT = 4.0  # times the lowest smoothed loss: from there on the sweep only shows that it diverges
-TIMED = 5  # updates, to tell how long one takes
+TIMED = 9  # updates, to tell how long one takes
 NEAR = 0.02  # of the whole fall: what counts as the bottom of the valley
 
 
@@ -57,12 +57,13 @@ def learning_rate_sweep(
 
 def sweep_steps(seconds: float, model: ModelConfig, config: TrainConfig, dataset: Dataset) -> int:
     """How many updates a sweep of so many seconds has on this machine now: at most 1,000, at least 50."""
-    began, timed = 0.0, 0
-    for timed, _ in enumerate(learning_rate_sweep(model, config, dataset)):
-        began = began or time.perf_counter()  # the first update is slower than those to come
-        if timed == TIMED:
+    marks = []
+    for _ in learning_rate_sweep(model, config, dataset):
+        marks.append(time.perf_counter())
+        if len(marks) == TIMED:
             break
-    return int(np.clip(seconds * timed / max(time.perf_counter() - began, 1e-9), 50, 1_000))
+    each = float(np.median(np.diff(marks))) if len(marks) > 1 else 0.0  # others may have had the core meanwhile
+    return int(np.clip(seconds / max(each, 1e-9), 50, 1_000))
 
 
 @dataclass(frozen=True)
