@@ -115,7 +115,7 @@ def live_chart(
     layout["margin"] = {"t": 8}  # the title stands above the figure, where a narrow screen can wrap it
     layout["xaxis"] |= {"type": "log" if log_x else "linear", "hoverformat": ",d", "rangemode": "nonnegative"}
     if present:
-        layout["yaxis"]["autorangeoptions"] = {"include": _room(small, present, references or {})}
+        layout["yaxis"]["autorangeoptions"] = {"include": label_room(small, present, references or {})}
     layout |= {
         "hovermode": "x unified",
         "uirevision": f"{run_id} {log_x}",
@@ -150,11 +150,12 @@ def _trace(trace: Trace, values: pd.Series, current: theme.Theme) -> dict[str, A
     }
 
 
-def _room(small: pd.DataFrame, present: Sequence[Trace], references: Mapping[str, float]) -> list[float]:
-    """Heights that must be on the chart so that the label on a line that the curves reach is whole."""
+def label_room(small: pd.DataFrame, present: Sequence[Trace], references: Mapping[str, float]) -> list[float]:
+    """Heights that must be on the chart so that the label on a line that the curves reach, or nearly, is whole."""
     values = small[[trace.column for trace in present]]
     low, high = values.min(axis=None), values.max(axis=None)
-    return [value + 0.1 * (high - low) for value in references.values() if low <= value <= high]
+    label = 0.1 * (high - low)
+    return [value + label for value in references.values() if low <= value <= high + label]
 
 
 def _reference(name: str, value: float, current: theme.Theme, place: str) -> dict[str, Any]:
