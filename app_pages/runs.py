@@ -113,6 +113,6 @@ with st.container(border=True):
 
 st.page_link(
     "app_pages/lessons.py",
-    label="Experiment on Lessons: initialisation, depth and batch normalisation",
+    label="On Lessons: an experiment in 24 runs",
     icon=":material/school:",
 )

@@ -142,7 +142,7 @@ def mixture_chart(mixed: Mixture, weight: float, theme: Theme) -> go.Figure:
     figure.add_vline(weight, line=line("reference", theme), annotation_text=f"chosen {weight:.2f}")
     layout = figure_layout(
         "Validation loss of the mixture",
-        x="Weight of the network (0: counts alone, 1: network alone)",
+        x="Weight of the network (0: counts alone)",
         y="Loss (nats)",
         theme=theme,
         height=360,
