@@ -113,6 +113,6 @@ with st.container(border=True):
 
 st.page_link(
     "app_pages/lessons.py",
-    label="Experiments on Lessons: initialisation and depth, context and embedding, architectures",
+    label="On Lessons: three experiments, a click each",
     icon=":material/school:",
 )

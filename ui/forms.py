@@ -159,6 +159,8 @@ def describe(config: RunConfig) -> str:
 
 # ---- cost
 
+FEW_STEPS = 20  # of a run that was stopped at once, most of the time went into its start
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -177,14 +179,14 @@ def expected_time(config: RunConfig, vocab_size: int, earlier: Sequence[tuple[Ru
 
     Parameters
     ----------
-    earlier : config, steps done and seconds of runs of the same store; those under 0.3 s say too little.
+    earlier : config, steps done and seconds of runs of the same store; few steps or under 0.3 s say too little.
     """
     work = _step_work(config, vocab_size)
     best, closest = 1.0, math.inf
     for other, steps, seconds in earlier:
         theirs = _step_work(other, vocab_size)
         distance = abs(math.log(work / theirs)) + (other.train.sampler != config.train.sampler)
-        if steps > 0 and seconds > 0.3 and distance < closest:
+        if steps >= FEW_STEPS and seconds > 0.3 and distance < closest:
             best, closest = seconds / steps / theirs, distance
     return Estimate(best * work * config.train.max_steps, measured=closest < math.inf)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmcore import ModelConfig, Run, RunStore, TrainConfig
+from mmcore.data import corpus_from_words
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import without_help
@@ -48,6 +49,14 @@ def test_exercises_are_judged_by_the_runs(finished: Run, store: RunStore, open_p
     train = TrainConfig(max_steps=1_200)
     run_inline(store, store.create(finished.config.replace(model=ModelConfig(direct=True), train=train)).id)
     assert texts(open_page("lessons")).count("Done") == 3
+
+
+def test_words_that_are_easier_do_not_beat_the_lecture(finished: Run, store: RunStore, open_page: Open) -> None:
+    sha256 = store.add_corpus(corpus_from_words(["aaaa"] * 40, "one word"))
+    run = run_inline(store, store.create(finished.config.replace(corpus_sha256=sha256)).id)
+    assert run.losses["val_loss"] < 2.2
+    said = texts(open_page("lessons")).replace("\\", "")
+    assert f"Best so far: {finished.losses['val_loss']:.4f}" in said
 
 
 def test_without_a_run_the_exercises_are_open(open_page: Open) -> None:

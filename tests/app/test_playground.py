@@ -177,6 +177,18 @@ def test_a_budget_that_allows_no_training_is_said_with_its_numbers_and_two_ways_
     assert run.config.train.max_steps == PRESETS["transformer"].train.max_steps
 
 
+def test_where_a_model_is_refused_the_one_before_is_named(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("playground", architecture="bigram", steps="5")
+    assert "Below is still the model before" not in texts(app)
+
+    def too_small(*_: object) -> None:
+        raise BudgetTooSmall("Transformer", 0.5, 0.02, 0.9)
+
+    monkeypatch.setattr("mmcore.playground.request", too_small)
+    app.selectbox(key="play_architecture").set_value("transformer").run()
+    assert app.error and "Below is still the model before: Bigram, AdamW" in texts(app).replace("\\", "")
+
+
 def test_a_model_that_had_no_time_to_learn_says_so() -> None:
     train = TrainConfig(max_steps=12, sampler="words")
     config = RunConfig(corpus_sha256="0" * 64, model=ModelConfig(architecture="gru"), train=train)
