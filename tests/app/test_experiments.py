@@ -191,12 +191,13 @@ def test_the_choice_of_experiment_stays(open_page: Open) -> None:
 
 def test_the_time_said_is_that_of_what_is_missing(finished: Run, open_page: Open, store: RunStore) -> None:
     settings = list(experiments.architectures(finished.config.corpus_sha256))
-    whole = forms.expected_times([setting.config for setting in settings], 27, forms.finished_runs([finished]), WORKERS)
+    earlier = forms.finished_runs([finished])
+    whole = forms.expected_times([setting.config for setting in settings], 27, earlier, WORKERS)
     assert f"{WORKERS} at a time: {whole}." in texts(open_experiment(open_page, "architectures"))
     for setting in settings[1:]:
         store.create(setting.config)
     said = texts(open_experiment(open_page, "architectures"))
-    assert f"{forms.expected_time(settings[0].config, 27, [])}." in said
+    assert f"{forms.expected_time(settings[0].config, 27, earlier)}." in said
 
 
 def test_several_runs_take_their_sum_shared_and_no_less_than_the_longest() -> None:
@@ -213,7 +214,7 @@ def test_several_runs_take_their_sum_shared_and_no_less_than_the_longest() -> No
 
 def test_runs_leads_to_the_experiments(finished: Run, open_page: Open) -> None:
     links = [link.proto for link in open_page("runs").get("page_link")]
-    assert ["Experiment" in link.label and link.page for link in links] == ["lessons"]
+    assert ["experiment" in link.label and link.page for link in links] == ["lessons"]
 
 
 # ---- what the results say
