@@ -1,8 +1,8 @@
-"""Lessons: the lecture's arc in ten short steps, and its exercises, which check themselves."""
+"""Lessons: the lecture's arc in ten short steps, its exercises, which check themselves, and three experiments."""
 
 import streamlit as st
 
-from ui import experiment, lessons, session
+from ui import experiments, lessons, session
 from ui.text import plain
 from ui.theme import current_theme
 
@@ -50,4 +50,4 @@ with st.grid(3, min_column_width=260):
             st.markdown(challenge.task)
             st.caption(plain(challenge.evidence))
 
-experiment.draw(session.current_corpus().sha256, current_theme())
+experiments.draw(session.current_corpus().sha256, current_theme())

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore import embedding, playground
-from ui import charts, curves, plays, session
+from ui import charts, curves, forms, plays, session
 from ui.live import live_chart
 from ui.text import plain
 from ui.theme import PLOTLY_CONFIG, current_theme
@@ -27,6 +27,8 @@ with controls:
     play, problem = plays.current(asked)
 if problem:
     result.error(plain(problem))
+    if play:
+        result.caption(plain(f"Below is still the model before: {forms.describe(play.config)}."))
 if play is None and not problem:
     st.stop()
 bigram = session.baselines(corpus.sha256, asked.config.split)["bigram"]

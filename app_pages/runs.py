@@ -113,6 +113,6 @@ with st.container(border=True):
 
 st.page_link(
     "app_pages/lessons.py",
-    label="Experiment on Lessons: initialisation, depth and batch normalisation",
+    label="On Lessons: three experiments, a click each",
     icon=":material/school:",
 )

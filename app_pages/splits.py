@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from ui import anatomy, charts, counts, reading, session, tables
+from ui import anatomy, charts, counts, progress, reading, session, tables
 from ui.picker import trained_run
 from ui.text import nats
 from ui.theme import PLOTLY_CONFIG, current_theme
@@ -39,7 +39,7 @@ with st.grid(3):
                 row, unseen = known.loc[title], f"{title}, unseen words"
                 st.metric(f"{title} loss", nats(row.loss), help="Exact, over every example; nats per character.")
                 st.caption(f"95 % interval {nats(row.low)} to {nats(row.high)}")
-                st.markdown(f"Perplexity **{row.perplexity:.3f}**  \nBits per character **{row.bits:.3f}**")
+                st.markdown(f"Perplexity **{nats(row.perplexity, 3)}**  \nBits per character **{nats(row.bits, 3)}**")
                 st.markdown(f"Examples **{row.examples:,}**  \nWords **{row.words:,}**")
                 if unseen in known.index:
                     share = known.words[unseen] / row.words
@@ -80,7 +80,11 @@ st.metric(
     f"{val.loss - train.loss:+.4f}" if abs(val.loss) < 1e6 else nats(val.loss - train.loss),
     help="Nats per character; the lecture compares the two.",
 )
-st.markdown(tables.gap(train.loss, val.loss, (val.low, val.high)))
+st.markdown(
+    "This run learned nothing that could carry over to other words."
+    if progress.in_vain(run)
+    else tables.gap(train.loss, val.loss, (val.low, val.high))
+)
 if turn := reading.turn_sentence(run):
     st.markdown(reading.plain_bold(turn))
 

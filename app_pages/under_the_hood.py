@@ -10,7 +10,7 @@ import torch
 from mmcore import evaluate, generate, trace, uniform_loss
 from ui import hood, moments, reading, session, walk
 from ui.picker import trained_run
-from ui.text import plain
+from ui.text import nats, plain
 from ui.theme import PLOTLY_CONFIG, current_theme
 
 VIEWS = {
@@ -42,7 +42,7 @@ kept = session.store().checkpoints(run.id)
 model, moment = moments.choose(run, artifact, kept)
 known_loss, ignorant = moments.val_loss(run.id, moment, run, model), uniform_loss(vocab.size)
 st.caption(
-    f"Step {moment:,}: validation loss {known_loss:.4f}. "
+    f"Step {moment:,}: validation loss {nats(known_loss)}. "
     f"Whoever knows nothing and gives every character the same chance has ln {vocab.size} = {ignorant:.4f}"
     + (
         ", less than this model: it is confidently wrong."

@@ -153,7 +153,7 @@ PART3 = "makemore part 3 (A. Karpathy, 2022), notebook's loss log"
 PART5 = "makemore part 5 (A. Karpathy, 2022), notebook's performance log"
 # Part 5 lowers the rate after 150,000 of its 200,000 updates: half of 300,000.
 PART5_STEPS, PART5_LOOP = 200_000, LECTURE.replace(max_steps=300_000)
-BATCH = ModelConfig(normalisation="batch")
+BATCH, TRANSFORMER = ModelConfig(normalisation="batch"), PRESETS["transformer"]
 ROWS: dict[str, Row] = {
     "uniform": Row(
         title="Uniform, ln 27",
@@ -221,8 +221,9 @@ ROWS: dict[str, Row] = {
         title="Transformer, 4 layers, 4 heads, dimension 64",
         source="karpathy/makemore README, test split",
         published={"test_loss": 1.92},
-        measure=trained(PRESETS["transformer"].model, PRESETS["transformer"].train, test=True),
-        note="Ours is the preset: whole words, 3,000 updates of 128, dropout 0.2.",
+        measure=trained(TRANSFORMER.model, TRANSFORMER.train, test=True),
+        note=f"Ours is the preset: {TRANSFORMER.model.summary()}; {TRANSFORMER.train.max_steps:,} updates of "
+        f"{TRANSFORMER.train.batch_size} words, weight decay {TRANSFORMER.train.weight_decay:g}.",
     ),
     "best-mlp": Row(
         title="The best MLP found, the preset",
@@ -292,13 +293,6 @@ def thousand_words(corpus: Corpus) -> dict[str, float]:
     return {"deviation": float(np.std(losses)), "low": float(min(losses)), "high": float(max(losses))}
 
 
-def longer_transformer(corpus: Corpus) -> Losses:
-    """The transformer preset with three times its updates, seed 1: what a longer training is worth."""
-    preset = PRESETS["transformer"]
-    longer = preset.train.replace(max_steps=3 * preset.train.max_steps)
-    return trained(preset.model, longer, test=True)(corpus, 1) | {"updates": longer.max_steps}
-
-
 REASONS: dict[str, Reason] = {
     "bigram-floor": Reason(
         measure=passing,
@@ -311,11 +305,6 @@ REASONS: dict[str, Reason] = {
         sentence="The transformer: makemore's figure is of 1,000 words drawn for its test. Which 1,000 of our test "
         "split are drawn moves the loss of one and the same model (preset quick) from {low:.3f} to {high:.3f}, "
         "standard deviation {deviation:.3f}.",
-    ),
-    "longer-transformer": Reason(
-        measure=longer_transformer,
-        sentence="The transformer with {updates:,.0f} updates instead of the preset's: test {test_loss:.4f} "
-        "(validation {val_loss:.4f}, train {train_loss:.4f}); it learns by heart, so more time is not what ours lacks.",
     ),
     "split-seeds": Reason(
         measure=other_splits,

@@ -176,7 +176,7 @@ PRESETS: dict[str, Preset] = {
         title="Transformer",
         note="Four layers of self-attention over the word so far, as in makemore.",
         model=ModelConfig(architecture="transformer", dropout=0.2),
-        train=TrainConfig(max_steps=3_000, batch_size=128, sampler="words", learning_rate=0.003, weight_decay=0.1),
+        train=TrainConfig(max_steps=4_500, batch_size=128, sampler="words", learning_rate=0.003, weight_decay=0.5),
     ),
     "best-of-all": Preset(
         title="Best of five minutes",

@@ -268,7 +268,8 @@ def _id_stream(words: Sequence[str], vocab: Vocab, gap: int) -> Ids:
     table[[ord(symbol) for symbol in vocab.symbols[1:]]] = np.arange(1, vocab.size)
     ids = table.take(points, mode="clip")  # beyond the table is its last entry, 0
     if np.count_nonzero(ids == 0) != np.count_nonzero(points == ord("\n")):
-        vocab.encode("".join(words))  # names the characters
+        for word in words:
+            vocab.encode(word)  # the first that it cannot spell is named
     return ids
 
 

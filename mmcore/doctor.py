@@ -204,6 +204,8 @@ def _saturation(facts: Facts) -> Finding | None:
     if start <= SATURATED_START and end <= SATURATED_END:
         return None
     at_start = start > SATURATED_START and _wild(facts)
+    if _diverged(facts) and not at_start:
+        return None  # it comes of the long steps
     decay = max(0.1, 3 * facts.config.train.weight_decay)
     model = facts.config.model.replace(init="scaled")
     return Finding(

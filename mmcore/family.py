@@ -191,6 +191,7 @@ class ModelConfig(Config):
         """The settings in a few words."""
         fields = self.to_dict()
         parts = [SAY[name].format(_said(value)) for name, value in fields.items() if name in SAY]
+        parts = [part.removesuffix("s") if part.startswith("1 ") else part for part in parts]
         parts += [UNUSUAL[value] for name in ("activation", "init") if (value := fields.get(name)) in UNUSUAL]
         if (normalisation := fields.get("normalisation", "none")) != "none":
             parts.append(f"{normalisation} normalisation")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +16,9 @@ from .config import ModelConfig, TrainConfig, require
 from .data import Dataset
 from .training import SAMPLERS, TrainState, update
 
-HALF_LIFE = 20  # updates: a batch's loss is noisy, its trend over a twentieth of a decade is not
+HALF_LIFE = 0.06  # of a power of ten, 20 updates of 1,000: a batch's loss is noisy, its trend over that is not
 SPOILT = 4.0  # times the lowest smoothed loss: from there on the sweep only shows that it diverges
+TIMED = 9  # updates, to tell how long one takes
 NEAR = 0.02  # of the whole fall: what counts as the bottom of the valley
 
 
@@ -39,7 +41,7 @@ def learning_rate_sweep(
     state = TrainState(model, config, dataset.vocab.size)
     gradients = gradients_of(state.model, config.batch_size)
     sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
-    keep, smooth, lowest = 0.5 ** (1 / HALF_LIFE), math.nan, math.inf
+    keep, smooth, lowest = 0.5 ** ((high - low) / (steps - 1) / HALF_LIFE), math.nan, math.inf
     for rate in np.power(10.0, np.linspace(low, high, steps)).tolist():
         loss = gradients(*sample(state.generators["batches"]), state.generators["dropout"])
         if not math.isfinite(loss):
@@ -51,6 +53,17 @@ def learning_rate_sweep(
             return
         update(state, gradients.gradient, rate)
         state.step += 1
+
+
+def sweep_steps(seconds: float, model: ModelConfig, config: TrainConfig, dataset: Dataset) -> int:
+    """How many updates a sweep of so many seconds has on this machine now: at most 1,000, at least 50."""
+    marks = []
+    for _ in learning_rate_sweep(model, config, dataset):
+        marks.append(time.perf_counter())
+        if len(marks) == TIMED:
+            break
+    each = float(np.median(np.diff(marks))) if len(marks) > 1 else 0.0  # others may have had the core meanwhile
+    return int(np.clip(seconds / max(each, 1e-9), 50, 1_000))
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,8 @@ def suggest_rate(rates: Sequence[float], losses: Sequence[float]) -> RateSuggest
     The lecture reads the same off by eye. Further right the loss is as low but the run is nearer to diverging.
     """
     require(len(rates) == len(losses) and len(rates) >= 2, "losses", "as many as rates, at least 2", len(losses))
-    smooth = pd.Series(losses, dtype=np.float64).ewm(halflife=HALF_LIFE).mean().to_numpy()
+    updates = HALF_LIFE * (len(rates) - 1) / math.log10(rates[-1] / rates[0])
+    smooth = pd.Series(losses, dtype=np.float64).ewm(halflife=updates).mean().to_numpy()
     bottom = int(smooth.argmin())
     edge = smooth[bottom] + NEAR * (smooth[: bottom + 1].max() - smooth[bottom])
     first = int((smooth[: bottom + 1] <= edge).argmax())

@@ -31,6 +31,7 @@ from .store import LEASE_SECONDS, Run, RunState, RunStore, StaleToken, new_token
 if TYPE_CHECKING:
     from .training import Step
 
+WORKERS = os.cpu_count() or 1  # runs at once
 TICK_SECONDS = 0.15  # between two looks at training, so that writes are at most 0.25 s apart
 SAVE_SECONDS = 1.0  # between two saves of the weights
 SAVE_SHARE = 0.05  # of the time that saving a large model may take
@@ -374,7 +375,7 @@ class JobQueue:
 
     def __init__(self, store_url: str | None = None, workers: int | None = None) -> None:
         self.store = RunStore(store_url)
-        self.workers = workers or os.cpu_count() or 1
+        self.workers = workers or WORKERS
         self._context = multiprocessing.get_context("forkserver")
         self._slots: list[_Slot] = []
         self._apart: list[ProcessPoolExecutor] = []

@@ -12,6 +12,7 @@ import streamlit as st
 from mmcore import Dataset, Examples, Vocab, show_symbol
 from ui.hood import every
 from ui.tables import symbol_title
+from ui.text import nats
 from ui.theme import PLOTLY_CONFIG, SURFACES, Role, Theme, color, figure_layout, line, marker
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def bars(table: pd.DataFrame, key: str, title: str, x: str, mean: float, role: R
             hovertemplate="%{x}<br>%{y:.6f} nats per character<br>%{customdata:,} examples<extra></extra>",
         )
     )
-    figure.add_hline(mean, line=line("reference", theme), annotation_text=f"mean {mean:.4f}")
+    figure.add_hline(mean, line=line("reference", theme), annotation_text=f"mean {nats(mean)}")
     figure.update_annotations(bgcolor=SURFACES[theme].background)
     figure.update_layout(figure_layout(title, x=x, y="Loss (nats)", theme=theme, height=320), margin_t=48)
     return figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=every(len(table)))

@@ -55,7 +55,9 @@ def draw(run: Run) -> None:
     found = findings(run.id, run.step, run.test_openings, later_runs(run), run)
     with st.container(border=True):
         st.markdown("**Doctor**")
-        if not found:
+        if not found and not run.step:
+            st.markdown("Not one update was made, so there is nothing to be found.")
+        elif not found:
             st.markdown(":material/check: Nothing found.", help=checked(run.config))
         for finding in found:
             with st.container(horizontal=True, vertical_alignment="center"):

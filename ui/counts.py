@@ -15,6 +15,7 @@ from mmcore import Examples
 from mmcore.config import RunConfig, SplitConfig
 from mmcore.ngram import KneserNey, best_mixture, mixture_losses
 from ui import session
+from ui.text import nats
 from ui.theme import Theme, figure_layout, line, marker
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def by_order(losses: pd.DataFrame, network: float, theme: Theme) -> go.Figure:
             marker=marker(role, theme),  # type: ignore[arg-type]
             hovertemplate="order %{x}<br>%{y:.6f} nats per character<extra>%{fullData.name}</extra>",
         )
-    figure.add_hline(network, line=line("reference", theme), annotation_text=f"this run, validation {network:.4f}")
+    figure.add_hline(network, line=line("reference", theme), annotation_text=f"this run, validation {nats(network)}")
     layout = figure_layout(
         "Kneser-Ney count models by order", x="Order (preceding characters)", y="Loss (nats)", theme=theme, height=360
     )
@@ -142,7 +143,7 @@ def mixture_chart(mixed: Mixture, weight: float, theme: Theme) -> go.Figure:
     figure.add_vline(weight, line=line("reference", theme), annotation_text=f"chosen {weight:.2f}")
     layout = figure_layout(
         "Validation loss of the mixture",
-        x="Weight of the network (0: counts alone, 1: network alone)",
+        x="Weight of the network (0: counts alone)",
         y="Loss (nats)",
         theme=theme,
         height=360,

@@ -12,7 +12,8 @@ from mmcore import RunConfig
 from ui import forms, session
 from ui.theme import PLOTLY_CONFIG, Theme, figure_layout, line, marker
 
-SECONDS = 8.0  # a sweep of a large model stops here, with the part it has
+SECONDS = 6.0  # that a sweep of a large model takes, with fewer updates
+MANY = 500  # updates; the fewer, the less each rate has time to show
 KEPT = "finder_sweep"
 
 
@@ -26,13 +27,13 @@ def draw(config: RunConfig, theme: Theme) -> None:
             "One short training in which the rate climbs from 0.001 to 1 while the loss is watched, as in the lecture. "
             "Take the left edge of the valley."
         )
-        if st.button("Sweep", icon=":material/play_arrow:", key="sweep", help="1,000 updates, a second or so."):
+        if st.button("Sweep", icon=":material/play_arrow:", key="sweep", help="Up to 1,000 updates, a few seconds."):
             st.session_state[KEPT] = (_key(config), *_sweep(config))
         kept = st.session_state.get(KEPT)
         if kept and kept[0] != _key(config):
             st.caption("The settings have changed since the sweep. Sweep again.")
         elif kept:
-            _draw_result(kept[1], kept[2], theme)
+            _draw_result(kept[1], kept[2], kept[3], theme)
 
 
 def _key(config: RunConfig) -> RunConfig:
@@ -40,23 +41,25 @@ def _key(config: RunConfig) -> RunConfig:
     return config.replace(train=config.train.replace(learning_rate=1, schedule="constant", max_steps=1))
 
 
-def _sweep(config: RunConfig) -> tuple[list[float], list[float]]:
-    from mmcore import learning_rate_sweep
+def _sweep(config: RunConfig) -> tuple[int, list[float], list[float]]:
+    """How many updates were to be made, the rates and the losses of those that were."""
+    from mmcore.finder import learning_rate_sweep, sweep_steps
 
     data = session.dataset(config.corpus_sha256, config.split, config.model.context_size)
     bar, began, rates, losses = st.progress(0.0, "Sweeping …"), time.monotonic(), list[float](), list[float]()
-    for rate, loss in learning_rate_sweep(config.model, config.train, data):
+    steps = sweep_steps(SECONDS, config.model, config.train, data)
+    for rate, loss in learning_rate_sweep(config.model, config.train, data, steps=steps):
         rates.append(rate)
         losses.append(loss)
-        if len(rates) % 50 == 0:
-            bar.progress(len(rates) / 1_000, f"Sweeping, rate {rate:.3g}")
-            if time.monotonic() - began > SECONDS:
+        if len(rates) % max(1, steps // 20) == 0:
+            bar.progress(len(rates) / steps, f"Sweeping, rate {rate:.3g}")
+            if time.monotonic() - began > 2 * SECONDS:  # the machine has become busy meanwhile
                 break
     bar.empty()
-    return rates, losses
+    return steps, rates, losses
 
 
-def _draw_result(rates: list[float], losses: list[float], theme: Theme) -> None:
+def _draw_result(steps: int, rates: list[float], losses: list[float], theme: Theme) -> None:
     from mmcore import suggest_rate
 
     if len(rates) < 2:
@@ -79,7 +82,8 @@ def _draw_result(rates: list[float], losses: list[float], theme: Theme) -> None:
         help="Puts the suggestion into the form.",
     )
     ended = f" It ended early, at {rates[-1]:.3g}." if rates[-1] < 0.99 else ""
-    st.caption(f"Suggested {found.rate:g}; lowest smoothed loss at {found.lowest:.2g}.{ended}")
+    few = f" It had time for {steps:,} updates: with so few the valley lies further right." if steps < MANY else ""
+    st.caption(f"Suggested {found.rate:g}; lowest smoothed loss at {found.lowest:.2g}.{ended}{few}")
 
 
 def chart(rates: np.ndarray, losses: np.ndarray, smooth: np.ndarray, suggestion: float, theme: Theme) -> go.Figure:

@@ -159,6 +159,8 @@ def describe(config: RunConfig) -> str:
 
 # ---- cost
 
+FEW_STEPS = 20  # of a run that was stopped at once, most of the time went into its start
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -177,16 +179,25 @@ def expected_time(config: RunConfig, vocab_size: int, earlier: Sequence[tuple[Ru
 
     Parameters
     ----------
-    earlier : config, steps done and seconds of runs of the same store; those under 0.3 s say too little.
+    earlier : config, steps done and seconds of runs of the same store; few steps or under 0.3 s say too little.
     """
     work = _step_work(config, vocab_size)
     best, closest = 1.0, math.inf
     for other, steps, seconds in earlier:
         theirs = _step_work(other, vocab_size)
         distance = abs(math.log(work / theirs)) + (other.train.sampler != config.train.sampler)
-        if steps > 0 and seconds > 0.3 and distance < closest:
+        if steps >= FEW_STEPS and seconds > 0.3 and distance < closest:
             best, closest = seconds / steps / theirs, distance
     return Estimate(best * work * config.train.max_steps, measured=closest < math.inf)
+
+
+def expected_times(
+    configs: Sequence[RunConfig], vocab_size: int, earlier: Sequence[tuple[RunConfig, int, float]], at_once: int
+) -> Estimate:
+    """Expected time until the last of several runs ends, so many at once; see :func:`expected_time`."""
+    each = [expected_time(config, vocab_size, earlier) for config in configs]
+    seconds = [estimate.seconds for estimate in each]
+    return Estimate(max(sum(seconds) / at_once, *seconds), measured=all(estimate.measured for estimate in each))
 
 
 def _step_work(config: RunConfig, vocab_size: int) -> float:

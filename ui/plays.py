@@ -103,6 +103,8 @@ def start_values(architecture: str) -> dict[str, Value]:
     for name, most in AT_MOST.items():
         if model_fields(architecture).get(name) == name:
             values[name] = min(most, int(values[name]))
+    # Nothing is learnt by heart in so short a time.
+    values |= dict.fromkeys(values.keys() & {"dropout", "state_dropout"}, 0.0)
     return values | {
         "learning_rate": max(RATE, preset.train.learning_rate),
         "weight_decay": 0.0,

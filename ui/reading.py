@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from mmcore import Vocab, show_symbol
+from mmcore.doctor import GAP
 from mmcore.reading import RISE, FirstMoment, Turn, turning_point
 from mmcore.store import Run
 from ui import hood, session
@@ -76,10 +77,16 @@ def curve(turn: Turn, parameters: int, examples: int) -> str:
             f"parameters are enough to store much of {examples:,} train examples."
         )
     if turn.last_val - turn.best_val <= RISE:
+        apart = turn.last_val - turn.last_train
+        cost = (
+            "much of it true of these words only, though not yet at the expense of others."
+            if apart > GAP
+            else "and nothing at the expense of words they have not seen."
+        )
         return (
             f"**Validation loss fell along with train loss, to {turn.last_val:.4f} and {turn.last_train:.4f} at step "
-            f"{turn.last_step:,}**, {abs(turn.last_val - turn.last_train):.4f} apart: {parameters:,} parameters "
-            f"learned from {examples:,} train examples, and nothing at the expense of words they have not seen."
+            f"{turn.last_step:,}**, {abs(apart):.4f} apart: {parameters:,} parameters "
+            f"learned from {examples:,} train examples, {cost}"
         )
     return (
         f"**Validation loss was lowest, {nats(turn.best_val)}, at step {turn.best_step:,}**, and ended at "

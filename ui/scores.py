@@ -12,7 +12,7 @@ import streamlit as st
 from mmcore import Examples, Splits, Vocab, show_symbol
 from ui.hood import every
 from ui.tables import symbol_title
-from ui.text import plain
+from ui.text import nats, plain
 from ui.theme import PLOTLY_CONFIG, SURFACES, Theme, color, figure_layout, line, marker
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def strip(score: pd.DataFrame, theme: Theme) -> go.Figure:
         row, column = divmod(i, IN_A_ROW)
         shade[row][column] = float(letter.surprisal)
         text[row][column] = (
-            f"<b>{show_symbol(letter.symbol)}</b><br>{percent(letter.probability)}<br>{letter.surprisal:.2f}"
+            f"<b>{show_symbol(letter.symbol)}</b><br>{percent(letter.probability)}<br>{nats(letter.surprisal, 2)}"
         )
         expected = f"{show_symbol(letter.expected)} with {100 * letter.expected_probability:.4f} %"
         hover[row][column] = (
@@ -80,12 +80,18 @@ def score_sentence(score: pd.DataFrame, share: float) -> str:
     worst = score.loc[score["surprisal"].idxmax()]
     expected = symbol_title(worst["expected"])
     return (
-        f"Surprisal {total:.3f} nats in all, {total / letters:.4f} per character: the model would write this word "
-        f"once in {rounded(math.exp(min(total, 700)))}. It likes it better than {share:.1f} % of the validation words, "
-        "per character. "
-        f"Most surprising: {symbol_title(worst['symbol'])} after {worst['context']}, where it expected {expected} with "
-        f"{100 * worst['expected_probability']:.1f} %."
+        f"Surprisal {nats(total, 3)} nats in all, {nats(total / letters)} per character: the model would write this "
+        f"word once in {rounded(math.exp(min(total, 700)))}. It likes it better than {share:.1f} % of the validation "
+        "words, per character. "
+        f"Most surprising: {symbol_title(worst['symbol'])} {place(worst['context'])}, where it expected {expected} "
+        f"with {100 * worst['expected_probability']:.1f} %."
     )
+
+
+def place(context: str) -> str:
+    """Where a letter stands, by a context as drawn: of the boundaries before a word one is enough."""
+    written = context.lstrip(show_symbol(""))
+    return f"after {show_symbol('') * (written != context)}{written}" if written else "at the start"
 
 
 @st.cache_data(show_spinner="Scoring the validation words …", max_entries=32)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mmcore import Artifact
+    from mmcore.experiments import Setting
     from mmcore.jobs import JobQueue
-    from mmcore.lessons import Setting
     from mmcore.playground import Turns
 
 
@@ -172,8 +172,8 @@ def start_run(config: RunConfig) -> Run:
     return run
 
 
-def start_lesson(new: Iterable[Setting], cut_short: Iterable[Run]) -> None:
-    """Store the new runs of a lesson, let others go on; the visitor stays where they are."""
+def start_experiment(new: Iterable[Setting], cut_short: Iterable[Run]) -> None:
+    """Store the new runs of an experiment, let others go on; the visitor stays where they are."""
     for setting in new:
         queue_run(setting.config, setting.name)
     for run in cut_short:
@@ -183,6 +183,12 @@ def start_lesson(new: Iterable[Setting], cut_short: Iterable[Run]) -> None:
 def stop_run(run_id: str) -> None:
     """Ask a run to stop: at once if it waits, else within half a second."""
     store().request_stop(run_id)
+
+
+def stop_runs(runs: Iterable[Run]) -> None:
+    """Ask several runs to stop, in their order."""
+    for run in runs:
+        stop_run(run.id)
 
 
 def continue_run(run_id: str) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from mmcore import BOUNDARY, Corpus, Dataset, Examples, Splits, Vocab, build_examples, leakage, show_symbol
 from mmcore.data import CorpusReport
+from mmcore.doctor import GAP
 from mmcore.embedding import character_class, membership
 from ui.text import nats
 
@@ -104,7 +105,8 @@ def gap(train_loss: float, val_loss: float, interval: tuple[float, float]) -> st
     return (
         f"Validation is {nats(difference)} nats per character above train: its perplexity is "
         f"{100 * (math.exp(min(difference, 700)) - 1):.1f} % higher. "
-        "That part of what was learned does not carry over, a sign of overfitting."
+        "That part of what was learned holds for the train words only"
+        + (", a sign of overfitting." if difference > GAP else ".")
     )
 
 

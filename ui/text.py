@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-!|$:<>~^.&])")
@@ -12,6 +13,6 @@ def plain(text: object) -> str:
     return _MARKUP.sub(r"\\\1", str(text).replace("\n", " "))
 
 
-def nats(loss: float) -> str:
-    """A loss to four decimals; of a run that went astray, its size."""
-    return f"{loss:,.4f}" if abs(loss) < 1e6 else f"{loss:.3g}"
+def nats(loss: float, decimals: int = 4) -> str:
+    """A loss to some decimals; of a run that went astray, its size."""
+    return f"{loss:,.{decimals}f}" if abs(loss) < 1e6 else "∞" if math.isinf(loss) else f"{loss:.3g}"

@@ -90,6 +90,15 @@ def test_a_running_run_is_left_alone(finished: Run, store: RunStore, open_page: 
     assert mends(open_page, store.create(finished.config)) == []
 
 
+def test_a_run_stopped_before_its_first_update_is_not_called_healthy(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    run = store.create(finished.config)
+    store.request_stop(run.id)
+    said = texts(open_page("train", run=run.id))
+    assert "Not one update was made" in said and "Nothing found" not in said
+
+
 def test_runs_has_a_doctor_too(finished: Run, store: RunStore, open_page: Open) -> None:
     run = ended(store, finished, ModelConfig(init="lecture"), TrainConfig(max_steps=20))
     app = open_page("runs", run=run.id)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from mmcore import ModelConfig, Run, RunState, RunStore, TrainConfig, lessons
+from mmcore import ModelConfig, Run, RunStore, TrainConfig
+from mmcore.data import corpus_from_words
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
-from tests.app.elements import figure, numbers, without_help
+from tests.app.elements import without_help
 from ui.lessons import LESSONS
 
 
@@ -51,49 +51,14 @@ def test_exercises_are_judged_by_the_runs(finished: Run, store: RunStore, open_p
     assert texts(open_page("lessons")).count("Done") == 3
 
 
+def test_words_that_are_easier_do_not_beat_the_lecture(finished: Run, store: RunStore, open_page: Open) -> None:
+    sha256 = store.add_corpus(corpus_from_words(["aaaa"] * 40, "one word"))
+    run = run_inline(store, store.create(finished.config.replace(corpus_sha256=sha256)).id)
+    assert run.losses["val_loss"] < 2.2
+    said = texts(open_page("lessons")).replace("\\", "")
+    assert f"Best so far: {finished.losses['val_loss']:.4f}" in said
+
+
 def test_without_a_run_the_exercises_are_open(open_page: Open) -> None:
     said = texts(open_page("lessons"))
     assert said.count("Open") >= 3 and "No run has" in said
-
-
-def start_lesson(open_page: Open) -> AppTest:
-    app = open_page("lessons")
-    app.button(key="start_lesson").click().run()
-    assert not app.exception
-    return app
-
-
-def test_the_experiment_is_trained_once_and_drawn_as_it_ends(
-    finished: Run, open_page: Open, store: RunStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lessons, "TRAINING", lessons.TRAINING.replace(max_steps=2))
-    app = start_lesson(open_page)
-    made = [run for run in store.runs() if run.id != finished.id]
-    assert len(made) == len({run.config for run in made}) == 24
-    assert "0 of 24 have finished, 24 queued." in texts(app)
-    assert app.button(key="start_lesson").disabled and app.button(key="start_lesson").label == "All 24 runs are there"
-    wanted = {}
-    for run in made[:2]:  # the newest: six and five layers
-        wanted[len(run.config.model.to_dict()["hidden_sizes"])] = run_inline(store, run.id).losses["val_loss"]
-    app.run()
-    assert "2 of 24 have finished, 22 queued." in texts(app)
-    (line,) = figure(app, 0)["data"]
-    assert dict(zip(numbers(line["x"]).tolist(), numbers(line["y"]).tolist(), strict=True)) == pytest.approx(wanted)
-
-
-def test_only_what_is_missing_of_the_experiment_is_trained(finished: Run, open_page: Open, store: RunStore) -> None:
-    settings = list(lessons.initialisation(finished.config.corpus_sha256))
-    there, stopped = (store.create(setting.config) for setting in settings[:2])
-    store.request_stop(stopped.id)
-    app = open_page("lessons")
-    assert app.button(key="start_lesson").label == "Train the 23 that are missing"
-    start_lesson(open_page)
-    configs = [run.config for run in store.runs()]
-    assert len(configs) == len(set(configs)) == 25, "the finished run and each of the 24 once"
-    assert store.run(stopped.id).state is RunState.QUEUED
-    assert store.run(there.id).state is RunState.QUEUED
-
-
-def test_runs_leads_to_the_experiment(finished: Run, open_page: Open) -> None:
-    links = [link.proto for link in open_page("runs").get("page_link")]
-    assert ["Experiment" in link.label and link.page for link in links] == ["lessons"]

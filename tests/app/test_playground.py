@@ -132,6 +132,7 @@ def test_every_architecture_has_its_own_sliders_and_comes_back_from_its_address(
 @pytest.mark.parametrize("architecture", FAMILIES)
 def test_sliders_hold_every_setting_of_a_config(architecture: str) -> None:
     start = plays.start_values(architecture)
+    assert not start.get("dropout") and not start.get("state_dropout"), "half a second is too short to need them"
     for name in ("architecture", *plays.model_fields(architecture)):
         assert start[name] in (plays.options(name, architecture) if name != "architecture" else FAMILIES)
     for name in plays.model_fields(architecture):
@@ -175,6 +176,18 @@ def test_a_budget_that_allows_no_training_is_said_with_its_numbers_and_two_ways_
     run = store.latest()
     assert run is not None and run.config.model.architecture == "transformer"
     assert run.config.train.max_steps == PRESETS["transformer"].train.max_steps
+
+
+def test_where_a_model_is_refused_the_one_before_is_named(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = open_page("playground", architecture="bigram", steps="5")
+    assert "Below is still the model before" not in texts(app)
+
+    def too_small(*_: object) -> None:
+        raise BudgetTooSmall("Transformer", 0.5, 0.02, 0.9)
+
+    monkeypatch.setattr("mmcore.playground.request", too_small)
+    app.selectbox(key="play_architecture").set_value("transformer").run()
+    assert app.error and "Below is still the model before: Bigram, AdamW" in texts(app).replace("\\", "")
 
 
 def test_a_model_that_had_no_time_to_learn_says_so() -> None:

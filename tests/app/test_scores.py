@@ -11,7 +11,7 @@ import torch
 from mmcore import Run, RunStore, load, split_words
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, numbers, without_help
-from ui.scores import compared, percent
+from ui.scores import compared, percent, place
 
 
 def test_a_word_is_scored_in_a_strip_with_text(finished: Run, store: RunStore, open_page: Open) -> None:
@@ -59,6 +59,13 @@ def test_the_audit_says_what_is_new(finished: Run, store: RunStore, open_page: O
     assert total == pytest.approx(100)
     assert without_help(app) == []
     assert field(app, "number_input", "Words per temperature").value == 40
+
+
+@pytest.mark.parametrize(
+    ("context", "said"), [("...", "at the start"), ("..e", "after .e"), ("emm", "after emm"), ("..“.”", "after .“.”")]
+)
+def test_a_place_in_a_word_is_said_without_its_padding(context: str, said: str) -> None:
+    assert place(context) == said
 
 
 @pytest.mark.parametrize(

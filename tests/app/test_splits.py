@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from mmcore import Artifact, Dataset, Examples, Run, RunStore, SplitConfig, build_dataset, load
+from mmcore import Artifact, Dataset, Examples, Run, RunStore, SplitConfig, TrainConfig, build_dataset, load
 from mmcore.jobs import run_inline
+from mmcore.reading import Turn
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, metrics, numbers, without_help
-from ui import tables
+from ui import reading, tables
 
 
 @pytest.fixture
@@ -129,12 +130,28 @@ def test_a_split_without_unseen_words_has_no_row_for_them(dataset: Dataset) -> N
     ("train", "val", "says"),
     [
         (2.0, 2.2, "0.2000 nats per character above train: its perplexity is 22.1 % higher"),
+        (2.0, 2.1, "holds for the train words only."),  # as in every healthy run
+        (2.0, 2.3, "holds for the train words only, a sign of overfitting."),
         (2.19, 2.2, "within the interval"),
         (2.4, 2.2, "0.2000 nats per character below train"),
     ],
 )
 def test_the_gap_in_words(train: float, val: float, says: str) -> None:
     assert says in tables.gap(train, val, (val - 0.02, val + 0.02))
+
+
+@pytest.mark.parametrize(("last_train", "says"), [(1.95, "nothing at the expense"), (1.2, "true of these words only")])
+def test_a_falling_curve_is_praised_as_far_as_its_gap_allows(last_train: float, says: str) -> None:
+    turn = Turn(best_step=9, best_val=2.0, best_train=last_train, last_step=9, last_val=2.0, last_train=last_train)
+    said = reading.curve(turn, 12_000, 500)
+    assert says in said and f"{2.0 - last_train:.4f} apart" in said
+
+
+def test_a_run_that_learned_nothing_is_not_told_to_grow(finished: Run, store: RunStore, open_page: Open) -> None:
+    hot = TrainConfig(optimizer="sgd", schedule="constant", learning_rate=1e3, max_steps=30)
+    run = run_inline(store, store.create(finished.config.replace(train=hot)).id)
+    said = texts(open_page("splits", run=run.id))
+    assert "learned nothing that could carry over" in said and "underfitting" not in said
 
 
 def test_every_figure_is_in_the_table_and_every_field_has_help(finished: Run, open_page: Open) -> None:

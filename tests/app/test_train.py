@@ -120,6 +120,7 @@ def test_time_is_measured_once_a_run_was_timed() -> None:
     estimate = forms.expected_time(config, 27, [(config, 1_000, 5.0)])
     assert estimate.measured
     assert estimate.seconds == pytest.approx(10.0)  # 2,000 steps like those that took 5 ms each
+    assert not forms.expected_time(config, 27, [(config, 1, 3.0)]).measured, "stopped at once: that was its start"
 
 
 def test_form_survives_a_page_switch(open_page: Open) -> None:

@@ -29,6 +29,8 @@ def test_from_training_to_the_weights(page: Page, server: AppServer, tmp_path: P
     wait_until_idle(page)
     page.get_by_role("combobox", name="Architecture").click()
     page.get_by_role("option", name=family.title, exact=True).click()
+    steps = PRESETS[preset_for(architecture)].train.max_steps
+    expect(page.get_by_label("Steps", exact=True)).to_have_value(str(steps))  # what is typed before is overwritten
     wait_until_idle(page)
     for name, label in FIELDS.items():
         expect(page.get_by_label(label, exact=True)).to_have_count(int(name in family.__dataclass_fields__))

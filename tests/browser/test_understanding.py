@@ -1,4 +1,4 @@
-"""Journeys of someone who wants to understand: find a rate and train with it, heal a diverged run, finish a lesson."""
+"""Journeys of someone who wants to understand: find a rate, heal a diverged run, finish a lesson, try an experiment."""
 
 from __future__ import annotations
 
@@ -84,3 +84,16 @@ def test_finish_a_lesson(page: Page, server: AppServer, store: RunStore) -> None
     expect(page.get_by_text("Right. −ln(1/27)")).to_be_visible()
     page.get_by_role("button", name="Walk forward").click()
     expect(page.get_by_text("Step 8 of 8")).to_be_visible()
+
+
+def test_begin_an_experiment_and_stop_it(page: Page, server: AppServer, store: RunStore) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/lessons")
+    page.get_by_role("radio", name="Context", exact=True).click()
+    page.get_by_role("button", name="Train the 24 runs").click()
+    expect(page.get_by_text(re.compile(r"^[1-9]\d* of 24 have finished"))).to_be_visible()
+    page.get_by_role("button", name=re.compile("that wait or run")).click()
+    expect(page.get_by_text(re.compile(r"of 24 have finished, \d+ stopped\."))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("that are missing"))).to_be_enabled()
+    assert all(run.ended for run in store.runs())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -83,6 +85,13 @@ def test_each_rule_fires_on_an_ill_run_and_its_mended_run_heals(dataset: Dataset
 def test_divergence_is_a_rise_that_matters(first: float, last: float, found: bool) -> None:
     facts = Facts(config=config(), vocab_size=27, first_loss=first, train_loss=last)
     assert ("divergence" in {finding.rule for finding in examine(facts)}) == found
+
+
+def test_what_a_divergence_did_to_units_is_not_treated_apart() -> None:
+    thrown = Facts(config=config(), vocab_size=27, first_loss=3.3, train_loss=400.0, saturation=1.0)
+    assert {finding.rule for finding in examine(thrown)} == {"divergence"}
+    started_so = dataclasses.replace(thrown, config=config(LECTURE), start_saturation=0.7)
+    assert "saturation" in {finding.rule for finding in examine(started_so)}
 
 
 @pytest.mark.parametrize(("train_loss", "found"), [(1.5, True), (34_581.0, False)])

@@ -140,6 +140,8 @@ def test_a_config_from_before_a_field_is_one_without_it() -> None:
 
 def test_a_summary_names_what_is_unusual() -> None:
     assert ModelConfig().summary() == "MLP, context 3, dimension 10, hidden 200"
+    small = ModelConfig(architecture="transformer", layers=1, heads=1)
+    assert small.summary() == "Transformer, context 16, dimension 64, 1 layer, 1 head"
     hot = ModelConfig(activation="relu", normalisation="batch", init="lecture")
     assert hot.summary().endswith("hidden 200, ReLU, lecture initialisation, batch normalisation")
 

@@ -7,7 +7,7 @@ import pytest
 
 from mmcore.config import PRESETS, ModelConfig, TrainConfig
 from mmcore.data import Dataset
-from mmcore.finder import learning_rate_sweep, suggest_rate
+from mmcore.finder import learning_rate_sweep, suggest_rate, sweep_steps
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("quick", 0.005, 0.04), ("lecture", 0.05, 0.4)])
@@ -33,6 +33,21 @@ def test_the_suggestion_is_the_left_edge_of_the_valley() -> None:
     assert 0.009 < found.rate < 0.02
     assert found.rate <= found.lowest < 0.11
     assert found.smooth[0] == pytest.approx(2)
+
+
+@pytest.mark.parametrize("updates", [100, 1_000])
+def test_a_trend_is_over_rates_and_not_over_updates(updates: int) -> None:
+    exponents = np.linspace(-3, 0, updates)
+    found = suggest_rate((10**exponents).tolist(), np.where(exponents < -1.5, 2 - exponents, 3.6).tolist())
+    assert 0.028 < found.rate < 0.036
+
+
+def test_a_sweep_has_as_many_updates_as_its_time_allows(small: Dataset) -> None:
+    model, config = ModelConfig(hidden_sizes=(10,)), TrainConfig(batch_size=16)
+    assert sweep_steps(1e-6, model, config, small) == 50
+    assert sweep_steps(600, model, config, small) == 1_000
+    some = [sweep_steps(seconds, model, config, small) for seconds in (0.01, 0.1)]
+    assert 50 <= some[0] < some[1] <= 1_000
 
 
 def test_bad_requests_are_refused(small: Dataset) -> None:

@@ -22,7 +22,7 @@ TIERS = (
     ("backprop", "evaluation", "ngram", "sample", "artifact", "embedding"),
     ("training", "trace", "scoring", "breakdown"),
     ("store", "finder", "doctor", "reading"),
-    ("jobs", "lessons"),
+    ("jobs", "experiments"),
     ("playground",),
     ("cli",),
     ("__main__",),

@@ -96,10 +96,11 @@ function show(film, place, again = false) {
 }
 
 const mix = (a, b, share) => a + (b - a) * share;
+const nats = (loss) => (Math.abs(loss) < 1e6 ? loss.toFixed(4) : loss.toExponential(2)); // as in ui/text.py
 
 function tell(film, frame) {
   const { data } = film;
-  const [train, val] = data.losses.map((losses) => `${data.measured[frame] ? "" : "≈ "}${losses[frame].toFixed(4)}`);
+  const [train, val] = data.losses.map((losses) => `${data.measured[frame] ? "" : "≈ "}${nats(losses[frame])}`);
   const step = data.steps[frame].toLocaleString("en");
   film.frame = frame;
   film.slider.value = frame;
@@ -127,7 +128,7 @@ function fillTable(film) {
   };
   addRow("th", ["Step", "Train loss", "Validation loss", "It writes"]);
   steps.forEach((step, i) => {
-    const shown = losses.map((loss) => `${measured[i] ? "" : "≈ "}${loss[i].toFixed(4)}`);
+    const shown = losses.map((loss) => `${measured[i] ? "" : "≈ "}${nats(loss[i])}`);
     addRow("td", [step.toLocaleString("en"), ...shown, words[i].join(", ")]);
   });
 }

@@ -28,7 +28,7 @@ VENDOR = HERE.parents[1] / "static" / "vendor"
 PLOTLY_JS = "plotly.min.js"
 PLOTLY_URL = f"app/static/vendor/{PLOTLY_JS}"
 LOAD_PLOTLY = (HERE / "plotly.js").read_text("utf-8")  # a JavaScript function, once for every component that draws
-LABEL_PLACES = ("end", "middle", "start")
+LABEL_PLACES = ("start", "middle", "end")  # a curve that falls leaves the upper left and the lower right
 
 _component = st.components.v2.component(
     "live_chart",
@@ -113,9 +113,9 @@ def live_chart(
     small = downsample(frame[["step", *(trace.column for trace in present)]])
     layout = theme.plain_layout(title, x=x_title, y=y_title, theme=current, height=height)
     layout["margin"] = {"t": 8}  # the title stands above the figure, where a narrow screen can wrap it
-    layout["xaxis"] |= {"type": "log" if log_x else "linear", "hoverformat": ",d"}
+    layout["xaxis"] |= {"type": "log" if log_x else "linear", "hoverformat": ",d", "rangemode": "nonnegative"}
     if present:
-        layout["yaxis"]["autorangeoptions"] = {"include": _room(small, present, references or {})}
+        layout["yaxis"]["autorangeoptions"] = {"include": label_room(small, present, references or {})}
     layout |= {
         "hovermode": "x unified",
         "uirevision": f"{run_id} {log_x}",
@@ -144,16 +144,18 @@ def _trace(trace: Trace, values: pd.Series, current: theme.Theme) -> dict[str, A
         "name": trace.name,
         "y": [round(value, 5) if math.isfinite(value) else None for value in values.astype(float).tolist()],
         "line": theme.line(trace.role, current),
+        "marker": {"color": theme.color(trace.role, current), "size": 9},  # of a curve that has one point only
         "opacity": 0.6 if trace.faint else 1,
         "hovertemplate": "%{y:.4f}",
     }
 
 
-def _room(small: pd.DataFrame, present: Sequence[Trace], references: Mapping[str, float]) -> list[float]:
-    """Heights that must be on the chart so that the label on a line that the curves reach is whole."""
+def label_room(small: pd.DataFrame, present: Sequence[Trace], references: Mapping[str, float]) -> list[float]:
+    """Heights that must be on the chart so that the label on a line that the curves reach, or nearly, is whole."""
     values = small[[trace.column for trace in present]]
     low, high = values.min(axis=None), values.max(axis=None)
-    return [value + 0.1 * (high - low) for value in references.values() if low <= value <= high]
+    label = 0.1 * (high - low)
+    return [value + label for value in references.values() if low <= value <= high + label]
 
 
 def _reference(name: str, value: float, current: theme.Theme, place: str) -> dict[str, Any]:

@@ -24,7 +24,8 @@ async function draw(chart) {
   const { steps, traces, layout, config } = chart.data; // after the wait: the newest data
   chart.width = Math.round(chart.plot.clientWidth);
   if (!chart.plot.isConnected || !chart.width) return;
-  const curves = traces.map((trace) => ({ ...trace, type: "scatter", mode: "lines", x: steps, connectgaps: true }));
+  const mode = steps.length > 1 ? "lines" : "markers"; // a line through a single point cannot be seen
+  const curves = traces.map((trace) => ({ ...trace, type: "scatter", mode, x: steps, connectgaps: true }));
   await chart.plotly.react(chart.plot, curves, { ...layout, width: chart.width }, config);
   const [picture, ...overlays] = chart.plot.querySelectorAll(".main-svg"); // the tool buttons beside it stay reachable
   picture.setAttribute("role", "img");
