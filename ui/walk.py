@@ -443,10 +443,10 @@ def heads(step: TraceStep, trace: Trace, vocab: Vocab, theme: Theme, forward: bo
     """Who looks at whom, a small heatmap each head; or how the loss changes with it. What comes later stays blank."""
     names, value = hood.labels("L", step.shape[1], trace.context, vocab), _value(step)
     tables = np.where(np.tri(len(names), dtype=bool), value, np.nan)
-    top = float(np.nanmax(np.abs(tables))) or 1.0
+    top = float(np.abs(np.tril(value)).max()) or 1.0
     drawn = []
     for number, table in enumerate(tables, start=1):
-        best = int(np.nanargmax(table[-1]))
+        best = int(table[-1].argmax())
         looks = f"looks most at {names[best].split(': ', 1)[1]}, {100 * table[-1, best]:.0f} %"
         title = f"Head {number} {looks}" if forward else f"Head {number}, gradient"
         drawn.append(_head(table, names, title, theme, None if forward else top))

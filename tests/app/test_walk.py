@@ -121,6 +121,13 @@ def test_attention_moves_to_where_the_loss_falls_most() -> None:
     assert walk.backward_sentence(step, trace, VOCAB) == gained + only
 
 
+@pytest.mark.parametrize("forward", [True, False])
+def test_scores_that_overflowed_are_drawn_as_they_are(forward: bool) -> None:
+    step = TraceStep("attention1", "Who looks", "", "heads, L, L", np.full((2, 3, 3), np.nan), "attention")
+    drawn = walk.heads(step, Trace((step,), (0, 1, 2), 1, 1.0), VOCAB, "light", forward)
+    assert len(drawn) == 2 and np.isnan(drawn[0].data[0].z).all()
+
+
 def test_the_stream_is_told_from_what_is_added() -> None:
     model = shaken(SMALL["transformer"], VOCAB.size)
     trace = forward_trace(model, [0, 0, 0, 1, 2, 2], 3)
