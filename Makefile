@@ -12,8 +12,8 @@ help: ## Show this list
 app: $(VENV)/app ## Start the app in the browser
 	$(PY) -m streamlit run streamlit_app.py
 
-test: $(VENV)/dev ## Run every test
-	$(PY) -m pytest
+test: $(VENV)/dev ## Run every test, two files at a time
+	$(PY) -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/dev ## Check style and types
 	$(PY) -m ruff check .
