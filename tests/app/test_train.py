@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mmcore import PRESETS, ModelConfig, Run, RunState, RunStore, SplitConfig, TrainConfig
+from mmcore import PRESETS, ModelConfig, Run, RunConfig, RunState, RunStore, SplitConfig, TrainConfig
 from tests.app.conftest import Open, texts
 from ui import curves, forms, progress
 
@@ -121,6 +121,15 @@ def test_time_is_measured_once_a_run_was_timed() -> None:
     assert estimate.measured
     assert estimate.seconds == pytest.approx(10.0)  # 2,000 steps like those that took 5 ms each
     assert not forms.expected_time(config, 27, [(config, 1, 3.0)]).measured, "stopped at once: that was its start"
+
+
+def test_small_operations_cost_time_too() -> None:
+    plain, normalised = (
+        RunConfig(corpus_sha256="0" * 64, model=model, train=TrainConfig(batch_size=32, sampler="examples"))
+        for model in (ModelConfig(hidden_sizes=(100,) * 6, normalisation=kind) for kind in ("none", "batch"))
+    )
+    times = [forms.expected_time(config, 27, []).seconds for config in (normalised, plain)]
+    assert 2 < times[0] / times[1] < 4, "2.6 where it was measured, with hardly more parameters"
 
 
 def test_form_survives_a_page_switch(open_page: Open) -> None:
