@@ -138,7 +138,7 @@ if view in ("Forward", "Backward"):
 
     @st.fragment(run_every=hood.PLAY_SECONDS if playing else None)
     def step_by_step() -> None:
-        """One step of the pass, with the buttons that lead to its neighbours."""
+        """The buttons that lead from step to step, and the step."""
         last = passed.names[-1]
         if playing and time.monotonic() - st.session_state.get("hood_moved", 0.0) > 0.9 * hood.PLAY_SECONDS:
             move(passed.names, 1)
@@ -169,10 +169,13 @@ if view in ("Forward", "Backward"):
                 passed.names,
                 key=step_key,
                 format_func=titled.get,
-                width=330,
+                width=440,
                 help="Go straight to a step.",
             )
-        step = passed.steps[passed.names.index(name)]
+        show(passed.steps[passed.names.index(name)])
+
+    def show(step: trace.TraceStep) -> None:
+        """A step: its formula, its shape, what happens in it, and its numbers."""
         for line in step.formula.splitlines():
             st.latex(line)
         st.markdown(f"Shape {walk.shape_text(step)}")
@@ -188,10 +191,10 @@ if view in ("Forward", "Backward"):
             with st.container(horizontal=True):
                 for head, figure in enumerate(walk.heads(step, passed, vocab, theme, forward)):
                     alt = f"{step.title}: {figure.layout.title.text}"
-                    st.plotly_chart(figure, key=f"hood_head_{name}_{head}", alt=alt, width=248, **draw)
+                    st.plotly_chart(figure, key=f"hood_head_{step.name}_{head}", alt=alt, width=248, **draw)
         else:
             figure = walk.values(step, passed, vocab, theme)
-            st.plotly_chart(figure, key=f"hood_chart_{name}", alt=f"{step.name}: {step.title}", **draw)
+            st.plotly_chart(figure, key=f"hood_chart_{step.name}", alt=f"{step.name}: {step.title}", **draw)
         if step.local is not None:
             what = "Taken away: y, a 1 at the right answer" if step.kind == "logits" else "Local derivative"
             names = hood.labels(step.letters, len(step.local), context, vocab)
@@ -199,7 +202,7 @@ if view in ("Forward", "Backward"):
             st.plotly_chart(figure, key="hood_local", alt=what, **draw)
         if not forward and walk.by_character(step) and len(step.value) > 1:
             figure = walk.lengths(step, passed, vocab, theme)
-            st.plotly_chart(figure, key=f"hood_lengths_{name}", alt="Length of the gradient by character", **draw)
+            st.plotly_chart(figure, key=f"hood_lengths_{step.name}", alt="Length of the gradient by character", **draw)
         if step.weights:
             made_with(step)
 

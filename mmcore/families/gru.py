@@ -72,7 +72,7 @@ class GRUConfig(SequenceConfig):
             steps.append((r, z, n, h))
         of_r, of_z, of_n = gate_weights("rzn", Wx=Wx, bx=bx, Wh=Wh, bh=bh)
         resets, updates, candidates, states = zip(*steps, strict=True)
-        title = "Reset gate, what the candidate sees of the state"
+        title = "Reset gate, what n sees of the state"
         formula = r"r_t = \sigma(\text{rows}_t W_x^r + b_x^r + h_{t-1} W_h^r + b_h^r)"
         yield Stage("r", title, formula, "L, H", resets, "gate", of_r)
         title = "Update gate, what stays of the state"

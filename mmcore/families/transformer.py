@@ -74,14 +74,14 @@ class TransformerConfig(SequenceConfig):
 
         s = rows + p["P"][: len(rows)]
         formula, weights = r"s_0 = \text{rows} + P_{1 \dots L}", {"P": ("place, D", p["P"])}
-        yield Stage("s0", "The stream, what each character is, and where", formula, "L, D", s, "place", weights)
+        yield Stage("s0", "The stream, characters and places", formula, "L, D", s, "place", weights)
         for n in range(1, self.layers + 1):
             s = yield from self._attending(p, n, s)
             s = yield from self._thinking(p, n, s)
         h = layer_norm(s[-1]) * p["gain_last"] + p["b_last"]
         formula = r"h_L = \text{norm}(s_{N,L}) \text{, of the last of } N \text{ layers}"
         weights = {"gain_last": ("D", p["gain_last"]), "b_last": ("D", p["b_last"])}
-        yield Stage("h", "The last character's stream, normalised", formula, "D", h, "normalised", weights)
+        yield Stage("h", "The last of the stream, normalised", formula, "D", h, "normalised", weights)
         return h
 
     def _attending(self, p: Parameters, n: int, s: Tensor) -> Stages:
@@ -117,7 +117,7 @@ class TransformerConfig(SequenceConfig):
         formula = r"\text{up}_n = \text{GELU}(\text{norm}(a_n) W_\text{up} + b_\text{up})"
         letters = {f"Wup{n}": "D, 4D", f"bup{n}": "4D", f"gain_think{n}": "D", f"b_think{n}": "D"}
         weights = {name: (letter, p[name]) for name, letter in letters.items()}
-        yield Stage(f"up{n}", f"GELU layer {n}, each character for itself", formula, "L, 4D", up, "gelu", weights)
+        yield Stage(f"up{n}", f"GELU layer {n}, each by itself", formula, "L, 4D", up, "gelu", weights)
         s = s + up @ p[f"Wdown{n}"] + p[f"bdown{n}"]
         formula = r"s_n = a_n + \text{up}_n W_\text{down} + b_\text{down}"
         weights = {f"Wdown{n}": ("4D, D", p[f"Wdown{n}"]), f"bdown{n}": ("D", p[f"bdown{n}"])}
