@@ -81,6 +81,18 @@ def test_a_state_says_where_it_moved_most(name: str, said: str, context: list[in
     )
 
 
+@pytest.mark.parametrize("context", [[0, 0, 0, 1, 2, 2], [0] * 6])
+def test_a_gate_says_where_it_is_most_open_if_there_is_a_choice(context: list[int]) -> None:
+    trace = forward_trace(shaken(SMALL["gru"], VOCAB.size), context, 3)
+    step = next(step for step in trace.steps if step.name == "z")
+    shares = 100 * np.asarray(step.value, dtype=np.float64).mean(axis=1)
+    most, least = int(shares.argmax()), int(shares.argmin())
+    where = f"; the most at {'.abb'[most]} ({most + 1}), {shares[most]:.1f} %, "
+    where += f"the least at {'.abb'[least]} ({least + 1}), {shares[least]:.1f} %"
+    sentence = f"Shares between 0 and 1, one for each unit: {shares.mean():.1f} % on average"
+    assert walk.forward_sentence(step, trace, VOCAB) == f"{sentence}{where if len(shares) > 1 else ''}."
+
+
 def test_a_kind_no_one_has_words_for_says_its_range() -> None:
     trace = forward_trace(shaken(SMALL["rnn"], VOCAB.size), CONTEXTS[0][-6:], 3)
     step = replace(trace.steps[2], kind="from another planet")
