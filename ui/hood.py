@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 256  # of a heatmap, and bars of a chart: beyond, no one could tell them apart
 PLAY_SECONDS = 1.5
+SPELLED = 8  # characters of context up to which a position's title shows all of it
 MAX_PARAMETERS = 5_000_000  # gradients and copies in float64 come on top, for every visitor
 
 LETTERS = {
@@ -46,11 +47,12 @@ def context_text(context: Sequence[int], vocab: Vocab) -> str:
 
 
 def example_titles(word: str, vocab: Vocab, context_size: int) -> list[str]:
-    """What each position of a word asks, ``..e → m``, the end of the word last."""
+    """What each position of a word asks, ``..e → m``, the end of the word last; of many boundaries one is enough."""
     ids = [0] * context_size + vocab.encode(word) + [0]
+    first = 0 if context_size <= SPELLED else context_size - 1
     return [
-        f"{context_text(ids[at : at + context_size], vocab)} → {show_symbol(vocab.symbols[ids[at + context_size]])}"
-        for at in range(len(word) + 1)
+        f"{context_text(ids[max(first, at) : end], vocab)} → {show_symbol(vocab.symbols[ids[end]])}"
+        for at, end in enumerate(range(context_size, len(ids)))
     ]
 
 

@@ -81,6 +81,12 @@ def test_a_state_says_where_it_moved_most(name: str, said: str, context: list[in
     )
 
 
+def test_a_position_shows_its_context_and_of_many_boundaries_one() -> None:
+    assert hood.example_titles("ab", VOCAB, 3) == ["... → a", "..a → b", ".ab → ."]
+    assert hood.example_titles("ab", VOCAB, 16) == [". → a", ".a → b", ".ab → ."]
+    assert hood.example_titles("a" * 9, VOCAB, 9)[-2:] == [".aaaaaaaa → a", "aaaaaaaaa → ."]
+
+
 @pytest.mark.parametrize("context", [[0, 0, 0, 1, 2, 2], [0] * 6])
 def test_a_gate_says_where_it_is_most_open_if_there_is_a_choice(context: list[int]) -> None:
     trace = forward_trace(shaken(SMALL["gru"], VOCAB.size), context, 3)
