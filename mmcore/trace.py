@@ -28,7 +28,6 @@ SATURATED = 0.97  # |tanh| beyond it passes back less than 6 % of a gradient: 1 
 DECADES = 8.0  # of gradients that a histogram tells apart
 ENTRIES = 64  # of each tensor that a gradient check nudges, where it does not nudge all
 NUDGE = 1e-5  # of a central difference: its truncation and its rounding error are both near 1e-10 in float64
-TRACED = ("tanh", "relu")  # the activations whose derivative is spelled out
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ Theme = Literal["light", "dark"]
 Role = Literal["train", "validation", "test", "batch", "accent", "reference"]
 
 FONT = "Inter, sans-serif"
-MONO = "JetBrains Mono, monospace"
 
 PLOTLY_CONFIG: dict[str, Any] = {
     "displaylogo": False,

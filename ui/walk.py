@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from mmcore import Vocab, show_symbol
+from mmcore.trace import SATURATED
 from ui import hood
 from ui.theme import SURFACES, Role, Theme, color, figure_layout
 
@@ -126,10 +127,10 @@ def _normalised(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
 
 
 def _tanh(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
-    stuck = int((np.abs(_value(step)) > 0.97).sum())
+    stuck = int((np.abs(_value(step)) > SATURATED).sum())
     return (
-        f"The sums are bent. Here {stuck} of {step.value.size} outputs are beyond ±0.97, where tanh is almost flat and "
-        "next to no gradient comes back."
+        f"The sums are bent. Here {stuck} of {step.value.size} outputs are beyond ±{SATURATED:g}, where tanh is "
+        "almost flat and next to no gradient comes back."
     )
 
 
@@ -301,7 +302,7 @@ def _through_the_softmax(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
 
 def _through_the_activation(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     local = np.asarray(step.local, dtype=np.float64)
-    blocked = int((local < 1 - 0.97**2).sum())
+    blocked = int((local < 1 - SATURATED**2).sum())
     return (
         f"Times the local derivative, between {local.min():.4f} and {local.max():.4f} here. "
         f"{blocked} of {local.size} units let through less than 6 %: they are saturated."
