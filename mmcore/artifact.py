@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from . import layers
 from .config import ModelConfig, RunConfig
 from .data import Vocab
 from .model import Model
@@ -145,43 +142,14 @@ def _step(value: object) -> int:
 
 
 def plain_torch(config: ModelConfig, path: str = "model.safetensors") -> str:
-    """Python that loads such a file and samples one word with nothing but torch and safetensors.
-
-    Small forward passes are spelled out; for the others the code is that of this project's own forward pass.
-    """
-    size, lines = config.context_size, config.plain_lines()
-    model = "" if lines else _forward_source(config)
-    lines = lines or [f"logits = model.logits(p, torch.tensor([ids[-{size}:]]))[0]"]
+    """Python that loads such a file and samples one word with nothing but torch and safetensors."""
     start = [
         "import json, torch; from safetensors import safe_open",
         f'f = safe_open({json.dumps(path)}, "pt"); p = {{k: f.get_tensor(k) for k in f.keys()}}',
-        f'itos, ids = json.loads(f.metadata()["vocab"]), [0] * {size}',
-        *["", model, "model = Model()"] * bool(model),
-        f"while len(ids) == {size} or ids[-1]:",
-        *(f"    {line}" for line in lines),
+        f'itos, ids = json.loads(f.metadata()["vocab"]), [0] * {config.context_size}',
+        f"while len(ids) == {config.context_size} or ids[-1]:",
+        *(f"    {line}" for line in config.plain_lines()),
         "    ids.append(torch.multinomial(logits.softmax(0), 1).item())",
         'print("".join(itos[i] for i in ids))',
     ]
     return "\n".join(start) + "\n"
-
-
-def _forward_source(config: ModelConfig) -> str:
-    """The forward pass of an architecture as a class ``Model`` that needs torch only, with the functions it uses."""
-    methods = [getattr(type(config), name, None) for name in ("states", "logits")]
-    body = "\n".join(inspect.getsource(method) for method in methods if method)
-    functions = dict(inspect.getmembers(layers, inspect.isfunction))
-    used: list[str] = []
-    waiting = [body]
-    while waiting:  # functions use functions
-        source = waiting.pop()
-        found = [name for name in functions if re.search(rf"\b{name}\(", source) and name not in used]
-        used += found
-        waiting += [inspect.getsource(functions[name]) for name in found]
-    sources = [inspect.getsource(functions[name]) for name in used]
-    head = ["import torch.nn.functional as F", f"EPSILON, MOMENTUM = {layers.EPSILON}, {layers.MOMENTUM}"]
-    fields = [f"    {name} = {value!r}" for name, value in asdict(config).items()]
-    text = "\n".join([*head, "", *sources, "class Model:", *fields, "", body])
-    text = re.sub(r" +(from \.\.layers import .*|import torch)\n+", "", text)
-    # Types are for readers of the project; here their names would have to be imported.
-    types = r"Mapping\[str, Tensor\]|(?:Tensor|Generator|Parameters)(?: \| None)?"
-    return re.sub(rf": (?:{types})(?=[,) ])| -> Tensor", "", text).replace("training = None", "training=None")

@@ -183,9 +183,9 @@ class ModelConfig(Config):
         """How many times a forward pass goes over the parameters for one context; for guessing times."""
         return 1.0
 
-    def plain_lines(self) -> list[str] | None:
-        """Lines of plain torch from ``p`` and ``ids`` to ``logits`` (V,), where they are short enough to read."""
-        return None
+    def plain_lines(self) -> list[str]:
+        """Plain torch from tensors ``p`` and the ids of T boundaries and the word so far to ``logits`` (V,)."""
+        raise NotImplementedError
 
     def summary(self) -> str:
         """The settings in a few words."""

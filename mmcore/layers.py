@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-EPSILON = 1e-5
+EPSILON = 1e-5  # added to a variance before dividing by its root
+
 MOMENTUM = 0.05  # of a batch in the running statistics
 
 

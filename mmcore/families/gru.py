@@ -83,3 +83,13 @@ class GRUConfig(SequenceConfig):
         formula = r"h_t = z_t \odot h_{t-1} + (1 - z_t) \odot n_t"
         yield Stage("h", "State after each character", formula, "L, H", states, "state")
         return h
+
+    def plain_reading(self) -> list[str]:
+        return [
+            f"h = torch.zeros({self.hidden_size})",
+            "for x in p['C'][word]:",
+            "    xr, xz, xn = (x @ p['Wx'] + p['bx']).chunk(3)",
+            "    hr, hz, hn = (h @ p['Wh'] + p['bh']).chunk(3)",
+            "    r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)",
+            "    h = z * h + (1 - z) * torch.tanh(xn + r * hn)",
+        ]

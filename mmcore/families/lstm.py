@@ -80,6 +80,15 @@ class LSTMConfig(SequenceConfig):
         yield Stage("h", "State after each character", formula, "L, H", states, "state")
         return h
 
+    def plain_reading(self) -> list[str]:
+        return [
+            f"h = c = torch.zeros({self.hidden_size})",
+            "for x in p['C'][word]:",
+            "    i, f, o, g = (x @ p['Wx'] + p['bx'] + h @ p['Wh']).chunk(4)",
+            "    c = torch.sigmoid(f + 1) * c + torch.sigmoid(i) * torch.tanh(g)",
+            "    h = torch.sigmoid(o) * torch.tanh(c)",
+        ]
+
 
 def gate_sum(gate: str) -> str:
     """What goes into a gate, in LaTeX."""

@@ -106,18 +106,29 @@ class MLPConfig(ModelConfig):
         formula = r"\text{logits} = " + " + ".join(terms)
         yield Stage("logits", "Logits", formula, "V", logits, "logits", weights)
 
-    def plain_lines(self) -> list[str] | None:
-        if self.normalisation != "none":
-            return None
-        function = {"gelu": "torch.nn.functional.gelu"}.get(self.activation, f"torch.{self.activation}")
-        hidden = range(1, self.output)
-        layers = [f"h = {function}(h @ p['W{n}'] + p['b{n}'])" for n in hidden]
+    def plain_lines(self) -> list[str]:
+        layers = range(1, self.output)
         terms = ([f"h @ p['W{self.output}']"] if layers else []) + (["x @ p['W']"] if self.direct else [])
         return [
             f"x = h = p['C'][ids[-{self.context_size}:]].flatten()",
-            *layers,
+            *(line for n in layers for line in plain_layer(n, "h", self.normalisation, self.activation)),
             f"logits = {' + '.join(terms)} + p['b{self.output}']",
         ]
+
+
+def plain_layer(layer: int, inputs: str, kind: str, activation: str) -> list[str]:
+    """A hidden layer in plain torch, from the variable ``inputs`` to ``h``."""
+    from ..layers import EPSILON
+
+    function = {"gelu": "torch.nn.functional.gelu"}.get(activation, f"torch.{activation}")
+    weighted, gain, b = f"{inputs} @ p['W{layer}']", f"p['gain{layer}']", f"p['b{layer}']"
+    if kind == "none":
+        return [f"h = {function}({weighted} + {b})"]
+    if kind == "layer":
+        normalised = "torch.nn.functional.layer_norm(z, z.shape[-1:])"
+    else:
+        normalised = f"(z - p['mean{layer}']) / (p['var{layer}'] + {EPSILON}).sqrt()"
+    return [f"z = {weighted}", f"h = {function}({normalised} * {gain} + {b})"]
 
 
 BENT = {"tanh": r"\tanh(", "relu": r"\max(0, ", "gelu": r"\text{GELU}("}

@@ -57,3 +57,10 @@ class RNNConfig(SequenceConfig):
         weights = {"Wx": ("D, H", p["Wx"]), "bx": ("H", p["bx"]), "Wh": ("H, H", p["Wh"])}
         yield Stage("h", "State after each character", formula, "L, H", states, "state", weights)
         return h
+
+    def plain_reading(self) -> list[str]:
+        return [
+            f"h = torch.zeros({self.hidden_size})",
+            "for x in p['C'][word]:",
+            "    h = torch.tanh(x @ p['Wx'] + p['bx'] + h @ p['Wh'])",
+        ]

@@ -49,6 +49,15 @@ class SequenceConfig(ModelConfig):
         """The part of :meth:`walk` that makes the last state (H,), ``h_L``, of the rows of C (L, D) read."""
         raise NotImplementedError
 
+    def plain_lines(self) -> list[str]:
+        T = self.context_size
+        word = f"word = ids[{T - 1}:][-{T}:]  # from its boundary on"
+        return [word, *self.plain_reading(), "logits = h @ p['W'] + p['b']"]
+
+    def plain_reading(self) -> list[str]:
+        """Lines of plain torch from ``p`` and the ids ``word`` to the last state ``h`` (H,)."""
+        raise NotImplementedError
+
     @property
     def reuse(self) -> float:
         return 1.0 + self.context_size / 4  # words are shorter than contexts, and begin alike

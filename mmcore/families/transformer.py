@@ -84,6 +84,20 @@ class TransformerConfig(SequenceConfig):
         yield Stage("h", "The last of the stream, normalised", formula, "D", h, "normalised", weights)
         return h
 
+    def plain_reading(self) -> list[str]:
+        return [
+            "F, L = torch.nn.functional, len(word)",
+            "s = p['C'][word] + p['P'][:L]",
+            f"for n in range(1, {self.layers + 1}):",
+            "    x = F.layer_norm(s, s.shape[-1:]) * p[f'gain_attend{n}'] + p[f'b_attend{n}']",
+            f"    q, k, v = (x @ p[f'Wqkv{{n}}'] + p[f'bqkv{{n}}']).view(L, 3, {self.heads}, -1).permute(1, 2, 0, 3)",
+            "    mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(0, 1).flatten(1)",
+            "    s = s + mixed @ p[f'Wmix{n}'] + p[f'bmix{n}']",
+            "    x = F.layer_norm(s, s.shape[-1:]) * p[f'gain_think{n}'] + p[f'b_think{n}']",
+            "    s = s + F.gelu(x @ p[f'Wup{n}'] + p[f'bup{n}']) @ p[f'Wdown{n}'] + p[f'bdown{n}']",
+            "h = F.layer_norm(s[-1], s.shape[-1:]) * p['gain_last'] + p['b_last']",
+        ]
+
     def _attending(self, p: Parameters, n: int, s: Tensor) -> Stages:
         import torch
 

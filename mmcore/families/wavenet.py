@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..family import ModelConfig, Parameters, Shapes, Stage, look_up, norm_shapes
 from ..fields import require
-from .mlp import GAIN, hidden_layer
+from .mlp import GAIN, hidden_layer, plain_layer
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -70,3 +70,10 @@ class WaveNetConfig(ModelConfig):
         weights = {"W": ("H, V", p["W"]), "b": ("V", p["b"])}
         formula = rf"\text{{logits}} = h_{layer} W + b"
         yield Stage("logits", "Logits", formula, "V", h[0] @ p["W"] + p["b"], "logits", weights)
+
+    def plain_lines(self) -> list[str]:
+        lines = [f"h = p['C'][ids[-{self.context_size}:]]"]
+        for layer in range(1, self.context_size.bit_length()):
+            lines.append("h = h.view(len(h) // 2, -1)  # half as many, twice as long")
+            lines += plain_layer(layer, "h", self.normalisation, self.activation)
+        return [*lines, "logits = h[0] @ p['W'] + p['b']"]

@@ -6,6 +6,8 @@ import ast
 import io
 import json
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from safetensors.torch import save as save_tensors
 
 import mmcore.artifact
 from mmcore.artifact import Artifact, load, plain_torch
-from mmcore.config import ModelConfig, RunConfig, SplitConfig, TrainConfig
+from mmcore.config import PRESETS, ModelConfig, RunConfig, SplitConfig, TrainConfig
 from mmcore.data import Corpus, Dataset, Vocab
 from mmcore.evaluation import evaluate
 from mmcore.model import MLP
@@ -143,6 +145,48 @@ def test_the_plain_code_samples_like_the_model(
             expected = artifact.model(torch.tensor([ids[position : position + config.context_size]]))[0].softmax(0)
         assert torch.allclose(p, expected, atol=1e-4)
     assert capsys.readouterr().out == dataset.vocab.decode(ids) + "\n"
+
+
+ODD = [
+    ModelConfig(context_size=5, hidden_sizes=(20, 10), activation="gelu"),
+    ModelConfig(hidden_sizes=(12,), normalisation="batch", direct=True),
+    ModelConfig(hidden_sizes=(12, 8), normalisation="layer", activation="relu"),
+    ModelConfig(architecture="wavenet", context_size=4, hidden_size=16, normalisation="layer"),
+    ModelConfig(architecture="wavenet", context_size=2, hidden_size=16, normalisation="none", activation="gelu"),
+    ModelConfig(architecture="rnn", context_size=1),
+    ModelConfig(architecture="gru", context_size=3, hidden_size=7, state_dropout=0.3),
+    ModelConfig(architecture="lstm", context_size=2, dropout=0.3),
+    ModelConfig(architecture="transformer", context_size=5, layers=2, heads=2, embedding_dim=8),
+]
+
+
+def test_a1_the_plain_code_runs_without_this_project_and_samples_the_same_words(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    configs = [*(preset.model for preset in PRESETS.values()), *ODD]
+    scripts, expected = [], []
+    for number, config in enumerate(configs):
+        artifact = artifact_of(config, dataset.vocab)
+        artifact.model.flat[: artifact.model.decayed].mul_(1.5)  # off its balanced start, where much is alike
+        weights, script = tmp_path / f"{number}.safetensors", tmp_path / f"{number}.py"
+        weights.write_bytes(artifact.to_bytes())
+        script.write_text(plain_torch(config, str(weights)), encoding="utf-8")
+        scripts.append(str(script))
+        expected.append(word_of(artifact))
+    each = "import runpy, sys, torch\nfor path in sys.argv[1:]: torch.manual_seed(1); runpy.run_path(path)"
+    done = subprocess.run([sys.executable, "-I", "-c", each, *scripts], capture_output=True, text=True, timeout=100)
+    assert (done.stderr, done.stdout.splitlines()) == ("", expected)
+
+
+@torch.no_grad()
+def word_of(artifact: Artifact) -> str:
+    """What the model writes by the draws that the plain code makes."""
+    torch.manual_seed(1)  # of the process, as the plain code has it
+    size = artifact.config.model.context_size
+    ids = [0] * size
+    while len(ids) == size or ids[-1]:
+        ids.append(int(torch.multinomial(artifact.model(torch.tensor([ids[-size:]]))[0].softmax(0), 1)))
+    return artifact.vocab.decode(ids)
 
 
 # ---- damage

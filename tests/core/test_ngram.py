@@ -166,6 +166,21 @@ def test_network_and_counts_together_beat_both(names: Corpus) -> None:
     assert losses.min() < min(losses[0], losses[-1]) - 0.01
 
 
+@pytest.mark.parametrize("right", [0.0, 0.03, 0.5, 0.93, 0.97, 1.0])
+def test_a7_the_best_weight_is_the_best(right: float) -> None:
+    """A7: where one of the two is hardly needed, too."""
+    rng = np.random.default_rng(3)
+    network, counts = rng.dirichlet(np.ones(5) * 0.4, 20_000), rng.dirichlet(np.ones(5) * 0.4, 20_000)
+    p = right * network + (1 - right) * counts
+    drawn = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
+    of_network, of_counts = (table[np.arange(len(p)), drawn] + 1e-12 for table in (network, counts))
+    grid = np.linspace(0, 1, 1_001)
+    best = best_mixture(of_network, of_counts)
+    losses = mixture_losses(of_network, of_counts, [*grid.tolist(), best])
+    assert losses[-1] <= losses.min() + 1e-12
+    assert abs(best - right) < 0.02
+
+
 def test_impossible_orders_are_refused(small: Dataset) -> None:
     with pytest.raises(ValueError, match="order must be from 0 to 20, got -1"):
         KneserNey(small.train, -1)
