@@ -12,7 +12,8 @@ st.markdown(
     "A model reads the last few characters and predicts the next one: the lecture's MLP, or one of its relatives. "
     "Training repeats forward, backward, update; the loss says how surprised the model still is."
 )
-corpus, run = session.current_corpus(), session.current_run()
+run = session.current_run()
+corpus = session.current_corpus()
 forms.start(run.config if run else None)
 forms.fill(st.session_state.pop("mended", {}))  # the doctor's settings, chosen below
 if run:
@@ -34,6 +35,7 @@ with settings:
             st.caption(f"Vocabulary of {size} symbols.")
     else:
         st.error(plain(str(config)))
+    st.text(f"Corpus: {corpus.name}, {len(corpus.words):,} words", help="Chosen on the page Data.")
     if st.button(
         "Train",
         type="primary",

@@ -108,15 +108,23 @@ def loaded(weights: bytes) -> Artifact:
 
 
 def current_corpus() -> Corpus:
-    """The corpus the visitor works on: the one in the URL, else the last one chosen, else the bundled names."""
+    """The corpus the visitor works on: the one in the URL, else the last one chosen, else the bundled names.
+
+    It is put into the URL, so that a reload keeps it. Where a page shows a run too, ask for that first: opening a run
+    selects its corpus.
+    """
     sha256 = st.query_params.get("corpus") or st.session_state.get("corpus_sha256")
     if sha256 is not None:
         try:
-            return corpus(sha256)
+            found = corpus(sha256)
         except ValueError:
             st.warning("This address names a corpus that this server does not have. Showing the bundled names instead.")
             st.session_state.pop("corpus_sha256", None)
             st.query_params.pop("corpus", None)
+        else:
+            if sha256 != bundled_sha256() and "corpus" not in st.query_params:
+                st.query_params["corpus"] = sha256
+            return found
     return corpus(bundled_sha256())
 
 
@@ -146,7 +154,13 @@ def current_run() -> Run | None:
 
 
 def open_run(run_id: str) -> None:
-    """Make a run the visitor's current one, here, in the URL, and on every other page."""
+    """Make a run the visitor's current one, here, in the URL, and on every other page; and its corpus with it.
+
+    A link that names a corpus beside the run keeps that corpus.
+    """
+    before = st.session_state.get("run_id")
+    if before != run_id and not (before is None and "corpus" in st.query_params):
+        choose_corpus(store().run(run_id).config.corpus_sha256)
     st.session_state["run_id"] = run_id
     if st.query_params.get("run") != run_id:
         st.query_params["run"] = run_id

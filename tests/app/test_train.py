@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mmcore import PRESETS, ModelConfig, Run, RunConfig, RunState, RunStore, SplitConfig, TrainConfig
+from mmcore import PRESETS, ModelConfig, Run, RunConfig, RunState, RunStore, SplitConfig, TrainConfig, corpus_from_words
 from tests.app.conftest import Open, texts
 from ui import curves, forms, progress
 
@@ -40,6 +40,41 @@ def test_a_preset_fills_the_form_and_is_what_trains(open_page: Open, store: RunS
     run = store.latest()
     assert run is not None
     assert (run.config.model, run.config.train) == (PRESETS[name].model, PRESETS[name].train)
+
+
+def other_corpus(store: RunStore) -> Run:
+    """A stopped run on a right-to-left corpus of its own, in a store that holds the bundled names too."""
+    words = ["שלום", "נועה", "דוד", "מים", "רות", "יעל", "תמר", "אורי", "גיל", "חן", "לאה", "שרה"]
+    sha256 = store.add_corpus(corpus_from_words(words, "hebrew"))
+    run = store.create(RunConfig(corpus_sha256=sha256))
+    store.request_stop(run.id)
+    return store.run(run.id)
+
+
+def test_b1_opening_a_run_selects_the_corpus_that_train_uses(open_page: Open, store: RunStore) -> None:
+    run = other_corpus(store)
+    app = open_page("train", run=run.id)
+    assert "Corpus: hebrew, 12 words" in texts(app)
+    train(app)
+    new = store.latest()
+    assert new is not None and new.id != run.id
+    assert new.config.corpus_sha256 == run.config.corpus_sha256
+
+
+def test_b1_an_added_corpus_survives_a_reload_of_train(open_page: Open, store: RunStore) -> None:
+    sha256 = other_corpus(store).config.corpus_sha256
+    app = open_page("data", corpus=sha256)
+    app.get_by_key("corpus_choice")
+    app.switch_page("app_pages/train.py").run()
+    assert app.query_params["corpus"] in (sha256, [sha256])
+    again = open_page("train", corpus=sha256)  # a new session with the address that the page had
+    assert "Corpus: hebrew, 12 words" in texts(again)
+
+
+def test_b1_a_link_with_both_keeps_its_corpus(open_page: Open, store: RunStore, finished: Run) -> None:
+    sha256 = other_corpus(store).config.corpus_sha256
+    app = open_page("train", run=finished.id, corpus=sha256)
+    assert "Corpus: hebrew, 12 words" in texts(app)
 
 
 CHANGES = {
