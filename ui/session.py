@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -110,22 +111,16 @@ def loaded(weights: bytes) -> Artifact:
 def current_corpus() -> Corpus:
     """The corpus the visitor works on: the one in the URL, else the last one chosen, else the bundled names.
 
-    It is put into the URL, so that a reload keeps it. Where a page shows a run too, ask for that first: opening a run
-    selects its corpus.
+    Where a page shows a run too, ask for that first: opening a run selects its corpus.
     """
-    sha256 = st.query_params.get("corpus") or st.session_state.get("corpus_sha256")
-    if sha256 is not None:
-        try:
-            found = corpus(sha256)
-        except ValueError:
-            st.warning("This address names a corpus that this server does not have. Showing the bundled names instead.")
-            st.session_state.pop("corpus_sha256", None)
-            st.query_params.pop("corpus", None)
-        else:
-            if sha256 != bundled_sha256() and "corpus" not in st.query_params:
-                st.query_params["corpus"] = sha256
-            return found
-    return corpus(bundled_sha256())
+    sha256 = st.query_params.get("corpus") or st.session_state.get("corpus_sha256") or bundled_sha256()
+    try:
+        found = corpus(sha256)
+    except ValueError:
+        st.warning("This address names a corpus that this server does not have. Showing the bundled names instead.")
+        found = bundled()
+    choose_corpus(found.sha256)
+    return found
 
 
 def bundled_sha256() -> str:
@@ -134,8 +129,24 @@ def bundled_sha256() -> str:
 
 
 def choose_corpus(sha256: str) -> None:
-    """Make a stored corpus the visitor's current one, here and on every other page."""
-    st.session_state["corpus_sha256"] = st.query_params["corpus"] = sha256
+    """Make a stored corpus the visitor's current one, here, in the URL, and on every other page."""
+    st.session_state["corpus_sha256"] = sha256
+    if sha256 == _implied_corpus():
+        st.query_params.pop("corpus", None)
+    elif st.query_params.get("corpus") != sha256:
+        st.query_params["corpus"] = sha256
+
+
+def _implied_corpus() -> str:
+    """What an address that names no corpus means: that of its run, else the bundled names."""
+    with contextlib.suppress(ValueError, KeyError):  # no run, or none that this server has
+        return _run_corpus(st.query_params["run"])
+    return bundled_sha256()
+
+
+@st.cache_data(show_spinner=False, max_entries=1024)
+def _run_corpus(run_id: str) -> str:
+    return store().run(run_id).config.corpus_sha256
 
 
 def current_run() -> Run | None:
@@ -158,12 +169,13 @@ def open_run(run_id: str) -> None:
 
     A link that names a corpus beside the run keeps that corpus.
     """
-    before = st.session_state.get("run_id")
-    if before != run_id and not (before is None and "corpus" in st.query_params):
-        choose_corpus(store().run(run_id).config.corpus_sha256)
+    chosen = st.session_state.get("run_id") != run_id
+    linked = "run_id" not in st.session_state and "corpus" in st.query_params
     st.session_state["run_id"] = run_id
     if st.query_params.get("run") != run_id:
         st.query_params["run"] = run_id
+    if chosen and not linked:
+        choose_corpus(_run_corpus(run_id))
 
 
 def close_run() -> None:

@@ -9,7 +9,19 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mmcore import PRESETS, ModelConfig, Run, RunConfig, RunState, RunStore, SplitConfig, TrainConfig, corpus_from_words
+from mmcore import (
+    BUNDLED_NAMES,
+    PRESETS,
+    ModelConfig,
+    Run,
+    RunConfig,
+    RunState,
+    RunStore,
+    SplitConfig,
+    TrainConfig,
+    corpus_from_words,
+    read_words,
+)
 from tests.app.conftest import Open, texts
 from ui import curves, forms, progress
 
@@ -75,6 +87,22 @@ def test_b1_a_link_with_both_keeps_its_corpus(open_page: Open, store: RunStore, 
     sha256 = other_corpus(store).config.corpus_sha256
     app = open_page("train", run=finished.id, corpus=sha256)
     assert "Corpus: hebrew, 12 words" in texts(app)
+    assert app.query_params["corpus"] in (sha256, [sha256])
+
+
+def test_b1_an_address_names_a_corpus_only_where_its_run_does_not(open_page: Open, store: RunStore) -> None:
+    run = other_corpus(store)
+    assert "corpus" not in open_page("train", run=run.id).query_params
+    bundled = store.add_corpus(read_words(BUNDLED_NAMES))
+    app = open_page("train", run=run.id, corpus=bundled)
+    assert app.query_params["corpus"] in (bundled, [bundled])
+    assert "corpus" not in open_page("data", corpus=bundled).query_params
+
+
+def test_b1_an_address_with_nonsense_falls_back_to_the_bundled_names(open_page: Open) -> None:
+    app = open_page("data", run="nonsense", corpus="nonsense")
+    assert not app.exception
+    assert "This address names a corpus that this server does not have" in app.warning[0].value
 
 
 CHANGES = {
