@@ -104,6 +104,7 @@ def _work(
             state = RunState.STOPPED
         except Exception as problem:
             state, error, last = RunState.FAILED, _sentence(problem), training.last(problem) if training else {}
+        store.record(run_id, token)  # a run whose worker was thought dead goes on, so that it can end
         store.finish(run_id, token, state, error=error, **last)
 
 
@@ -381,6 +382,7 @@ class JobQueue:
         self._apart: list[ProcessPoolExecutor] = []
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
+        self._looked, self._patient_until = time.time(), 0.0
 
     def start(self) -> Self:
         """Start the workers and begin with what is queued; returns before they are warm."""
@@ -425,7 +427,7 @@ class JobQueue:
         while not self._closing.is_set():
             try:
                 self._slots = self._slots or [_Slot(self._executor()) for _ in range(self.workers)]
-                self.store.expire_leases()
+                self._expire_leases()
                 for slot in self._slots:
                     self._collect(slot)
                 self._place()
@@ -435,6 +437,15 @@ class JobQueue:
                 log.exception("the job queue goes on after an error")
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
+
+    def _expire_leases(self) -> None:
+        """Interrupt runs whose worker is gone; after a pause of this process their workers may have paused as well."""
+        now = time.time()
+        if now - self._looked > LEASE_SECONDS / 2:
+            self._patient_until = now + LEASE_SECONDS
+        self._looked = now
+        if now >= self._patient_until:
+            self.store.expire_leases()
 
     def _executor(self, nice: int = NICE) -> ProcessPoolExecutor:
         executor = ProcessPoolExecutor(1, self._context, _start_worker, (self._alive_reader, nice))

@@ -52,7 +52,7 @@ RUNS = sa.Table(
     sa.Column("heartbeat", sa.Double),
     sa.Column("lease_until", sa.Double),
     sa.Column("token", sa.String(64)),
-    sa.Column("worker", sa.String(255)),  # host:pid of who claimed it last
+    sa.Column("worker", sa.String(255)),  # host:pid:start of who claimed it last
     sa.Column("step", sa.Integer, nullable=False, default=0),
     sa.Column("seconds", sa.Double, nullable=False, default=0.0),
     sa.Column("batch_loss", sa.Double),

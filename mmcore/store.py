@@ -2,8 +2,9 @@
 
 The store is the only channel between the worker that trains a run and whoever looks at it. A worker owns a run
 by its token: claiming is one conditional UPDATE that sets a fresh token, every later write carries it, and a
-write with an old one raises :class:`StaleToken`. Every write renews a lease; whoever finds a lease expired marks
-the run interrupted. Readers never wait for writers (SQLite in WAL mode), and nothing here imports torch.
+write with an old one raises :class:`StaleToken`. Every write renews a lease; whoever finds a lease expired, and
+does not know the worker to live, marks the run interrupted. A worker that was only slow takes it back. Readers
+never wait for writers (SQLite in WAL mode), and nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import json
 import math
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +31,7 @@ from .checkpoint import COUNT, MAX_BYTES, Checkpoint, TensorUpdate
 from .config import PRESETS, RunConfig
 from .data import Corpus, CorpusReport
 from .fields import whole
+from .process import lives, this_process
 from .schema import (
     CHECKPOINTS,
     CORPORA,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 MAX_POINTS = 2_000  # of a curve; beyond it, the curve is thinned
 MAX_SAMPLES = 400
 LEASE_SECONDS = 5.0
+SILENT_SECONDS = 600.0  # a worker that lives and writes nothing for so long has given its run up
 
 
 class RunState(StrEnum):
@@ -84,6 +86,7 @@ TRANSITIONS: dict[tuple[RunState, RunState], str] = {
     (_S.STOPPING, _S.STOPPED): "the worker saw the request",
     (_S.STOPPING, _S.FAILED): "an error in training",
     (_S.STOPPING, _S.INTERRUPTED): "the lease expired, or the server saw its worker die",
+    (_S.INTERRUPTED, _S.RUNNING): "the worker was only slow, and nobody had continued its run",
     (_S.STOPPED, _S.QUEUED): "Continue",
     (_S.INTERRUPTED, _S.QUEUED): "Continue",
 }
@@ -93,7 +96,7 @@ WORKING = (RunState.RUNNING, RunState.STOPPING)
 
 
 class StaleToken(RuntimeError):
-    """The writer no longer owns the run: its lease expired, or the run was deleted or continued elsewhere."""
+    """The writer no longer owns the run: it has ended, or was deleted or continued elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +115,7 @@ class Run:
     started: datetime | None
     ended: datetime | None
     heartbeat: datetime | None  # the worker's last write
-    worker: str | None  # host:pid of the last one
+    worker: str | None  # host:pid:start of the last one
     step: int  # of the newest point of the curve
     max_steps: int
     seconds: float  # spent training
@@ -361,15 +364,23 @@ class RunStore:
         return self.run(run_id)
 
     def expire_leases(self) -> list[str]:
-        """Mark runs whose worker has gone silent as interrupted, and return their ids. Anyone may call this."""
-        expired = sa.and_(RUNS.c.state.in_(WORKING), RUNS.c.lease_until < time.time())
+        """Mark runs whose worker has gone silent as interrupted, and return their ids. Anyone may call this.
+
+        A worker known to live is spared: it was paused, or the machine is busy. It keeps its token in any case, and
+        takes the run back with its next :meth:`record`, unless someone has continued it.
+        """
+        now = time.time()
+        expired = sa.and_(RUNS.c.state.in_(WORKING), RUNS.c.lease_until < now)
+        query = sa.select(RUNS.c.id, RUNS.c.heartbeat, RUNS.c.worker).where(expired)
         with self._read() as db:  # looked at often, so take no write lock unless there is something to write
-            if not db.scalars(sa.select(RUNS.c.id).where(expired)).all():
+            if all(_spared(row.heartbeat, row.worker, now) for row in db.execute(query)):
                 return []
         with self._write() as db:
-            rows = db.execute(sa.select(RUNS.c.id, RUNS.c.heartbeat).where(expired).with_for_update()).all()
+            rows = [
+                row for row in db.execute(query.with_for_update()).all() if not _spared(row.heartbeat, row.worker, now)
+            ]
             for row in rows:
-                _move(db, row.id, RunState.INTERRUPTED, ended=row.heartbeat, token=None, lease_until=None)
+                _move(db, row.id, RunState.INTERRUPTED, ended=row.heartbeat, lease_until=None)
         return [row.id for row in rows]
 
     # ---- runs: for the worker
@@ -400,7 +411,7 @@ class RunStore:
 
         `losses` and `train_state` are those of `weights`, at the step of the last point. A point replaces those
         from its step on, and checkpoints beyond the last point go: a continued run overwrites what its saved state
-        did not know.
+        did not know. A run whose worker was thought dead is running again.
 
         Returns
         -------
@@ -409,6 +420,7 @@ class RunStore:
         """
         with self._write() as db:
             now = time.time()
+            _take_back(db, run_id, token)
             _own(db, run_id, token, heartbeat=now, lease_until=now + lease)
             _write(db, run_id, points, samples, weights, train_state, losses, checkpoints)
             return _state(db, run_id) is RunState.STOPPING
@@ -499,10 +511,21 @@ def _claim(db: Connection, run_id: str, token: str, lease: float) -> bool:
     """Take a run if it is queued: one conditional UPDATE, so that of many who try one wins."""
     now = time.time()
     won: dict[str, Any] = {"state": RunState.RUNNING, "token": token, "heartbeat": now, "lease_until": now + lease}
-    won["worker"] = f"{socket.gethostname()}:{os.getpid()}"
+    won["worker"] = this_process()
     won["started"] = sa.func.coalesce(RUNS.c.started, now)
     free = (RUNS.c.id == run_id, RUNS.c.state == RunState.QUEUED)
     return bool(db.execute(sa.update(RUNS).where(*free).values(**won)).rowcount)
+
+
+def _spared(heartbeat: float | None, worker: str | None, now: float) -> bool:
+    """Whether a worker whose lease has expired keeps its run."""
+    return now < (heartbeat or 0.0) + SILENT_SECONDS and lives(worker)
+
+
+def _take_back(db: Connection, run_id: str, token: str) -> None:
+    """Let a run go on whose worker was thought dead; its token is kept until someone continues the run."""
+    mine = (RUNS.c.id == run_id, RUNS.c.token == token, RUNS.c.state == RunState.INTERRUPTED)
+    db.execute(sa.update(RUNS).where(*mine).values(state=RunState.RUNNING, ended=None))
 
 
 def _own(db: Connection, run_id: str, token: str, **values: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
 import statistics
 import subprocess
@@ -15,6 +16,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import sqlalchemy as sa
@@ -25,7 +27,8 @@ from mmcore.config import ModelConfig, RunConfig, TrainConfig
 from mmcore.data import Corpus, corpus_from_words
 from mmcore.evaluation import evaluate_splits
 from mmcore.jobs import JobQueue, run_inline
-from mmcore.store import Run, RunState, RunStore
+from mmcore.process import lives, this_process
+from mmcore.store import LEASE_SECONDS, Run, RunState, RunStore
 from mmcore.training import Step, TrainState, train
 
 S = RunState
@@ -211,12 +214,83 @@ def test_a_worker_that_lost_its_run_drops_it(store: RunStore, make: Callable[...
     run_id = make(ENDLESS)
 
     def lose(step: Step) -> None:
-        with store._write() as db:
-            db.execute(sa.text("UPDATE runs SET lease_until = 0"))
-        store.expire_leases()
+        thought_dead(store, run_id)
+        store.continue_run(run_id)
 
     run = run_inline(store, run_id, lose)
-    assert (run.state, len(store.history(run_id))) == (S.INTERRUPTED, 1)
+    assert (run.state, len(store.history(run_id))) == (S.QUEUED, 1)
+
+
+def thought_dead(store: RunStore, run_id: str) -> None:
+    """Let a run look as if its worker had gone, on a host that nobody here can ask."""
+    with store._write() as db:
+        db.execute(sa.text("UPDATE runs SET lease_until = 0, worker = 'elsewhere:1:1'"))
+    assert store.expire_leases() == [run_id]
+    assert store.run(run_id).state is S.INTERRUPTED
+
+
+def test_e1_a_worker_thought_dead_takes_its_run_back(store: RunStore, make: Callable[..., str]) -> None:
+    run_id, lost = make(300), []
+
+    def lose(step: Step) -> None:
+        if step.step in (0, 300):
+            thought_dead(store, run_id)
+            lost.append(step.step)
+
+    run = run_inline(store, run_id, lose)
+    assert (run.state, run.step, lost) == (S.FINISHED, 300, [0, 300])
+    assert not store.expire_leases()
+
+
+CLAIM = """
+import sys
+from mmcore.store import RunStore
+store, run_id = RunStore(sys.argv[1]), sys.argv[2]
+assert store.claim(run_id, lease=-1)
+print("claimed", flush=True)
+input()
+"""
+
+
+@contextmanager
+def silent_worker(store: RunStore, run_id: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that has claimed a run with a lease that is over, and writes nothing."""
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", CLAIM, store.url, run_id], **pipes) as worker:
+        assert worker.stdout and worker.stdout.readline() == "claimed\n"
+        try:
+            yield worker
+        finally:
+            worker.kill()
+
+
+def test_e1_a_silent_worker_keeps_its_run_while_it_lives(
+    store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = make(10)
+    with silent_worker(store, run_id) as worker:
+        assert store.expire_leases() == []  # as a training that still imports torch on a busy machine
+        worker.send_signal(signal.SIGSTOP)
+        assert store.expire_leases() == []
+        monkeypatch.setattr("mmcore.store.SILENT_SECONDS", -1.0)
+        assert store.expire_leases() == [run_id]  # nor for ever
+        monkeypatch.undo()
+        store.continue_run(run_id)
+    with silent_worker(store, run_id) as worker:
+        worker.kill()
+        until(lambda: gone(worker.pid))  # nobody has asked for its exit code: it is a zombie
+        assert store.expire_leases() == [run_id]
+
+
+@pytest.mark.parametrize("worker", [None, "", "host", "host:1", f"{socket.gethostname()}:{os.getpid()}", "a:b:c"])
+def test_e1_a_worker_that_cannot_be_asked_is_not_known_to_live(worker: str | None) -> None:
+    assert not lives(worker)
+
+
+def test_e1_a_pid_that_is_used_again_is_another_process() -> None:
+    assert lives(this_process())
+    assert not lives(this_process() + "0")
+    assert not lives("elsewhere:" + this_process().split(":", 1)[1])
 
 
 # ---- on workers
@@ -349,8 +423,12 @@ def test_two_queues_on_one_store_train_each_run_once(
 
 
 SERVER = """
-import sys, threading
+import functools, sys, threading
+from mmcore import jobs, store
 from mmcore.jobs import JobQueue
+jobs.LEASE_SECONDS = lease = float(sys.argv[2])
+for writes in ("claim", "record"):
+    setattr(store.RunStore, writes, functools.partialmethod(getattr(store.RunStore, writes), lease=lease))
 if __name__ == "__main__":
     JobQueue(sys.argv[1], workers=2).start()
     print("serving", flush=True)
@@ -359,16 +437,57 @@ if __name__ == "__main__":
 
 
 @contextmanager
-def server(store: RunStore, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def server(store: RunStore, folder: Path, lease: float = LEASE_SECONDS) -> Iterator[subprocess.Popen[str]]:
     """Another process that serves the queue."""
     (folder / "server.py").write_text(SERVER)
     environment = os.environ | {"PYTHONPATH": str(Path(jobs.__file__).parents[1])}
-    command = [sys.executable, str(folder / "server.py"), store.url]
+    command = [sys.executable, str(folder / "server.py"), store.url, str(lease)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+def paused(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+
+
+def test_e1_a_pause_longer_than_the_lease_cuts_no_run(
+    store: RunStore, make: Callable[..., str], tmp_path: Path
+) -> None:
+    runs = [make(ENDLESS) for _ in range(2)]
+    with server(store, tmp_path, lease=0.4) as process:
+        until(lambda: all(store.run(run_id).step > 0 for run_id in runs))
+        everyone = family(process.pid)
+        for pid in everyone:
+            os.kill(pid, signal.SIGSTOP)
+        until(lambda: all(paused(pid) for pid in everyone))
+        beat = max(run.heartbeat for run_id in runs if (run := store.run(run_id)).heartbeat)
+        until(lambda: (datetime.now(UTC) - beat).total_seconds() > 1.2)
+        assert store.expire_leases() == []
+        before = {run_id: store.run(run_id).step for run_id in runs}
+        for pid in everyone:
+            os.kill(pid, signal.SIGCONT)
+        until(lambda: all(store.run(run_id).step > before[run_id] for run_id in runs))
+        assert {store.run(run_id).state for run_id in runs} == {S.RUNNING}
+
+
+def test_e1_after_a_pause_of_its_own_a_queue_waits_one_lease(
+    store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id, queue = make(10), JobQueue(store.url)
+    assert store.claim(run_id, lease=-1)
+    monkeypatch.setattr("mmcore.store.lives", lambda worker: False)  # as of a worker on another host
+    now = time.time()
+    clock = iter([now, now + 30, now + 32, now + 34, now + 36])
+    monkeypatch.setattr("mmcore.jobs.time.time", lambda: next(clock))
+    monkeypatch.setattr(queue.store, "expire_leases", expired := MagicMock())
+    seen = []
+    for _ in range(5):
+        queue._expire_leases()
+        seen.append(expired.call_count)
+    assert seen == [1, 1, 1, 1, 2]
 
 
 def family(pid: int) -> set[int]:
