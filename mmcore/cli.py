@@ -409,11 +409,19 @@ def sample(
 # ---- runs
 
 
+def looked_at() -> RunStore:
+    """The store, with runs whose worker is gone marked as interrupted; without room for that it can still be read."""
+    store = RunStore()
+    with contextlib.suppress(OSError):
+        store.expire_leases()
+    return store
+
+
 @runs.command("list")
 @sentences
 def list_runs(as_json: AsJson = False) -> None:
     """All runs, newest first."""
-    found = RunStore().runs()
+    found = looked_at().runs()
     if as_json:
         typer.echo(json.dumps([run_summary(run) | {"created": run.created.isoformat()} for run in found]))
         return
@@ -432,7 +440,7 @@ def list_runs(as_json: AsJson = False) -> None:
 @sentences
 def show_run(run_id: RunId, open_test: OpenTest = False, as_json: AsJson = False) -> None:
     """One run: state, losses, settings."""
-    store = RunStore()
+    store = looked_at()
     run = store.run(run_id)
     summary = run_summary(run) | {"note": run.note, "corpus": run.corpus_name, "created": run.created.isoformat()}
     if open_test:

@@ -19,14 +19,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Self
 
 from .checkpoint import Checkpoint, affordable, checkpoint_steps, weights_of
 from .config import RunConfig, SplitConfig, TrainConfig
 from .data import BUNDLED_NAMES, Corpus, Dataset, build_dataset, read_words
-from .store import LEASE_SECONDS, Run, RunState, RunStore, StaleToken, new_token
+from .store import LEASE_SECONDS, MAX_POINTS, Run, RunState, RunStore, StaleToken, StoreUnavailable, new_token, thinned
 
 if TYPE_CHECKING:
     from .training import Step
@@ -38,11 +38,34 @@ SAVE_SHARE = 0.05  # of the time that saving a large model may take
 POLL_SECONDS = 0.25  # between a server's looks at the queue
 NICE = 5  # so that training never makes a page wait
 GRACE_SECONDS = 1.0  # a leaving worker has to save its run
+LONGEST_PAUSE = 10.0  # seconds between two tries of a write for which there is no room
 SAMPLES, SAMPLE_SEED = 8, 1
 PRELOAD = ["torch", "pandas", "sqlalchemy", "safetensors.torch"]
 PRELOAD += ["mmcore.jobs", "mmcore.training", "mmcore.evaluation", "mmcore.sample", "mmcore.artifact"]
 
 log = logging.getLogger(__name__)
+
+
+class _Pauses:
+    """How long to wait after each failure in a row: twice as long every time, and what failed is said once."""
+
+    def __init__(self, first: float = POLL_SECONDS, longest: float = LONGEST_PAUSE) -> None:
+        self.first = self.next = first
+        self.longest, self.said = longest, ""
+
+    def failed(self, sentence: str) -> float:
+        """Seconds to wait now."""
+        if sentence != self.said:
+            log.warning("%s", sentence)
+        pause, self.said = self.next, sentence
+        self.next = min(self.longest, 2 * pause)
+        return pause
+
+    def over(self) -> None:
+        """It works, or works again."""
+        if self.said:
+            log.warning("over: %s", self.said)
+        self.next, self.said = self.first, ""
 
 
 # ---- one run
@@ -104,8 +127,31 @@ def _work(
             state = RunState.STOPPED
         except Exception as problem:
             state, error, last = RunState.FAILED, _sentence(problem), training.last(problem) if training else {}
-        store.record(run_id, token)  # a run whose worker was thought dead goes on, so that it can end
-        store.finish(run_id, token, state, error=error, **last)
+        _end(store, run_id, token, state, error, last, [event for event in (leaving, stopped) if event])
+
+
+def _end(
+    store: RunStore,
+    run_id: str,
+    token: str,
+    state: RunState,
+    error: str | None,
+    last: dict[str, Any],
+    hurry: list[threading.Event],
+) -> None:
+    """End a run, as soon as there is room to write that; who is in a hurry gets :class:`StoreUnavailable` instead."""
+    pauses = _Pauses()
+    while True:
+        try:
+            store.record(run_id, token)  # a run whose worker was thought dead goes on, so that it can end
+            store.finish(run_id, token, state, error=error, **last)
+            return
+        except StoreUnavailable as problem:
+            again = time.monotonic() + pauses.failed(f"run {run_id} waits to be saved: {problem}")
+            while time.monotonic() < again:
+                if any(event.is_set() for event in hurry):
+                    raise
+                time.sleep(TICK_SECONDS)
 
 
 class _Training:
@@ -126,6 +172,7 @@ class _Training:
         self.points: list[Step] = []  # not written yet, as are these
         self.film: list[Checkpoint] = []
         self.ticks, self.next_write, self.next_save, self.next_samples = 0, 0.0, 0.0, 0.0
+        self.pauses = _Pauses()
 
     @classmethod
     def of(cls, store: RunStore, run: Run, token: str) -> _Training:
@@ -167,7 +214,7 @@ class _Training:
         now = time.monotonic()
         self.points.append(step)
         self.keep(step)
-        if step.step in self.film_steps and now < self.next_write:
+        if now < self.next_write and (step.step in self.film_steps or self.pauses.said):
             return False  # these come thick at first: each in a transaction of its own would slow training down
         extra: dict[str, Any] = {}
         if step.train_loss is not None and now >= self.next_save:
@@ -178,11 +225,23 @@ class _Training:
             extra["samples"] = step.step, self.samples()
             self.next_samples = now + SAVE_SECONDS
         self.ticks += 1
-        stop = self.write(points=self.points, checkpoints=self.film, **extra)
+        try:
+            stop = self.write(points=self.points, checkpoints=self.film, **extra)
+        except StoreUnavailable as problem:  # training goes on, and what it gave is written when there is room
+            self.wait(problem)
+            return False
+        self.pauses.over()
         self.points, self.film, self.next_write = [], [], now + 0.9 * TICK_SECONDS
         if "weights" in extra:
             self.next_save = now + max(SAVE_SECONDS, (time.monotonic() - now) / SAVE_SHARE)
         return stop
+
+    def wait(self, problem: StoreUnavailable) -> None:
+        """Keep what could not be written, within bounds, and leave the store alone for a while."""
+        self.next_write = time.monotonic() + self.pauses.failed(str(problem))
+        if len(self.points) > MAX_POINTS:
+            kept = thinned([point.step for point in self.points], MAX_POINTS // 2)
+            self.points = [point for point in self.points if point.step in kept]
 
     def keep(self, step: Step) -> None:
         """Remember the weights of a step of the film; what a continued run starts with is in the store already."""
@@ -238,7 +297,7 @@ def _lease_kept(store: RunStore, run_id: str, token: str) -> Iterator[None]:
             except StaleToken:
                 return
             except Exception:  # the training thread meets the same problem and reports it
-                log.warning("lease of run %s not renewed", run_id, exc_info=True)
+                log.debug("lease of run %s not renewed", run_id, exc_info=True)
 
     thread = threading.Thread(target=renew, name=f"lease {run_id}", daemon=True)
     thread.start()
@@ -280,7 +339,7 @@ def _ctrl_c() -> Iterator[threading.Event]:
 def _sentence(problem: Exception) -> str:
     from .training import TrainingDiverged
 
-    if isinstance(problem, (ValueError, TrainingDiverged)):
+    if isinstance(problem, (ValueError, TrainingDiverged, StoreUnavailable)):
         return str(problem)
     log.error("training failed", exc_info=problem)
     return f"{type(problem).__name__}: {problem}"
@@ -337,7 +396,7 @@ def _warm_up(store_url: str) -> None:
     try:
         worker_store(store_url).queued()
         corpus = read_words(BUNDLED_NAMES)
-    except ValueError as error:  # no bundled names in this installation, or no store: a run will say so
+    except (ValueError, OSError) as error:  # no bundled names in this installation, or no store: a run will say so
         log.warning("worker not warm: %s", error)
         return
     config = RunConfig(corpus_sha256=corpus.sha256, train=TrainConfig(max_steps=3))
@@ -357,8 +416,12 @@ class _Slot:
     future: Future[None] | None = None
     run_id: str = ""
     token: str = ""
-    rest_until: float = 0.0  # a worker that cannot even start is not tried again at once
-    rest: float = 0.25
+    rest_until: float = 0.0  # a worker that cannot even start, or claim, is not tried again at once
+    rests: _Pauses = field(default_factory=lambda: _Pauses(longest=60.0))
+
+    def rest(self, sentence: str) -> None:
+        """Give it nothing to do for a while."""
+        self.rest_until = time.monotonic() + self.rests.failed(sentence)
 
 
 class JobQueue:
@@ -424,18 +487,24 @@ class JobQueue:
         self.close()
 
     def _serve(self) -> None:
+        pauses = _Pauses()
         while not self._closing.is_set():
+            pause = POLL_SECONDS
             try:
                 self._slots = self._slots or [_Slot(self._executor()) for _ in range(self.workers)]
                 self._expire_leases()
                 for slot in self._slots:
                     self._collect(slot)
                 self._place()
+                pauses.over()
             except EOFError:  # the server is ending, and this went first; else the next look starts another
                 log.warning("no workers for a moment: the process that forks them has gone")
-            except Exception:  # a database that is away for a moment must not end the queue
-                log.exception("the job queue goes on after an error")
-            self._wake.wait(POLL_SECONDS)
+            except StoreUnavailable as problem:  # a database that is away for a moment must not end the queue
+                pause = pauses.failed(f"the job queue waits: {problem}")
+            except Exception as problem:
+                log.debug("the job queue met an error", exc_info=True)
+                pause = pauses.failed(f"the job queue goes on after {type(problem).__name__}: {problem}")
+            self._wake.wait(pause)
             self._wake.clear()
 
     def _expire_leases(self) -> None:
@@ -456,19 +525,20 @@ class JobQueue:
         """Free a slot whose run has ended; if its worker died, answer for the run and make a new worker."""
         if slot.future is None or not slot.future.done():
             return
-        problem, slot.future = slot.future.exception(), None
+        problem = slot.future.exception()
+        if problem is None:
+            slot.future = None
+            slot.rests.over()
+            return
+        try:
+            self.store.finish(slot.run_id, slot.token, RunState.INTERRUPTED)
+            slot.rests.over()
+        except StaleToken:  # it had not claimed the run, or had ended it
+            slot.rest(f"run {slot.run_id} was not trained: {problem}")
+        slot.future = None
         if isinstance(problem, BrokenProcessPool):
             log.warning("the worker of run %s died", slot.run_id)
-            try:
-                self.store.finish(slot.run_id, slot.token, RunState.INTERRUPTED)
-                slot.rest = 0.25
-            except StaleToken:  # it had not claimed the run, or had ended it
-                slot.rest_until, slot.rest = time.monotonic() + slot.rest, min(60.0, 2 * slot.rest)
             self._renew(slot)
-        elif problem:
-            log.error("run %s was not trained", slot.run_id, exc_info=problem)
-        else:
-            slot.rest = 0.25
 
     def _renew(self, slot: _Slot) -> None:
         slot.executor.shutdown(wait=False)

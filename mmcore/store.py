@@ -16,7 +16,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -97,6 +97,10 @@ WORKING = (RunState.RUNNING, RunState.STOPPING)
 
 class StaleToken(RuntimeError):
     """The writer no longer owns the run: it has ended, or was deleted or continued elsewhere."""
+
+
+class StoreUnavailable(OSError):
+    """The database cannot be read or written now: the disk is full, the file damaged, the server away."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -449,7 +453,6 @@ class RunStore:
     # ---- the database
 
     def _find(self, where: sa.ColumnElement[bool]) -> list[Run]:
-        self.expire_leases()
         query = sa.select(RUNS, CORPORA.c.name.label("corpus_name")).join(CORPORA).where(where)
         with self._read() as db:
             return [_run(row) for row in db.execute(query.order_by(RUNS.c.created.desc(), RUNS.c.id))]
@@ -463,11 +466,25 @@ class RunStore:
         with self._read() as db:
             return db.scalar(sa.select(column).where(CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == "last"))
 
-    def _read(self) -> contextlib.AbstractContextManager[Connection]:
-        return self._connected().connect()
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with self._in_a_sentence("readable"), self._connected().connect() as db:
+            yield db
 
-    def _write(self) -> contextlib.AbstractContextManager[Connection]:
-        return self._connected().execution_options(writes=True).begin()
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with self._in_a_sentence("writable"), self._connected().execution_options(writes=True).begin() as db:
+            yield db
+
+    @contextlib.contextmanager
+    def _in_a_sentence(self, rule: str) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.IntegrityError:  # a row was there already: no matter of the database's
+            raise
+        except sa.exc.DatabaseError as error:
+            shown = sa.make_url(self.url).render_as_string(hide_password=True)
+            raise StoreUnavailable(f"store must be {rule}, got {shown} ({error.orig})") from error
 
     def _connected(self) -> Engine:
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import torch
 from typer.testing import CliRunner
 
@@ -21,7 +23,7 @@ from mmcore.config import FAMILIES, PRESETS, ModelConfig, RunConfig, SplitConfig
 from mmcore.data import BUNDLED_NAMES, Corpus, build_dataset, corpus_from_words
 from mmcore.evaluation import evaluate, evaluate_splits
 from mmcore.sample import generate
-from mmcore.store import RunState, RunStore
+from mmcore.store import RunState, RunStore, StoreUnavailable
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = ("--max-steps", "20", "--hidden-size", "16", "--embedding-dim", "4")
@@ -491,3 +493,56 @@ def test_gc_drops_checkpoints_beyond_the_limit_and_says_how_much_that_frees(word
     assert "run must be in the store" in Result("runs", "gc", "nope").err
     assert "max_mb must be at least 0" in Result("runs", "gc", "--max-mb", "-1").err
     assert "older_than must be at least 0 days" in Result("runs", "gc", "--older-than", "-1").err
+
+
+# ---- a store that cannot be written or read
+
+
+def test_e2_a_full_disk_refuses_training_in_a_sentence(words: Path, store: RunStore) -> None:
+    store.runs()
+    words.write_text("".join(f"{number:0100d}\n" for number in range(1000)), encoding="utf-8")  # more than a page
+
+    def full(connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")
+
+    sa.event.listen(sa.pool.Pool, "checkout", full)
+    try:
+        result = Result("train", *FAST, "--data", str(words))
+    finally:
+        sa.event.remove(sa.pool.Pool, "checkout", full)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("Error: store must be writable, got sqlite:///")
+    assert result.err.endswith("(database or disk is full)\n")
+
+
+def test_e2_runs_are_listed_where_they_cannot_be_marked(
+    model: Path, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(store: RunStore) -> list[str]:
+        raise StoreUnavailable("full")
+
+    monkeypatch.setattr(RunStore, "expire_leases", full)
+    run = store.latest()
+    assert run and run.id in Result("runs", "list").out
+    assert run.id in Result("runs", "show", run.id).out
+
+
+def test_e1_looking_at_runs_marks_those_whose_worker_is_gone(model: Path, store: RunStore) -> None:
+    run = store.latest()
+    assert run
+    with store._write() as db:
+        db.execute(sa.text("UPDATE runs SET state = 'running', lease_until = 0, worker = 'elsewhere:1:1'"))
+    assert "interrupted" in Result("runs", "list").out
+    assert store.run(run.id).state is RunState.INTERRUPTED
+
+
+def test_e5_a_damaged_store_ends_a_command_in_a_sentence(model: Path, store: RunStore, tmp_path: Path) -> None:
+    run = store.latest()
+    assert run
+    store.compact()
+    store.close()
+    path = tmp_path / "store.sqlite"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:12288] + bytes([255]) * (len(whole) - 12288))
+    result = Result("runs", "show", run.id)
+    assert result.code == 2 and result.err.startswith("Error: store must be") and result.err.count("\n") == 1

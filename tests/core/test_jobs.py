@@ -28,7 +28,7 @@ from mmcore.data import Corpus, corpus_from_words
 from mmcore.evaluation import evaluate_splits
 from mmcore.jobs import JobQueue, run_inline
 from mmcore.process import lives, this_process
-from mmcore.store import LEASE_SECONDS, Run, RunState, RunStore
+from mmcore.store import LEASE_SECONDS, MAX_POINTS, Run, RunState, RunStore, StoreUnavailable
 from mmcore.training import Step, TrainState, train
 
 S = RunState
@@ -282,15 +282,110 @@ def test_e1_a_silent_worker_keeps_its_run_while_it_lives(
         assert store.expire_leases() == [run_id]
 
 
-@pytest.mark.parametrize("worker", [None, "", "host", "host:1", f"{socket.gethostname()}:{os.getpid()}", "a:b:c"])
+@pytest.mark.parametrize("worker", [None, "", "host", "host:1", "{host}:{pid}", "a:b:c"])
 def test_e1_a_worker_that_cannot_be_asked_is_not_known_to_live(worker: str | None) -> None:
-    assert not lives(worker)
+    assert not lives(worker and worker.format(host=socket.gethostname(), pid=os.getpid()))
 
 
 def test_e1_a_pid_that_is_used_again_is_another_process() -> None:
     assert lives(this_process())
     assert not lives(this_process() + "0")
     assert not lives("elsewhere:" + this_process().split(":", 1)[1])
+
+
+# ---- without room in the database
+
+
+class Disk:
+    """The store's disk: a database that must not grow while it is full."""
+
+    def __init__(self, store: RunStore) -> None:
+        self.pages = 2**30
+        sa.event.listen(store._connected(), "checkout", self.limit)
+
+    def limit(self, connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {self.pages}")
+
+    def fill(self, full: bool = True) -> None:
+        self.pages = 1 if full else 2**30  # 1: as many as it has
+
+
+def test_e2_training_goes_on_while_the_disk_is_full(
+    store: RunStore, make: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id, disk, steps = make(20_000), Disk(store), []
+
+    def fill_for_a_while(step: Step) -> None:
+        steps.append(step.step)
+        if len(steps) == 1:
+            disk.fill()
+        elif "disk is full" in caplog.text and len(steps) > 10:
+            disk.fill(full=False)
+
+    run = run_inline(store, run_id, fill_for_a_while)
+    assert (run.state, run.error) == (S.FINISHED, None)
+    assert store.history(run_id).step.tolist() == steps  # what had no room was kept
+    assert torch.equal(saved_weights(store, run), weights_after(store, run.config))
+    said = [record for record in caplog.records if "disk is full" in record.message]
+    assert len(said) <= 4 and not any(record.exc_info for record in said)
+
+
+def test_e2_the_end_of_a_run_waits_for_room_and_ctrl_c_ends_the_wait(
+    store: RunStore, make: Callable[..., str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(store)
+    ended = store.finish
+
+    def finish(*args: Any, **values: Any) -> None:
+        disk.fill(full="waits to be saved" not in caplog.text)
+        ended(*args, **values)
+
+    monkeypatch.setattr(store, "finish", finish)
+    run = run_inline(store, make(50))
+    assert (run.state, "waits to be saved" in caplog.text) == (S.FINISHED, True)
+
+    def full(*args: Any, **values: Any) -> None:
+        raise StoreUnavailable("full")
+
+    monkeypatch.setattr(store, "finish", full)
+    with pytest.raises(StoreUnavailable):
+        run_inline(store, make(ENDLESS), lambda step: signal.raise_signal(signal.SIGINT))
+
+
+def test_e2_points_without_room_are_bounded(store: RunStore, make: Callable[..., str]) -> None:
+    def full(**_: Any) -> bool:
+        raise StoreUnavailable("full")
+
+    config = store.run(make(10)).config
+    training = jobs._Training(config, lambda: store.corpus(config.corpus_sha256), full)
+    for number in range(3 * MAX_POINTS):
+        training.points.append(Step(step=number, learning_rate=0.1, seconds=0.0))
+        training.next_write = 0.0
+        if len(training.points) > MAX_POINTS:
+            training.wait(StoreUnavailable("full"))
+    assert len(training.points) <= MAX_POINTS
+    assert (training.points[0].step, training.points[-1].step) == (0, 3 * MAX_POINTS - 1)
+
+
+def test_e2_a_claim_that_fails_is_tried_again_with_growing_pauses(
+    store: RunStore, make: Callable[..., str], caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = make(10)
+    path = sa.make_url(store.url).database or ""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(
+            "CREATE TRIGGER full BEFORE UPDATE OF state ON runs WHEN new.state = 'running' "
+            "BEGIN SELECT json('no room'); END"  # an error of the database, not of a row
+        )
+        database.commit()
+        with JobQueue(store.url, workers=1) as queue:
+            until(lambda: queue._slots and queue._slots[0].rests.next >= 4 * jobs.POLL_SECONDS)
+            said = [record for record in caplog.records if "was not trained" in record.message]
+            assert len(said) == 1 and not said[0].exc_info
+            assert store.run(run_id).state is S.QUEUED
+            database.execute("DROP TRIGGER full")
+            database.commit()
+            until(lambda: store.run(run_id).state is S.FINISHED)
 
 
 # ---- on workers

@@ -25,7 +25,17 @@ from mmcore import schema
 from mmcore.checkpoint import Checkpoint, TensorUpdate
 from mmcore.config import PRESETS, ModelConfig, RunConfig, TrainConfig
 from mmcore.data import Corpus, corpus_from_words
-from mmcore.store import MAX_POINTS, MAX_SAMPLES, TRANSITIONS, Run, RunState, RunStore, StaleToken, thinned
+from mmcore.store import (
+    MAX_POINTS,
+    MAX_SAMPLES,
+    TRANSITIONS,
+    Run,
+    RunState,
+    RunStore,
+    StaleToken,
+    StoreUnavailable,
+    thinned,
+)
 from mmcore.training import Step
 
 STORES = Path(__file__).parent / "stores"
@@ -198,6 +208,27 @@ def test_writes_renew_the_lease(store: RunStore, config: RunConfig) -> None:
     run = store.run(run_id)
     assert (run.state, run.step, store.weights(run_id)) == (S.INTERRUPTED, 3, b"w")
     assert run.ended == run.heartbeat
+
+
+def test_e2_reading_writes_nothing(store: RunStore, config: RunConfig) -> None:
+    run_id = store.create(config).id
+    store.claim(run_id, lease=-1)
+    sa.event.listen(store._connected(), "checkout", lambda c, *_: c.execute("PRAGMA query_only = ON"))
+    assert [run.state for run in (store.run(run_id), store.latest(), *store.runs()) if run] == [S.RUNNING] * 3
+    with pytest.raises(StoreUnavailable, match=r"store must be writable, got sqlite:.*readonly database"):
+        store.expire_leases()
+
+
+def test_e5_damage_inside_a_file_is_one_sentence(store: RunStore, config: RunConfig) -> None:
+    run_id, token = run_in(store, config, S.RUNNING)
+    store.record(run_id, token, points=[point(step) for step in range(2_000)])
+    store.compact()
+    store.close()
+    path = Path(sa.make_url(store.url).database or "")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + bytes([255]) * (len(whole) - 8192))
+    with pytest.raises(StoreUnavailable, match=r"^store must be readable, got sqlite:.* \(database disk image is"):
+        store.history(run_id)
 
 
 def test_continue_overwrites_what_the_saved_state_did_not_know(store: RunStore, config: RunConfig) -> None:
