@@ -58,7 +58,7 @@ class Facts:
     dead: int = 0
     updates: Mapping[str, float] = field(default_factory=dict)  # median ratio in the middle of training, by weight
     test_openings: int = 0
-    later_runs: int = 0  # of the same corpus and split, made after this one
+    later_runs: int = 0  # of the same corpus and split, made after the test split was first opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,10 +328,12 @@ def _test_opened(facts: Facts) -> Finding | None:
         return None
     seed = facts.config.split.split_seed + 1
     times = "once" if facts.test_openings == 1 else f"{facts.test_openings} times"
+    later = "1 run" if facts.later_runs == 1 else f"{facts.later_runs} runs"
     return Finding(
         rule="test_opened",
         title="The test split was opened, and training went on",
-        number=f"opened {times}; {facts.later_runs} later runs on the same split",
+        number=f"opened {times}, and {later} on the same split {'was' if facts.later_runs == 1 else 'were'} made after "
+        "that",
         reason="What is chosen after looking at the test split is chosen by it, and its loss is no longer a test.",
         remedy=f"Train on a fresh split, split seed {seed}",
         mended=facts.config.replace(split=facts.config.split.replace(split_seed=seed)),

@@ -16,7 +16,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
@@ -114,7 +114,7 @@ def _work(
     stopped: threading.Event | None = None,
 ) -> None:
     """All that is between the claim of a run and its end."""
-    training, error = None, None
+    training = None
     last: dict[str, Any] = {}
     with _lease_kept(store, run_id, token), _stale_is_fine(run_id):
         try:
@@ -126,25 +126,21 @@ def _work(
         except KeyboardInterrupt:  # the second one: the last saved weights are what stays
             state = RunState.STOPPED
         except Exception as problem:
-            state, error, last = RunState.FAILED, _sentence(problem), training.last(problem) if training else {}
-        _end(store, run_id, token, state, error, last, [event for event in (leaving, stopped) if event])
+            state, last = RunState.FAILED, training.last(problem) if training else {}
+            last |= {"error": _sentence(problem), "error_type": type(problem).__name__}
+        end = functools.partial(store.finish, run_id, token, state, **last)
+        _end(store, run_id, token, end, [event for event in (leaving, stopped) if event])
 
 
 def _end(
-    store: RunStore,
-    run_id: str,
-    token: str,
-    state: RunState,
-    error: str | None,
-    last: dict[str, Any],
-    hurry: list[threading.Event],
+    store: RunStore, run_id: str, token: str, finish: Callable[[], None], hurry: Sequence[threading.Event]
 ) -> None:
     """End a run, as soon as there is room to write that; who is in a hurry gets :class:`StoreUnavailable` instead."""
     pauses = _Pauses()
     while True:
         try:
             store.record(run_id, token)  # a run whose worker was thought dead goes on, so that it can end
-            store.finish(run_id, token, state, error=error, **last)
+            finish()
             return
         except StoreUnavailable as problem:
             again = time.monotonic() + pauses.failed(f"run {run_id} waits to be saved: {problem}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 HISTORY = ("step", "batch_loss", "train_loss", "val_loss", "val_loss_unseen", "learning_rate", "seconds")
 """Columns of a run's curve."""
 
@@ -45,6 +45,7 @@ RUNS = sa.Table(
     sa.Column("corpus_sha256", sa.String(64), sa.ForeignKey("corpora.sha256"), nullable=False),
     sa.Column("owner", sa.String(255)),
     sa.Column("error", _TEXT),
+    sa.Column("error_type", sa.String(64)),  # class of the exception that ended it
     sa.Column("created", sa.Double, nullable=False),
     sa.Column("queued", sa.Double, nullable=False),  # the order of the queue
     sa.Column("started", sa.Double),
@@ -59,6 +60,7 @@ RUNS = sa.Table(
     sa.Column("losses", _TEXT, nullable=False, default="{}"),  # JSON, of the last checkpoint
     sa.Column("weights_step", sa.Integer),
     sa.Column("test_openings", sa.Integer, nullable=False, default=0),
+    sa.Column("test_opened", sa.Double),  # when first; none where that was before it was kept
     sa.Column("checkpoints", sa.Integer),  # how many moments it keeps while it trains; none where not known
 )
 STEPS = sa.Table(
@@ -92,7 +94,14 @@ def _keep_checkpoints(db: Connection) -> None:
     db.execute(sa.text("ALTER TABLE checkpoints ADD COLUMN updates TEXT"))
 
 
-UPGRADES: dict[int, Callable[[Connection], None]] = {1: _keep_checkpoints}
+def _keep_first_opening(db: Connection) -> None:
+    db.execute(sa.text("ALTER TABLE runs ADD COLUMN test_opened DOUBLE PRECISION"))
+    db.execute(sa.text("ALTER TABLE runs ADD COLUMN error_type VARCHAR(64)"))
+    diverged = RUNS.c.error.like("The loss was no longer a finite number%")  # until then only its words told
+    db.execute(sa.update(RUNS).where(diverged).values(error_type="TrainingDiverged"))
+
+
+UPGRADES: dict[int, Callable[[Connection], None]] = {1: _keep_checkpoints, 2: _keep_first_opening}
 """Schema version -> what makes the next version of it."""
 
 

@@ -115,6 +115,7 @@ class Run:
     corpus_name: str
     owner: str | None
     error: str | None
+    error_type: str | None  # class of the exception
     created: datetime  # all times are UTC
     started: datetime | None
     ended: datetime | None
@@ -127,6 +128,7 @@ class Run:
     weights_step: int | None  # None: no weights saved yet
     losses: dict[str, float] = field(default_factory=dict)  # of the saved weights; test losses only once opened
     test_openings: int = 0
+    test_opened: datetime | None = None  # when first, as far as it is known
     checkpoints: int = 0  # moments whose weights it is to keep
 
 
@@ -342,7 +344,8 @@ class RunStore:
 
     def open_test(self, run_id: str) -> int:
         """Unseal the test losses and return how often that was done to this run."""
-        self._change(run_id, test_openings=RUNS.c.test_openings + 1)
+        first = sa.func.coalesce(RUNS.c.test_opened, time.time())
+        self._change(run_id, test_openings=RUNS.c.test_openings + 1, test_opened=first)
         return self.run(run_id).test_openings
 
     def delete(self, run_id: str) -> None:
@@ -364,7 +367,7 @@ class RunStore:
     def continue_run(self, run_id: str) -> Run:
         """Queue a stopped or interrupted run again; it goes on from its train state, or from the start without one."""
         with self._write() as db:
-            _move(db, run_id, RunState.QUEUED, queued=time.time(), ended=None, error=None, token=None)
+            _move(db, run_id, RunState.QUEUED, queued=time.time(), ended=None, error=None, error_type=None, token=None)
         return self.run(run_id)
 
     def expire_leases(self) -> list[str]:
@@ -436,6 +439,7 @@ class RunStore:
         state: RunState,
         *,
         error: str | None = None,
+        error_type: str | None = None,
         points: Sequence[Step] = (),
         samples: tuple[int, Sequence[str]] | None = None,
         weights: bytes | None = None,
@@ -448,7 +452,8 @@ class RunStore:
             now = time.time()
             _own(db, run_id, token, heartbeat=now)
             _write(db, run_id, points, samples, weights, train_state, losses, checkpoints)
-            _move(db, run_id, state, ended=now, error=error, token=None, lease_until=None)
+            ended = {"ended": now, "error": error, "error_type": error_type}
+            _move(db, run_id, state, **ended, token=None, lease_until=None)
 
     # ---- the database
 
@@ -658,7 +663,7 @@ def _utc(seconds: float | None) -> datetime | None:
 def _run(row: Row[Any]) -> Run:
     values = dict(row._mapping)
     config = RunConfig.from_dict(json.loads(values["config"]))
-    values |= {name: _utc(values[name]) for name in ("created", "started", "ended", "heartbeat")}
+    values |= {name: _utc(values[name]) for name in ("created", "started", "ended", "heartbeat", "test_opened")}
     sealed = {} if row.test_openings else {"test_loss", "test_loss_unseen"}
     losses = {name: loss for name, loss in json.loads(row.losses).items() if name not in sealed}
     values |= {"checkpoints": row.checkpoints or 0}

@@ -109,3 +109,17 @@ def test_runs_has_a_doctor_too(finished: Run, store: RunStore, open_page: Open) 
     assert not app.exception
     latest = store.latest()
     assert latest is not None and latest.config.model.init == "scaled"
+
+
+def test_only_runs_made_after_the_test_split_was_opened_count_against_it(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    """A2: to train several runs, choose one by validation, and open the test split once is the right protocol."""
+    others = [store.create(finished.config) for _ in range(2)]
+    store.open_test(finished.id)
+    assert "mend_test_opened" not in mends(open_page, finished)
+    store.create(finished.config.replace(split=finished.config.split.replace(split_seed=7)))
+    assert "mend_test_opened" not in mends(open_page, finished), "another split is another test"
+    store.create(others[0].config)
+    assert "mend_test_opened" in mends(open_page, finished)
+    assert "opened once, and 1 run on the same split was made after that" in texts(open_page("train", run=finished.id))

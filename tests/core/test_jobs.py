@@ -170,6 +170,7 @@ def test_a_run_that_diverges_keeps_text_curve_and_finite_weights(store: RunStore
     run = run_inline(store, make(ENDLESS, optimizer="sgd", learning_rate=1_000.0, weight_decay=10.0))
     assert run.state is S.FAILED
     assert run.error and "learning_rate of 100 or less" in run.error
+    assert run.error_type == "TrainingDiverged"
     assert len(store.history(run.id)) >= 1
     assert run.weights_step and artifact.load(store.weights(run.id) or b"").step == run.weights_step == run.step
     finite = run.config.replace(train=run.config.train.replace(max_steps=run.weights_step))
@@ -196,6 +197,7 @@ def test_an_error_before_the_first_step_is_kept_as_text(store: RunStore) -> None
     run = run_inline(store, store.create(RunConfig(corpus_sha256=sha256)).id)
     assert run.state is S.FAILED
     assert run.error and "split must have at least one word" in run.error
+    assert run.error_type == "ValueError"
 
 
 def test_a_long_step_does_not_lose_the_lease(

@@ -361,6 +361,31 @@ def test_test_losses_are_sealed_until_opened(store: RunStore, config: RunConfig)
     assert store.runs_table().test_loss[0] == 3.0
 
 
+def test_the_first_opening_of_the_test_split_is_kept_with_its_time(store: RunStore, config: RunConfig) -> None:
+    """A2."""
+    run = store.create(config)
+    assert run.test_opened is None
+    store.open_test(run.id)
+    first = store.run(run.id).test_opened
+    assert first is not None and first > run.created
+    store.open_test(run.id)
+    assert store.run(run.id).test_opened == first
+    assert store.create(config).created > first
+
+
+def test_an_upgrade_tells_a_divergence_by_its_words_for_the_last_time(tmp_path: Path) -> None:
+    """B5: from version 3 on the store keeps what kind of error ended a run."""
+    shutil.copy(STORES / "schema-2.sqlite", tmp_path / "old.sqlite")
+    texts = {"From schema 2": "The loss was no longer a finite number at step 3.", "Waiting": "MemoryError: no room"}
+    with closing(sqlite3.connect(tmp_path / "old.sqlite")) as database:
+        for name, text in texts.items():
+            database.execute("UPDATE runs SET error = ? WHERE name = ?", (text, name))
+        database.commit()
+    store = RunStore(str(tmp_path / "old.sqlite"))
+    assert {run.name: run.error_type for run in store.runs()} == {"From schema 2": "TrainingDiverged", "Waiting": None}
+    store.close()
+
+
 def test_what_is_written_is_read_back(store: RunStore, config: RunConfig, corpus: Corpus) -> None:
     assert store.latest() is None
     assert store.runs_table().empty
@@ -442,13 +467,15 @@ def test_a_store_of_every_released_schema_opens(tmp_path: Path, version: int) ->
     assert store.train_state(run.id)
     kept = [checkpoint.step for checkpoint in store.checkpoints(run.id)]
     assert (run.checkpoints, kept) == ((0, []) if version == 1 else (40, list(range(21))))
+    assert (run.test_opened is not None) == (version >= 3), "A2: before, the time was not kept"
     assert "zoë" in store.corpus(run.config.corpus_sha256).words
     token = store.claim(waiting.id)
     assert token
     store.record(waiting.id, token, points=[point(0)], checkpoints=[checkpoint(0)])
     assert store.checkpoints(waiting.id) == [checkpoint(0)]
     store.close()
-    assert (tmp_path / "old.sqlite.schema1.bak").exists() == (version == 1)
+    now = schema.SCHEMA_VERSION
+    assert (tmp_path / f"old.sqlite.schema{version}.bak").exists() == (version < now)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
