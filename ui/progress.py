@@ -73,10 +73,18 @@ def draw_status(run: Run, history: pd.DataFrame) -> None:
     else:
         st.markdown(line)
     if run.error:
-        st.error("This run ended with an error. Its curve and its last good weights are kept.")
+        st.error(f"This run ended with an error. {kept(run)}.")
         st.text(run.error)
     elif run.state is RunState.INTERRUPTED:
-        st.warning("The worker of this run went away. Its curve and its last saved weights are kept; it can go on.")
+        step = f"{run.weights_step or 0:,}"
+        st.warning(f"The worker of this run went away. {kept(run)}. Continue goes on from step {step}.")
+
+
+def kept(run: Run) -> str:
+    """What is left of a run that was cut short."""
+    if run.weights_step is None:
+        return "It has saved no weights"
+    return f"Its curve and its weights of step {run.weights_step:,} are kept"
 
 
 def draw_buttons(run: Run) -> None:

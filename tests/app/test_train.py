@@ -18,6 +18,7 @@ from mmcore import (
     RunState,
     RunStore,
     SplitConfig,
+    Step,
     TrainConfig,
     corpus_from_words,
     read_words,
@@ -215,6 +216,31 @@ def test_a_queued_run_shows_its_place_and_stops_at_once(open_page: Open, store: 
     app.button(key="continue").click().run()
     assert store.run(app.query_params["run"]).state is RunState.QUEUED
     assert store.run(first).state is RunState.QUEUED
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_train_and_generate_tell_one_story_of_a_run_that_failed(
+    finished: Run, store: RunStore, open_page: Open, saved: bool
+) -> None:
+    """A14: no weights are promised where none were saved, as after an error for memory."""
+    token = "0" * 32
+    run = store.create(finished.config, token=token)
+    if saved:
+        step = Step(step=7, learning_rate=0.1, seconds=1.0, batch_loss=2.0)
+        store.record(run.id, token, points=[step], weights=store.weights(finished.id), losses={"val_loss": 2.0})
+    store.finish(run.id, token, RunState.FAILED, error="MemoryError: no room", error_type="MemoryError")
+    on_train, on_generate = (texts(open_page(page, run=run.id)) for page in ("train", "generate"))
+    assert ("Its curve and its weights of step 7 are kept" in on_train) == saved
+    assert ("has saved no weights" in on_train) == ("has saved no weights" in on_generate) == (not saved)
+    assert "good weights" not in on_train
+
+
+def test_an_interrupted_run_says_where_it_goes_on(finished: Run, store: RunStore, open_page: Open) -> None:
+    """A14: an interrupted run may have saved nothing yet."""
+    token = "0" * 32
+    run = store.create(finished.config, token=token)
+    store.finish(run.id, token, RunState.INTERRUPTED)
+    assert "It has saved no weights. Continue goes on from step 0." in texts(open_page("train", run=run.id))
 
 
 def test_stop_says_so_before_the_worker_answers(open_page: Open, store: RunStore) -> None:
