@@ -35,7 +35,7 @@ bigram = session.baselines(corpus.sha256, asked.config.split)["bigram"]
 slow = plays.too_little(play, asked, bigram) if play and not problem else None
 if slow:
     result.info(plain(slow), icon=":material/hourglass_bottom:")
-if slow or isinstance(problem, playground.BudgetTooSmall):
+if slow or isinstance(problem, (playground.BudgetTooSmall, playground.TooManySteps)):
     with result.container(horizontal=True):
         if more := plays.more_time(problem, asked.budget):
             st.button(

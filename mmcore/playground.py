@@ -5,13 +5,19 @@ They are the results of a function call, not runs: nothing is stored until someb
 
 from __future__ import annotations
 
+import contextlib
 import math
+import multiprocessing
+import os
+import secrets
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -29,6 +35,8 @@ SHARE = 0.6  # of a time budget that goes into updates; the rest evaluates, samp
 UNTIMED, TIMED = 3, 12  # updates to measure a speed with
 MIN_STEPS, MAX_STEPS = 10, 100_000
 SAMPLES, SAMPLE_SEED = 12, 1
+MOST_SECONDS = 20.0  # that a model may train for on the worker that all visitors share
+GRACE_SECONDS = 10.0  # beyond them, for what does not look at the clock: the dataset and the losses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +68,39 @@ class BudgetTooSmall(ValueError):
         return type(self), self.parts  # it crosses processes
 
 
-def play(config: RunConfig, dataset: Dataset) -> Play:
+class TooManySteps(ValueError):
+    """Training had to end before its last step, because of a limit in seconds."""
+
+    def __init__(self, title: str, limit: float, step: int, steps: int) -> None:
+        self.parts = (title, limit, step, steps)
+        most = max(1, int(float(f"{0.9 * step:.1g}")))
+        super().__init__(
+            f"steps must be at most about {most:,} for this {title}, got {steps:,}: a model may train for {limit:g} s "
+            f"here, and that was enough for {step:,} updates."
+        )
+
+    def __reduce__(self) -> tuple[type[TooManySteps], tuple[str, float, int, int]]:
+        return type(self), self.parts  # it crosses processes
+
+
+def play(
+    config: RunConfig, dataset: Dataset, *, limit: float = math.inf, wanted: Callable[[], bool] = lambda: True
+) -> Play:
     """Train a model from scratch. The same config gives the same weights.
+
+    Parameters
+    ----------
+    limit : seconds that training may take.
+    wanted : asked from time to time whether to go on.
 
     Raises
     ------
     TrainingDiverged
         If the loss stops being finite.
+    TooManySteps
+        If the limit comes before the last step.
+    CancelledError
+        If it is no longer wanted.
     """
     from .artifact import Artifact
     from .sample import drawn_words
@@ -74,7 +108,13 @@ def play(config: RunConfig, dataset: Dataset) -> Play:
 
     began = time.perf_counter()
     state = TrainState(config.model, config.train, dataset.vocab.size)
-    steps = list(train(state, dataset, pace=Pace(seconds=0.04, share=0.15)))
+    steps = []
+    for step in train(state, dataset, pace=Pace(seconds=0.04, share=0.15)):
+        steps.append(step)
+        if not wanted():
+            raise CancelledError
+        if step.seconds > limit and step.step < config.train.max_steps:
+            raise TooManySteps(config.model.title, limit, step.step, config.train.max_steps)
     curve = pd.DataFrame([{name: getattr(step, name) for name in HISTORY} for step in steps], dtype="float64")
     measured = {name: getattr(steps[-1], name) for name in ("train_loss", "val_loss", "val_loss_unseen")}
     losses = {name: loss for name, loss in measured.items() if loss is not None}
@@ -138,14 +178,32 @@ def _evaluation_seconds(model: Model, dataset: Dataset) -> float:
     return min(seconds) * rows / len(few)  # of another process's turn on the core, the least has the least
 
 
-def request(store_url: str, config: RunConfig, budget: float | None = None) -> Play:
-    """What a worker is given: :func:`play`, with as many steps as fit into ``budget`` seconds if there is one."""
+def request(store_url: str, config: RunConfig, budget: float | None = None, withdrawn: Path | None = None) -> Play:
+    """What a worker is given: :func:`play`, with as many steps as fit into ``budget`` seconds if there is one.
+
+    It ends when the file ``withdrawn`` appears, and has at most :data:`MOST_SECONDS` to train.
+    """
     from .jobs import worker_dataset, worker_store
 
-    dataset = worker_dataset(config, lambda: worker_store(store_url).corpus(config.corpus_sha256))
-    if budget is not None:
-        config = config.replace(train=config.train.replace(max_steps=steps_within(budget, config, dataset)))
-    return play(config, dataset)
+    with _ended_after(MOST_SECONDS + GRACE_SECONDS):
+        dataset = worker_dataset(config, lambda: worker_store(store_url).corpus(config.corpus_sha256))
+        if budget is not None:
+            config = config.replace(train=config.train.replace(max_steps=steps_within(budget, config, dataset)))
+        wanted = (lambda: True) if withdrawn is None else lambda: not withdrawn.exists()
+        return play(config, dataset, limit=MOST_SECONDS, wanted=wanted)
+
+
+@contextlib.contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    """End this worker process if what it does takes longer: its server then makes another."""
+    timer = threading.Timer(seconds, os._exit, (1,))
+    timer.daemon = True
+    if multiprocessing.parent_process() is not None:  # not where a thread of the server is the worker
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def keep(store: RunStore, kept: Play, name: str | None = None) -> Run:
@@ -177,8 +235,27 @@ def _known(row: Mapping[Hashable, float]) -> dict[str, Any]:
     return measured | {"step": int(measured["step"])}
 
 
+@dataclass
+class _Request:
+    """What a visitor asked the worker for."""
+
+    visitor: str
+    function: Callable[..., Play]
+    args: tuple[object, ...]
+    promised: Future[Play] = field(default_factory=Future)
+    # A file is what a worker in another process can see; it is made only when the request is withdrawn.
+    withdrawn: Path = field(default_factory=lambda: Path(tempfile.gettempdir(), f"withdrawn-{secrets.token_hex(16)}"))
+
+    def start(self, executor: Executor) -> Future[Play]:
+        return executor.submit(self.function, *self.args, self.withdrawn)
+
+    def withdraw(self) -> None:
+        with contextlib.suppress(OSError):  # on a full disk the worker goes on until its time is over
+            self.withdrawn.touch()
+
+
 class Turns:
-    """One worker for many visitors: a visitor's newest request replaces the one that still waits.
+    """One worker for many visitors: a visitor's newest request replaces the one before, waiting or running.
 
     Parameters
     ----------
@@ -188,63 +265,74 @@ class Turns:
     def __init__(self, executor: Callable[[], Executor]) -> None:
         self._make, self._executor = executor, executor()
         self._lock = threading.Lock()
-        self._waiting: dict[str, tuple[Callable[[Executor], Future[Play]], Future[Play]]] = {}
-        self._running: str | None = None
+        self._waiting: dict[str, _Request] = {}
+        self._running: _Request | None = None
 
     def submit(self, visitor: str, function: Callable[..., Play], *args: object) -> Future[Play]:
-        """Ask for ``function(*args)`` on the worker; cancels what this visitor still waits for."""
-        promised: Future[Play] = Future()
+        """Ask for ``function(*args, withdrawn)`` on the worker; withdraws what this visitor asked for before.
+
+        The file ``withdrawn`` appears when the result is no longer wanted; it is for the function to look.
+        """
+        asked = _Request(visitor, function, args)
+        self.withdraw(visitor)
         with self._lock:
-            replaced = self._waiting.get(visitor)  # its place in the line is kept
-            self._waiting[visitor] = (lambda executor: executor.submit(function, *args), promised)
-        if replaced is not None:
-            replaced[1].cancel()
+            self._waiting[visitor] = asked  # in the place of the one that was withdrawn
         self._next()
-        return promised
+        return asked.promised
+
+    def withdraw(self, visitor: str) -> None:
+        """End what this visitor asked for; the place in the line is kept for a newer request."""
+        with self._lock:
+            if visitor in self._waiting:
+                self._waiting[visitor].promised.cancel()
+            if self._running is not None and self._running.visitor == visitor:
+                self._running.withdraw()
 
     def ahead(self, visitor: str) -> int:
         """How many requests of others come before this visitor's."""
         with self._lock:
             if visitor not in self._waiting:
                 return 0
-            order = list(self._waiting)
-            return order.index(visitor) + (self._running not in (None, visitor))
+            line = [name for name, request in self._waiting.items() if not request.promised.cancelled()]
+            others = self._running is not None and self._running.visitor != visitor
+            return line.index(visitor) + others if visitor in line else 0
 
     def _next(self) -> None:
         with self._lock:
             if self._running is not None or not self._waiting:
                 return
-            visitor = next(iter(self._waiting))
-            start, promised = self._waiting.pop(visitor)
-            self._running = visitor
-        if not promised.set_running_or_notify_cancel():
-            self._done()
+            request = self._running = self._waiting.pop(next(iter(self._waiting)))
+        if not request.promised.set_running_or_notify_cancel():
+            self._done(request)
             return
         try:
-            future = start(self._executor)
+            future = request.start(self._executor)
         except BrokenProcessPool:  # it died while it had nothing to do
             self._executor = self._make()
-            future = start(self._executor)
-        future.add_done_callback(lambda finished: self._hand_over(finished, promised))
+            future = request.start(self._executor)
+        future.add_done_callback(lambda finished: self._hand_over(finished, request))
 
-    def _hand_over(self, finished: Future[Play], promised: Future[Play]) -> None:
+    def _hand_over(self, finished: Future[Play], request: _Request) -> None:
         try:
-            promised.set_result(finished.result())
+            request.promised.set_result(finished.result())
         except (Exception, CancelledError) as problem:
             if isinstance(problem, BrokenProcessPool):
                 self._executor = self._make()
-            promised.set_exception(problem)
-        self._done()
+            request.promised.set_exception(problem)
+        self._done(request)
 
-    def _done(self) -> None:
+    def _done(self, request: _Request) -> None:
         with self._lock:
             self._running = None
+            request.withdrawn.unlink(missing_ok=True)
         self._next()
 
     def close(self) -> None:
         """End the worker; what waits is cancelled."""
         with self._lock:
             waiting, self._waiting = list(self._waiting.values()), {}
-        for _, promised in waiting:
-            promised.cancel()
+            if self._running is not None:
+                self._running.withdraw()
+        for request in waiting:
+            request.promised.cancel()
         self._executor.shutdown(wait=False, cancel_futures=True)

@@ -7,6 +7,7 @@ import math
 import secrets
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -325,15 +326,23 @@ def _train(asked: Asked) -> tuple[Play | None, Exception | None]:
     turns = session.turns()
     future: Future[Play] = turns.submit(visitor, request, session.store().url, asked.config, asked.budget)
     line = st.empty()
-    while not wait([future], timeout=0.1).done:
-        ahead = turns.ahead(visitor)
-        # Writing to the page is also where Streamlit ends this script when the visitor has moved a slider.
-        line.caption(f"Waiting for {ahead} other {'model' if ahead == 1 else 'models'} …" if ahead else "Training …")
+    try:
+        while not wait([future], timeout=0.1).done:
+            ahead = turns.ahead(visitor)
+            # Writing to the page is also where Streamlit ends this script when the visitor moves a slider or leaves.
+            line.caption(
+                f"Waiting for {ahead} other {'model' if ahead == 1 else 'models'} …" if ahead else "Training …"
+            )
+    finally:
+        if not future.done():
+            turns.withdraw(visitor)
     line.empty()
     try:
         return future.result(), None
     except CancelledError:
-        return None, None
+        return None, ValueError("This model was withdrawn before it was trained. Move a slider to ask again.")
+    except BrokenProcessPool:
+        return None, ValueError("The worker ended before this model was trained: it needed too much time or memory.")
     except Exception as problem:
         return None, problem
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import CancelledError, Future
 
 import pandas as pd
 import pytest
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from mmcore import FAMILIES, PRESETS, ModelConfig, RunConfig, RunState, RunStore, TrainConfig, load, play
@@ -13,7 +15,7 @@ from mmcore.config import preset_for
 from mmcore.data import build_dataset
 from mmcore.playground import BudgetTooSmall, Play
 from tests.app.conftest import Open, texts
-from ui import plays
+from ui import plays, session
 from ui.curves import shown_word
 
 SMALL = {"context_size": "2", "embedding_dim": "3", "hidden_size": "20", "steps": "30"}
@@ -249,3 +251,58 @@ def test_every_control_has_help(open_page: Open) -> None:
     fields = [field for kind in kinds for field in kind]
     assert len(fields) >= 14
     assert [f.label for f in fields if not f.help] == []
+
+
+class Endless:
+    """Stands in for the worker: it is never done, and its visitor leaves after three looks, or somebody ends it."""
+
+    def __init__(self, ended: bool) -> None:
+        self.ended, self.looks, self.withdrawn = ended, 0, list[str]()
+
+    def submit(self, visitor: str, *args: object) -> Future[Play]:
+        self.future: Future[Play] = Future()
+        return self.future
+
+    def ahead(self, visitor: str) -> int:
+        self.looks += 1
+        if self.looks < 3:
+            return 2
+        if not self.ended:
+            raise StopException  # as Streamlit ends a script of a session whose page was closed
+        self.future.set_exception(CancelledError())
+        return 0
+
+    def withdraw(self, visitor: str) -> None:
+        self.withdrawn.append(visitor)
+
+
+def test_c4_a_visitor_who_leaves_takes_back_what_was_asked_for(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = Endless(ended=False)
+    monkeypatch.setattr("mmcore.playground.Turns", lambda make: turns)
+    app = open_page("playground", **SMALL)
+    assert turns.withdrawn == [app.session_state["visitor"]]
+    assert not app.exception
+
+
+def test_c4_a_request_that_somebody_ended_is_said_rather_than_the_model_before_shown(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("playground", **SMALL)
+    turns = Endless(ended=True)
+    session.turns.clear()
+    monkeypatch.setattr("mmcore.playground.Turns", lambda make: turns)
+    app.select_slider(key="play_hidden_size").set_value(50).run()
+    assert "was withdrawn before it was trained" in app.error[0].value
+    assert "Below is still the model before" in texts(app)
+    assert turns.withdrawn == []
+
+
+def test_c4_a_model_that_takes_too_long_is_refused_and_can_be_a_run(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmcore.playground.MOST_SECONDS", 0.1)
+    app = open_page("playground", **SMALL | {"steps": "1000000"})
+    assert "steps must be at most about" in app.error[0].value
+    assert "Train it as a run" in [button.label for button in app.button]

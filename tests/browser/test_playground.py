@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mmcore import RunStore
-from tests.browser.app_server import AppServer, wait_until_idle
+from tests.browser.app_server import AppServer, wait_until_idle, watched_page
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -94,3 +94,14 @@ def test_another_architecture_brings_its_own_sliders_and_can_be_found_again(page
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(metric(page, "Validation loss")).to_have_text(smaller)
     expect(page.get_by_role("slider", name="Hidden units")).to_be_visible()
+
+
+def test_c4_a_visitor_who_left_holds_up_nobody(browser: Browser, page: Page, server: AppServer) -> None:
+    page.goto(f"{server.url}/playground?steps=20")
+    expect(metric(page, "Steps")).to_have_text("20", timeout=PATIENCE_MS)
+    with watched_page(browser, server.url) as blocking:
+        blocking.goto(f"{server.url}/playground?architecture=transformer&steps=1000000&layers=4")
+        expect(blocking.get_by_text("Training …")).to_be_visible()
+        slide(page, "Hidden units", "ArrowLeft")
+        expect(page.get_by_text("Waiting for 1 other model …")).to_be_visible()
+    expect(page.get_by_text("hidden size 200 → 150")).to_be_visible(timeout=10_000)  # half of the time limit

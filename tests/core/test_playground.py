@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 import threading
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from mmcore import (
     play,
     steps_within,
 )
-from mmcore.playground import MIN_STEPS, BudgetTooSmall, Turns, keep, request
+from mmcore.playground import MIN_STEPS, BudgetTooSmall, TooManySteps, Turns, _ended_after, keep, request
 
 WORDS = ("anna", "hannah", "bob", "otto", "eve", "ada", "elle", "noon", "level", "kayak", "anna", "nan")
 
@@ -94,6 +95,57 @@ def test_a_budget_that_the_losses_alone_use_up_is_refused_with_the_seconds_neede
     assert (str(copied), copied.needed) == (str(told.value), told.value.needed)
 
 
+def test_c4_training_ends_at_the_limit_and_says_how_far_it_got(corpus: Corpus, config: RunConfig) -> None:
+    data = build_dataset(corpus, config.split, 3)
+    endless = config.replace(train=config.train.replace(max_steps=1_000_000))
+    with pytest.raises(
+        TooManySteps, match=r"steps must be at most about [\d,]+ for this MLP, got 1,000,000: a"
+    ) as told:
+        play(endless, data, limit=0.2)
+    assert 0 < told.value.parts[2] < 1_000_000
+    assert f"enough for {told.value.parts[2]:,} updates" in str(told.value)
+    assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)
+
+
+def test_c4_a_worker_ends_a_request_that_was_withdrawn(corpus: Corpus, config: RunConfig, tmp_path: Path) -> None:
+    store = RunStore(str(tmp_path / "store.sqlite"))
+    store.add_corpus(corpus)
+    withdrawn = tmp_path / "withdrawn"
+    withdrawn.touch()
+    endless = config.replace(train=config.train.replace(max_steps=1_000_000))
+    with pytest.raises(CancelledError):
+        request(store.url, endless, None, withdrawn)
+    withdrawn.unlink()
+    assert request(store.url, config, None, withdrawn).step == 40
+    store.close()
+
+
+def test_c4_a_worker_has_a_limit_of_its_own(
+    corpus: Corpus, config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RunStore(str(tmp_path / "store.sqlite"))
+    store.add_corpus(corpus)
+    monkeypatch.setattr("mmcore.playground.MOST_SECONDS", 0.2)
+    with pytest.raises(TooManySteps, match=r"a model may train for 0\.2 s here"):
+        request(store.url, config.replace(train=config.train.replace(max_steps=1_000_000)))
+    store.close()
+
+
+def forever(withdrawn: Path) -> Any:
+    """What does not look at any clock."""
+    with _ended_after(0.2):
+        threading.Event().wait()
+
+
+def test_c4_a_worker_that_does_not_come_back_is_ended_and_replaced() -> None:
+    turns = Turns(lambda: ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
+    promised = turns.submit("ada", forever)
+    with pytest.raises(BrokenProcessPool):
+        promised.result(60)
+    assert turns.submit("ada", say, "again").result(60) == "again"
+    turns.close()
+
+
 def test_keeping_stores_a_finished_run(corpus: Corpus, config: RunConfig, tmp_path: Path) -> None:
     store = RunStore(str(tmp_path / "store.sqlite"))
     store.add_corpus(corpus)
@@ -125,13 +177,13 @@ class Gate:
     def __init__(self) -> None:
         self.open, self.entered = threading.Event(), threading.Event()
 
-    def __call__(self) -> Any:
+    def __call__(self, withdrawn: Path) -> Any:
         self.entered.set()
         assert self.open.wait(10)
         return "through"
 
 
-def say(word: str) -> Any:
+def say(word: str, withdrawn: Path) -> Any:
     return word
 
 
@@ -152,7 +204,7 @@ def test_the_newest_request_replaces_the_one_that_waits_and_keeps_its_place() ->
 
 
 def test_an_error_is_the_askers_and_the_next_goes_on() -> None:
-    def fail() -> Any:
+    def fail(withdrawn: Path) -> Any:
         raise TrainingDiverged(3, 0.1)
 
     turns = Turns(lambda: ThreadPoolExecutor(1))
@@ -199,3 +251,42 @@ def test_closing_cancels_what_waits() -> None:
     turns.close()
     assert waiting.cancelled()
     gate.open.set()
+
+
+class Endless:
+    """Work that goes on until nobody wants it."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+
+    def __call__(self, withdrawn: Path) -> Any:
+        self.entered.set()
+        while not withdrawn.exists():
+            threading.Event().wait(0.001)
+        raise CancelledError
+
+
+def test_c4_asking_anew_ends_what_runs_for_the_same_visitor() -> None:
+    turns, endless = Turns(lambda: ThreadPoolExecutor(1)), Endless()
+    running = turns.submit("ada", endless)
+    assert endless.entered.wait(10)
+    assert turns.submit("ada", say, "new").result(10) == "new"
+    with pytest.raises(CancelledError):
+        running.result(10)
+    turns.close()
+
+
+def test_c4_what_a_visitor_who_left_asked_for_ends_whether_running_or_waiting() -> None:
+    turns, endless = Turns(lambda: ThreadPoolExecutor(1)), Endless()
+    running = turns.submit("ada", endless)
+    assert endless.entered.wait(10)
+    gone, here = turns.submit("bob", say, "gone"), turns.submit("eve", say, "here")
+    assert turns.ahead("eve") == 2
+    turns.withdraw("bob")
+    assert gone.cancelled()
+    assert turns.ahead("eve") == 1
+    turns.withdraw("ada")
+    assert here.result(10) == "here"
+    with pytest.raises(CancelledError):
+        running.result(10)
+    turns.close()
