@@ -22,7 +22,7 @@ PAGES = (
     ("runs", "Runs", ":material/list_alt:"),
 )
 
-# Streamlit installs this script as __main__: without the guard a worker process would run the app again.
+# A visit runs this script as __main__, the server imports it once under its name; a worker process does neither.
 if __name__ == "__main__":
     icon = Path(__file__).parent / "static" / "icon.png"
     st.set_page_config(page_title="Makemore Lab", page_icon=str(icon), layout="wide", initial_sidebar_state=220)
@@ -31,5 +31,8 @@ if __name__ == "__main__":
     page = st.navigation(
         [st.Page(f"app_pages/{name}.py", title=title, icon=icon, default=name == "home") for name, title, icon in PAGES]
     )
-    page.run()
-    session.queue()  # after the page: the first visitor sees it before the workers start up beside it
+    with session.sentences():
+        page.run()
+        session.queue()  # where the server did not start it: after the page, which comes first
+elif __name__ == "streamlit_app":
+    app = st.App(__file__, lifespan=session.serving, on_script_error=session.said)

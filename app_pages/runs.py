@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from mmcore import Run
-from mmcore.store import WORKING
+from mmcore.store import WORKING, RunState
 from ui import clinic, curves, forms, progress, session
 from ui.text import plain
 
@@ -13,6 +12,27 @@ st.markdown(
     "Choose a row to see what can be done with that run."
 )
 runs = session.store().runs()
+
+
+@st.dialog("Delete this run?")
+def confirm_delete(run_id: str, what: str) -> None:
+    """Ask before what cannot be undone."""
+    st.text(what)
+    st.markdown("Its curve, samples and weights go with it. This cannot be undone.")
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete"):
+            session.store().delete(run_id)
+            session.close_run()
+            st.rerun()
+        if st.button("Keep", key="keep"):
+            st.rerun()
+
+
+for unreadable in session.store().unreadable():
+    with st.container(border=True, key=f"unreadable_{unreadable.id}"):
+        st.text(f"{unreadable}.")
+        if st.button("Delete", icon=":material/delete:", key=f"delete_{unreadable.id}"):
+            confirm_delete(unreadable.id, unreadable.name)
 if not runs:
     st.info("Train a first model, which takes seconds, and it appears here.", title="No run yet")
     st.page_link("app_pages/train.py", label="Go to Train", icon=":material/model_training:")
@@ -57,20 +77,16 @@ def refresh(states: list[str]) -> None:
 
 
 refresh([run.state for run in runs])
-
-
-@st.dialog("Delete this run?")
-def confirm_delete(run: Run) -> None:
-    """Ask before what cannot be undone."""
-    st.text(f"{run.name}, {forms.describe(run.config)}")
-    st.markdown("Its curve, samples and weights go with it. This cannot be undone.")
-    with st.container(horizontal=True):
-        if st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete"):
-            session.store().delete(run.id)
-            session.close_run()
-            st.rerun()
-        if st.button("Keep", key="keep"):
-            st.rerun()
+interrupted = [run for run in reversed(runs) if run.state is RunState.INTERRUPTED]
+if len(interrupted) > 1:
+    st.button(
+        f"Continue all {len(interrupted)} interrupted runs",
+        icon=":material/resume:",
+        key="continue_all",
+        help="Each goes on from the weights it saved last, oldest first.",
+        on_click=session.continue_runs,
+        args=(interrupted,),
+    )
 
 
 def rename(run_id: str) -> None:
@@ -90,7 +106,7 @@ with st.container(border=True):
         busy = current.state in WORKING
         why = "Stop it first." if busy else None
         if st.button("Delete", icon=":material/delete:", key="delete", disabled=busy, help=why):
-            confirm_delete(current)
+            confirm_delete(current.id, f"{current.name}, {forms.describe(current.config)}")
     name, note = st.columns(2)
     name.text_input("Name", current.name, key=f"name_{current.id}", on_change=rename, args=(current.id,), max_chars=200)
     note.text_area(

@@ -40,7 +40,7 @@ from .config import (
     require,
 )
 from .data import BUNDLED_NAMES, Splits, Vocab, read_words, split_words
-from .store import Run, RunState, RunStore, new_token
+from .store import Run, RunState, RunStore, UnreadableRun, new_token
 
 if TYPE_CHECKING:
     from .artifact import Artifact
@@ -421,7 +421,10 @@ def looked_at() -> RunStore:
 @sentences
 def list_runs(as_json: AsJson = False) -> None:
     """All runs, newest first."""
-    found = looked_at().runs()
+    store = looked_at()
+    found = store.runs()
+    for unreadable in store.unreadable():
+        typer.echo(f"Warning: {unreadable}", err=True)
     if as_json:
         typer.echo(json.dumps([run_summary(run) | {"created": run.created.isoformat()} for run in found]))
         return
@@ -478,9 +481,13 @@ def export_run(
 def delete_run(run_id: RunId, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
     """Delete a run with its curve and its weights."""
     store = RunStore()
-    run = store.run(run_id)
+    try:
+        run = store.run(run_id)
+        what = f"{run.name}, {run.step:,} steps"
+    except UnreadableRun as unreadable:
+        what = unreadable.name
     if not yes:
-        typer.confirm(f"Delete run {run_id} ({run.name}, {run.step:,} steps) for good?", abort=True, err=True)
+        typer.confirm(f"Delete run {run_id} ({what}) for good?", abort=True, err=True)
     store.delete(run_id)
     typer.echo(f"Deleted run {run_id}.", err=True)
 

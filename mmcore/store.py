@@ -103,6 +103,14 @@ class StoreUnavailable(OSError):
     """The database cannot be read or written now: the disk is full, the file damaged, the server away."""
 
 
+class UnreadableRun(ValueError):
+    """A run whose settings this version cannot read: of an architecture it does not have, or damaged."""
+
+    def __init__(self, run_id: str, name: str, reason: str) -> None:
+        super().__init__(f"run {run_id} ({name}) cannot be read: {reason}")
+        self.id, self.name, self.reason = run_id, name, reason
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """One training as the store has it at one moment."""
@@ -244,21 +252,27 @@ class RunStore:
         return self.run(run_id)
 
     def run(self, run_id: str) -> Run:
-        """The run with this id; ``ValueError`` if there is none."""
-        found = self._find(RUNS.c.id == run_id)
-        if not found:
-            raise _no_run(run_id)
-        return found[0]
+        """The run with this id; ``ValueError`` if there is none, :class:`UnreadableRun` if it cannot be read."""
+        for found in self._find(RUNS.c.id == run_id):
+            if isinstance(found, UnreadableRun):
+                raise found
+            return found
+        raise _no_run(run_id)
 
     def runs(self) -> list[Run]:
-        """All runs, newest first."""
-        return self._find(sa.true())
+        """All runs that can be read, newest first."""
+        return [run for run in self._find(sa.true()) if isinstance(run, Run)]
+
+    def unreadable(self) -> list[UnreadableRun]:
+        """The other runs, newest first."""
+        return [run for run in self._find(sa.true()) if isinstance(run, UnreadableRun)]
 
     def latest(self) -> Run | None:
-        """The newest run."""
+        """The newest run that can be read."""
         newest = sa.select(RUNS.c.id).order_by(RUNS.c.created.desc(), RUNS.c.id).limit(1)
-        found = self._find(RUNS.c.id == newest.scalar_subquery())
-        return found[0] if found else None
+        for found in self._find(RUNS.c.id == newest.scalar_subquery()):
+            return found if isinstance(found, Run) else next(iter(self.runs()), None)
+        return None
 
     def runs_table(self) -> pd.DataFrame:
         """One row a run, newest first: what it is, how far it got, its losses, its settings."""
@@ -457,7 +471,7 @@ class RunStore:
 
     # ---- the database
 
-    def _find(self, where: sa.ColumnElement[bool]) -> list[Run]:
+    def _find(self, where: sa.ColumnElement[bool]) -> list[Run | UnreadableRun]:
         query = sa.select(RUNS, CORPORA.c.name.label("corpus_name")).join(CORPORA).where(where)
         with self._read() as db:
             return [_run(row) for row in db.execute(query.order_by(RUNS.c.created.desc(), RUNS.c.id))]
@@ -660,7 +674,14 @@ def _utc(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _run(row: Row[Any]) -> Run:
+def _run(row: Row[Any]) -> Run | UnreadableRun:
+    try:
+        return _read_run(row)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return UnreadableRun(row.id, row.name, str(error))
+
+
+def _read_run(row: Row[Any]) -> Run:
     values = dict(row._mapping)
     config = RunConfig.from_dict(json.loads(values["config"]))
     values |= {name: _utc(values[name]) for name in ("created", "started", "ended", "heartbeat", "test_opened")}

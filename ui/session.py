@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
+import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -11,15 +14,20 @@ import streamlit as st
 from mmcore.config import RunConfig, SplitConfig
 from mmcore.data import BUNDLED_NAMES, Corpus, Dataset, Vocab, build_dataset, read_words
 from mmcore.ngram import baselines as count_baselines
-from mmcore.store import Run, RunStore
+from mmcore.store import Run, RunStore, StoreUnavailable, UnreadableRun
+
+from .text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from mmcore import Artifact
     from mmcore.experiments import Setting
     from mmcore.jobs import JobQueue
     from mmcore.playground import Turns
+
+
+log = logging.getLogger(__name__)
 
 
 # ---- the server's
@@ -35,7 +43,10 @@ def bundled() -> Corpus:
 def store() -> RunStore:
     """The server's run store; holds the bundled names from the first day."""
     opened = RunStore()
-    opened.add_corpus(bundled())
+    try:
+        opened.add_corpus(bundled())
+    except ValueError as error:  # not a store, or that of a newer version
+        raise StoreUnavailable(str(error)) from error
     return opened
 
 
@@ -48,6 +59,44 @@ def queue() -> JobQueue:
     started.start()
     atexit.register(started.close)
     return started
+
+
+@contextlib.asynccontextmanager
+async def serving(_: st.App) -> AsyncIterator[None]:
+    """From the start of the server to its end its workers train what is queued, whether or not anyone visits."""
+    with ThreadPoolExecutor(1, "start workers") as starting:  # beside the server, which answers meanwhile
+        starting.submit(_start_workers)
+        yield
+        await asyncio.to_thread(_end_workers)
+
+
+def _start_workers() -> None:
+    try:
+        queue()
+    except OSError as error:  # the first visitor reads the same
+        log.warning("no workers: %s", error)
+
+
+def _end_workers() -> None:
+    """A server that was told to end by a signal runs no ``atexit`` functions."""
+    with contextlib.suppress(OSError):
+        queue().close()
+
+
+def said(problem: Exception) -> bool:
+    """Show in a sentence that the store cannot be used; whether this was such a problem."""
+    if isinstance(problem, StoreUnavailable):
+        st.error(plain(f"{problem}. Nothing that was stored is changed; reload the page to try again."))
+    return isinstance(problem, StoreUnavailable)
+
+
+@contextlib.contextmanager
+def sentences() -> Iterator[None]:
+    """Show such a problem, without a traceback in the log."""
+    try:
+        yield
+    except StoreUnavailable as problem:
+        said(problem)
 
 
 @st.cache_resource(show_spinner=False)
@@ -155,6 +204,9 @@ def current_run() -> Run | None:
     if asked is not None:
         try:
             run = store().run(asked)
+        except UnreadableRun as unreadable:
+            st.warning(plain(f"{unreadable}. Showing the newest one that can be read instead."))
+            close_run()
         except ValueError:
             st.warning("This address names a run that this server does not have. Showing the newest one instead.")
             close_run()
@@ -202,8 +254,7 @@ def start_experiment(new: Iterable[Setting], cut_short: Iterable[Run]) -> None:
     """Store the new runs of an experiment, let others go on; the visitor stays where they are."""
     for setting in new:
         queue_run(setting.config, setting.name)
-    for run in cut_short:
-        continue_run(run.id)
+    continue_runs(cut_short)
 
 
 def stop_run(run_id: str) -> None:
@@ -221,3 +272,9 @@ def continue_run(run_id: str) -> None:
     """Let a stopped or interrupted run go on from its saved state."""
     store().continue_run(run_id)
     queue().submit(run_id)
+
+
+def continue_runs(runs: Iterable[Run]) -> None:
+    """Let several runs go on, in their order."""
+    for run in runs:
+        continue_run(run.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 
 from mmcore import Run, RunState, RunStore
 from tests.app.conftest import Open, texts
@@ -75,3 +76,30 @@ def test_a_run_that_works_cannot_be_deleted(finished: Run, store: RunStore, open
 def test_downloads_are_offered(finished: Run, open_page: Open) -> None:
     app = open_page("runs", run=finished.id)
     assert len(app.get("download_button")) == 4
+
+
+def test_e3_all_interrupted_runs_are_continued_at_once(finished: Run, store: RunStore, open_page: Open) -> None:
+    runs = [store.create(finished.config) for _ in range(3)]
+    for run in runs[:2]:
+        store.finish(run.id, store.claim(run.id) or "", RunState.INTERRUPTED)
+    app = open_page("runs")
+    (button,) = [button for button in app.button if button.key == "continue_all"]
+    assert button.label == "Continue all 2 interrupted runs"
+    button.click().run()
+    assert store.queued() == [runs[2].id, runs[0].id, runs[1].id]
+    assert "continue_all" not in [button.key for button in app.button]
+
+
+@pytest.mark.parametrize("page", ["home", "runs", "train", "lessons", "generate", "playground"])
+def test_e5_a_run_that_cannot_be_read_breaks_no_page(
+    page: str, finished: Run, store: RunStore, open_page: Open
+) -> None:
+    bad = store.create(finished.config)
+    with store._write() as db:
+        db.execute(sa.text("UPDATE runs SET config = '{}' WHERE id = :id"), {"id": bad.id})
+    app = open_page(page, run=bad.id)
+    assert not app.exception
+    if page == "runs":
+        assert f"run {bad.id} ({bad.name}) cannot be read: " in texts(app)
+        app.button(key=f"delete_{bad.id}").click().run()
+        assert app.button(key="confirm_delete") and store.unreadable()

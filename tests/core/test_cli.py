@@ -546,3 +546,16 @@ def test_e5_a_damaged_store_ends_a_command_in_a_sentence(model: Path, store: Run
     path.write_bytes(whole[:12288] + bytes([255]) * (len(whole) - 12288))
     result = Result("runs", "show", run.id)
     assert result.code == 2 and result.err.startswith("Error: store must be") and result.err.count("\n") == 1
+
+
+def test_e5_runs_list_names_a_run_that_cannot_be_read_and_delete_removes_it(model: Path, store: RunStore) -> None:
+    run = store.latest()
+    assert run
+    bad = store.create(run.config)
+    with store._write() as db:
+        db.execute(sa.text("UPDATE runs SET config = '{}' WHERE id = :id"), {"id": bad.id})
+    listed = Result("runs", "list")
+    assert listed.code == 0 and run.id in listed.out and bad.id not in listed.out
+    assert listed.err.startswith(f"Warning: run {bad.id} ({bad.name}) cannot be read: ")
+    assert Result("runs", "delete", bad.id, "--yes").code == 0
+    assert Result("runs", "list").err == ""

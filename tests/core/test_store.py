@@ -34,6 +34,7 @@ from mmcore.store import (
     RunStore,
     StaleToken,
     StoreUnavailable,
+    UnreadableRun,
     thinned,
 )
 from mmcore.training import Step
@@ -229,6 +230,28 @@ def test_e5_damage_inside_a_file_is_one_sentence(store: RunStore, config: RunCon
     path.write_bytes(whole[:8192] + bytes([255]) * (len(whole) - 8192))
     with pytest.raises(StoreUnavailable, match=r"^store must be readable, got sqlite:.* \(database disk image is"):
         store.history(run_id)
+
+
+def damage(store: RunStore, run_id: str, config: str) -> None:
+    with store._write() as db:
+        db.execute(sa.text("UPDATE runs SET config = :config WHERE id = :id"), {"config": config, "id": run_id})
+
+
+@pytest.mark.parametrize("config_text", ['{"model": {"architecture": "mamba"}}', "{", "[]", "null", '{"model": 3}'])
+def test_e5_one_run_that_cannot_be_read_hides_no_other(store: RunStore, config: RunConfig, config_text: str) -> None:
+    good, bad = store.create(config), store.create(config, name="From tomorrow")
+    damage(store, bad.id, config_text)
+    assert [run.id for run in store.runs()] == [good.id]
+    assert len(store.runs_table()) == 1
+    newest = store.latest()
+    assert newest and newest.id == good.id
+    (unreadable,) = store.unreadable()
+    assert (unreadable.id, unreadable.name) == (bad.id, "From tomorrow")
+    with pytest.raises(UnreadableRun, match=rf"^run {bad.id} \(From tomorrow\) cannot be read: \w") as told:
+        store.run(bad.id)
+    assert str(told.value) == str(unreadable)
+    store.delete(bad.id)
+    assert not store.unreadable()
 
 
 def test_continue_overwrites_what_the_saved_state_did_not_know(store: RunStore, config: RunConfig) -> None:

@@ -1,0 +1,46 @@
+"""The server before anyone visits it, and one whose store cannot be used."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mmcore import BUNDLED_NAMES, RunConfig, RunState, RunStore, TrainConfig, read_words
+from tests.browser.app_server import AppServer, watched_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+
+def test_e3_what_is_queued_is_trained_without_a_visit(server: AppServer) -> None:
+    store = RunStore(server.store_url)
+    config = RunConfig(corpus_sha256=store.add_corpus(read_words(BUNDLED_NAMES)), train=TrainConfig(max_steps=20))
+    server.stop()
+    waiting = store.create(config)
+    server.start()
+    deadline = time.monotonic() + 60
+    while store.run(waiting.id).state is not RunState.FINISHED:
+        assert time.monotonic() < deadline, server.log.read_text()
+        time.sleep(0.05)
+    store.close()
+
+
+def test_e5_a_store_that_cannot_be_read_is_said_in_a_sentence(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "store.sqlite").write_text("no database")
+    server = AppServer(tmp_path)
+    server.start()
+    try:
+        with watched_page(browser, server.url) as page:
+            page.goto(f"{server.url}/runs")
+            expect(page.get_by_text("Nothing that was stored is changed")).to_be_visible()
+            assert "store must be" in page.get_by_test_id("stAlert").inner_text()
+    finally:
+        server.stop()
+    server.check_log()
+    assert (tmp_path / "store.sqlite").read_text() == "no database"
