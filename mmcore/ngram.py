@@ -174,6 +174,8 @@ class _Level:
         self, contexts: NDArray[np.int64], targets: NDArray[np.int64], vocab_size: int, shorter: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """This order's probabilities, given those of the order below; meaningless for contexts it does not know."""
+        if not len(self.pairs):  # no word is as long as this order
+            return shorter
         places, found = _look_up(self.pairs, contexts * vocab_size + targets)
         counted = np.where(found, np.maximum(self.counts[places] - self.discount, 0), 0)
         totals = np.maximum(self.totals[contexts], 1)

@@ -186,3 +186,10 @@ def test_impossible_orders_are_refused(small: Dataset) -> None:
         KneserNey(small.train, -1)
     with pytest.raises(ValueError, match="context_size must be at least the order, 4, got 3"):
         KneserNey(small.train, 4)
+
+
+def test_words_shorter_than_the_order_leave_its_loss_to_the_shorter_ones() -> None:
+    data = build_dataset(list("abcabcaabb") * 4, SplitConfig(), 3)
+    first, second, third = (KneserNey(data.train, order).loss(data.val) for order in (1, 2, 3))
+    assert first < math.log(data.vocab.size)
+    assert second == third
