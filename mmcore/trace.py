@@ -42,6 +42,7 @@ class TraceStep:
     kind: str  # of the stage, or of the one it is the gradient of: what can be said of it
     local: NDArray[np.generic] | None = field(default=None, repr=False)  # backward: the derivative multiplied in
     weights: tuple[TraceStep, ...] = field(default=(), repr=False)  # that it is made with; backward, their gradients
+    forward: NDArray[np.generic] | None = field(default=None, repr=False)  # backward: what it is the gradient of
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -156,7 +157,8 @@ def _by_autograd(model: Model, context: Sequence[int], target: int) -> Trace:
     for stage in stages:
         step = _gradient(_step(stage, gradients.__getitem__))
         tables += [weight for weight in step.weights if weight.kind == "table"]
-        steps.append(replace(step, weights=tuple(weight for weight in step.weights if weight.kind != "table")))
+        weights = tuple(weight for weight in step.weights if weight.kind != "table")
+        steps.append(replace(step, weights=weights, forward=_step(stage, Tensor.detach).value))
     steps[1] = replace(softmax, weights=steps[1].weights)
     return Trace((*steps, *tables), tuple(context), target, _one(loss).item())
 

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from mmcore import Vocab, show_symbol
+from mmcore.family import is_statistic
 from mmcore.trace import SATURATED
 from ui import hood
 from ui.theme import SURFACES, Role, Theme, color, figure_layout
@@ -80,7 +81,7 @@ def _character(step: TraceStep, row: int, trace: Trace, vocab: Vocab) -> str:
 
 
 def _largest(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
-    """The place of the largest number, and the number."""
+    """The place of the number that is largest in magnitude, and the number."""
     value = _value(step)
     *row, unit = np.unravel_index(np.abs(value).argmax(), value.shape)
     where = f" at {_character(step, int(row[0]), trace, vocab)}" if row and len(value) > 1 else ""
@@ -112,37 +113,50 @@ def _joined(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
 
 
 def _sums(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
-    what = "two neighbours, the same way for every two" if step.value.ndim == 2 else "all the numbers before it"
-    bias = " and adds its bias" if any(weight.name.startswith("b") for weight in step.weights) else ""
-    return f"Every unit weighs {what}{bias}. The largest sum is that of {_largest(step, trace, vocab)}."
+    pairs = ", the same weights for every pair of neighbours" if step.value.ndim == 2 else ""
+    bias = " plus its bias" if any(weight.name.startswith("b") for weight in step.weights) else ""
+    return (
+        f"A unit's pre-activation is a weighted sum of its inputs{bias}{pairs}. The largest in magnitude is that of "
+        f"{_largest(step, trace, vocab)}."
+    )
 
 
 def _normalised(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     value, before = _value(step), _value(_before(step, trace))
     before = before[-1] if before.ndim > value.ndim else before
+    of = (
+        "each unit's, as training kept them"
+        if any(is_statistic(one.name) for one in step.weights)
+        else "over its units"
+    )
     return (
-        "Less a mean, over a standard deviation; times the gain, plus the bias that were learned for each unit. The "
-        f"spread of these numbers was σ = {before.std():.4f} and is {value.std():.4f} now."
+        f"Subtract the mean and divide by the standard deviation ({of}), then multiply by each unit's learned gain and "
+        f"add its learned bias. These numbers had a standard deviation of {before.std():.4f} before and have "
+        f"{value.std():.4f} now."
     )
 
 
 def _tanh(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     stuck = int((np.abs(_value(step)) > SATURATED).sum())
     return (
-        f"The sums are bent. Here {stuck} of {step.value.size} outputs are beyond ±{SATURATED:g}, where tanh is "
-        "almost flat and next to no gradient comes back."
+        f"The activation tanh is applied to each pre-activation. Here {stuck} of {step.value.size} outputs are beyond "
+        f"±{SATURATED:g}, where tanh is almost flat and passes back less than 6 % of a gradient."
     )
 
 
 def _relu(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
-    return f"The sums are bent. {int((step.value == 0).sum())} of {step.value.size} outputs are 0."
+    silent = int((step.value == 0).sum())
+    return (
+        "The activation ReLU is applied to each pre-activation: what is below 0 becomes 0. "
+        f"{silent} of {step.value.size} outputs are 0 and pass back no gradient."
+    )
 
 
 def _gelu(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     value = _value(step)
     return (
-        f"The sums are bent: large ones pass, negative ones are held near 0. {int((value < 0).sum())} of {value.size} "
-        f"outputs are below 0, none below {value.min():+.4f}."
+        "The activation GELU is applied to each pre-activation: large ones pass, negative ones are held near 0. "
+        f"{int((value < 0).sum())} of {value.size} outputs are below 0; the lowest is {value.min():+.4f}."
     )
 
 
@@ -161,7 +175,7 @@ def _gate(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
 def _candidate(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     return (
         "What each character would write into memory, between −1 and 1. "
-        f"The strongest is {_largest(step, trace, vocab)}."
+        f"The largest in magnitude is that of {_largest(step, trace, vocab)}."
     )
 
 
@@ -171,18 +185,26 @@ def _state(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     most = int(moved.argmax())
     only = "What the cell shows" if any(one.kind == "cell" for one in trace.steps) else "All that is remembered"
     return (
-        f"{only} of what was read, {states.shape[1]} numbers made anew at every character. They move "
+        f"{only} of what was read, {states.shape[1]} numbers, {_renewed(trace)}. They move "
         f"most at {_character(step, most, trace, vocab)}: by {moved[most]:.4f}, to a length of "
         f"{_sizes(step)[most]:.4f}. Only the last row goes on to the logits."
     )
 
 
+def _renewed(trace: Trace) -> str:
+    """How a state comes out of the one before it."""
+    kept = next((one for one in trace.steps if one.name == "z" and one.kind == "gate"), None)
+    if kept is None:
+        return "computed again at every character"
+    return f"updated at every character: the share z, {100 * _value(kept).mean():.1f} % on average, is kept"
+
+
 def _cell(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     sizes = _sizes(step)
     return (
-        "Multiplied by the forget gate and added to, and squeezed by nothing: its length is "
-        f"{sizes[0]:.4f} after the first character and {sizes[-1]:.4f} after the last. The largest number is "
-        f"{_largest(step, trace, vocab)}."
+        "The cell before, times the forget gate, plus the candidate, times the input gate; no activation bounds it. "
+        f"Its length is {sizes[0]:.4f} after the first character and {sizes[-1]:.4f} after the last. The largest "
+        f"number in magnitude is that of {_largest(step, trace, vocab)}."
     )
 
 
@@ -190,39 +212,41 @@ def _place(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     rows = _value(_before(step, trace))
     character, place = np.linalg.norm(rows[-1]), np.linalg.norm(_value(step)[-1] - rows[-1])
     return (
-        "A row for the place is added, so that the same character is another vector in another place. For the last one "
-        f"the character's row is {character:.4f} long, its place's {place:.4f}."
+        "A learned row for the position is added, so that a character has another vector at another position. For the "
+        f"last character, its own row has a length of {character:.4f}, the position's one of {place:.4f}."
     )
 
 
 def _attention(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     last = _value(step)[:, -1]  # (heads, L)
     if last.shape[1] == 1:
-        return "Each row sums to 1. Only the boundary has been read: it can look at nothing but itself."
+        only = _character(step, 0, trace, vocab)
+        return f"Each row sums to 1. Only one character has been read, {only}: all its attention is on itself."
     favourite = last.argmax(axis=1)
     heads = [
-        f"head {head + 1} looks most at {_character(step, int(at), trace, vocab)}, {100 * last[head, at]:.1f} %"
+        f"head {head + 1} attends most to {_character(step, int(at), trace, vocab)}, {100 * last[head, at]:.1f} %"
         for head, at in enumerate(favourite[:NAMED_HEADS])
     ]
     return (
-        "Every character looks at itself and what stands before it; each row sums to 1. From the last character, "
-        f"{'; '.join(heads)}."
+        "Every character attends to itself and to those before it; its attention weights, a row, sum to 1. From the "
+        f"last character, {'; '.join(heads)}."
     )
 
 
 def _mixed(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     return (
-        "Each head's values, as much of each character's as it looks at it; the heads stand side by side. "
-        f"The largest number is {_largest(step, trace, vocab)}."
+        "Each head takes the average of the characters' values, weighted by its attention weights; the heads' results "
+        f"are concatenated. The largest number in magnitude is that of {_largest(step, trace, vocab)}."
     )
 
 
 def _stream(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     before = _value(_before(step, trace, "stream", "place"))[-1]
     added = np.linalg.norm(_value(step)[-1] - before)
+    layer = "attention" if _before(step, trace).kind == "mixed" else "feed-forward"
     return (
-        "What was found is added, so that nothing is lost on the way. For the last character: "
-        f"{added:.4f} long, to a stream of {np.linalg.norm(before):.4f}."
+        f"A residual connection: the output of the {layer} layer is added to the stream. For the last character, a "
+        f"vector of length {added:.4f} is added to one of length {np.linalg.norm(before):.4f}."
     )
 
 
@@ -247,8 +271,8 @@ def _softmax(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
 def _loss(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     probability, known = float(trace["p"][trace.target]), len(vocab.symbols)
     return (
-        f"Loss = −ln {probability:.6g} = {trace.loss:.6f} nats. A model that knows nothing would pay "
-        f"ln {known} = {math.log(known):.4f}."
+        f"Loss = −ln {probability:.6g} = {trace.loss:.6f} nats. Giving all {known} characters the same probability "
+        f"costs ln {known} = {math.log(known):.4f}."
     )
 
 
@@ -279,15 +303,18 @@ FORWARD: dict[str, Say] = {
 
 
 def _size(step: TraceStep) -> str:
-    largest = np.abs(_value(step)).max()
-    return f"The largest is {largest:.4g}." if largest else "All are 0: nothing here made a difference to the loss."
+    value = _value(step).ravel()
+    largest = value[np.abs(value).argmax()]
+    if not largest:
+        return "All are 0: to first order, nothing here changes the loss."
+    return f"The largest in magnitude is {largest:+.4g}."
 
 
 def _through_the_logarithm(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     target = show_symbol(vocab.symbols[trace.target])
     return (
-        f"Only the right answer, {target}, enters the loss: −1 / p there is {_value(step)[trace.target]:.4f}, "
-        "0 elsewhere."
+        f"Only the right answer, {target}, enters the loss: the gradient is −1 / p = {_value(step)[trace.target]:.4f} "
+        "there and 0 elsewhere."
     )
 
 
@@ -302,26 +329,31 @@ def _through_the_softmax(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
 
 def _through_the_activation(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     local = np.asarray(step.local, dtype=np.float64)
+    if _before(step, trace).kind == "relu":
+        return (
+            f"Times the local derivative, 1 where a unit is active and 0 where it is not. {int((local == 0).sum())} of "
+            f"{local.size} units are inactive here: their gradient is exactly 0."
+        )
     blocked = int((local < 1 - SATURATED**2).sum())
     return (
         f"Times the local derivative, between {local.min():.4f} and {local.max():.4f} here. "
-        f"{blocked} of {local.size} units let through less than 6 %: they are saturated."
+        f"{blocked} of {local.size} units pass back less than 6 %: they are saturated."
     )
 
 
 def _of_outputs(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
-    return f"Each unit collects the gradients of everything it feeds, by its outgoing weights. {_size(step)}"
+    return f"The sum of the gradients of everything that a unit feeds, each times the weight between. {_size(step)}"
 
 
 def _of_sums(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     sizes = np.abs(_value(step))
     small = int((sizes < 0.01 * sizes.max()).sum())
-    hardly = f" {small} of {sizes.size} are below a hundredth of that: what makes these hardly learns." * (small > 0)
-    return f"{_size(step)}{hardly}"
+    below = f" {small} of {sizes.size} are below a hundredth of that in magnitude." * (small > 0)
+    return f"{_size(step)}{below}"
 
 
 def _of_bias(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
-    return f"A bias is added as it is, so its gradient is the gradient of the sum. {_size(step)}"
+    return f"A bias is added as it is, so its gradient is that of what it is added to. {_size(step)}"
 
 
 def _of_weights(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
@@ -329,7 +361,10 @@ def _of_weights(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
 
 
 def _of_joined(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
-    return f"What the {step.value.size} numbers of x should have been more of. {_size(step)}"
+    return (
+        f"The {step.value.size} numbers of x: the gradient points where the loss grows, so a small step against it "
+        f"lowers the loss. {_size(step)}"
+    )
 
 
 def _of_rows(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
@@ -340,11 +375,13 @@ def _of_rows(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
 
 def _of_table(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     touched = [show_symbol(vocab.symbols[i]) for i in np.flatnonzero(np.abs(_value(step)).sum(1))]
+    if not touched:
+        return "The gradient of every row is zero."
     if len(touched) == 1:
-        return f"Only the row of {touched[0]} gets a gradient. All other rows stay where they are."
+        return f"Only the row of {touched[0]} has a gradient. That of all other rows is zero."
     return (
-        f"Only the rows of the context's characters ({', '.join(touched) or 'none'}) get a gradient; one that stands "
-        "twice collects both. All other rows stay where they are."
+        f"Only the rows of characters that were read ({', '.join(touched)}) have a gradient; one that stands there "
+        "more than once collects the sum. The gradient of all other rows is zero."
     )
 
 
@@ -365,40 +402,49 @@ def _left(step: TraceStep) -> str:
     return f"{100 * sizes[0] / sizes[-1]:.3g} %" if sizes[-1] else "nothing"
 
 
+def _carried(trace: Trace) -> str:
+    """What becomes of the gradient of memory on the way back: of the cell, which carries it, where there is one."""
+    memory = [one for one in trace.steps if one.kind in MEMORY]
+    carrier = next((one for one in memory if one.kind == "cell"), memory[0])
+    first, last = _sizes(carrier)[[0, -1]]
+    what = (
+        "vanishes on the way back: less than a tenth of it is left"
+        if first < 0.1 * last
+        else "grows on the way back"
+        if first > last
+        else "shrinks on the way back, but a tenth of it or more is left"
+        if first < last
+        else "is as long at the first character as at the last"
+    )
+    return f"Memory goes through the cell, and its gradient {what}." if carrier.kind == "cell" else f"It {what}."
+
+
 def _through_time(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     if len(step.value) == 1:
         return f"One character has been read, so nothing goes back through time. {_size(step)}"
-    sizes, steps = _sizes(step), len(step.value) - 1
+    if not step.value.any():
+        return _size(step)
+    steps = len(step.value) - 1
     beside = [f"of {one.name}, {_left(one)}" for one in trace.steps if one.kind in MEMORY and one.name != step.name]
-    what = (
-        "It vanishes on the way back: what stands first hardly learns from this answer."
-        if sizes[0] < 0.1 * sizes[-1]
-        else "It grows on the way back."
-        if sizes[0] > sizes[-1]
-        else "What stands first still learns from this answer."
-    )
     return (
         f"Of {step.name} at the last character, {_left(step)} of the length is left at the first, {steps} "
-        f"step{'s' * (steps > 1)} back in time{''.join(f'; {other}' for other in beside)}. {what}"
+        f"step{'s' * (steps > 1)} back in time{''.join(f'; {other}' for other in beside)}. {_carried(trace)}"
     )
 
 
 def _of_attention(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     value, seen = _value(step), np.tri(step.shape[1], dtype=bool)
     if len(seen) == 1:
-        return "One character has been read, and gets all attention whatever the scores are: there is nothing to learn."
-    better, worse = np.where(seen, value, np.inf), np.where(seen, value, -np.inf)
-    gained = better.min(axis=2) - worse.max(axis=2)  # (heads, L): by moving all attention within a row
-    head, row = (int(i) for i in np.unravel_index(gained.argmin(), gained.shape))
-    to, off = (
-        _character(step, int(at), trace, vocab) for at in (better[head, row].argmin(), worse[head, row].argmax())
-    )
-    unused = (
-        "" if value[:, :-1].any() else " Only the last character's looks count: nobody reads what the others found."
-    )
+        return "One character has been read: all attention is on it whatever the scores are, so their gradient is 0."
+    assert step.forward is not None, "the weights that it is the gradient of"
+    mean = (np.asarray(step.forward, dtype=np.float64) * value).sum(axis=2, keepdims=True)
+    change = np.where(seen, value - mean, np.inf)  # of the loss, as a row's weights all go to one place
+    head, row, at = (int(i) for i in np.unravel_index(change.argmin(), change.shape))
+    unused = "" if value[:, :-1].any() else " Only the last character's weights count: the others' results go unread."
     return (
-        f"Most would be gained if head {head + 1} at {_character(step, row, trace, vocab)} looked at {to} instead of "
-        f"{off}: {gained[head, row]:+.4g} for a whole share of 1.{unused}"
+        f"To first order, the loss falls fastest if head {head + 1} at {_character(step, row, trace, vocab)} moves "
+        f"attention to {_character(step, at, trace, vocab)}: {change[head, row, at]:+.4g} for all of it. The estimate "
+        f"holds for small moves.{unused}"
     )
 
 
@@ -441,15 +487,15 @@ def weight(tensor: TraceStep, trace: Trace, vocab: Vocab, theme: Theme, forward:
 
 
 def heads(step: TraceStep, trace: Trace, vocab: Vocab, theme: Theme, forward: bool) -> list[go.Figure]:
-    """Who looks at whom, a small heatmap each head; or how the loss changes with it. What comes later stays blank."""
+    """Attention weights, a small heatmap each head; or how the loss changes with them. What comes later stays blank."""
     names, value = hood.labels("L", step.shape[1], trace.context, vocab), _value(step)
     tables = np.where(np.tri(len(names), dtype=bool), value, np.nan)
     top = float(np.abs(np.tril(value)).max()) or 1.0
     drawn = []
     for number, table in enumerate(tables, start=1):
         best = int(table[-1].argmax())
-        looks = f"looks most at {names[best].split(': ', 1)[1]}, {100 * table[-1, best]:.0f} %"
-        title = f"Head {number} {looks}" if forward else f"Head {number}, gradient"
+        most = f"attends most to {names[best].split(': ', 1)[1]}, {100 * table[-1, best]:.0f} %"
+        title = f"Head {number} {most}" if forward else f"Head {number}, gradient"
         drawn.append(_head(table, names, title, theme, None if forward else top))
     return drawn
 
@@ -465,14 +511,14 @@ def _head(table: Numbers, names: list[str], title: str, theme: Theme, top: float
             **(shade if top is None else {"zmin": -top, "zmax": top, "colorscale": hood.diverging(theme)}),
             texttemplate=("%{z:.0%}" if top is None else "%{z:.2f}") if len(names) <= WRITTEN else None,
             textfont={"size": 11},
-            hovertemplate="%{y} looks at %{x}<br>%{z:.9g}<extra></extra>",
+            hovertemplate="%{y} attends to %{x}<br>%{z:.9g}<extra></extra>",
             hoverongaps=False,
             showscale=False,
             xgap=1,
             ygap=1,
         )
     )
-    layout = figure_layout(title, x="Looked at", y="Looking", theme=theme, height=280)
+    layout = figure_layout(title, x="Attended to", y="Attending", theme=theme, height=280)
     figure.update_layout(layout, margin_t=48, title_font_size=14)
     small = {"type": "category", "showgrid": False, "tickfont_size": 11, "tickangle": 0}
     small["dtick"] = hood.every(len(names), names)

@@ -184,10 +184,10 @@ def test_attention_is_drawn_head_by_head(finished: Run, store: RunStore, open_pa
         shown = numbers(figure(app, head)["data"][0]["z"])
         assert np.tril(shown) == pytest.approx(np.tril(expected)) and np.isnan(shown[np.triu_indices(4, 1)]).all()
         seen = [".", "e", "m", "m"][int(expected[-1].argmax())]
-        title = f"Head {head + 1} looks most at {seen}, {100 * expected[-1].max():.0f} %"
+        title = f"Head {head + 1} attends most to {seen}, {100 * expected[-1].max():.0f} %"
         assert figure(app, head)["layout"]["title"]["text"] == title
     assert (
-        f"head 2 looks most at {seen} ({int(attention[1, -1].argmax()) + 1}), {100 * attention[1, -1].max():.1f} %"
+        f"head 2 attends most to {seen} ({int(attention[1, -1].argmax()) + 1}), {100 * attention[1, -1].max():.1f} %"
         in (texts(app).replace("\\", ""))
     )
     app.segmented_control(key="hood_made_Wqkv2_bqkv2_gain_attend2_b_attend2").set_value("b_attend2").run()

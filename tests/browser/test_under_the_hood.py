@@ -80,9 +80,9 @@ def test_the_heads_of_a_transformer_are_shown_beside_each_other(page: Page, serv
     store.close()
     page.goto(f"{server.url}/under_the_hood?run={ended.id}")
     expect(page.get_by_text("Step 1 of 12")).to_be_visible()
-    for number, title in ((2, "rows: "), (3, "s0: "), (4, "Head 1 looks most at ")):
+    for number, title in ((2, "rows: "), (3, "s0: "), (4, "Head 1 attends most to ")):
         press_next(page, number, 12, title)
-    heads = [page.locator(".gtitle").filter(has_text=re.compile(f"^Head {n} looks most at .+ %$")) for n in (1, 2)]
+    heads = [page.locator(".gtitle").filter(has_text=re.compile(f"^Head {n} attends most to .+ %$")) for n in (1, 2)]
     for head in heads:
         expect(head).to_be_visible()
     boxes = [head.bounding_box() for head in heads]
