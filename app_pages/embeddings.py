@@ -13,7 +13,7 @@ theme = current_theme()
 st.title("Embeddings", anchor=False)
 st.markdown(
     "Each character is a row of the embedding table, the lecture's `C`: a point that training moves. "
-    "Characters that are followed by much the same characters end up near each other."
+    "Characters that are followed by much the same characters tend to end up near each other."
 )
 run, artifact = trained_run()
 if "C" not in artifact.model.tensors:
@@ -134,6 +134,8 @@ with detail:
     st.dataframe(
         nearest, hide_index=True, column_config=columns, height=248, alt=f"Nearest neighbours of {title_of[symbol]}"
     )
+    if said := tables.vowel_sentence(table, symbols, metric):
+        st.caption(said)
     st.plotly_chart(
         charts.table_row(table[index], symbol, theme), theme=None, config=PLOTLY_CONFIG, key="row", alt="Row of C"
     )

@@ -68,9 +68,9 @@ st.plotly_chart(
     alt="Loss of each split with 95 % intervals, and the reference models",
 )
 st.caption(
-    "Arms: 95 % bootstrap interval, resampling words. Dotted lines: validation loss of models that know nothing "
-    "(uniform), how frequent each character is (unigram), which follows which (bigram), and of the best count model "
-    "(Kneser-Ney)."
+    "Arms: 95 % bootstrap interval, resampling words. Dotted lines: validation loss of models that know only the "
+    "vocabulary (uniform), how frequent each character is (unigram), which follows which (bigram), and of the best "
+    "count model (Kneser-Ney)."
 )
 
 st.subheader("Generalisation gap", anchor=False)
@@ -102,7 +102,8 @@ if counting.open:
     with counting:
         st.markdown(
             "Before networks, language models counted: which character follows the last one, two, … five? Interpolated "
-            "Kneser-Ney smoothing is the best known way to do that, and a serious opponent on words this short."
+            "Kneser-Ney smoothing is a strong way to do that, and a serious opponent on words this short; of those "
+            "that Chen & Goodman (1999) compared, its *modified* form did best."
         )
         counted = counts.table(run.config.corpus_sha256, run.config.split)
         left, right = st.columns(2, gap="medium")

@@ -43,14 +43,8 @@ model, moment = moments.choose(run, artifact, kept)
 known_loss, ignorant = moments.val_loss(run.id, moment, run, model), uniform_loss(vocab.size)
 st.caption(
     f"Step {moment:,}: validation loss {nats(known_loss)}. "
-    f"Whoever knows nothing and gives every character the same chance has ln {vocab.size} = {ignorant:.4f}"
-    + (
-        ", less than this model: it is confidently wrong."
-        if known_loss > ignorant + 0.5
-        else ", and so has this model: it has yet to learn."
-        if known_loss > ignorant - 0.05
-        else "."
-    )
+    f"Giving all {vocab.size} characters the same probability costs ln {vocab.size} = {ignorant:.4f}: this model is "
+    f"{nats(abs(known_loss - ignorant))} {'above' if known_loss > ignorant else 'below'} it."
 )
 with st.container(horizontal=True, vertical_alignment="bottom"):
     known = "emma" if set("emma") <= set(vocab.symbols) else dataset.splits.train[0]
@@ -266,16 +260,14 @@ elif view == "Update":
         change = f"{update.after - update.before:+.6f}"
         st.metric("Loss after", f"{update.after:.6f}", change, delta_color="inverse", width="content")
         st.metric(
-            "Foretold change", f"{update.foretold:+.6f}", help="−η‖g‖²: right where steps are small.", width="content"
+            "Predicted change", f"{update.predicted:+.6f}", help="To first order, −η‖g‖²: right where steps are small."
         )
         st.metric("Gradient norm", f"{update.gradient_norm:.4f}", width="content")
     rates = np.logspace(-4, 2, 61)
     losses = trace.losses_along_gradient(model, contexts, targets, rates.tolist())
     curve = hood.step_curve(rates, losses, update.learning_rate, update.before, update.gradient_norm**2, theme)
     st.plotly_chart(curve, key="hood_curve", alt="Loss after one update by learning rate", **draw)
-    st.markdown(
-        "**Size of the update beside the weights.** A ratio near 0.001 is healthy, by the lecture's rule of thumb."
-    )
+    st.markdown("**Size of the update beside the weights.** The lecture's rule of thumb is a ratio of about 0.001.")
     ratios = trace.update_ratios(model, contexts, targets, update.learning_rate)
     number = {
         "tensor": "Tensor",
@@ -317,7 +309,7 @@ elif view == "Neurons":
     st.markdown(reading.plain_bold(reading.dead_units(report)))
     reach = float(np.quantile(np.abs(report.sums), 0.999)) or 1.0
     left, right = st.columns(2, gap="medium")
-    sums = hood.histogram(report.sums, "Sums going in, z", "Pre-activation", theme, (-reach, reach))
+    sums = hood.histogram(report.sums, "Pre-activations, z", "Pre-activation", theme, (-reach, reach))
     left.plotly_chart(sums, key="hood_sums", alt="Histogram of pre-activations", **draw)
     span = (-1.0, 1.0) if tanh else (0.0, float(report.outputs.max()) or 1.0)
     coming = hood.histogram(report.outputs, f"Outputs, h = {report.activation}(z)", "Output", theme, span)
@@ -334,7 +326,7 @@ elif view == "While it learned":
         history = moments.neurons(run.id, moment_steps, layer, run, artifact.model, kept)
         tanh = model.config.activation == "tanh"
         left, right = st.columns(2, gap="medium")
-        sums = hood.over_steps(history.sums, moment_steps, "Sums going in, z, by step", "Pre-activation", theme)
+        sums = hood.over_steps(history.sums, moment_steps, "Pre-activations, z, by step", "Pre-activation", theme)
         left.plotly_chart(sums, key="hood_sums_steps", alt="Pre-activations at every moment", **draw)
         coming = hood.over_steps(history.outputs, moment_steps, "Outputs, h, by step", "Output", theme)
         right.plotly_chart(coming, key="hood_outputs_steps", alt="Outputs at every moment", **draw)
@@ -345,8 +337,8 @@ elif view == "While it learned":
     st.plotly_chart(ratios, key="hood_ratios", alt="Update to data ratio of each tensor over steps", **draw)
     st.caption(
         "Recorded while this run trained, with its own optimiser and schedule: the standard deviation of an update "
-        "over that of the tensor. Near 10⁻³ is healthy; far above it a tensor is thrown about, far below it stands "
-        "still. A learning rate that ends at 0 takes it down at last."
+        f"over that of the tensor. {hood.largest_ratio(kept)} The line at 10⁻³ is the lecture's rule of thumb, not a "
+        "limit. A learning rate that ends at 0 takes the ratio there, too."
     )
     spread = moments.gradients(run.id, moment_steps, run, artifact.model, kept)
     tensor = st.selectbox(

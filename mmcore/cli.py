@@ -108,7 +108,7 @@ def train(
             metavar=one_of(*PRESETS), help="Where the settings start from.", show_default="quick, or the architecture's"
         ),
     ] = None,
-    architecture: Annotated[str | None, typer.Option(metavar=one_of(*FAMILIES), help="What kind of model.")] = None,
+    architecture: Annotated[str | None, typer.Option(metavar=one_of(*FAMILIES), help="Which architecture.")] = None,
     context_size: Annotated[int | None, typer.Option(help="Preceding characters the model sees.")] = None,
     embedding_dim: Annotated[int | None, typer.Option(help="Length of a character's vector.")] = None,
     hidden_size: Annotated[
@@ -119,12 +119,12 @@ def train(
     normalisation: Annotated[
         str | None, typer.Option(metavar=one_of(*NORMALISATIONS), help="Of hidden layers.")
     ] = None,
-    layers: Annotated[int | None, typer.Option(help="Of a transformer.")] = None,
-    heads: Annotated[int | None, typer.Option(help="Of a transformer's attention.")] = None,
+    layers: Annotated[int | None, typer.Option(help="Blocks of a transformer.")] = None,
+    heads: Annotated[int | None, typer.Option(help="Attention patterns in parallel, of a transformer.")] = None,
     direct: Annotated[
         bool | None, typer.Option("--direct/--no-direct", help="Connect the embeddings to the output directly.")
     ] = None,
-    dropout: Annotated[float | None, typer.Option(help="Share of hidden units silenced while training.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Share of hidden activations set to 0 while training.")] = None,
     state_dropout: Annotated[
         float | None, typer.Option(help="The same, of what a GRU or LSTM adds to its state.")
     ] = None,

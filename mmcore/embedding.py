@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -137,6 +138,21 @@ def common_neighbours(
         common = [i for i in near if i in other]
         rows.append((index, len(common) / count, common))
     return pd.DataFrame(rows, columns=["id", "share", "common"])
+
+
+def vowel_neighbours(
+    table: NDArray[np.floating], symbols: Sequence[str], count: int = 4, metric: str = "cosine"
+) -> tuple[float, float]:
+    """How many of a vowel's ``count`` nearest rows are vowels: in the mean over all vowels, and by chance.
+
+    NaN for both where fewer than two symbols are vowels. With fewer than ``count`` other rows all of them count.
+    """
+    vowels = {index for index, symbol in enumerate(symbols) if character_class(symbol) == "vowel"}
+    if len(vowels) < 2:
+        return math.nan, math.nan
+    nearest = [neighbours(table, index, metric)["id"].tolist()[:count] for index in vowels]
+    found = sum(other in vowels for near in nearest for other in near) / len(vowels)
+    return found, min(count, len(table) - 1) * (len(vowels) - 1) / (len(table) - 1)
 
 
 def one_hot_difference(table: NDArray[np.floating], index: int) -> float:

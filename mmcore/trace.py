@@ -330,7 +330,7 @@ def _central_differences(
 
 @dataclass(frozen=True)
 class Update:
-    """One step of gradient descent on a batch: what it did to that batch's loss, and what the gradient foretold."""
+    """One step of gradient descent on a batch: what it did to that batch's loss, and what the gradient predicts."""
 
     before: float
     after: float
@@ -340,7 +340,7 @@ class Update:
     p_after: NDArray[np.floating]
 
     @property
-    def foretold(self) -> float:
+    def predicted(self) -> float:
         """The change of loss to first order, −η‖g‖²: right for a small step, and only for one."""
         return -self.learning_rate * self.gradient_norm**2
 
@@ -507,8 +507,7 @@ def update_ratios(model: Model, contexts: Tensor, targets: Tensor, learning_rate
     """How large one step of gradient descent is beside what it changes, for each trained tensor.
 
     Columns ``tensor, weights, gradient, ratio``: standard deviations, and η·std(gradient) / std(weights). The lecture's
-    rule of thumb wants it near 10⁻³: far below, a tensor learns too slowly; far above, it is thrown about. NaN where
-    all weights are equal, as biases that start at 0 are.
+    rule of thumb wants it near 10⁻³. NaN where all weights are equal, as biases that start at 0 are.
     """
     twin = in_double(model)
     automatic = Autograd(twin)

@@ -186,9 +186,10 @@ class WordSampler:
     """Whole words, for models that read from left to right, each beginning of a word read once.
 
     Words are drawn one from each of B equal parts of the sorted list. All their beginnings are predicted, and as with
-    :class:`ContextSampler` the target of one is all that follows it in train, not only in the word drawn; so the
-    expected gradient is that of examples. What of a word does not fit into the context is drawn by itself: a context
-    with a target at its end only.
+    :class:`ContextSampler` the target of one is all that follows it in train, not only in the word drawn. The loss is a
+    ratio estimate, summed loss over the number of characters drawn, which varies: the expected gradient is that of
+    examples only nearly, the more so the larger the batch. What of a word does not fit into the context is drawn by
+    itself: a context with a target at its end only.
     """
 
     def __init__(self, examples: Examples, batch_size: int) -> None:

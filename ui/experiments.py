@@ -72,7 +72,7 @@ def context_effect(done: pd.DataFrame) -> list[str]:
     whole = losses.dropna(axis="columns")
     if len(losses) == len(experiments.CONTEXT_SIZES) and not whole.empty:
         enough = [f"{(column <= column.min() + NOISE).idxmax()} with embedding {d}" for d, column in whole.items()]
-        said.append(f"Context pays up to so many characters: {', '.join(enough)}; more gains less than {NOISE:g}.")
+        said.append(f"The smallest context size within {NOISE:g} of the lowest loss: {', '.join(enough)}.")
     return [*said, by_heart(done)]
 
 

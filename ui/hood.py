@@ -34,7 +34,7 @@ LETTERS = {
     "2D": "Dimension, of the left neighbour, then the right",
     "2H": "Unit, of the left neighbour, then the right",
     "3D": "Dimension of queries, keys, values",
-    "4D": "Unit of the GELU layer",
+    "4D": "Unit of the feed-forward layer",
     "V": "Character",
 }
 
@@ -200,17 +200,17 @@ def gradient_table(table: pd.DataFrame) -> pd.DataFrame:
 def step_curve(
     rates: NDArray[np.float64], losses: NDArray[np.float64], rate: float, before: float, slope: float, theme: Theme
 ) -> go.Figure:
-    """The loss after one update against its learning rate, what the gradient foretold, and the chosen rate."""
+    """The loss after one update against its learning rate, what the gradient predicts, and the chosen rate."""
     figure = go.Figure()
     hover = "learning rate %{x:.4g}<br>loss %{y:.6f}<extra>%{fullData.name}</extra>"
     top = float(np.nanmin([before * 2.5 + 1, np.nanmax(losses) * 1.05]))
-    foretold = before - rates * slope
-    kept = foretold > min(float(np.nanmin(losses)), before) - 0.5
+    predicted = before - rates * slope
+    kept = predicted > min(float(np.nanmin(losses)), before) - 0.5
     figure.add_scatter(x=rates, y=losses, name="After", line=line("train", theme), hovertemplate=hover)
     figure.add_scatter(
         x=rates[kept],
-        y=foretold[kept],
-        name="Foretold",
+        y=predicted[kept],
+        name="Predicted, to first order",
         line=line("reference", theme),
         hovertemplate=hover,
     )
@@ -334,6 +334,20 @@ def stuck_over_steps(history: NeuronHistory, steps: Sequence[int], tanh: bool, t
 
 RATIO_ROLES: tuple[Role, ...] = ("train", "validation", "test", "accent", "batch")
 RATIO_DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def largest_ratio(checkpoints: Sequence[Checkpoint]) -> str:
+    """The largest update ÷ weights of a weight tensor at a kept step, in a sentence; none where none is a number."""
+    found = [
+        (size.ratio, name, checkpoint.step)
+        for checkpoint in checkpoints
+        for name, size in checkpoint.updates.items()
+        if name[0].isupper() and math.isfinite(size.ratio)
+    ]
+    if not found:
+        return ""
+    ratio, name, step = max(found)
+    return f"In this run it was largest for {name} at step {step:,}: {ratio:.1e}."
 
 
 def update_ratios(checkpoints: Sequence[Checkpoint], theme: Theme) -> go.Figure:

@@ -67,12 +67,14 @@ AT_MOST = {"context_size": 8, "embedding_dim": 16, "hidden_size": 32, "layers": 
 RATE = 0.03
 HELP: dict[str, str] = forms.HELP | {
     "architecture": "What stands between the context and the logits. Each has sliders of its own, and starts small.",
-    "context_size": "How many preceding characters the model sees: the lecture's `block_size`. With 1 it is a bigram.",
+    "context_size": "How many preceding characters the model sees: the lecture's `block_size`. With 1 it "
+    "can know no more than a bigram does.",
     "embedding_dim": "Columns of the lookup table `C`. At 2 the map beside is the table itself.",
     "hidden_size": "How many numbers the hidden layer, or the hidden state, has: 200 in the lecture.",
-    "learning_rate": "Peak of the one-cycle schedule. Push it to the right to see training diverge.",
+    "learning_rate": "Peak of the one-cycle schedule. Too small a rate learns little in this time; too large a one "
+    "ends with a higher loss.",
     "weight_decay": "Pulls weights and C towards zero in every update. Not the biases.",
-    "seed": "Of initialisation and batches. The same seed and steps give the same model, bit for bit.",
+    "seed": "Of initialisation and batches. On one machine, the same seed and steps give the same model, bit for bit.",
     "seconds": "How long one training may take, dataset and drawing included.",
     "steps": "Updates. From a time budget, the measured speed decides; the number found goes into the address, "
     "so that whoever opens it gets the same model.",

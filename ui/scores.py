@@ -81,8 +81,8 @@ def score_sentence(score: pd.DataFrame, share: float) -> str:
     expected = symbol_title(worst["expected"])
     return (
         f"Surprisal {nats(total, 3)} nats in all, {nats(total / letters)} per character: the model would write this "
-        f"word once in {rounded(math.exp(min(total, 700)))}. It likes it better than {share:.1f} % of the validation "
-        "words, per character. "
+        f"word once in {rounded(math.exp(min(total, 700)))}. Per character it is likelier than {share:.1f} % of the "
+        "validation words. "
         f"Most surprising: {symbol_title(worst['symbol'])} {place(worst['context'])}, where it expected {expected} "
         f"with {100 * worst['expected_probability']:.1f} %."
     )

@@ -6,18 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mmcore import BOUNDARY, Corpus, Dataset, Examples, Splits, Vocab, build_examples, leakage, show_symbol
 from mmcore.data import CorpusReport
 from mmcore.doctor import GAP
-from mmcore.embedding import character_class, membership
+from mmcore.embedding import character_class, membership, vowel_neighbours
 from ui.text import nats
 
 if TYPE_CHECKING:
     from mmcore import Model, Sample
 
 SPLIT_TITLES = {"train": "Train", "val": "Validation", "test": "Test"}
+NEAREST = 4  # neighbours of a vowel that are looked at
 LABEL_TITLES = {"new": "New", "train": "In train", "val": "In validation", "test": "In test"}
 
 
@@ -152,6 +155,15 @@ def coloring(name: str, symbols: Sequence[str], positions: pd.DataFrame, wanted:
     if name == SET:
         return {"groups": membership(symbols, wanted)}
     return {"values": positions[COLORINGS[name]].tolist(), "value_title": name}
+
+
+def vowel_sentence(table: NDArray[np.floating], symbols: Sequence[str], metric: str) -> str:
+    """How near vowels are to each other, against chance; nothing where fewer than two symbols are vowels."""
+    found, chance = vowel_neighbours(table, symbols, NEAREST, metric)
+    if math.isnan(found):
+        return ""
+    nearest = f"Of a vowel's {min(NEAREST, len(table) - 1)} nearest neighbours"
+    return f"{nearest}, {found:.2f} are vowels on average; by chance it would be {chance:.2f}."
 
 
 def symbol_title(symbol: str) -> str:

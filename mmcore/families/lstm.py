@@ -1,4 +1,4 @@
-"""Long short-term memory: a recurrent network with a cell that is only added to."""
+"""Long short-term memory: a recurrent network with a cell that gates keep, add to and show."""
 
 from __future__ import annotations
 

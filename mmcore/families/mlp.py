@@ -137,7 +137,7 @@ BENT = {"tanh": r"\tanh(", "relu": r"\max(0, ", "gelu": r"\text{GELU}("}
 def hidden_layer(
     p: Parameters, layer: int, inputs: Tensor, said: str, letters: tuple[str, str], kind: str, activation: str
 ) -> Stages:
-    """The stages of a hidden layer: sums, normalised if they are, and bent.
+    """The stages of a hidden layer: pre-activations, normalised if they are, and activations.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def hidden_layer(
 
     W, b = f"W{layer}", f"b{layer}"
     z, weights = inputs @ p[W], {W: (letters[1], p[W])}
-    title, bent = f"Sums of hidden layer {layer}", f"z_{layer}"
+    title, bent = f"Pre-activations of layer {layer}", f"z_{layer}"
     if kind == "none":
         z, weights = z + p[b], weights | {b: ("H", p[b])}
         yield Stage(f"z{layer}", title, f"z_{layer} = {said} W_{layer} + b_{layer}", letters[0], z, "sums", weights)
@@ -160,7 +160,7 @@ def hidden_layer(
         formula = rf"{bent} = \frac{{z_{layer} - \mu}}{{\sigma}} \odot \text{{gain}}_{layer} + b_{layer}"
         formula += "\n" + rf"\mu, \sigma \text{{: {over}}}"
         weights = {name: ("H", p[name]) for name in (*norm_shapes(kind, layer, 0), b)}
-        yield Stage(f"norm{layer}", f"Sums of layer {layer}, normalised", formula, letters[0], z, "normalised", weights)
+        yield Stage(f"norm{layer}", f"Layer {layer}, normalised", formula, letters[0], z, "normalised", weights)
     h, formula = activate(activation, z), f"h_{layer} = {BENT[activation]}{bent})"
     yield Stage(f"h{layer}", f"Output of hidden layer {layer}", formula, letters[0], h, activation)
     return h

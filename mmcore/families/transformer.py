@@ -74,14 +74,14 @@ class TransformerConfig(SequenceConfig):
 
         s = rows + p["P"][: len(rows)]
         formula, weights = r"s_0 = \text{rows} + P_{1 \dots L}", {"P": ("place, D", p["P"])}
-        yield Stage("s0", "The stream, characters and places", formula, "L, D", s, "place", weights)
+        yield Stage("s0", "Residual stream, with positions", formula, "L, D", s, "place", weights)
         for n in range(1, self.layers + 1):
             s = yield from self._attending(p, n, s)
             s = yield from self._thinking(p, n, s)
         h = layer_norm(s[-1]) * p["gain_last"] + p["b_last"]
         formula = r"h_L = \text{norm}(s_{N,L}) \text{, of the last of } N \text{ layers}"
         weights = {"gain_last": ("D", p["gain_last"]), "b_last": ("D", p["b_last"])}
-        yield Stage("h", "The last of the stream, normalised", formula, "D", h, "normalised", weights)
+        yield Stage("h", "Last of the stream, normalised", formula, "D", h, "normalised", weights)
         return h
 
     def plain_reading(self) -> list[str]:
@@ -112,15 +112,15 @@ class TransformerConfig(SequenceConfig):
         formula += "\n" + r"q, k, v = \text{norm}(s_{n-1}) W_{qkv} + b_{qkv}"
         letters = {f"Wqkv{n}": "D, 3D", f"bqkv{n}": "3D", f"gain_attend{n}": "D", f"b_attend{n}": "D"}
         weights = {name: (letter, p[name]) for name, letter in letters.items()}
-        title = f"Who looks at whom in layer {n}"
+        title = f"Attention weights of layer {n}"
         yield Stage(f"attention{n}", title, formula, "heads, L, L", attention, "attention", weights)
         mixed = (attention @ v).transpose(0, 1).flatten(1)
         formula = r"\text{mixed}_n = \text{attention}_n\,v \text{, head beside head}"
-        yield Stage(f"mixed{n}", f"What the heads of layer {n} take", formula, "L, D", mixed, "mixed")
+        yield Stage(f"mixed{n}", f"Heads of layer {n}, concatenated", formula, "L, D", mixed, "mixed")
         s = s + mixed @ p[f"Wmix{n}"] + p[f"bmix{n}"]
         formula = r"a_n = s_{n-1} + \text{mixed}_n W_\text{mix} + b_\text{mix}"
         weights = {f"Wmix{n}": ("D, D", p[f"Wmix{n}"]), f"bmix{n}": ("D", p[f"bmix{n}"])}
-        yield Stage(f"a{n}", f"The stream after attention {n}", formula, "L, D", s, "stream", weights)
+        yield Stage(f"a{n}", f"Residual stream after attention {n}", formula, "L, D", s, "stream", weights)
         return s
 
     def _thinking(self, p: Parameters, n: int, s: Tensor) -> Stages:
@@ -131,9 +131,9 @@ class TransformerConfig(SequenceConfig):
         formula = r"\text{up}_n = \text{GELU}(\text{norm}(a_n) W_\text{up} + b_\text{up})"
         letters = {f"Wup{n}": "D, 4D", f"bup{n}": "4D", f"gain_think{n}": "D", f"b_think{n}": "D"}
         weights = {name: (letter, p[name]) for name, letter in letters.items()}
-        yield Stage(f"up{n}", f"GELU layer {n}, each by itself", formula, "L, 4D", up, "gelu", weights)
+        yield Stage(f"up{n}", f"Feed-forward layer {n}, GELU", formula, "L, 4D", up, "gelu", weights)
         s = s + up @ p[f"Wdown{n}"] + p[f"bdown{n}"]
         formula = r"s_n = a_n + \text{up}_n W_\text{down} + b_\text{down}"
         weights = {f"Wdown{n}": ("4D, D", p[f"Wdown{n}"]), f"bdown{n}": ("D", p[f"bdown{n}"])}
-        yield Stage(f"s{n}", f"The stream after layer {n}", formula, "L, D", s, "stream", weights)
+        yield Stage(f"s{n}", f"Residual stream after layer {n}", formula, "L, D", s, "stream", weights)
         return s

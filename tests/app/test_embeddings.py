@@ -98,6 +98,21 @@ def test_vowels_and_consonants_differ_in_shape_as_well(finished: Run, open_page:
     assert len({trace["marker"]["symbol"] for trace in groups.values()}) == 3
 
 
+def test_a11_how_near_vowels_are_is_counted_in_the_runs_own_table(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    table, vowels = table_of(store, finished), {1, 5, 9, 15, 21}  # of a boundary and a to z
+    app = open_page("embeddings", run=finished.id)
+    for metric in ("cosine", "euclidean"):
+        app.segmented_control(key="metric").set_value(metric).run()
+        rows = table / np.linalg.norm(table, axis=1, keepdims=True) if metric == "cosine" else table
+        far = ((rows[:, None] - rows) ** 2).sum(-1)  # between unit vectors it falls as the cosine grows
+        np.fill_diagonal(far, np.inf)
+        near = sum(len(vowels & set(np.argsort(far[vowel])[:4])) for vowel in vowels) / 5
+        said = f"Of a vowel's 4 nearest neighbours, {near:.2f} are vowels on average; by chance it would be 0.62."
+        assert said in texts(app)
+
+
 def test_a_set_of_ones_own_is_told_from_the_rest(finished: Run, open_page: Open) -> None:
     app = open_page("embeddings", run=finished.id)
     app.selectbox(key="coloring").set_value(tables.SET).run()

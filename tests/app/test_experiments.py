@@ -252,13 +252,10 @@ TURNS = [(2.4, 2.5), (2.1, 2.2), (2.0, 2.1), (1.9, 2.0), (1.8, 2.02), (1.7, 2.05
 def test_what_context_and_dimensions_are_worth_and_up_to_where() -> None:
     back, pays, _ = context_effect(grid({2: FLAT, 32: TURNS}))
     assert back == "From the lowest, going back to context 1 would cost 0.50, to embedding 2 would cost 0.25."
-    assert (
-        pays
-        == "Context pays up to so many characters: 3 with embedding 2, 4 with embedding 32; more gains less than 0.01."
-    )
+    assert pays == "The smallest context size within 0.01 of the lowest loss: 3 with embedding 2, 4 with embedding 32."
     unfinished = context_effect(grid({2: FLAT[:2]}))
     assert unfinished[0] == "From the lowest, going back to context 1 would cost 0.20.", "there is no smaller embedding"
-    assert not any("Context pays" in said for said in unfinished), "not before every context size is there"
+    assert not any("smallest context" in said for said in unfinished), "not before every context size is there"
     assert len(context_effect(grid({2: FLAT[:1]}))) == 1, "nothing to go back to"
 
 

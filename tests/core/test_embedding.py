@@ -205,6 +205,33 @@ def test_a_set_of_characters_divides_the_vocabulary() -> None:
     assert embedding.membership(["é"], "e\u0301") == ["in the set"]
 
 
+@given(st.integers(0, 99), st.sampled_from(embedding.METRICS), st.integers(1, 5))
+def test_a11_vowels_near_vowels_are_counted_and_so_is_chance(seed: int, metric: str, count: int) -> None:
+    symbols = ["", *"abcdefghio"]
+    vowels = {1, 5, 9, 10}
+    table = np.random.default_rng(seed).normal(size=(11, 3))
+    found, chance = embedding.vowel_neighbours(table, symbols, count, metric)
+    near = 0
+    for vowel in vowels:
+        others = [other for other in range(11) if other != vowel]
+        if metric == "cosine":
+            unit = table / np.linalg.norm(table, axis=1, keepdims=True)
+            others.sort(key=lambda other: -float(unit[other] @ unit[vowel]))
+        else:
+            others.sort(key=lambda other: float(((table[other] - table[vowel]) ** 2).sum()))
+        near += len(vowels & set(others[:count]))
+    assert found == pytest.approx(near / 4)
+    assert chance == pytest.approx(count * 3 / 10)
+
+
+def test_a11_chance_is_what_tables_of_noise_give_in_the_mean() -> None:
+    symbols = ["", *"abcdefghio"]
+    tables = np.random.default_rng(0).normal(size=(400, 11, 3))
+    found, chance = zip(*(embedding.vowel_neighbours(table, symbols) for table in tables), strict=True)
+    assert np.mean(found) == pytest.approx(chance[0], abs=0.06)
+    assert np.isnan(embedding.vowel_neighbours(tables[0], ["", *"abcdfghjkl"])).all(), "one vowel has no other"
+
+
 def test_positions_count_what_a_loop_counts() -> None:
     words = ["emma", "ava", "mae", "m"]
     vocab = Vocab.from_words(words)

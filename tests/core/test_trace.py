@@ -139,12 +139,12 @@ def test_the_check_of_a_large_tensor_nudges_its_largest_gradient() -> None:
     assert table["autograd_numeric"].max() < 1e-8
 
 
-def test_a_small_update_does_what_its_gradient_foretold(dataset: Dataset) -> None:
+def test_a_small_update_does_what_its_gradient_predicted(dataset: Dataset) -> None:
     model = MLP(ModelConfig(), 27, 1)
     contexts, targets = (torch.from_numpy(part[:32]) for part in (dataset.train.contexts, dataset.train.targets))
     before = model.flat.clone()
     small, huge = (one_update(model, contexts, targets, rate) for rate in (1e-4, 1e3))
-    assert small.after - small.before == pytest.approx(small.foretold, rel=1e-2)
+    assert small.after - small.before == pytest.approx(small.predicted, rel=1e-2)
     assert huge.after > huge.before
     assert torch.equal(model.flat, before)
 

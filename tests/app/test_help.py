@@ -1,0 +1,62 @@
+"""What the help of a setting claims (A12), measured where it can be."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+import torch
+
+from mmcore import BUNDLED_NAMES, ModelConfig, RunConfig, SplitConfig, TrainConfig, cli, play, read_words
+from mmcore.data import Dataset, build_dataset
+from mmcore.ngram import NGram
+from mmcore.training import TrainState, update
+from ui import forms, plays
+
+WRONG = ("diverge.", "it is a bigram", "how many places", "along the gradient", "tanh layer", "bends", "silenced")
+
+
+@pytest.mark.parametrize("claim", WRONG)
+def test_a12_no_help_claims_what_is_not_so(claim: str) -> None:
+    said = [*forms.HELP.values(), *plays.HELP.values(), *re.findall(r'help="(.+?)"', inspect.getsource(cli))]
+    assert not [text for text in said if claim in text]
+
+
+@pytest.fixture(scope="module")
+def narrow() -> Dataset:
+    """Names seen one character at a time."""
+    return build_dataset(read_words(BUNDLED_NAMES).words[:2_000], SplitConfig(), 1)
+
+
+def trained(data: Dataset, rate: float, steps: int) -> float:
+    """Train loss of Playground's start at a rate."""
+    model = ModelConfig(context_size=1, embedding_dim=10, hidden_sizes=(50,))
+    train = TrainConfig(max_steps=steps, learning_rate=rate)
+    return play(RunConfig(corpus_sha256="0" * 64, model=model, train=train), data).losses["train_loss"]
+
+
+def test_a12_a_rate_at_either_end_of_the_slider_ends_with_a_higher_loss(narrow: Dataset) -> None:
+    assert "higher loss" in plays.HELP["learning_rate"] and "learns little" in plays.HELP["learning_rate"]
+    rates = plays.OPTIONS["learning_rate"]
+    slow, good, hot = (trained(narrow, float(rate), 100) for rate in (rates[0], plays.RATE, rates[-1]))
+    assert good < slow and good < hot < 4, "worse at both ends, and no divergence"
+
+
+def test_a12_with_context_1_no_more_can_be_known_than_a_bigram_does(narrow: Dataset) -> None:
+    assert "no more than a bigram" in plays.HELP["context_size"]
+    counted = NGram(narrow.train, 1, 1e-9).loss(narrow.train)
+    assert counted < trained(narrow, plays.RATE, 600) < counted + 0.05
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a12_an_update_goes_against_the_gradient_and_adamw_against_a_running_mean(optimizer: str) -> None:
+    assert "against the gradient" in forms.HELP["learning_rate"]
+    assert "running mean of the gradients" in forms.HELP["optimizer"]
+    state = TrainState(ModelConfig(), TrainConfig(optimizer=optimizer, weight_decay=0.0), 5)
+    gradient, start = torch.ones_like(state.model.flat), state.model.flat.clone()
+    update(state, gradient, 0.01)
+    assert (state.model.flat < start).all()
+    state.step, before = 1, state.model.flat.clone()
+    update(state, -0.1 * gradient, 0.01)
+    assert (state.model.flat < before).all() == (optimizer == "adamw"), "the mean is still positive"
