@@ -133,7 +133,7 @@ def learnt_bigram(corpus: Corpus, seed: int) -> Losses:
 def descending(corpus: Corpus, seed: int, penalty: float = 0.01) -> Iterator[float]:
     """The losses of part 1's own loop, on counts: all pairs in every update, rate 50, penalty · mean(W²) added."""
     counts = whole(corpus).train.counts
-    pairs = torch.from_numpy(counts.counts)
+    pairs = torch.from_numpy(counts.following.dense())
     W = torch.randn(pairs.shape, generator=torch.Generator().manual_seed(seed), requires_grad=True)
     while True:
         nll = -(pairs * W.log_softmax(1)).sum() / counts.examples
@@ -251,12 +251,13 @@ class Reason:
 
 def passing(corpus: Corpus) -> dict[str, float]:
     """When part 1's descent passes its published figure, and where no table of pairs can go."""
-    pairs = whole(corpus).train.counts
+    counts = whole(corpus).train.counts
+    pairs = counts.following.dense()
     target = ROWS["bigram-learnt"].published["train_loss"]
     losses = enumerate(descending(corpus, 1, penalty=0.0), start=1)
     step = next(step for step, loss in losses if loss <= target)
-    log_p = np.log(np.maximum(pairs.counts, 1) / pairs.totals[:, None])
-    return {"floor": -float((pairs.counts * log_p).sum()) / pairs.examples, "updates": step}
+    log_p = np.log(np.maximum(pairs, 1) / counts.totals[:, None])
+    return {"floor": -float((pairs * log_p).sum()) / counts.examples, "updates": step}
 
 
 def other_splits(corpus: Corpus) -> dict[str, float]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .config import require
 from .data import Examples, Vocab
-from .evaluation import log_probabilities
+from .evaluation import pieces
 from .model import MLP
 
 BINS = 10  # of a calibration curve
@@ -26,16 +26,21 @@ class Breakdown:
     examples: Examples
     losses: NDArray[np.float64]  # (N,) nats
     predicted: NDArray[np.int64]  # (N,) the likeliest character
-    contexts_p: NDArray[np.float64]  # (M, V) of the distinct contexts
+    calibrations: NDArray[np.float64]  # (3, BINS): how many predictions, the sum of them, how often it happened
 
     @classmethod
     def of(cls, model: MLP, examples: Examples) -> Breakdown:
         """Evaluate once; the tables below only sum. Raises ``ValueError`` without examples."""
         require(len(examples) > 0, "examples", "at least one", 0)
-        counts = examples.counts
-        log_p = log_probabilities(model, counts.contexts).double().numpy()
-        losses = -log_p[counts.rows, examples.targets]
-        return cls(examples, losses, log_p.argmax(axis=1)[counts.rows], np.exp(log_p))
+        counts, predicted = examples.counts, np.empty(len(examples.counts.contexts), dtype=np.int64)
+        losses, calibrations = np.empty(len(counts.following.columns)), np.zeros((3, BINS))
+        for rows, piece in pieces(model, counts.contexts):
+            log_p, at = piece.double().numpy(), rows.numpy()
+            which, places = counts.following.entries(at)
+            losses[places] = -log_p[which, counts.following.columns[places]]
+            predicted[at] = log_p.argmax(axis=1)
+            calibrations += _calibrated(np.exp(log_p), counts.totals[at], counts.following.dense(at))
+        return cls(examples, losses[counts.pairs], predicted[counts.rows], calibrations)
 
     @property
     def positions(self) -> NDArray[np.int64]:
@@ -98,21 +103,24 @@ class Breakdown:
         """The share of examples whose truth was the likeliest guess."""
         return float((self.predicted == self.examples.targets).mean())
 
-    def calibration(self, bins: int = BINS) -> pd.DataFrame:
+    def calibration(self) -> pd.DataFrame:
         """Columns ``predicted, happened, predictions``: of all that was given about 30 %, did 30 % happen?
 
-        Every probability the model gives to every character counts as one prediction, in ``bins`` equal bins of
+        Every probability the model gives to every character counts as one prediction, in :data:`BINS` equal bins of
         probability (Guo et al. 2017, for all classes). Empty bins are left out.
         """
-        counts = self.examples.counts
-        p, weight = self.contexts_p, counts.totals[:, None]
-        at = np.minimum((p * bins).astype(np.int64), bins - 1)
-        made = np.bincount(at.ravel(), np.broadcast_to(weight, p.shape).ravel(), bins)
-        expected = np.bincount(at.ravel(), (p * weight).ravel(), bins)
-        happened = np.bincount(at.ravel(), counts.counts.astype(np.float64).ravel(), bins)
-        kept = made > 0
-        columns = {"predicted": expected[kept] / made[kept], "happened": happened[kept] / made[kept]}
-        return pd.DataFrame(columns | {"predictions": made[kept].astype(np.int64)})
+        made, expected, happened = self.calibrations[:, self.calibrations[0] > 0]
+        columns = {"predicted": expected / made, "happened": happened / made}
+        return pd.DataFrame(columns | {"predictions": made.astype(np.int64)})
+
+
+def _calibrated(
+    p: NDArray[np.float64], totals: NDArray[np.float64], counts: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """What some contexts' probabilities (B, V) add to :attr:`Breakdown.calibrations`."""
+    at, weight = np.minimum((p * BINS).astype(np.int64), BINS - 1).ravel(), totals[:, None]
+    sums = (np.broadcast_to(weight, p.shape), p * weight, counts)
+    return np.stack([np.bincount(at, values.ravel(), BINS) for values in sums])
 
 
 def calibration_error(calibration: pd.DataFrame) -> float:

@@ -5,12 +5,40 @@ Everything here is about integer arrays; what the integers stand for is the busi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """A matrix (M, V) held as what is not 0: of row i the places ``starts[i]`` to ``starts[i + 1]`` of the rest."""
+
+    starts: Ids  # (M + 1,)
+    columns: Ids
+    values: NDArray[np.float32]
+    width: int  # V
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def entries(self, rows: Ids) -> tuple[Ids, Ids]:
+        """What some rows hold: of each entry, which of ``rows`` it belongs to, and its place."""
+        sizes = self.starts[rows + 1] - self.starts[rows]
+        which = np.repeat(np.arange(len(rows)), sizes)
+        places = np.arange(len(which)) + (self.starts[rows] - np.cumsum(sizes) + sizes)[which]
+        return which, places
+
+    def dense(self, rows: Ids | None = None) -> NDArray[np.float32]:
+        """Some rows (B,), or all, written out: (B, V)."""
+        rows = np.arange(len(self)) if rows is None else rows
+        which, places = self.entries(rows)
+        table = np.zeros(len(rows) * self.width, dtype=np.float32)
+        table[which * self.width + self.columns[places]] = self.values[places]
+        return table.reshape(len(rows), self.width)
 
 
 @dataclass(frozen=True)
@@ -22,14 +50,21 @@ class ContextCounts:
     """
 
     contexts: Ids  # (M, T)
-    counts: NDArray[np.float32]  # (M, V), whole numbers
+    following: SparseRows  # (M, V), whole numbers
     totals: NDArray[np.float64]  # (M,), the row sums
     rows: Ids  # (N,), which context each example has
+    pairs: Ids  # (N,), which entry of ``following`` each example is counted in
 
     @property
     def examples(self) -> int:
         """N: the number of examples counted."""
         return int(self.totals.sum())
+
+    @property
+    def shares(self) -> SparseRows:
+        """The counts as distributions: every row sums to 1."""
+        totals = np.repeat(self.totals, np.diff(self.following.starts))
+        return replace(self.following, values=(self.following.values / totals).astype(np.float32))
 
 
 def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCounts:
@@ -42,9 +77,13 @@ def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCount
     """
     if len(contexts) != len(targets):
         raise ValueError(f"targets must be as many as contexts ({len(contexts)}), got {len(targets)}")
-    keys, first, rows = _unique_rows(contexts, vocab_size)
-    counts = np.bincount(rows * vocab_size + targets, minlength=keys * vocab_size).reshape(keys, vocab_size)
-    return ContextCounts(contexts[first], counts.astype(np.float32), counts.sum(axis=1).astype(np.float64), rows)
+    size, first, rows = _unique_rows(contexts, vocab_size)
+    found, where, pairs = _rank(rows * vocab_size + targets, size * vocab_size)
+    counts = np.bincount(pairs, minlength=found).astype(np.float32)
+    starts = np.searchsorted(rows[where], np.arange(size + 1))
+    following = SparseRows(starts, targets[where], counts, vocab_size)
+    totals = np.bincount(rows, minlength=size).astype(np.float64)
+    return ContextCounts(contexts[first], following, totals, rows, pairs)
 
 
 def by_beginning(contexts: Ids, vocab_size: int) -> Ids:

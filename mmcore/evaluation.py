@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .contexts import by_beginning
+from .contexts import Ids, by_beginning
 from .data import Dataset, Examples
 from .model import Model
+
+CELLS = 2**22  # log-probabilities to compute together: 16 MB
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,23 @@ class Losses:
 
 
 @torch.no_grad()
-def log_probabilities(model: Model, contexts: NDArray[np.int64]) -> Tensor:
-    """Log-probabilities (M, V) of the next character after each of (M, T) contexts."""
+def pieces(model: Model, contexts: Ids) -> Iterator[tuple[Tensor, Tensor]]:
+    """Places (B,) of some of the contexts (M, T), and the log-probabilities (B, V) of what comes next; in time all."""
+    order = torch.from_numpy(by_beginning(contexts, model.vocab_size))  # what is read once stays in one piece
+    for rows in order.split(rows_at_once(model)):
+        yield rows, torch.log_softmax(model(torch.from_numpy(contexts)[rows]), 1)
+
+
+def rows_at_once(model: Model) -> int:
+    """Contexts to evaluate together: the architecture's number, fewer where the vocabulary is large."""
+    return min(model.config.rows_at_once, max(1, CELLS // model.vocab_size))
+
+
+def log_probabilities(model: Model, contexts: Ids) -> Tensor:
+    """Log-probabilities (M, V) of the next character after each of a few contexts (M, T)."""
     log_p = torch.empty(len(contexts), model.vocab_size, dtype=model.flat.dtype)
-    order = torch.from_numpy(by_beginning(contexts, model.vocab_size))  # what is read once stays in one chunk
-    for rows in order.split(model.config.rows_at_once):
-        log_p[rows] = torch.log_softmax(model(torch.from_numpy(contexts)[rows]), 1)
+    for rows, piece in pieces(model, contexts):
+        log_p[rows] = piece
     return log_p
 
 
@@ -51,10 +65,12 @@ def evaluate(model: Model, examples: Examples) -> Losses:
     counts = examples.counts
     if not counts.examples:
         return Losses(math.nan, 0)
-    log_p = log_probabilities(model, counts.contexts)
-    # Row by row in float32 (exact enough for V terms), then over the M rows in float64.
-    rows = torch.linalg.vecdot(log_p, torch.from_numpy(counts.counts).to(log_p.dtype)).double()
-    return Losses(-rows.sum().item() / counts.examples, counts.examples)
+    log_p = torch.empty(len(counts.contexts), dtype=torch.float64)
+    for rows, piece in pieces(model, counts.contexts):
+        times = torch.from_numpy(counts.following.dense(rows.numpy())).to(piece.dtype)
+        # Row by row in float32 (exact enough for V terms), then over the M rows in float64.
+        log_p[rows] = torch.linalg.vecdot(piece, times).double()
+    return Losses(-log_p.sum().item() / counts.examples, counts.examples)
 
 
 def evaluate_splits(model: Model, dataset: Dataset, *, test: bool) -> dict[str, float]:
@@ -68,18 +84,24 @@ def evaluate_splits(model: Model, dataset: Dataset, *, test: bool) -> dict[str, 
     return {name: evaluate(model, examples).loss for name, examples in parts.items() if len(examples)}
 
 
+def target_log_probabilities(model: Model, examples: Examples) -> NDArray[np.float64]:
+    """(N,): the log-probability of what came next, for each example."""
+    counts = examples.counts
+    log_p = np.empty(len(counts.following.columns))
+    for rows, piece in pieces(model, counts.contexts):
+        which, places = counts.following.entries(rows.numpy())
+        log_p[places] = piece.numpy()[which, counts.following.columns[places]]
+    return np.asarray(log_p[counts.pairs])
+
+
 def target_probabilities(model: Model, examples: Examples) -> NDArray[np.float64]:
     """(N,): the probability of what came next, for each example."""
-    counts = examples.counts
-    log_p = log_probabilities(model, counts.contexts).double().numpy()
-    return np.asarray(np.exp(log_p[counts.rows, examples.targets]), dtype=np.float64)
+    return np.exp(target_log_probabilities(model, examples))
 
 
 def word_losses(model: Model, examples: Examples) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """For each word: the sum of its characters' losses (its surprisal in nats), and how many characters."""
-    counts = examples.counts
-    log_p = log_probabilities(model, counts.contexts).numpy()
-    losses = -log_p[counts.rows, examples.targets].astype(np.float64)
+    losses = -target_log_probabilities(model, examples)
     index, words = examples.word_index, len(examples.words)
     return np.bincount(index, losses, words).astype(np.float64), np.bincount(index, minlength=words).astype(np.int64)
 

@@ -34,21 +34,25 @@ class NGram:
         if not smoothing > 0:
             raise ValueError(f"smoothing must be above 0, so that nothing is impossible, got {smoothing}")
         self.order = order
-        counts = self._table(examples) + smoothing
-        self.probabilities: NDArray[np.float64] = counts / counts.sum(axis=1, keepdims=True)  # (V or 1, V)
+        self.smoothing, self.vocab_size = smoothing, examples.vocab_size
+        self._pairs, self._counts = self._counted(examples)
+        self._totals = np.bincount(self._pairs // self.vocab_size, self._counts, self.vocab_size**order)
 
-    def _table(self, examples: Examples) -> NDArray[np.float64]:
-        counted, vocab_size = examples.counts, examples.vocab_size
-        table = np.zeros((vocab_size**self.order, vocab_size))
-        rows = counted.contexts[:, -1] if self.order else np.zeros(len(counted.contexts), dtype=np.int64)
-        np.add.at(table, rows, counted.counts)
-        return table
+    def _counted(self, examples: Examples) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The pairs (last character, or 0; next character) that occur, as sorted keys, and how often."""
+        counted, size = examples.counts, examples.vocab_size
+        before = counted.contexts[:, -1] * size if self.order else np.zeros(len(counted.contexts), dtype=np.int64)
+        keys = np.repeat(before, np.diff(counted.following.starts)) + counted.following.columns
+        pairs, places = np.unique(keys, return_inverse=True)
+        return pairs, np.bincount(places, counted.following.values).astype(np.float64)
 
     def loss(self, examples: Examples) -> float:
         """Exact mean negative log-likelihood, nats per character."""
-        table = self._table(examples)
-        seen = table > 0
-        return float(-(table[seen] * np.log(self.probabilities[seen])).sum() / table.sum())
+        pairs, times = self._counted(examples)
+        places, found = _look_up(self._pairs, pairs)
+        counts = np.where(found, self._counts[places], 0) + self.smoothing
+        p = counts / (self._totals[pairs // self.vocab_size] + self.smoothing * self.vocab_size)
+        return float(-(times * np.log(p)).sum() / times.sum())
 
 
 def baselines(dataset: Dataset) -> pd.DataFrame:

@@ -163,11 +163,11 @@ def steps_within(budget: float, config: RunConfig, dataset: Dataset) -> int:
 
 def _evaluation_seconds(model: Model, dataset: Dataset) -> float:
     """How long the losses on train and validation take, judged by a few of their contexts."""
-    from .evaluation import log_probabilities
+    from .evaluation import log_probabilities, rows_at_once
 
     contexts = dataset.train.counts.contexts
     order = by_beginning(contexts, dataset.vocab.size)  # as they are evaluated: what begins alike together
-    few = contexts[order[len(order) // 2 :][: model.config.rows_at_once]]
+    few = contexts[order[len(order) // 2 :][: rows_at_once(model)]]
     seconds = []
     for _ in range(3):
         began = time.perf_counter()

@@ -16,7 +16,7 @@ from torch import Tensor
 from .backprop import Autograd, Backprop, gradients_of
 from .checkpoint import TensorUpdate
 from .config import ModelConfig, TrainConfig, require
-from .contexts import by_beginning
+from .contexts import ContextCounts, by_beginning
 from .data import Dataset, Examples
 from .evaluation import evaluate
 from .family import is_statistic
@@ -27,6 +27,7 @@ from .model import Model, views
 BETA1, BETA2, EPSILON = 0.85, 0.97, 1e-8
 WARM_UP = 0.2  # share of a one-cycle schedule spent climbing to the learning rate
 HEAD_START = 0.5  # seconds that count as passed when a run begins, so that its first moments can be evaluated
+DENSE = 2**20  # cells of a table of targets that is kept whole: 4 MB, and a tenth of the time a batch
 STEP_AT, STEP_FACTOR = 0.5, 0.1  # the lecture: half of the updates at 0.1, half at 0.01
 
 
@@ -158,6 +159,24 @@ class ExampleSampler:
         return self.contexts[rows], self.targets[rows]
 
 
+class _Targets:
+    """What follows each distinct context, as distributions (B, V) that are written out for one batch at a time.
+
+    After row M - 1 comes one of zeros, for what is no context.
+    """
+
+    def __init__(self, counts: ContextCounts) -> None:
+        shares = counts.shares
+        self.shares = replace(shares, starts=np.append(shares.starts, shares.starts[-1]))
+        small = len(self.shares) * self.shares.width <= DENSE
+        self.table = torch.from_numpy(self.shares.dense()) if small else None
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        if self.table is not None:
+            return self.table.index_select(0, rows)
+        return torch.from_numpy(self.shares.dense(rows.numpy()))
+
+
 class ContextSampler:
     """Distinct contexts drawn in proportion to their counts; the target is all that follows them.
 
@@ -169,7 +188,7 @@ class ContextSampler:
     def __init__(self, examples: Examples, batch_size: int) -> None:
         counts = examples.counts
         self.contexts = torch.from_numpy(counts.contexts)
-        self.targets = torch.from_numpy((counts.counts / counts.totals[:, None]).astype(np.float32))
+        self.targets = _Targets(counts)
         # Context of each example in the order of the contexts: drawing an example is drawing in proportion to counts.
         self.owner = torch.from_numpy(np.repeat(np.arange(len(counts.totals)), counts.totals.astype(np.int64)))
         self.spacing = counts.examples / batch_size
@@ -179,7 +198,7 @@ class ContextSampler:
         offset = torch.rand(1, generator=generator, dtype=torch.float64) * self.spacing
         places = (self.points + offset).long().clamp_(max=len(self.owner) - 1)  # a sum of doubles may reach the end
         rows = self.owner[places]
-        return self.contexts.index_select(0, rows), self.targets.index_select(0, rows)
+        return self.contexts.index_select(0, rows), self.targets(rows)
 
 
 class WordSampler:
@@ -201,8 +220,9 @@ class WordSampler:
         root = torch.full_like(levels[0][1], len(self.characters))  # above the first level; its own parent
         above = [parents + start for (_, parents), start in zip(levels[1:], self.starts[:-2], strict=True)]
         self.parents = torch.cat([root, *above, root[:1]])
-        self.targets = torch.zeros(len(self.characters), examples.vocab_size)
-        self.targets[ends] = torch.from_numpy((counts.counts / counts.totals[:, None]).astype(np.float32))
+        self.targets = _Targets(counts)
+        self.contexts = torch.full_like(self.characters, len(ends))  # which each beginning is, or none
+        self.contexts[ends] = torch.arange(len(ends))
         order = by_beginning(examples.contexts, examples.vocab_size)
         place = np.arange(len(examples)) - np.flatnonzero(np.diff(examples.word_index, prepend=-1))[examples.word_index]
         whole = (place == T - 1) | ((examples.targets == 0) & (place < T))  # the last of each word that fits
@@ -228,7 +248,7 @@ class WordSampler:
         for before, begin, end in zip(begins, begins[1:], begins[2:], strict=False):
             if begin < end:
                 levels.append((self.characters[nodes[begin:end]], parents[begin:end] - before))
-        return levels, self.targets[nodes] * (weights * len(nodes) / weights.sum())[:, None]
+        return levels, self.targets(self.contexts[nodes]) * (weights * len(nodes) / weights.sum())[:, None]
 
 
 SAMPLERS: dict[str, Callable[[Examples, int], Sampler]] = {

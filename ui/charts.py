@@ -43,9 +43,11 @@ def word_lengths(lengths: Mapping[int, int], theme: Theme) -> go.Figure:
 
 def heatmap_ids(counts: ContextCounts) -> NDArray[np.int64]:
     """Ids the heatmap shows: all, or the boundary and the most frequent of a large vocabulary."""
-    vocab_size = counts.counts.shape[1]
-    frequent = np.argsort(-counts.counts.sum(axis=0), kind="stable")[:MAX_HEATMAP_SYMBOLS]
-    return np.arange(vocab_size) if vocab_size <= MAX_HEATMAP_SYMBOLS else np.unique(np.append(frequent, 0))
+    following = counts.following
+    if following.width <= MAX_HEATMAP_SYMBOLS:
+        return np.arange(following.width)
+    times = np.bincount(following.columns, following.values, following.width)
+    return np.unique(np.append(np.argsort(-times, kind="stable")[:MAX_HEATMAP_SYMBOLS], 0))
 
 
 def bigram_heatmap(counts: ContextCounts, symbols: Sequence[str], theme: Theme) -> go.Figure:
@@ -53,10 +55,10 @@ def bigram_heatmap(counts: ContextCounts, symbols: Sequence[str], theme: Theme) 
 
     The shade is logarithmic, because a few pairs are a thousand times as frequent as most; the hover is exact.
     """
-    table = np.zeros((len(symbols), len(symbols)), dtype=np.int64)
-    table[counts.contexts[:, -1]] = counts.counts
     ids = heatmap_ids(counts)
-    shown, names = table[np.ix_(ids, ids)], [show_symbol(symbols[i]) for i in ids]
+    rows = np.flatnonzero(np.isin(counts.contexts[:, -1], ids))
+    shown, names = np.zeros((len(ids), len(ids)), dtype=np.int64), [show_symbol(symbols[i]) for i in ids]
+    shown[np.searchsorted(ids, counts.contexts[rows, -1])] = counts.following.dense(rows)[:, ids]
     top = int(shown.max())
     ticks = [0, *(10**k for k in range(len(str(top)))), top]
     figure = go.Figure(

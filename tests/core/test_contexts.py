@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from mmcore.contexts import ContextCounts, Ids, _rank, count_contexts
 from mmcore.data import Corpus, Dataset, Vocab, build_examples
@@ -19,11 +20,15 @@ def naive_counts(words: tuple[str, ...], context_size: int) -> Counter[tuple[str
     return Counter((text[i : i + context_size], text[i + context_size]) for text, n in padded for i in range(n + 1))
 
 
+def written_out(counts: ContextCounts) -> NDArray[np.float32]:
+    return counts.following.dense()
+
+
 def as_counter(counts: ContextCounts) -> Counter[tuple[tuple[int, ...], int]]:
     return Counter(
         {
             (tuple(context), int(v)): int(row[v])
-            for context, row in zip(counts.contexts.tolist(), counts.counts, strict=True)
+            for context, row in zip(counts.contexts.tolist(), written_out(counts), strict=True)
             for v in np.flatnonzero(row)
         }
     )
@@ -38,7 +43,7 @@ def test_counts_are_those_of_a_counter(words: list[str], context_size: int) -> N
         ids = [0 if symbol == "\n" else vocab.stoi[symbol] for symbol in (*context, following)]
         expected[tuple(ids[:-1]), ids[-1]] += n
     assert as_counter(counts) == expected
-    assert counts.totals.tolist() == counts.counts.sum(axis=1).tolist()
+    assert counts.totals.tolist() == written_out(counts).sum(axis=1).tolist()
     assert counts.examples == sum(expected.values())
     rows = counts.contexts.tolist()
     assert rows == sorted(rows), "contexts must come in lexicographic order"
@@ -72,6 +77,20 @@ def test_a_large_vocabulary_and_a_long_context_do_not_overflow() -> None:
     counts = count_contexts(contexts, np.zeros(120, dtype=np.int64), 100_000)
     expected = Counter(map(tuple, contexts.tolist()))
     assert {tuple(row): int(n) for row, n in zip(counts.contexts.tolist(), counts.totals, strict=True)} == expected
+
+
+@given(st.lists(st.integers(0, 19), max_size=40))
+def test_some_rows_are_written_out_as_they_are_among_all(rows: list[int]) -> None:
+    rng = np.random.default_rng(2)
+    counts = count_contexts(rng.integers(0, 7, (90, 2)), rng.integers(0, 7, 90), 7)
+    chosen = np.array(rows, dtype=np.int64) % len(counts.contexts)
+    assert counts.following.dense(chosen).tolist() == written_out(counts)[chosen].tolist()
+
+
+def test_each_example_is_counted_in_its_own_pair(dataset: Dataset) -> None:
+    counts, examples = dataset.val.counts, dataset.val
+    assert counts.following.columns[counts.pairs].tolist() == examples.targets.tolist()
+    assert np.array_equal(np.bincount(counts.pairs), counts.following.values)
 
 
 def test_targets_must_be_as_many_as_contexts() -> None:

@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from mmcore.config import ModelConfig, TrainConfig
-from mmcore.data import Dataset, Examples, Splits, Vocab, build_examples
-from mmcore.evaluation import Losses, bootstrap_interval, evaluate, evaluate_splits, log_probabilities, word_losses
+from mmcore.config import ModelConfig, SplitConfig, TrainConfig
+from mmcore.data import Dataset, Examples, Splits, Vocab, build_dataset, build_examples
+from mmcore.evaluation import (
+    CELLS,
+    Losses,
+    bootstrap_interval,
+    evaluate,
+    evaluate_splits,
+    log_probabilities,
+    pieces,
+    word_losses,
+)
 from mmcore.model import MLP
 from mmcore.training import TrainState, train
 
@@ -46,6 +55,17 @@ def test_many_chunks_give_what_one_gives(model: MLP, dataset: Dataset, monkeypat
     whole = evaluate(model, dataset.val).loss
     monkeypatch.setattr(type(model.config), "rows_at_once", 100)
     assert evaluate(model, dataset.val).loss == pytest.approx(whole, abs=1e-7)
+
+
+def test_c1_with_many_symbols_the_loss_is_computed_on_fewer_contexts_at_once() -> None:
+    words = ["".join(chr(0x4E00 + (7 * i + k * k) % 3_000) for k in range(4)) for i in range(3_000)]
+    data = build_dataset(words, SplitConfig(), 2)
+    model = MLP(ModelConfig(context_size=2, hidden_sizes=(8,), init="lecture"), data.vocab.size, seed=1)
+    sizes = [len(rows) for rows, _ in pieces(model, data.train.counts.contexts)]
+    assert max(sizes) * data.vocab.size <= CELLS and sum(sizes) == len(data.train.counts.contexts)
+    assert evaluate(model, data.val).loss == pytest.approx(naive_loss(model, data.val), abs=1e-5)
+    sums, counts = word_losses(model, data.val)
+    assert sums.sum() / counts.sum() == pytest.approx(naive_loss(model, data.val), abs=1e-5)
 
 
 def test_losses_in_other_units() -> None:

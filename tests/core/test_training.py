@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import random
+import tracemalloc
 from collections.abc import Sequence
 from itertools import islice
 
@@ -11,10 +13,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from mmcore import training
 from mmcore.backprop import Backprop
-from mmcore.config import ModelConfig, TrainConfig
-from mmcore.data import Dataset, Splits, Vocab
+from mmcore.config import ModelConfig, SplitConfig, TrainConfig
+from mmcore.data import Dataset, Splits, Vocab, build_dataset
 from mmcore.evaluation import evaluate
+from mmcore.ngram import KneserNey, NGram
 from mmcore.sample import generate
 from mmcore.training import (
     BETA1,
@@ -26,6 +30,7 @@ from mmcore.training import (
     Step,
     TrainingDiverged,
     TrainState,
+    WordSampler,
     learning_rate_at,
     train,
     update,
@@ -255,8 +260,37 @@ def test_systematic_draws_hit_each_context_as_often_as_expected(dataset: Dataset
         hits = torch.bincount(drawn, minlength=len(expected)).numpy()
         assert contexts.shape == (size, 3) and targets.shape == (size, 27)
         assert ((hits >= expected - 1 - 1e-9) & (hits <= expected + 1 + 1e-9)).all()
-        distributions = counts.counts[drawn] / counts.totals[drawn][:, None]
+        distributions = counts.following.dense(drawn.numpy()) / counts.totals[drawn][:, None]
         assert torch.allclose(targets, torch.from_numpy(distributions).float(), atol=1e-6)
+
+
+@pytest.mark.parametrize("sampler", ["contexts", "words"])
+def test_c1_targets_written_out_a_batch_at_a_time_are_those_of_a_whole_table(
+    small: Dataset, monkeypatch: pytest.MonkeyPatch, sampler: str
+) -> None:
+    table = SAMPLERS[sampler](small.train, 32)
+    monkeypatch.setattr(training, "DENSE", 0)
+    batches = SAMPLERS[sampler](small.train, 32)
+    for seed in range(5):
+        g, h = (torch.Generator().manual_seed(seed) for _ in range(2))
+        assert torch.equal(table(g)[1], batches(h)[1])
+
+
+def test_c1_what_is_counted_takes_memory_for_what_occurs() -> None:
+    """Contexts × symbols would be 347 MB here for a table of single-precision numbers."""
+    draw = random.Random(1)
+    words = ["".join(chr(0x4E00 + draw.randrange(5_000)) for _ in range(4)) for _ in range(6_000)]
+    data = build_dataset(words, SplitConfig(), 3)
+    tracemalloc.start()
+    try:
+        assert len(data.train.counts.contexts) * data.vocab.size > 86e6
+        ContextSampler(data.train, 64)(torch.Generator())
+        WordSampler(data.train, 64)(torch.Generator())
+        NGram(data.train, 1).loss(data.val)
+        KneserNey(data.train, 3).loss(data.val)
+        assert tracemalloc.get_traced_memory()[1] < 40e6
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("sampler", ["examples", "contexts"])
