@@ -3,6 +3,7 @@
 import streamlit as st
 
 from mmcore import Run, RunConfig, split_words
+from mmcore.cost import accept, amount
 from ui import clinic, finder, forms, progress, reading, session
 from ui.text import plain
 from ui.theme import current_theme
@@ -25,14 +26,15 @@ with settings:
     if isinstance(config, RunConfig):
         try:
             split_words(corpus.words, config.split)
+            cost = accept(config, corpus.report)
         except ValueError as error:
             config = error
     if isinstance(config, RunConfig):
         size = session.vocab(corpus.sha256).size
-        cost = forms.expected_time(config, size, forms.finished_runs(session.store().runs()))
-        with st.expander(f"{config.model.parameters(size):,} parameters, {cost}"):
+        time = forms.expected_time(config, size, forms.finished_runs(session.store().runs()))
+        with st.expander(f"{config.model.parameters(size):,} parameters, {forms.room(cost)}, {time}"):
             st.table(forms.parameter_table(config.model, size), hide_index=True, border="horizontal")
-            st.caption(f"Vocabulary of {size} symbols.")
+            st.caption(f"Vocabulary of {size} symbols. The weights file will have {amount(cost.file)}.")
     else:
         st.error(plain(str(config)))
     st.text(f"Corpus: {corpus.name}, {len(corpus.words):,} words", help="Chosen on the page Data.")

@@ -16,12 +16,12 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from .config import ModelConfig, RunConfig
+from .cost import MAX_FILE_BYTES as MAX_BYTES
 from .data import Vocab
 from .model import Model
 from .version import __version__
 
 FORMAT = "makemore-lab/1"
-MAX_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from .config import (
     preset_for,
     require,
 )
+from .cost import accept
 from .data import BUNDLED_NAMES, Splits, Vocab, read_words, split_words
 from .store import Run, RunState, RunStore, UnreadableRun, new_token
 
@@ -165,6 +166,7 @@ def train(
         train=changed(start.train, given),
     )
     examples = example_counts(split_words(corpus.words, config.split))
+    accept(config, corpus.report)
     store = RunStore()
     store.add_corpus(corpus)
     with progress_bar(config.train.max_steps) as show:

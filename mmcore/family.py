@@ -183,6 +183,15 @@ class ModelConfig(Config):
         """How many times a forward pass goes over the parameters for one context; for guessing times."""
         return 1.0
 
+    def activations(self, length: float, *, training: bool) -> float:
+        """About how many numbers a forward pass holds for a context that fills ``length`` places, logits aside."""
+        made = sum(shape[1] for name, shape in self.shapes(1).items() if is_weight(name) and name not in ("C", "P"))
+        return made * (1 if getattr(self, "normalisation", "none") == "none" else 2)
+
+    def tables(self, vocab_size: int) -> int:
+        """How many numbers training keeps whose count depends on the vocabulary, beside parameters and logits."""
+        return 0
+
     def plain_lines(self) -> list[str]:
         """Plain torch from tensors ``p`` and the ids of T boundaries and the word so far to ``logits`` (V,)."""
         raise NotImplementedError

@@ -29,6 +29,7 @@ from sqlalchemy.engine import Connection, Engine, Row
 
 from .checkpoint import COUNT, MAX_BYTES, Checkpoint, TensorUpdate
 from .config import PRESETS, RunConfig
+from .cost import accept
 from .data import Corpus, CorpusReport
 from .fields import whole
 from .process import lives, this_process
@@ -213,9 +214,7 @@ class RunStore:
             row = db.execute(sa.select(CORPORA).where(CORPORA.c.sha256 == sha256)).one_or_none()
         if row is None:
             raise ValueError(f"corpus must be in the store, got sha256 {sha256}")
-        report = json.loads(row.report)
-        report["lengths"] = {int(length): count for length, count in report["lengths"].items()}
-        return Corpus(row.name, tuple(row.words.split("\n")), CorpusReport(**report))
+        return Corpus(row.name, tuple(row.words.split("\n")), _report(row.report))
 
     # ---- runs: for pages and the command line
 
@@ -231,7 +230,8 @@ class RunStore:
         """Queue a new run; its corpus must be in the store. With a `token` the caller has claimed it already.
 
         `checkpoints`: moments whose weights it keeps while it trains, as far as they are small enough; with 0 it keeps
-        its last weights only.
+        its last weights only. ``ValueError`` also where it needs more memory or room than there is; see
+        :func:`mmcore.cost.accept`.
         """
         whole("checkpoints", checkpoints, 0, 1_000)
         run_id, now = secrets.token_hex(5), time.time()
@@ -244,8 +244,7 @@ class RunStore:
         }
         row |= {"state": RunState.QUEUED, "config": json.dumps(config.to_dict()), "created": now, "queued": now}
         with self._write() as db:
-            if db.scalar(sa.select(CORPORA.c.sha256).where(CORPORA.c.sha256 == config.corpus_sha256)) is None:
-                raise ValueError(f"corpus must be in the store, got sha256 {config.corpus_sha256}")
+            _accept(db, config, checkpoints)
             db.execute(sa.insert(RUNS).values(**row, corpus_sha256=config.corpus_sha256))
             if token is not None:
                 _claim(db, run_id, token, LEASE_SECONDS)
@@ -380,7 +379,9 @@ class RunStore:
 
     def continue_run(self, run_id: str) -> Run:
         """Queue a stopped or interrupted run again; it goes on from its train state, or from the start without one."""
+        run = self.run(run_id)
         with self._write() as db:
+            _accept(db, run.config, run.checkpoints)
             _move(db, run_id, RunState.QUEUED, queued=time.time(), ended=None, error=None, error_type=None, token=None)
         return self.run(run_id)
 
@@ -690,6 +691,20 @@ def _read_run(row: Row[Any]) -> Run:
     values |= {"checkpoints": row.checkpoints or 0}
     values |= {"config": config, "losses": losses, "state": RunState(row.state), "max_steps": config.train.max_steps}
     return Run(**{name: values[name] for name in Run.__dataclass_fields__})
+
+
+def _accept(db: Connection, config: RunConfig, checkpoints: int) -> None:
+    """``ValueError`` where the corpus is not in the store, or a run on it needs more than there is."""
+    report = db.scalar(sa.select(CORPORA.c.report).where(CORPORA.c.sha256 == config.corpus_sha256))
+    if report is None:
+        raise ValueError(f"corpus must be in the store, got sha256 {config.corpus_sha256}")
+    accept(config, _report(report), checkpoints)
+
+
+def _report(text: str) -> CorpusReport:
+    values = json.loads(text)
+    values["lengths"] = {int(length): count for length, count in values["lengths"].items()}
+    return CorpusReport(**values)
 
 
 def _no_run(run_id: str) -> ValueError:

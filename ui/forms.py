@@ -32,6 +32,7 @@ from mmcore.config import (
     TrainConfig,
     preset_for,
 )
+from mmcore.cost import Cost, amount
 from mmcore.family import is_statistic
 from mmcore.store import Run
 from ui.curves import duration
@@ -212,6 +213,11 @@ def _step_work(config: RunConfig, vocab_size: int) -> float:
     touched = 8 if config.train.optimizer == "adamw" else 3  # times an update goes over the parameters
     fixed = 1e-4 + 5e-5 * normalising  # small operations, each of which takes as long as it takes to ask for it
     return fixed + 4e-10 * touched * parameters + 1.5e-10 * batch * parameters * config.model.reuse
+
+
+def room(cost: Cost) -> str:
+    """What a run needs beside time, in a few words."""
+    return f"at most {amount(cost.memory)} of memory, {amount(cost.stored)} in the store"
 
 
 def parameter_table(config: ModelConfig, vocab_size: int) -> pd.DataFrame:

@@ -67,6 +67,10 @@ class MLPConfig(ModelConfig):
             shapes["W"] = (width, vocab_size)
         return shapes
 
+    def tables(self, vocab_size: int) -> int:
+        first = sum(self.hidden_sizes[:1]) + self.direct * vocab_size
+        return self.context_size * vocab_size * first  # a row for each character at each place
+
     def spread(self, name: str, shape: tuple[int, ...]) -> float:
         if name == "C":
             return 1.0

@@ -58,6 +58,9 @@ class SequenceConfig(ModelConfig):
         """Lines of plain torch from ``p`` and the ids ``word`` to the last state ``h`` (H,)."""
         raise NotImplementedError
 
+    def activations(self, length: float, *, training: bool) -> float:
+        return length * super().activations(length, training=training)
+
     @property
     def reuse(self) -> float:
         return 1.0 + self.context_size / 4  # words are shorter than contexts, and begin alike

@@ -69,6 +69,13 @@ class TransformerConfig(SequenceConfig):
             h = h + dropout(x, self.dropout, training)
         return layer_norm(h) * p["gain_last"] + p["b_last"]
 
+    def activations(self, length: float, *, training: bool) -> float:
+        made = super().activations(length, training=training)
+        if not training:
+            return made / self.layers  # the others' are forgotten
+        pairs = length * (length + 1) / 2  # of places, one of which attends to the other
+        return made + self.layers * pairs * 2 * self.embedding_dim
+
     def reading(self, p: Parameters, rows: Tensor) -> Stages:
         from ..layers import layer_norm
 

@@ -60,6 +60,11 @@ class WaveNetConfig(ModelConfig):
             h = dropout(activate(self.activation, z + p[f"b{layer}"]), self.dropout, training)
         return h[:, 0] @ p["W"] + p["b"]
 
+    def activations(self, length: float, *, training: bool) -> float:
+        halved = self.context_size - 1  # the places of all layers together: T/2 + T/4 + … + 1
+        made = self.context_size * self.embedding_dim + halved * self.hidden_size
+        return made * (1 if self.normalisation == "none" else 2)
+
     def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
         h = yield from look_up(p, ids, "T")
         for layer in range(1, self.context_size.bit_length()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -172,7 +173,7 @@ def test_invalid_settings_get_their_sentence_and_store_nothing(
 def test_parameters_and_time_follow_the_form(open_page: Open) -> None:
     app = open_page("train")
     label = next(e.label for e in app.expander if "parameters" in e.label)
-    assert label.startswith("11,897 parameters, roughly") and label.endswith("a guess")
+    assert label.startswith("11,897 parameters, at most") and ", roughly" in label and label.endswith("a guess")
     field(app, "hidden_sizes").set_value("100").run()
     label = next(e.label for e in app.expander if "parameters" in e.label)
     assert label.startswith(f"{ModelConfig(hidden_sizes=(100,)).parameters(27):,} parameters")
@@ -313,3 +314,18 @@ def test_names_of_runs_are_text_and_not_markup(finished: Run, store: RunStore, o
     store.rename(finished.id, "# [x](http://a) :red[b] $y$")
     app = open_page("train", run=finished.id)
     assert r"\[x\]\(http\://a\)" in app.subheader[0].value
+
+
+def test_c5_memory_and_size_are_said_and_too_much_of_them_is_refused_before_training(
+    store: RunStore, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_page("train")
+    label = next(box.label for box in app.expander if "parameters" in box.label)
+    assert re.fullmatch(r"11,897 parameters, at most \d+ MB of memory, 2\.\d+ MB in the store, .*", label), label
+    app.number_input(key="form_batch_size").set_value(65_536).run()
+    monkeypatch.setattr("mmcore.cost.memory_limit", lambda: 10**9)
+    app.run()
+    assert "memory must be at most 500 MB for a run on this machine" in app.error[0].value.replace("\\", "")
+    assert "lower batch_size (65,536)" in app.error[0].value.replace("\\", "")
+    assert app.button(key="train").disabled
+    assert store.runs() == []

@@ -559,3 +559,11 @@ def test_e5_runs_list_names_a_run_that_cannot_be_read_and_delete_removes_it(mode
     assert listed.err.startswith(f"Warning: run {bad.id} ({bad.name}) cannot be read: ")
     assert Result("runs", "delete", bad.id, "--yes").code == 0
     assert Result("runs", "list").err == ""
+
+
+def test_c5_a_model_too_large_for_a_store_is_refused_before_training_and_nothing_is_kept(store: RunStore) -> None:
+    told = Result("train", "--hidden-size", ",".join(["4096"] * 8))
+    assert told.code == 2
+    assert told.err.startswith("Error: weights and training state together must be at most 1 GB for a run, got about")
+    assert "lower hidden_sizes" in told.err
+    assert store.runs() == []

@@ -19,6 +19,7 @@ TIERS = (
     ("config",),
     ("data", "model"),
     ("checkpoint",),
+    ("cost",),
     ("backprop", "evaluation", "ngram", "sample", "artifact", "embedding"),
     ("training", "trace", "scoring", "breakdown"),
     ("store", "finder", "doctor", "reading"),

@@ -1,0 +1,110 @@
+"""What a run will need: memory while it trains and is evaluated, and room in the store. No torch here.
+
+Estimates from a config and what the corpus's report counts, so that a run which cannot end well is refused before
+it begins. They are upper guesses: what a batch holds in common is counted for each of its contexts.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from .checkpoint import COUNT, FLOAT, affordable
+from .config import ModelConfig, RunConfig
+from .data import CorpusReport
+
+MAX_FILE_BYTES = 512 * 2**20  # of a weights file that will be read again
+MAX_ROW_BYTES = 10**9  # SQLite's limit of a row, as it is compiled by default; PostgreSQL's of a value is 2**30
+MEMORY_SHARE = 0.5  # of the machine's, that one run may take
+PROCESS = 300 * 2**20  # Python and torch themselves
+CURVE = 2**18  # a curve, its samples and the row of a run at their longest
+MEMORY_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of a container, in /sys/fs/cgroup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Bytes that a run needs: of memory by what takes them, and in the store."""
+
+    model: int  # weights, gradients, the optimiser's moments, and what a save copies
+    batch: int  # activations and their gradients
+    evaluation: int
+    corpus: int
+    file: int  # of weights
+    row: int  # weights and training state
+    film: int  # checkpoints along the way
+
+    @property
+    def memory(self) -> int:
+        """At most, in all."""
+        return PROCESS + self.model + max(self.batch, self.evaluation) + self.corpus
+
+    @property
+    def stored(self) -> int:
+        """In the store once it has ended."""
+        return self.row + self.film + CURVE
+
+
+def estimate(config: RunConfig, report: CorpusReport, checkpoints: int = COUNT) -> Cost:
+    """What a run on a corpus will need, at most about."""
+    model, train, V, T = config.model, config.train, len(report.characters) + 1, config.model.context_size
+    examples = report.kept + sum(report.characters.values())
+    length = min(T, examples / report.kept)  # of a context that begins with its word, of a word and its boundary
+    predicted = length if train.sampler == "words" else 1
+    made, seen = (model.activations(length, training=training) for training in (True, False))
+    numbers = sum(map(math.prod, model.shapes(V).values()))
+    saved = numbers * (2 + 2 * (train.optimizer == "adamw") + (train.patience > 0))
+    # Weights, moments, gradient and the last finite weights; then a save copies weights and state more than once.
+    model_numbers = 5 * saved + 2 * model.tables(V)
+    return Cost(
+        model=FLOAT.itemsize * model_numbers,
+        batch=int(FLOAT.itemsize * train.batch_size * (4 * made + 4 * predicted * V)),
+        evaluation=int(FLOAT.itemsize * min(model.rows_at_once, examples) * (2 * seen + 3 * V)),
+        corpus=examples * (16 * T + 100) + 100 * report.kept,
+        file=FLOAT.itemsize * numbers,
+        row=FLOAT.itemsize * saved,
+        film=FLOAT.itemsize * numbers * affordable(numbers, checkpoints),
+    )
+
+
+def accept(config: RunConfig, report: CorpusReport, checkpoints: int = COUNT) -> Cost:
+    """The estimate of a run; ``ValueError`` with the figure and what to lower where it needs more than there is."""
+    cost, smaller = estimate(config, report, checkpoints), _sizes(config.model)
+    _within(cost.file, MAX_FILE_BYTES, "weights", smaller)
+    _within(cost.row, MAX_ROW_BYTES, "weights and training state together", smaller)
+    largest = max(("model", "batch", "evaluation", "corpus"), key=lambda part: int(getattr(cost, part)))
+    lower = {"model": smaller, "batch": f"batch_size ({config.train.batch_size:,})"}
+    place = f"context_size ({config.model.context_size})"
+    _within(cost.memory, int(MEMORY_SHARE * memory_limit()), "memory", lower.get(largest, place), " on this machine")
+    return cost
+
+
+def _within(needed: int, limit: int, what: str, lower: str, where: str = "") -> None:
+    if needed > limit:
+        rule = f"{what} must be at most {amount(limit)} for a run{where}"
+        raise ValueError(f"{rule}, got about {amount(needed)} for these settings: lower {lower}")
+
+
+def _sizes(model: ModelConfig) -> str:
+    """The settings that decide how large a model is, with what they are."""
+    sizes = {name: getattr(model, name, None) for name in ("hidden_sizes", "hidden_size", "layers", "embedding_dim")}
+    said = [f"{name} ({str(size).strip('(),')})" for name, size in sizes.items() if size]
+    return " or ".join(said) or "the number of distinct characters"
+
+
+def amount(count: float) -> str:
+    """A number of bytes as people say it."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.3g} GB"
+
+
+def memory_limit() -> int:
+    """Bytes of memory that this machine, or the container this runs in, has."""
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    files = [Path("/sys/fs/cgroup", name) for name in MEMORY_LIMITS]
+    told = [file.read_text().strip() for file in files if file.is_file()]
+    return min([physical, *(int(limit) for limit in told if limit.isdecimal())])
