@@ -190,3 +190,15 @@ PRESETS: dict[str, Preset] = {
 def preset_for(architecture: str) -> str:
     """The name of the first preset of an architecture, where its settings start from."""
     return next(name for name, preset in PRESETS.items() if preset.model.architecture == architecture)
+
+
+def usual_rate(model: ModelConfig, train: TrainConfig) -> float:
+    """A learning rate to begin with: for AdamW that of the architecture's preset, for SGD the lecture's."""
+    if train.optimizer == "sgd":
+        return _LECTURE.learning_rate
+    return PRESETS[preset_for(model.architecture)].train.learning_rate
+
+
+def calmer_rate(model: ModelConfig, train: TrainConfig) -> float:
+    """What to try after a divergence: the usual rate, or a tenth where even that was too much."""
+    return min(usual_rate(model, train), train.learning_rate / 10)

@@ -1,22 +1,25 @@
 """What is wrong with a run, with the number behind it and the settings that mend it.
 
-A rule looks at :class:`Facts` and answers with a :class:`Finding` or nothing. The limits were set on runs of the
-bundled names: no rule fires on the quick preset, each fires on a run made ill on purpose (see the tests).
+A rule looks at :class:`Facts` and answers with a :class:`Finding` or nothing. A remedy is a claim: the run that it
+starts ends with a lower validation loss, and the same remedy is not prescribed to it again. The tests train every
+remedy on several corpora, and ``benchmarks/doctor.py`` measures them beside healthy runs. So a run that counting the
+same contexts does not beat by much is left alone, however odd its units or updates: there is nothing to be gained.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from .checkpoint import Checkpoint
-from .config import RunConfig
-from .ngram import uniform_loss
+from .config import PRESETS, RunConfig, TrainConfig, calmer_rate, preset_for, usual_rate
+from .ngram import KneserNey, uniform_loss
+from .reading import Turn, turning_point
 
 if TYPE_CHECKING:
     from .data import Dataset
@@ -24,14 +27,25 @@ if TYPE_CHECKING:
 
 ABOVE_UNIFORM = 0.05  # nats above ln V that a run ends at for nothing; an untrained scaled start is within 0.02
 FIRST_LOSS = 1.0  # nats above ln V; scaled starts are within 0.02 of it, the lecture's 20 above
-SATURATED_START, SATURATED_END = 0.5, 0.8  # shares of tanh outputs; a healthy run ends between 0.3 and 0.7
+SATURATED = 0.8  # share of tanh outputs; a healthy run ends between 0.3 and 0.7
 DEAD = 0.01  # share of the units
-GAP = 0.2  # nats between validation and train; the quick preset ends at 0.07
-STUCK = 0.01  # nats that the second half of a run should gain, where the bigram is not yet beaten
-# Std of an update ÷ std of the tensor that it changes most: 2e-3 to 5e-2 in healthy runs of all presets.
-LARGE_UPDATE, SMALL_UPDATE, GOOD_UPDATE = 8e-2, 3e-4, 1e-2
+LARGE_UPDATE = 8e-2  # std of an update ÷ std of the tensor that it changes most; up to 5e-2 with the presets
 MIDDLE = (0.1, 0.8)  # of the steps done: after the first moments, before a schedule ends at 0
 SAMPLED = 2_000  # train examples that the hidden units are looked at on
+BEHIND = 0.05  # nats above Kneser-Ney: less is not worth a remedy
+SEVERE = 0.02  # nats above counting characters or pairs: less is within reach of a bigram model's own noise
+ORDERS = 4  # of Kneser-Ney; the contexts of longer ones are rare in short words
+
+# By optimiser. SGD's steps shrink with the gradient, so it bears larger rates, needs more of them, and weight decay,
+# which does not shrink, soon outweighs its gradient.
+SLOW = {"adamw": 5, "sgd": 20}  # times below the usual rate
+HOT = {"adamw": 3, "sgd": 30}  # times above it
+FEW = {"adamw": 200, "sgd": 2_000}  # updates
+ENOUGH = {"adamw": 400, "sgd": 4_000}
+STRONG = {"adamw": 2.0, "sgd": 0.01}  # weight decay
+WEAKER = {"adamw": 1.0, "sgd": 0.001}
+NARROW, WIDE = 8, 32  # hidden units
+CHECKS = 5  # of validation until the step where it was lowest, and as many in vain after it
 
 
 def learnt_nothing(train_loss: float | None, vocab_size: int) -> bool:
@@ -45,17 +59,20 @@ class Facts:
 
     config: RunConfig
     vocab_size: int
+    steps: int = 0  # updates made
     first_loss: float | None = None  # train loss before the first update
-    middle_loss: float | None = None  # at half of the steps done
-    lowest_loss: float | None = None  # of the train losses along the way
     train_loss: float | None = None
     val_loss: float | None = None
-    bigram_loss: float | None = None  # validation loss of counting pairs
+    turn: Turn | None = None
+    unigram_loss: float | None = None  # validation losses of counting characters, pairs, and as long contexts
+    bigram_loss: float | None = None
+    counting_loss: float | None = None
     diverged: bool = False
     start_saturation: float | None = None  # share of the first hidden layer's outputs, before the first update
     saturation: float | None = None
     units: int = 0
     dead: int = 0
+    looked_at: int = 0  # examples that those were seen on
     updates: Mapping[str, float] = field(default_factory=dict)  # median ratio in the middle of training, by weight
     test_openings: int = 0
     later_runs: int = 0  # of the same corpus and split, made after the test split was first opened
@@ -84,33 +101,40 @@ def gather(
     dataset: Dataset,
     model: Model | None,
     *,
-    error: str | None = None,
+    diverged: bool = False,
     checkpoints: Sequence[Checkpoint] = (),
+    unigram_loss: float | None = None,
     bigram_loss: float | None = None,
     test_openings: int = 0,
     later_runs: int = 0,
 ) -> Facts:
     """The facts of a run that has ended: from its curve, its updates, and its hidden units on some train examples."""
-    curve = history.dropna(subset=["train_loss"])
-    losses, steps = curve["train_loss"].to_numpy(), curve["step"].to_numpy()
-    known = len(losses) > 0
-    middle = float(losses[np.searchsorted(steps, steps[-1] / 2)]) if len(losses) > 4 else None
-    val = history["val_loss"].dropna()
-    return Facts(
+    curve, val = history.dropna(subset=["train_loss"]), history["val_loss"].dropna()
+    losses, known = curve["train_loss"], len(curve) > 0
+    facts = Facts(
         config=config,
         vocab_size=dataset.vocab.size,
-        first_loss=float(losses[0]) if known and steps[0] == 0 else None,
-        middle_loss=middle,
-        lowest_loss=float(losses.min()) if known else None,
-        train_loss=float(losses[-1]) if known else None,
+        steps=int(history["step"].iloc[-1]) if len(history) else 0,
+        first_loss=float(losses.iloc[0]) if known and curve["step"].iloc[0] == 0 else None,
+        train_loss=float(losses.iloc[-1]) if known else None,
         val_loss=float(val.iloc[-1]) if len(val) else None,
+        turn=turning_point(history),
+        unigram_loss=unigram_loss,
         bigram_loss=bigram_loss,
-        diverged=bool(error) and "finite number" in str(error),
+        diverged=diverged,
         test_openings=test_openings,
         later_runs=later_runs,
         updates=_typical_updates(checkpoints),
         **_units(config, dataset, model),
     )
+    doubtful = facts.val_loss is not None and any(cause(facts) for cause in CAUSES)
+    return replace(facts, counting_loss=_counting(dataset)) if doubtful else facts
+
+
+def _counting(dataset: Dataset) -> float:
+    """The lowest validation loss of counting contexts no longer than the model's."""
+    longest = min(ORDERS, dataset.train.contexts.shape[1])
+    return min(KneserNey(dataset.train, order).loss(dataset.val) for order in range(1, longest + 1))
 
 
 def _typical_updates(checkpoints: Sequence[Checkpoint]) -> dict[str, float]:
@@ -127,9 +151,9 @@ def looked_at(config: RunConfig) -> list[str]:
     model, units = config.model.to_dict(), list[str]()
     if _writes_out(config):
         units = ["dead units", "saturation"] if model["activation"] == "tanh" else ["dead units"]
-    start = ["divergence", "the first loss against ln V"]
-    end = ["updates beside the weights", "standing still", "the gap between train and validation"]
-    return [*start, *units, *end, "whether the test split was opened before training was over"]
+    start = ["divergence", "the first loss against ln V", "validation beside counting characters and pairs"]
+    end = ["learning rate", "weight decay", "steps", *units, "updates beside the weights", "overfitting"]
+    return [*start, *end, "whether the test split was opened before training was over"]
 
 
 def _writes_out(config: RunConfig) -> bool:
@@ -152,20 +176,17 @@ def _units(config: RunConfig, dataset: Dataset, model: Model | None) -> dict[str
     tanh = now.activation == "tanh"
     start = neuron_report(fresh, contexts).saturated if tanh else None
     facts: dict[str, Any] = {"start_saturation": start, "saturation": now.saturated if tanh else None}
-    return facts | {"units": now.outputs.shape[1], "dead": len(now.dead)}
+    return facts | {"units": now.outputs.shape[1], "dead": len(now.dead), "looked_at": len(rows)}
 
 
 # ---- rules
 
 
 def _diverged(facts: Facts) -> Finding | None:
-    rose = False
-    if facts.first_loss is not None and facts.train_loss is not None:
-        room = 0.0 if learnt_nothing(facts.train_loss, facts.vocab_size) else 0.5
-        rose = facts.train_loss > facts.first_loss + room
+    rose = _rose(facts)
     if not (facts.diverged or rose):
         return None
-    rate = facts.config.train.learning_rate
+    rate, calm = facts.config.train.learning_rate, calmer_rate(facts.config.model, facts.config.train)
     number = f"learning rate {rate:g}"
     if rose:
         number = f"train loss {facts.first_loss:.4f} → {facts.train_loss:.4g}, {number}"
@@ -174,152 +195,206 @@ def _diverged(facts: Facts) -> Finding | None:
         title="The run diverged",
         number=number,
         reason="Steps so long jump across the valley and land higher on the other side, further each time.",
-        remedy=f"Train with a tenth of the learning rate, {rate / 10:g}",
-        mended=_train(facts, learning_rate=rate / 10),
+        remedy=f"Train with learning rate {calm:g}",
+        mended=_train(facts, learning_rate=calm),
     )
 
 
-def _wild(facts: Facts) -> bool:
-    """Whether the run started from the lecture's N(0, 1); families without the choice do not."""
-    return getattr(facts.config.model, "init", "scaled") == "lecture"
+def _rose(facts: Facts) -> bool:
+    """Whether the train loss ended above its start by more than a stop in mid-air explains."""
+    if facts.first_loss is None or facts.train_loss is None:
+        return False
+    room = 0.0 if learnt_nothing(facts.train_loss, facts.vocab_size) else 0.5
+    return facts.train_loss > facts.first_loss + room
 
 
 def _first_loss(facts: Facts) -> Finding | None:
     best = uniform_loss(facts.vocab_size)
-    if facts.first_loss is None or facts.first_loss <= best + FIRST_LOSS or not _wild(facts):
+    wild = getattr(facts.config.model, "init", "scaled") == "lecture"  # other architectures have no choice
+    if facts.first_loss is None or facts.first_loss <= best + FIRST_LOSS or not wild:
         return None
+    number = f"first loss {facts.first_loss:.4f}, ln {facts.vocab_size} = {best:.4f}"
+    if facts.start_saturation is not None:
+        number += f"; {_percent(facts.start_saturation)} of tanh outputs beyond ±0.97 before the first update"
+    mended = facts.config.replace(model=facts.config.model.replace(init="scaled"))
+    stop = _overfits(facts)  # else what is gained at the start is lost to it
     return Finding(
         rule="first_loss",
         title="The start is confidently wrong",
-        number=f"first loss {facts.first_loss:.4f}, ln {facts.vocab_size} = {best:.4f}",
+        number=number,
         reason="A model that knows nothing should give every character the same chance. Large output weights make it "
         "sure of the wrong ones, and the first updates only undo that.",
-        remedy="Train with the scaled initialisation",
-        mended=facts.config.replace(model=facts.config.model.replace(init="scaled")),
+        remedy="Train with the scaled initialisation" + (", and stop when validation gets no better" if stop else ""),
+        mended=mended.replace(train=_stopping(facts)) if stop else mended,
     )
 
 
-def _saturation(facts: Facts) -> Finding | None:
-    start, end = facts.start_saturation or 0.0, facts.saturation or 0.0
-    if start <= SATURATED_START and end <= SATURATED_END:
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _fit(facts: Facts) -> Finding | None:
+    """The likeliest cause of a run that learned less than it could."""
+    if facts.val_loss is None or facts.diverged or _rose(facts) or _overfits(facts):
         return None
-    at_start = start > SATURATED_START and _wild(facts)
-    if _diverged(facts) and not at_start:
-        return None  # it comes of the long steps
-    decay = max(0.1, 3 * facts.config.train.weight_decay)
-    model = facts.config.model.replace(init="scaled")
+    causes = (found for cause in CAUSES if (found := cause(facts)))
+    if _severe(facts):
+        return next(causes, _untold(facts))
+    behind = facts.counting_loss is not None and facts.val_loss > facts.counting_loss + BEHIND
+    return next(causes, None) if behind else None
+
+
+def _overfits(facts: Facts) -> bool:
+    return facts.turn is not None and facts.turn.overfits and facts.turn.best_step > 0
+
+
+def _stopping(facts: Facts) -> TrainConfig:
+    """Early stopping that cannot end before the step where validation was lowest, and that looks there."""
+    every = max(1, facts.turn.best_step // CHECKS) if facts.turn else 1
+    return facts.config.train.replace(patience=CHECKS, check_every=every)
+
+
+def _severe(facts: Facts) -> bool:
+    """Whether counting characters or pairs does better, on train too: a memorised corpus is another matter."""
+    counted = [loss for loss in (facts.unigram_loss, facts.bigram_loss) if loss is not None]
+    losses = [loss for loss in (facts.train_loss, facts.val_loss) if loss is not None]
+    return bool(counted and losses) and min(losses) > min(counted) + SEVERE
+
+
+def _ended(facts: Facts) -> str:
+    """The validation loss at the end beside what counting reaches."""
+    named = {"Kneser-Ney": facts.counting_loss}
+    if _severe(facts):
+        named = {"counting characters": facts.unigram_loss, "counting pairs": facts.bigram_loss} | named
+    counted = [f"{what} reaches {loss:.4f}" for what, loss in named.items() if loss is not None]
+    return ", ".join([f"validation loss {facts.val_loss:.4f} after {facts.steps:,} steps", *counted])
+
+
+def _slow(facts: Facts) -> Finding | None:
+    train, usual = facts.config.train, _usual(facts)
+    if train.learning_rate >= usual / SLOW[train.optimizer]:
+        return None
     return Finding(
-        rule="saturation",
-        title="tanh is saturated",
-        number=f"{100 * start:.1f} % of outputs beyond ±0.97 before the first update, {100 * end:.1f} % now",
-        reason="Where tanh is flat, 1 − h² is near 0 and next to no gradient comes back through it.",
-        remedy="Train with the scaled initialisation" if at_start else f"Train with weight decay {decay:g}",
-        mended=facts.config.replace(model=model) if at_start else _train(facts, weight_decay=decay),
+        rule="rate_small",
+        title="The learning rate is small",
+        number=f"{_ended(facts)}; learning rate {train.learning_rate:g}",
+        reason="With steps this short the run ends near where it began.",
+        remedy=f"Train with learning rate {usual:g}",
+        mended=_train(facts, learning_rate=usual),
     )
 
 
-def _dead(facts: Facts) -> Finding | None:
-    if not facts.units or facts.dead <= DEAD * facts.units:
+def _held(facts: Facts) -> Finding | None:
+    train = facts.config.train
+    if train.weight_decay < STRONG[train.optimizer]:
         return None
-    rate = facts.config.train.learning_rate / 10
+    decay = min(train.weight_decay / 10, WEAKER[train.optimizer])
     return Finding(
-        rule="dead_units",
-        title="Hidden units are dead",
-        number=f"{facts.dead} of {facts.units} units are stuck on every one of {SAMPLED:,} examples",
-        reason="A unit that is stuck whatever it sees says nothing and gets no gradient to change. Steps too long "
-        "throw units there.",
-        remedy=f"Train with a tenth of the learning rate, {rate:g}",
+        rule="weight_decay",
+        title="Weight decay is strong",
+        number=f"{_ended(facts)}; weight decay {train.weight_decay:g}",
+        reason="Every update draws the weights towards 0, and the gradient no longer outweighs it.",
+        remedy=f"Train with weight decay {decay:g}",
+        mended=_train(facts, weight_decay=decay),
+    )
+
+
+def _short(facts: Facts) -> Finding | None:
+    train = facts.config.train
+    few, cut = FEW[train.optimizer], not train.patience and facts.steps < train.max_steps / 2
+    if facts.steps >= few and not cut:
+        return None
+    all_steps = cut and train.max_steps >= few
+    steps = train.max_steps if all_steps else max(10 * train.max_steps, ENOUGH[train.optimizer])
+    return Finding(
+        rule="steps",
+        title="The run is short",
+        number=_ended(facts),
+        reason="It was stopped long before its end." if cut else "So few updates end before the loss has settled.",
+        remedy=f"Train all {steps:,} steps" if all_steps else f"Train {steps:,} steps",
+        mended=facts.config.replace(train=train.replace(max_steps=steps, patience=0)),
+    )
+
+
+def _hot(facts: Facts) -> Finding | None:
+    train, usual = facts.config.train, _usual(facts)
+    signs = _signs(facts)
+    if train.learning_rate <= HOT[train.optimizer] * usual or not (signs or _severe(facts)):
+        return None
+    rate = usual if train.optimizer == "adamw" else min(train.learning_rate / 10, 10 * usual)
+    return Finding(
+        rule="rate_large",
+        title="The learning rate is large",
+        number="; ".join([_ended(facts), f"learning rate {train.learning_rate:g}", *signs]),
+        reason="What one batch has taught, the long steps of the next ones overwrite.",
+        remedy=f"Train with learning rate {rate:g}",
         mended=_train(facts, learning_rate=rate),
     )
 
 
-def _updates(facts: Facts) -> Finding | None:
-    if not facts.updates or facts.diverged:
+def _signs(facts: Facts) -> list[str]:
+    """What long steps have done to the weights and the hidden units."""
+    signs = []
+    name = max(facts.updates, key=lambda name: facts.updates[name], default="")
+    if name and facts.updates[name] > LARGE_UPDATE:
+        signs.append(f"update : {name} = {facts.updates[name]:.2g} in the middle of training")
+    if facts.dead > DEAD * facts.units:
+        signs.append(f"{facts.dead} of {facts.units} units stuck on all of {facts.looked_at:,} examples looked at")
+    if (facts.saturation or 0.0) > SATURATED:
+        signs.append(f"{_percent(facts.saturation or 0.0)} of tanh outputs beyond ±0.97")
+    return signs
+
+
+def _narrow(facts: Facts) -> Finding | None:
+    fields = facts.config.model.to_dict()
+    sizes = fields.get("hidden_sizes") or [fields.get("hidden_size", NARROW)]
+    if min(sizes) >= NARROW:
         return None
-    name = max(facts.updates, key=lambda name: facts.updates[name])
-    ratio, rate = facts.updates[name], facts.config.train.learning_rate
-    if SMALL_UPDATE <= ratio <= LARGE_UPDATE:
-        return None
-    number = f"update : {name} = {ratio:.1e} in the middle of training, in healthy runs about 10⁻³ to 10⁻²"
-    if ratio > LARGE_UPDATE:
-        return Finding(
-            rule="updates_large",
-            title="Updates throw the weights about",
-            number=number,
-            reason=f"Every update changes {name} by {100 * ratio:.0f} % of its spread: what one batch has taught it, "
-            "the next ones overwrite.",
-            remedy=f"Train with a tenth of the learning rate, {rate / 10:g}",
-            mended=_train(facts, learning_rate=rate / 10),
-        )
-    factor = 10 ** round(math.log10(GOOD_UPDATE / max(ratio, 1e-9)))
-    other = min(rate * factor, 1e3)
+    wide = [max(size, WIDE) for size in sizes]
+    change = {"hidden_sizes": tuple(wide)} if "hidden_sizes" in fields else {"hidden_size": wide[0]}
     return Finding(
-        rule="updates_small",
-        title="Updates hardly move the weights",
-        number=number,
-        reason="Not even the tensor that changes most gets anywhere at this pace: the run ends near where it began.",
-        remedy=f"Train with learning rate {other:g}",
-        mended=_train(facts, learning_rate=other),
+        rule="capacity",
+        title="There are few hidden units",
+        number=f"{_ended(facts)}; {', '.join(map(str, sizes))} hidden unit{'s' * (sizes != [1])}",
+        reason="All that the context says has to pass through them.",
+        remedy=f"Train with {' and '.join(map(str, wide))} hidden units",
+        mended=facts.config.replace(model=facts.config.model.replace(**change)),
     )
 
 
-def _long(facts: Facts) -> bool:
-    """Whether updates are known to be no shorter than they should be."""
-    return max(facts.updates.values(), default=0.0) >= GOOD_UPDATE
+CAUSES: tuple[Callable[[Facts], Finding | None], ...] = (_slow, _held, _short, _hot, _narrow)
+"""What may keep a run from learning, in the order in which it is to be mended."""
 
 
-def _plateau(facts: Facts) -> Finding | None:
-    numbers = (facts.middle_loss, facts.train_loss, facts.bigram_loss, facts.first_loss)
-    if None in numbers or facts.diverged:
+def _untold(facts: Facts) -> Finding | None:
+    """A run that counting beats, and no single setting says why."""
+    preset = PRESETS[preset_for(facts.config.model.architecture)]
+    mended = facts.config.replace(model=preset.model, train=preset.train.replace(seed=facts.config.train.seed))
+    if mended == facts.config:
         return None
-    middle, end, bigram, first = (float(n) for n in numbers if n is not None)
-    if not math.isfinite(end) or end <= bigram or middle - end >= STUCK or end > first + 0.5:
-        return None
-    lowest = end if facts.lowest_loss is None else min(end, facts.lowest_loss)
-    slow = first - lowest < 0.5 and not _long(facts)  # it has hardly left its start
-    rate = facts.config.train.learning_rate
-    other = min(rate * 100, 1e3) if slow else rate / 10
     return Finding(
-        rule="plateau",
-        title="The loss stands still, too high",
-        number=f"train loss {middle:.4f} at half time, {end:.4f} at the end; counting pairs reaches {bigram:.4f}",
-        reason="Steps are too short to get anywhere." if slow else "Steps are too long to get down into the valley.",
-        remedy=f"Train with learning rate {other:g}",
-        mended=_train(facts, learning_rate=other),
+        rule="underfitting",
+        title="Counting does better",
+        number=_ended(facts),
+        reason="No single setting stands out.",
+        remedy=f"Train the preset {preset.title}",
+        mended=mended,
     )
-
-
-def _smaller(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A quarter of the hidden units or half of the layers, and dropout, where a family has them."""
-    changes: dict[str, Any] = {}
-    if "hidden_sizes" in fields:
-        changes["hidden_sizes"] = tuple(min(size, max(8, size // 4)) for size in fields["hidden_sizes"])
-    if "hidden_size" in fields:
-        changes["hidden_size"] = min(fields["hidden_size"], max(8, fields["hidden_size"] // 4))
-    if "layers" in fields:
-        changes["layers"] = max(1, fields["layers"] // 2)
-    if "dropout" in fields and any(changes.values()):
-        changes["dropout"] = max(fields["dropout"], 0.2)
-    return changes
 
 
 def _gap(facts: Facts) -> Finding | None:
-    if facts.train_loss is None or facts.val_loss is None or not facts.val_loss - facts.train_loss > GAP:
+    """The mended run makes the same updates, and keeps the weights of the step where validation was lowest."""
+    turn = facts.turn
+    if turn is None or not _overfits(facts) or facts.config.train.patience or facts.diverged or _rose(facts):
         return None
-    if learnt_nothing(facts.train_loss, facts.vocab_size):  # by heart or otherwise
-        return None
-    config = facts.config
-    model = config.model.replace(**_smaller(config.model.to_dict()))
-    every = max(1, config.train.max_steps // 20)
-    stop = "top when validation gets no better"
     return Finding(
-        rule="gap",
-        title="It learned its words by heart",
-        number=f"validation loss {facts.val_loss:.4f}, train loss {facts.train_loss:.4f}: "
-        f"{facts.val_loss - facts.train_loss:.4f} apart",
-        reason="There are enough parameters to store the train words, which helps on no other word.",
-        remedy=f"S{stop}" if model == config.model else f"Train a smaller model with dropout, and s{stop}",
-        mended=config.replace(model=model, train=config.train.replace(patience=3, check_every=every)),
+        rule="overfitting",
+        title="The run overfits",
+        number=f"validation loss {turn.best_val:.4f} at step {turn.best_step:,}, {turn.last_val:.4f} at step "
+        f"{turn.last_step:,}, while train loss fell from {turn.best_train:.4f} to {turn.last_train:.4f}",
+        reason="What was learned after that step fits the train words better and the validation words worse.",
+        remedy="Stop when validation gets no better",
+        mended=facts.config.replace(train=_stopping(facts)),
     )
 
 
@@ -340,17 +415,12 @@ def _test_opened(facts: Facts) -> Finding | None:
     )
 
 
+def _usual(facts: Facts) -> float:
+    return usual_rate(facts.config.model, facts.config.train)
+
+
 def _train(facts: Facts, **changes: float) -> RunConfig:
     return facts.config.replace(train=facts.config.train.replace(**changes))
 
 
-RULES: tuple[Callable[[Facts], Finding | None], ...] = (
-    _diverged,
-    _first_loss,
-    _dead,
-    _saturation,
-    _updates,
-    _plateau,
-    _gap,
-    _test_opened,
-)
+RULES: tuple[Callable[[Facts], Finding | None], ...] = (_diverged, _first_loss, _fit, _gap, _test_opened)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .backprop import Autograd, Backprop, gradients_of
 from .checkpoint import TensorUpdate
-from .config import ModelConfig, TrainConfig, require
+from .config import ModelConfig, TrainConfig, calmer_rate, require
 from .contexts import ContextCounts, by_beginning
 from .data import Dataset, Examples
 from .evaluation import evaluate
@@ -69,15 +69,15 @@ class Pace:
 class TrainingDiverged(RuntimeError):
     """The loss stopped being a finite number. The state holds the last weights whose loss was finite."""
 
-    def __init__(self, step: int, learning_rate: float) -> None:
-        self.step, self.learning_rate = step, learning_rate
+    def __init__(self, step: int, learning_rate: float, calmer: float) -> None:
+        self.step, self.learning_rate, self.calmer = step, learning_rate, calmer
         super().__init__(
-            f"The loss was no longer a finite number at step {step:,} with learning rate {learning_rate:g}. "
-            f"Try a learning_rate of {learning_rate / 10:g} or less; the last finite weights are kept."
+            f"The loss was no longer a finite number at step {step:,} with learning_rate {learning_rate:g}. "
+            f"Try a learning_rate of {calmer:g}."
         )
 
-    def __reduce__(self) -> tuple[type[TrainingDiverged], tuple[int, float]]:
-        return type(self), (self.step, self.learning_rate)  # it crosses processes
+    def __reduce__(self) -> tuple[type[TrainingDiverged], tuple[int, float, float]]:
+        return type(self), (self.step, self.learning_rate, self.calmer)  # it crosses processes
 
 
 class TrainState:
@@ -383,7 +383,8 @@ class _Finite:
         state, diverged_at = self.state, self.state.step
         state.model.flat.copy_(self.flat)
         state.step = self.step
-        raise TrainingDiverged(diverged_at, learning_rate_at(state.config, self.step))
+        rate = state.config.learning_rate
+        raise TrainingDiverged(diverged_at, rate, calmer_rate(state.model.config, state.config))
 
 
 def _stops_early(state: TrainState, dataset: Dataset) -> bool:

@@ -29,14 +29,16 @@ def findings(run_id: str, step: int, openings: int, later_runs: int, _run: Run) 
     from mmcore.doctor import examine, gather
 
     artifact, config = session.artifact(_run), _run.config
+    counted = session.baselines(config.corpus_sha256, config.split)
     facts = gather(
         config,
         session.store().history(run_id),
         session.run_dataset(_run),
         artifact.model if artifact else None,
-        error=_run.error,
+        diverged=_run.error_type == "TrainingDiverged",
         checkpoints=session.store().checkpoints(run_id),
-        bigram_loss=session.baselines(config.corpus_sha256, config.split)["bigram"],
+        unigram_loss=counted["unigram"],
+        bigram_loss=counted["bigram"],
         test_openings=openings,
         later_runs=later_runs,
     )

@@ -237,5 +237,5 @@ def draw_heading(run: Run, *, anchor: str | None = None) -> None:
         size = session.vocab(run.config.corpus_sha256).size
         st.warning(
             f"The train loss ended at {nats(run.losses['train_loss'])}, above ln {size} = {uniform_loss(size):.4f}: a "
-            "model that gives every character the same chance does better. The doctor knows what to change."
+            "model that gives every character the same chance does better."
         )

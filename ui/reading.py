@@ -10,7 +10,6 @@ import pandas as pd
 import streamlit as st
 
 from mmcore import Vocab, show_symbol
-from mmcore.doctor import GAP
 from mmcore.reading import RISE, FirstMoment, Turn, turning_point
 from mmcore.store import Run
 from ui import hood, session
@@ -78,20 +77,15 @@ def curve(turn: Turn, parameters: int, examples: int) -> str:
         )
     if turn.last_val - turn.best_val <= RISE:
         apart = turn.last_val - turn.last_train
-        cost = (
-            "much of it true of these words only, though not yet at the expense of others."
-            if apart > GAP
-            else "and nothing at the expense of words they have not seen."
-        )
         return (
             f"**Validation loss fell along with train loss, to {turn.last_val:.4f} and {turn.last_train:.4f} at step "
             f"{turn.last_step:,}**, {abs(apart):.4f} apart: {parameters:,} parameters "
-            f"learned from {examples:,} train examples, {cost}"
+            f"learned from {examples:,} train examples, and validation loss was at no step lower by more than {RISE}."
         )
     return (
         f"**Validation loss was lowest, {nats(turn.best_val)}, at step {turn.best_step:,}**, and ended at "
         f"{nats(turn.last_val)}; but train loss went up too, from {nats(turn.best_train)} to {nats(turn.last_train)}. "
-        "That is no overfitting: the steps were too long."
+        "That is no overfitting, which would have lowered train loss."
     )
 
 

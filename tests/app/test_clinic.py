@@ -39,7 +39,7 @@ def test_a_quick_run_gets_a_clean_bill(finished: Run, store: RunStore, open_page
 def test_a_clean_bill_names_what_was_looked_at(finished: Run, model: ModelConfig, named: set[str]) -> None:
     said = checked(finished.config.replace(model=model))
     assert {part for part in ("dead units", "saturation") if part in said} == named
-    assert "standing still, the gap between train and validation, and whether the test split was opened" in said
+    assert "updates beside the weights, overfitting, and whether the test split was opened" in said
 
 
 def test_a_lecture_start_is_found_and_mended(finished: Run, store: RunStore, open_page: Open) -> None:
@@ -63,7 +63,7 @@ def test_a_diverged_run_is_found_though_it_failed(finished: Run, store: RunStore
     assert "The run diverged" in texts(app)
     app.button(key="mend_divergence").click().run()
     latest = store.latest()
-    assert latest is not None and latest.config.train.learning_rate == pytest.approx(3.0)
+    assert latest is not None and latest.config.train.learning_rate == pytest.approx(0.1), "B5: not 3, then 0.3"
 
 
 def test_a_run_that_ends_above_a_uniform_guess_says_so_and_how_to_mend_it(
@@ -82,7 +82,7 @@ def test_a_run_that_ends_above_a_uniform_guess_says_so_and_how_to_mend_it(
             app.button(key="mend_divergence").click().run()
             assert "learnt nothing" not in texts(app).lower(), "the mended run waits"
     latest = store.latest()
-    assert latest is not None and latest.config.train.learning_rate == pytest.approx(100)
+    assert latest is not None and latest.config.train.learning_rate == pytest.approx(0.1)
     assert "learnt nothing" not in texts(open_page("train", run=finished.id)).lower()
 
 

@@ -223,7 +223,7 @@ def test_divergence_says_why_and_keeps_the_model_before(open_page: Open, monkeyp
     from mmcore import TrainingDiverged
 
     def diverge(*_: object) -> None:
-        raise TrainingDiverged(3, 1.0)
+        raise TrainingDiverged(3, 1.0, 0.1)
 
     app = open_page("playground", **SMALL)
     before = shown(app)

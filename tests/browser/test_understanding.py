@@ -59,7 +59,7 @@ def test_a_diverged_run_is_healed_by_the_doctors_button(page: Page, server: AppS
     assert run.error
     page.goto(f"{server.url}/train?run={run.id}")
     expect(page.get_by_text("The run diverged")).to_be_visible()
-    page.get_by_role("button", name=re.compile("tenth of the learning rate, 0.3")).first.click()
+    page.get_by_role("button", name=re.compile("learning rate 0.1")).first.click()
     expect(page).not_to_have_url(re.compile(run.id))
     badge(page, "Finished")
     expect(page.get_by_text("The run diverged")).to_have_count(0)

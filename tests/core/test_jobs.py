@@ -169,7 +169,7 @@ def test_a_second_ctrl_c_keeps_what_was_saved(store: RunStore, make: Callable[..
 def test_a_run_that_diverges_keeps_text_curve_and_finite_weights(store: RunStore, make: Callable[..., str]) -> None:
     run = run_inline(store, make(ENDLESS, optimizer="sgd", learning_rate=1_000.0, weight_decay=10.0))
     assert run.state is S.FAILED
-    assert run.error and "learning_rate of 100 or less" in run.error
+    assert run.error and "learning_rate 1000. Try a learning_rate of 0.1." in run.error
     assert run.error_type == "TrainingDiverged"
     assert len(store.history(run.id)) >= 1
     assert run.weights_step and artifact.load(store.weights(run.id) or b"").step == run.weights_step == run.step

@@ -163,7 +163,7 @@ def test_keeping_stores_a_finished_run(corpus: Corpus, config: RunConfig, tmp_pa
 
 
 def test_divergence_survives_the_way_between_processes() -> None:
-    problem = TrainingDiverged(7, 0.5)
+    problem = TrainingDiverged(7, 0.5, 0.05)
     copied = pickle.loads(pickle.dumps(problem))
     assert (copied.step, copied.learning_rate, str(copied)) == (7, 0.5, str(problem))
 
@@ -205,7 +205,7 @@ def test_the_newest_request_replaces_the_one_that_waits_and_keeps_its_place() ->
 
 def test_an_error_is_the_askers_and_the_next_goes_on() -> None:
     def fail(withdrawn: Path) -> Any:
-        raise TrainingDiverged(3, 0.1)
+        raise TrainingDiverged(3, 0.1, 0.01)
 
     turns = Turns(lambda: ThreadPoolExecutor(1))
     with pytest.raises(TrainingDiverged):
