@@ -296,9 +296,17 @@ elif view == "Neurons":
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer = asked_layer()
         count = st.number_input(
-            "Examples", 1, 20_000, 2_000, 500, key="hood_examples", width=160, help="Train examples, drawn at random."
+            "Examples",
+            1,
+            20_000,
+            2_000,
+            500,
+            key="hood_examples",
+            width=160,
+            help="Train examples, drawn at random; all of them if there are no more.",
         )
-    contexts, _ = batch(count)
+    few = count >= len(dataset.train)  # all of them, then, and none twice
+    contexts = torch.from_numpy(dataset.train.contexts) if few else batch(count)[0]
     report = trace.neuron_report(model, contexts.numpy(), layer)
     units = report.outputs.shape[1]
     tanh = report.activation == "tanh"

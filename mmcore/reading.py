@@ -32,14 +32,21 @@ class FirstMoment:
     spread: float  # standard deviation of the logits around their mean, example by example
     favourite: float  # mean probability of the likeliest character
     right: float  # how often that is the right one
-    inputs: int = 0  # numbers that a logit adds up, each times a weight; 0 where other terms join them
+    examples: int  # that were looked at
+    inputs: int = 0  # numbers that a logit adds up, each times a weight; 0 where more than a bias joins them
     input_size: float = math.nan  # their root mean square
-    weight_size: float = math.nan  # and that of the weights
+    weight_size: float = math.nan  # that of the weights
+    bias_size: float = math.nan  # and that of the biases
 
     @property
     def expected_spread(self) -> float:
-        """√n · size of the inputs · size of the weights: how far a sum of n independent products spreads."""
-        return math.sqrt(self.inputs) * self.input_size * self.weight_size
+        """√(n · inputs² · weights² + biases²): how far n products and a bias spread that are all independent."""
+        return math.hypot(math.sqrt(self.inputs) * self.input_size * self.weight_size, self.bias_size)
+
+    @property
+    def overconfident(self) -> bool:
+        """Whether the likeliest character is right less often than its probability says."""
+        return self.favourite > self.right
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +80,8 @@ def first_moment(config: RunConfig, dataset: Dataset) -> FirstMoment:
     from .trace import can_trace, neuron_report
 
     model = untrained(config, dataset.vocab.size)
-    rows = np.random.default_rng(0).integers(len(dataset.train), size=min(SAMPLED, len(dataset.train)))
+    count = len(dataset.train)
+    rows = np.random.default_rng(0).integers(count, size=SAMPLED) if count > SAMPLED else np.arange(count)
     contexts, targets = dataset.train.contexts[rows], torch.from_numpy(dataset.train.targets[rows])
     with torch.no_grad():
         logits = model(torch.from_numpy(contexts)).double()
@@ -85,6 +93,7 @@ def first_moment(config: RunConfig, dataset: Dataset) -> FirstMoment:
         spread=logits.std(1, correction=0).mean().item(),
         favourite=best.values.exp().mean().item(),
         right=(best.indices == targets).double().mean().item(),
+        examples=len(rows),
     )
     layers = len(getattr(config.model, "hidden_sizes", ()))
     if not can_trace(model) or not layers or "W" in model.tensors:  # direct connections add to the sum
@@ -92,7 +101,11 @@ def first_moment(config: RunConfig, dataset: Dataset) -> FirstMoment:
     inputs = neuron_report(model, contexts, layers).outputs
     weights = model.tensors[f"W{layers + 1}"]
     size = float(np.sqrt((inputs.astype(np.float64) ** 2).mean()))
-    sizes = {"input_size": size, "weight_size": weights.double().square().mean().sqrt().item()}
+    sizes = {
+        "input_size": size,
+        "weight_size": weights.double().square().mean().sqrt().item(),
+        "bias_size": model.tensors[f"b{layers + 1}"].double().square().mean().sqrt().item(),
+    }
     return FirstMoment(**vars(moment) | {"inputs": inputs.shape[1]} | sizes)
 
 

@@ -40,18 +40,19 @@ def first_moment(run_id: str, _run: Run) -> FirstMoment:
 def first_loss(moment: FirstMoment, vocab_size: int) -> str:
     """Why the first loss is what it is."""
     uniform = f"ln {vocab_size} = {moment.uniform:.4f}, what giving all {vocab_size} characters the same chance costs"
-    spread = f"One example's logits differ by σ = {moment.spread:.3g}"
-    favourite = f"{100 * moment.favourite:.1f} %"
-    if moment.loss <= moment.uniform + CALM:
-        return (
-            f"**Before the first update the loss is {moment.loss:.4f}**, next to {uniform}. {spread} only, so softmax "
-            f"gives even the favourite character no more than {favourite} on average: the model knows nothing, and is "
-            "not sure of anything."
-        )
+    over = moment.loss - moment.uniform
+    where = "next to" if abs(over) <= CALM else "above" if over > 0 else "below"
+    said = (
+        f"**Before the first update the loss is {nats(moment.loss)}**, {where} {uniform}. One example's logits differ "
+        f"by σ = {moment.spread:.3g}, so softmax gives the likeliest character {100 * moment.favourite:.1f} % on "
+        f"average (of {moment.examples:,} train examples)"
+    )
+    if over <= CALM:
+        return f"{said}; the same chance for all would be {100 / vocab_size:.1f} %."
+    sure = ": the model is overconfident" * moment.overconfident
     return (
-        f"**Before the first update the loss is {nats(moment.loss)}**, above {uniform}. {spread}, so softmax gives the "
-        f"favourite character {favourite} on average, and that is the right one in {100 * moment.right:.1f} % of the "
-        "examples: the model knows nothing, and is sure of it. Confidently wrong costs more than a uniform guess."
+        f"{said}, and that is the right one in {100 * moment.right:.1f} %{sure}. A loss above ln {vocab_size} means "
+        "that the right answers get less than the same chance for all would give them, in the geometric mean."
     )
 
 
@@ -59,28 +60,33 @@ def spread_reason(moment: FirstMoment) -> str | None:
     """Where the spread of the logits comes from, where the last layer is a plain sum."""
     if not moment.inputs:
         return None
+    products = f"{moment.inputs} · {moment.input_size:.2f}² · {moment.weight_size:.4f}²"
+    bias, squared = "", ""
+    if moment.bias_size:
+        bias, squared = f", and a bias (size {moment.bias_size:.2f})", f" + {moment.bias_size:.2f}²"
     return (
         f"A logit adds up {moment.inputs:,} hidden outputs (size {moment.input_size:.2f}), each times a weight (size "
-        f"{moment.weight_size:.4f}): √{moment.inputs} · {moment.input_size:.2f} · {moment.weight_size:.4f} = "
-        f"{moment.expected_spread:.3g}. Smaller output weights make a calmer start; that is what *scaled* does."
+        f"{moment.weight_size:.4f}){bias}. Were all of these independent, logits would differ by "
+        f"√({products}{squared}) = {moment.expected_spread:.3g}. Smaller output weights make a smaller spread; that is "
+        "what *scaled* does."
     )
 
 
 def curve(turn: Turn, parameters: int, examples: int) -> str:
     """Whether validation rose while train fell, and what that means."""
+    size = f"The model has {parameters:,} parameters for {examples:,} train examples."
     if turn.overfits:
         return (
             f"**Validation loss was lowest, {turn.best_val:.4f}, at step {turn.best_step:,}; by step "
             f"{turn.last_step:,} it rose to {turn.last_val:.4f} while train loss fell from {turn.best_train:.4f} to "
-            f"{turn.last_train:.4f}.** What was learned in between fits the train words and no others: {parameters:,} "
-            f"parameters are enough to store much of {examples:,} train examples."
+            f"{turn.last_train:.4f}.** That is overfitting: what was learned in between lowers the mean loss of the "
+            f"train words and raises that of the validation words. {size}"
         )
     if turn.last_val - turn.best_val <= RISE:
         apart = turn.last_val - turn.last_train
         return (
-            f"**Validation loss fell along with train loss, to {turn.last_val:.4f} and {turn.last_train:.4f} at step "
-            f"{turn.last_step:,}**, {abs(apart):.4f} apart: {parameters:,} parameters "
-            f"learned from {examples:,} train examples, and validation loss was at no step lower by more than {RISE}."
+            f"**Validation loss ended at {turn.last_val:.4f}, within {RISE:g} of its lowest, and train loss at "
+            f"{turn.last_train:.4f}, at step {turn.last_step:,}**: {abs(apart):.4f} apart. {size}"
         )
     return (
         f"**Validation loss was lowest, {nats(turn.best_val)}, at step {turn.best_step:,}**, and ended at "
@@ -93,7 +99,7 @@ def dead_units(report: Neurons) -> str:
     """Which units are dead, and what that means; or how far the worst one is from it."""
     examples, units = report.outputs.shape
     stuck = "|h| is above 0.97" if report.activation == "tanh" else "h is 0"
-    slope = "1 − h² is below 0.06" if report.activation == "tanh" else "the slope is 0"
+    slope = "1 − h² is below 0.06 and next to no" if report.activation == "tanh" else "the slope is 0 and no"
     if not len(report.dead):
         worst = int(report.unit_saturation.argmax())
         return (
@@ -105,7 +111,7 @@ def dead_units(report: Neurons) -> str:
     one = len(report.dead) == 1
     return (
         f"**{len(report.dead)} of {units} units {'is' if one else 'are'} dead:** {listed}. On every one of the "
-        f"{examples:,} examples {stuck}, so {slope} and next to no gradient reaches "
+        f"{examples:,} examples {stuck}, so {slope} gradient reaches "
         f"{'its' if one else 'their'} weights."
     )
 

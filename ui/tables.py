@@ -12,12 +12,7 @@ from numpy.typing import NDArray
 
 from mmcore import BOUNDARY, Corpus, Dataset, Examples, Splits, Vocab, build_examples, leakage, show_symbol
 from mmcore.data import CorpusReport
-<<<<<<< HEAD
-from mmcore.doctor import GAP
 from mmcore.embedding import character_class, membership, vowel_neighbours
-=======
-from mmcore.embedding import character_class, membership
->>>>>>> b6c5005 (Make the doctor's remedies claims: each lowers validation on several corpora, and none comes twice)
 from ui.text import nats
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from mmcore import FAMILIES as ARCHITECTURES
 from mmcore import Artifact, ModelConfig, Run, RunStore, TrainConfig, evaluate, generate, load, restore, trace
-from mmcore.data import Dataset, Vocab, build_dataset
+from mmcore.data import Dataset, Vocab, build_dataset, corpus_from_words
 from mmcore.jobs import run_inline
 from mmcore.model import cross_entropy
 from tests.app.conftest import Open, texts
@@ -288,6 +288,17 @@ def test_neurons_and_a_unit_switched_off(finished: Run, store: RunStore, artifac
     without = numbers(titled(app, "Next character, with and without")["data"][1]["y"])
     expected = artifact.model(torch.tensor([CONTEXT])).detach().softmax(1)[0].numpy()
     assert without == pytest.approx(expected, abs=1e-6)
+
+
+def test_a10_no_more_examples_are_claimed_than_there_are(finished: Run, store: RunStore, open_page: Open) -> None:
+    sha256 = store.add_corpus(corpus_from_words(store.corpus(finished.config.corpus_sha256).words[:100], "few"))
+    run = run_inline(store, store.create(finished.config.replace(corpus_sha256=sha256)).id)
+    train = names_data(run, store).train
+    app = view(open_page("under_the_hood", run=run.id), "Neurons")
+    assert len(train) < 2_000 and f"of the {len(train)} examples" in texts(app)
+    model = loaded(run, store).model
+    h = trace.neuron_report(model, train.contexts).outputs
+    assert metrics(app)["Saturated"] == f"{100 * (np.abs(h) > 0.97).mean():.2f} %"
 
 
 def test_a_moment_of_training_changes_every_number(

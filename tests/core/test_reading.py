@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import pytest
 
-from mmcore import FAMILIES, ModelConfig, RunConfig
+from mmcore import FAMILIES, ModelConfig, RunConfig, TrainConfig
 from mmcore.config import PRESETS, preset_for
 from mmcore.data import Corpus, Dataset, build_dataset
 from mmcore.evaluation import evaluate
@@ -66,3 +66,28 @@ def test_a_wild_start_is_explained_by_its_weights(dataset: Dataset) -> None:
     assert first_moment(direct, dataset).inputs == 0, "the direct connections add to the sum"
     scaled = config.replace(model=ModelConfig())
     assert first_moment(scaled, dataset).expected_spread < 0.01 * moment.expected_spread
+
+
+@pytest.mark.parametrize("hidden", [1, 8, 200])
+def test_a10_the_expected_spread_counts_the_biases(dataset: Dataset, hidden: int) -> None:
+    """With few units most of the spread is the biases'; over many draws of them the formula is right in the mean."""
+    expected, found = [], []
+    for seed in range(40):
+        config = RunConfig(
+            corpus_sha256="0" * 64,
+            model=ModelConfig(hidden_sizes=(hidden,), init="lecture"),
+            train=TrainConfig(seed=seed),
+        )
+        moment = first_moment(config, dataset)
+        assert moment.bias_size > 0.5
+        expected.append(moment.expected_spread**2)
+        found.append(moment.spread**2)
+    assert sum(found) / 40 == pytest.approx(sum(expected) / 40, rel=0.1)
+
+
+def test_a10_a_start_is_looked_at_on_all_examples_where_there_are_few(names: Corpus) -> None:
+    config = RunConfig(corpus_sha256="0" * 64, model=ModelConfig(init="lecture"))
+    few = build_dataset(names.words[:150], config.split, 3)
+    moment = first_moment(config, few)
+    assert moment.examples == len(few.train) < 2_000
+    assert moment.loss == pytest.approx(evaluate(untrained(config, few.vocab.size), few.train).loss, abs=1e-5)
