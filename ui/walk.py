@@ -184,8 +184,9 @@ def _state(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     moved = np.linalg.norm(np.diff(states, axis=0, prepend=np.zeros_like(states[:1])), axis=1)
     most = int(moved.argmax())
     only = "What the cell shows" if any(one.kind == "cell" for one in trace.steps) else "All that is remembered"
+    numbers = "1 number" if states.shape[1] == 1 else f"{states.shape[1]} numbers"
     return (
-        f"{only} of what was read, {states.shape[1]} numbers, {_renewed(trace)}. They move "
+        f"{only} of what was read, {numbers}, {_renewed(trace)}. The state moves "
         f"most at {_character(step, most, trace, vocab)}: by {moved[most]:.4f}, to a length of "
         f"{_sizes(step)[most]:.4f}. Only the last row goes on to the logits."
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -179,16 +179,18 @@ ODD = {
 }
 ALL = SMALL | ODD
 every_odd = pytest.mark.parametrize("config", ALL.values(), ids=ALL)
-NUMBER = r"([+-]\d[\d.]*(?:e[+-]\d+)?)"
+NUMBER = r"([+-]\d+(?:\.\d+)?(?:e[+-]\d+)?)"
 
 
-def said(config: ModelConfig, seeds: int = 3) -> Iterator[tuple[Trace, TraceStep, str, bool]]:
+@cache
+def said(config: ModelConfig) -> tuple[tuple[Trace, TraceStep, str, bool], ...]:
     """Every sentence of some passes of a model, with the step it is of."""
-    for seed in range(seeds):
+    found = []
+    for seed in range(2):
         for trace, forward in passes(shaken(config, VOCAB.size, seed)):
-            for step in trace.steps:
-                say = walk.forward_sentence if forward else walk.backward_sentence
-                yield trace, step, say(step, trace, VOCAB), forward
+            say = walk.forward_sentence if forward else walk.backward_sentence
+            found += [(trace, step, say(step, trace, VOCAB), forward) for step in trace.steps]
+    return tuple(found)
 
 
 @every_odd
@@ -282,3 +284,173 @@ def test_a9_the_move_of_attention_is_the_best_one_to_first_order(seed: int) -> N
     assert f"head {head + 1} at {read[row]} moves attention to {read[at]}: " in sentence
     number = re.search(rf"{NUMBER} for all of it", sentence)
     assert number and float(number[1]) == pytest.approx(rates[head, row, at], rel=1e-3, abs=1e-6)
+
+
+def of_kind(config: ModelConfig, *kinds: str, forward: bool = True) -> list[tuple[Trace, TraceStep, str]]:
+    """The sentences of some kinds of steps; the model must have them."""
+    found = [
+        (trace, step, sentence)
+        for trace, step, sentence, there in said(config)
+        if step.kind in kinds and there == forward
+    ]
+    assert found, f"no such step: {', '.join(kinds)}"
+    return found
+
+
+def earlier(trace: Trace, step: TraceStep) -> TraceStep:
+    return trace.steps[trace.names.index(step.name) - 1]
+
+
+def read(trace: Trace, of: int) -> list[str]:
+    """The characters read, as a sentence calls them."""
+    symbols = [VOCAB.symbols[i] or "." for i in trace.context[len(trace.context) - of :]]
+    return [f"{symbol} ({place})" for place, symbol in enumerate(symbols, start=1)]
+
+
+def matched(pattern: str, sentence: str) -> re.Match[str]:
+    match = re.search(pattern, sentence)
+    assert match is not None, sentence
+    return match
+
+
+@pytest.mark.parametrize("name", ["mlp-batch", "mlp-layer", "wavenet", "transformer", "transformer-context-1"])
+def test_a_normalisation_says_what_the_spread_was_and_is(name: str) -> None:
+    for trace, step, sentence in of_kind(ALL[name], "normalised"):
+        before, value = np.asarray(earlier(trace, step).value, dtype=np.float64), step.value
+        before = before[-1] if before.ndim > value.ndim else before
+        was, now = matched(r"deviation of ([\d.]+) before and have ([\d.]+) now", sentence).groups()
+        assert float(was) == pytest.approx(before.std(), abs=6e-5)
+        assert float(now) == pytest.approx(value.std(), abs=6e-5)
+        assert ("as training kept them" in sentence) == (name in ("mlp-batch", "wavenet")), "running statistics or not"
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp-context-1", "mlp-one-unit", "mlp-relu", "mlp-layer", "wavenet"])
+def test_an_activation_counts_what_it_did(name: str) -> None:
+    for trace, step, sentence in of_kind(ALL[name], "tanh", "relu", "gelu"):
+        h = np.asarray(step.value, dtype=np.float64)
+        z = torch.from_numpy(np.asarray(earlier(trace, step).value)).requires_grad_()
+        torch.nn.functional.gelu(z).sum().backward() if step.kind == "gelu" else getattr(
+            z, step.kind
+        )().sum().backward()
+        assert z.grad is not None
+        slope = z.grad.numpy()
+        count, size = map(int, matched(r"(\d+) of (\d+) outputs", sentence).groups())
+        passed = {"tanh": slope < 1 - 0.97**2, "relu": slope == 0, "gelu": h < 0}[step.kind]
+        assert (count, size) == (passed.sum(), h.size)
+        if step.kind == "gelu":
+            assert float(matched(rf"the lowest is {NUMBER}", sentence)[1]) == pytest.approx(h.min(), abs=6e-5)
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp-context-1", "mlp-one-unit", "mlp-relu"])
+def test_a11_a_unit_of_relu_is_inactive_and_not_saturated(name: str) -> None:
+    for trace, step, sentence in of_kind(ALL[name], "sums", forward=False):
+        count, size = map(int, matched(r"(\d+) of (\d+) units", sentence).groups())
+        if "relu" in name:
+            assert "saturated" not in sentence and "their gradient is exactly 0" in sentence
+            assert count == (np.asarray(step.local) == 0).sum() and not step.value[np.asarray(step.local) == 0].any()
+        else:
+            outgoing = np.asarray(trace[step.name.replace("z", "h")])
+            with np.errstate(invalid="ignore", divide="ignore"):
+                share = np.asarray(step.value) / outgoing
+            assert count == (share < 1 - 0.97**2).sum() and "less than 6 %: they are saturated" in sentence
+        assert size == step.value.size
+
+
+@every_odd
+def test_a11_rows_that_were_not_read_have_no_gradient_and_are_not_said_to_stay(config: ModelConfig) -> None:
+    for trace, step, sentence in of_kind(config, "table", forward=False):
+        assert "stay" not in sentence, "AdamW moves them, and so does weight decay"
+        rows = np.abs(np.asarray(step.value)).sum(axis=1)
+        named = {VOCAB.symbols[i] or "." for i in np.flatnonzero(rows)}
+        if not named:
+            assert sentence == "The gradient of every row is zero."
+            continue
+        listed = re.search(r"\((.+?)\)", sentence) or matched("row of (.) has", sentence)
+        assert set(listed[1].split(", ")) == named
+        assert named <= {VOCAB.symbols[i] or "." for i in trace.context}
+
+
+@pytest.mark.parametrize("name", ["transformer", "transformer-context-1"])
+def test_a11_attention_says_who_is_attended_to_most_and_what_was_read(name: str) -> None:
+    for trace, step, sentence in of_kind(ALL[name], "attention"):
+        last = np.asarray(step.value)[:, -1]
+        names = read(trace, last.shape[1])
+        if len(names) == 1:
+            assert f"Only one character has been read, {names[0]}: all its attention is on itself" in sentence
+            assert last == pytest.approx(1)
+            continue
+        heads = re.findall(r"head (\d) attends most to (. \(\d\)), ([\d.]+) %", sentence)
+        assert [(int(head), who) for head, who, _ in heads] == [
+            (head, names[shares.argmax()]) for head, shares in enumerate(last, start=1)
+        ]
+        assert [float(share) for *_, share in heads] == pytest.approx((100 * last.max(axis=1)).tolist(), abs=0.051)
+
+
+@pytest.mark.parametrize(
+    ("name", "renewed"),
+    [
+        ("rnn", "computed again at every character"),
+        ("gru", "the share z, "),
+        ("lstm", "computed again at every character"),
+        ("lstm-one-unit", "1 number, computed again"),
+    ],
+)
+def test_a_state_says_how_it_is_renewed(name: str, renewed: str) -> None:
+    for trace, step, sentence in of_kind(ALL[name], "state"):
+        assert renewed in sentence
+        if name == "gru":
+            h, old = step.value, np.vstack([0 * step.value[:1], step.value[:-1]])
+            z, n = trace["z"], trace["n"]
+            assert np.allclose(h, z * old + (1 - z) * n), "kept by the share z, which is what is said"
+            assert float(matched(r"z, ([\d.]+) % on average", sentence)[1]) == pytest.approx(100 * z.mean(), abs=0.051)
+
+
+@pytest.mark.parametrize("name", ["lstm", "lstm-one-unit"])
+def test_a_cell_says_how_long_it_was_and_is(name: str) -> None:
+    for _, step, sentence in of_kind(ALL[name], "cell"):
+        first, last = matched(
+            r"length is ([\d.]+) after the first character and ([\d.]+) after the last", sentence
+        ).groups()
+        sizes = np.sqrt((np.asarray(step.value) ** 2).sum(axis=1))
+        assert (float(first), float(last)) == pytest.approx((sizes[0], sizes[-1]), abs=6e-5)
+
+
+@every_odd
+def test_what_the_model_ends_with_is_told_of_its_own_numbers(config: ModelConfig) -> None:
+    """Logits, softmax, loss, and the way back through both."""
+    for trace, step, sentence in of_kind(config, "logits", "p", "loss"):
+        logits = torch.from_numpy(np.asarray(trace["logits"]))
+        p, target = logits.softmax(0), VOCAB.symbols[trace.target]
+        if step.kind == "logits":
+            best, score, right = matched(
+                rf"Highest: (.) with {NUMBER}; the right answer, {target}, has {NUMBER}", sentence
+            ).groups()
+            assert best == (VOCAB.symbols[int(logits.argmax())] or ".")
+            assert (float(score), float(right)) == pytest.approx(
+                (logits.max().item(), logits[trace.target].item()), abs=6e-5
+            )
+        elif step.kind == "p":
+            share, place = matched(r"gets ([\d.]+) % and is in place (\d) of 7", sentence).groups()
+            assert float(share) == pytest.approx(100 * p[trace.target].item(), abs=6e-3)
+            assert int(place) == (p.argsort(descending=True) == trace.target).nonzero().item() + 1
+        else:
+            loss = torch.nn.functional.cross_entropy(logits[None], torch.tensor([trace.target])).item()
+            assert float(matched(r"= ([\d.]+) nats", sentence)[1]) == pytest.approx(loss, abs=1e-6)
+            assert float(matched(r"costs ln 7 = ([\d.]+)\.", sentence)[1]) == pytest.approx(math.log(7), abs=6e-5)
+    for trace, step, sentence in of_kind(config, "logits", "p", forward=False):
+        p = 1 / -np.asarray(trace["dp"])[trace.target]
+        told = float(matched(r"−1 / p = -([\d.]+) there" if step.kind == "p" else r"up by ([\d.]+)", sentence)[1])
+        assert told == pytest.approx(1 / p if step.kind == "p" else 1 - p, abs=6e-5)
+
+
+@every_odd
+def test_where_a_gradient_is_longest_and_shortest_is_so(config: ModelConfig) -> None:
+    for _, step, sentence, forward in said(config):
+        if forward or "The gradient is longest" not in sentence:
+            continue
+        sizes = np.sqrt((np.asarray(step.value) ** 2).sum(axis=1))
+        (most, long), (least, short) = re.findall(
+            r"(?:longest|shortest) at (.+? \(\d\)), ([-\d.e]+?)(?=,? and|\.$)", sentence
+        )
+        assert (float(long), float(short)) == pytest.approx((sizes.max(), sizes.min()), rel=1e-3)
+        assert (most[-2:-1], least[-2:-1]) == (str(sizes.argmax() + 1), str(sizes.argmin() + 1))
