@@ -233,6 +233,22 @@ def test_whole_words_give_the_loss_and_gradient_of_their_examples(
     assert expected.any()
 
 
+def test_a11_few_words_give_the_gradient_of_examples_only_nearly() -> None:
+    """A ratio estimate: words of unequal length bias it, the less the more are drawn."""
+    data = same_everywhere(("a", "b", "cabcabca", "bcbcbcbc"), 9)
+    gradients = Autograd(shaken(SEQUENCES["rnn"].replace(context_size=9), data.vocab.size))
+    gradients(torch.from_numpy(data.train.contexts), torch.from_numpy(data.train.targets))
+    exact, off = gradients.gradient.clone(), []
+    for batch_size in (1, 6):
+        draw, generator = WordSampler(data.train, batch_size), torch.Generator().manual_seed(1)
+        mean = torch.zeros_like(exact)
+        for _ in range(1_000):
+            gradients(*draw(generator))
+            mean += gradients.gradient / 1_000
+        off.append(((mean - exact).norm() / exact.norm()).item())
+    assert off[0] > 0.2 and off[1] < off[0] / 3
+
+
 @given(st.sampled_from(list(SEQUENCES.values())), some_words, st.integers(1, 9))
 def test_evaluating_many_contexts_is_evaluating_each(config: ModelConfig, words: list[str], context_size: int) -> None:
     dataset = same_everywhere(tuple(words), context_size)
