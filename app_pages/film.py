@@ -2,13 +2,14 @@
 
 import streamlit as st
 
+from mmcore.checkpoint import COUNT
 from ui import film, session
 from ui.picker import trained_run
 
 st.title("Film", anchor=False)
 st.markdown(
-    "A run keeps its weights at about 40 moments, dense at first, when it changes most. Played one after the other "
-    "they show the characters on their way from a random start to their places, while the names become names."
+    f"A run keeps its weights at up to {COUNT} steps, close together at first. Played one after the other they show "
+    "where training moves the characters from a random start, and how the sampled words change."
 )
 run, artifact = trained_run()
 if "C" not in artifact.model.tensors:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import pytest
+import torch
+
 from mmcore.reading import FirstMoment, Turn
+from mmcore.trace import Neurons
 from ui import reading
 
 
@@ -26,3 +30,14 @@ def test_a11_parameters_are_counted_and_not_said_to_store() -> None:
     turn = Turn(best_step=10, best_val=2.0, best_train=1.9, last_step=20, last_val=2.5, last_train=1.0)
     said = reading.curve(turn, 729, 20_067)
     assert "729 parameters for 20,067 train examples" in said and "store" not in said and "no others" not in said
+
+
+@pytest.mark.parametrize(("activation", "passes"), [("relu", "the slope is 0 and no gradient"), ("tanh", "next to no")])
+def test_a11_a_dead_unit_of_relu_gets_no_gradient_at_all(activation: str, passes: str) -> None:
+    z = torch.tensor([[-3.0, 3.0], [-4.0, -1.0]], requires_grad=True)
+    h = getattr(z, activation)()
+    h.sum().backward()
+    assert z.grad is not None
+    said = reading.dead_units(Neurons(z.detach().numpy(), h.detach().numpy(), activation))
+    assert "1 of 2 units is dead:** 0." in said and passes in said
+    assert (z.grad[:, 0] == 0).all() == (activation == "relu") and z.grad[:, 0].max() < 0.06
