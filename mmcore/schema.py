@@ -33,6 +33,7 @@ CORPORA = sa.Table(
     sa.Column("words", _TEXT, nullable=False),  # one a line
     sa.Column("report", _TEXT, nullable=False),  # JSON of CorpusReport
     sa.Column("created", sa.Double, nullable=False),  # this and all times: seconds since 1970, UTC
+    sa.Column("owner", sa.String(255)),  # the visitor who added it first
 )
 RUNS = sa.Table(
     "runs",
@@ -97,6 +98,7 @@ def _keep_checkpoints(db: Connection) -> None:
 def _keep_first_opening(db: Connection) -> None:
     db.execute(sa.text("ALTER TABLE runs ADD COLUMN test_opened DOUBLE PRECISION"))
     db.execute(sa.text("ALTER TABLE runs ADD COLUMN error_type VARCHAR(64)"))
+    db.execute(sa.text("ALTER TABLE corpora ADD COLUMN owner VARCHAR(255)"))
     diverged = RUNS.c.error.like("The loss was no longer a finite number%")  # until then only its words told
     db.execute(sa.update(RUNS).where(diverged).values(error_type="TrainingDiverged"))
 

@@ -16,6 +16,7 @@ import os
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from datetime import UTC, datetime
@@ -29,9 +30,10 @@ from sqlalchemy.engine import Connection, Engine, Row
 
 from .checkpoint import COUNT, MAX_BYTES, Checkpoint, TensorUpdate
 from .config import PRESETS, RunConfig
-from .cost import accept
+from .cost import Cost, accept
 from .data import Corpus, CorpusReport
 from .fields import whole
+from .limits import MAX_NAME, MAX_NOTE, Usage
 from .process import lives, this_process
 from .schema import (
     CHECKPOINTS,
@@ -190,13 +192,19 @@ class RunStore:
 
     # ---- corpora
 
-    def add_corpus(self, corpus: Corpus) -> str:
-        """Keep a corpus, once however often it is added, and return its sha256."""
+    def add_corpus(self, corpus: Corpus, owner: str | None = None) -> str:
+        """Keep a corpus, once however often it is added, and return its sha256.
+
+        ``ValueError`` where its owner has too much; see :mod:`mmcore.limits`.
+        """
         row: dict[str, Any] = {"sha256": corpus.sha256, "name": corpus.name[:255], "words": "\n".join(corpus.words)}
+        row |= {"owner": owner}
         row |= {"report": json.dumps(asdict(corpus.report)), "created": time.time()}
         with contextlib.suppress(sa.exc.IntegrityError), self._write() as db:  # another was quicker
             known = db.scalar(sa.select(CORPORA.c.sha256).where(CORPORA.c.sha256 == corpus.sha256))
             if known is None:
+                if owner is not None:
+                    _usage(db, owner).check(corpora=1, stored=_text_bytes(corpus.report))
                 db.execute(sa.insert(CORPORA).values(**row))
         return corpus.sha256
 
@@ -216,6 +224,27 @@ class RunStore:
             raise ValueError(f"corpus must be in the store, got sha256 {sha256}")
         return Corpus(row.name, tuple(row.words.split("\n")), _report(row.report))
 
+    def delete_corpus(self, sha256: str) -> None:
+        """Remove a corpus; refused while there are runs on it, which could not be understood without it."""
+        with self._write() as db:
+            runs = db.scalar(sa.select(sa.func.count()).select_from(RUNS).where(RUNS.c.corpus_sha256 == sha256))
+            if runs:
+                raise ValueError(f"a corpus must have no runs to be deleted, got one with {runs:,}")
+            if not db.execute(sa.delete(CORPORA).where(CORPORA.c.sha256 == sha256)).rowcount:
+                raise ValueError(f"corpus must be in the store, got sha256 {sha256}")
+
+    # ---- what takes room
+
+    def usage(self, owner: str) -> Usage:
+        """What a visitor has waiting and keeps."""
+        with self._read() as db:
+            return _usage(db, owner)
+
+    def stored(self) -> dict[str, int]:
+        """Bytes that each run takes: weights, training state, checkpoints, curve and samples."""
+        with self._read() as db:
+            return _stored(db, sa.true())
+
     # ---- runs: for pages and the command line
 
     def create(
@@ -230,8 +259,8 @@ class RunStore:
         """Queue a new run; its corpus must be in the store. With a `token` the caller has claimed it already.
 
         `checkpoints`: moments whose weights it keeps while it trains, as far as they are small enough; with 0 it keeps
-        its last weights only. ``ValueError`` also where it needs more memory or room than there is; see
-        :func:`mmcore.cost.accept`.
+        its last weights only. ``ValueError`` also where it needs more memory or room than there is, or than its owner
+        may have; see :func:`mmcore.cost.accept` and :mod:`mmcore.limits`.
         """
         whole("checkpoints", checkpoints, 0, 1_000)
         run_id, now = secrets.token_hex(5), time.time()
@@ -244,7 +273,9 @@ class RunStore:
         }
         row |= {"state": RunState.QUEUED, "config": json.dumps(config.to_dict()), "created": now, "queued": now}
         with self._write() as db:
-            _accept(db, config, checkpoints)
+            cost = _accept(db, config, checkpoints)
+            if owner is not None:
+                _usage(db, owner).check(waiting=int(token is None), stored=cost.stored)
             db.execute(sa.insert(RUNS).values(**row, corpus_sha256=config.corpus_sha256))
             if token is not None:
                 _claim(db, run_id, token, LEASE_SECONDS)
@@ -286,10 +317,20 @@ class RunStore:
         return pd.DataFrame(rows)
 
     def queued(self) -> list[str]:
-        """Ids of the runs that wait, in the order in which they were queued."""
-        waiting = sa.select(RUNS.c.id).where(RUNS.c.state == RunState.QUEUED).order_by(RUNS.c.queued, RUNS.c.id)
+        """Ids of the runs that wait, in the order in which they are to begin: owners take turns.
+
+        Next is the oldest run of the owner who has the fewest at work; of several, who was served longest ago.
+        """
+        waiting = sa.select(RUNS.c.id, RUNS.c.owner).where(RUNS.c.state == RunState.QUEUED)
         with self._read() as db:
-            return list(db.scalars(waiting))
+            rows = db.execute(waiting.order_by(RUNS.c.queued, RUNS.c.id)).all()
+            served = _served(db) if len({row.owner for row in rows}) > 1 else {}
+        turn: Counter[str | None] = Counter({owner: working for owner, (working, _) in served.items()})
+        keys = []
+        for row in rows:
+            keys.append((turn[row.owner], served.get(row.owner, (0, 0.0))[1]))
+            turn[row.owner] += 1
+        return [rows[i].id for i in sorted(range(len(rows)), key=keys.__getitem__)]
 
     def queue_position(self, run_id: str) -> int | None:
         """1 for the run that is next; None for one that does not wait."""
@@ -353,6 +394,8 @@ class RunStore:
 
     def annotate(self, run_id: str, note: str) -> None:
         """Replace a run's note."""
+        if len(note) > MAX_NOTE:
+            raise ValueError(f"note must have at most {MAX_NOTE:,} characters, got {len(note):,}")
         self._change(run_id, note=note)
 
     def open_test(self, run_id: str) -> int:
@@ -382,6 +425,8 @@ class RunStore:
         run = self.run(run_id)
         with self._write() as db:
             _accept(db, run.config, run.checkpoints)
+            if run.owner is not None:
+                _usage(db, run.owner).check(waiting=1)
             _move(db, run_id, RunState.QUEUED, queued=time.time(), ended=None, error=None, error_type=None, token=None)
         return self.run(run_id)
 
@@ -693,12 +738,51 @@ def _read_run(row: Row[Any]) -> Run:
     return Run(**{name: values[name] for name in Run.__dataclass_fields__})
 
 
-def _accept(db: Connection, config: RunConfig, checkpoints: int) -> None:
-    """``ValueError`` where the corpus is not in the store, or a run on it needs more than there is."""
+def _served(db: Connection) -> dict[str | None, tuple[int, float]]:
+    """By owner: how many runs workers have now, and when the newest of all was begun."""
+    working = sa.func.sum(sa.case((RUNS.c.state.in_(WORKING), 1), else_=0))
+    rows = db.execute(sa.select(RUNS.c.owner, working, sa.func.max(RUNS.c.started)).group_by(RUNS.c.owner))
+    return {owner: (int(count), started or 0.0) for owner, count, started in rows}
+
+
+def _accept(db: Connection, config: RunConfig, checkpoints: int) -> Cost:
+    """What a run will need; ``ValueError`` where its corpus is not in the store, or it needs more than there is."""
     report = db.scalar(sa.select(CORPORA.c.report).where(CORPORA.c.sha256 == config.corpus_sha256))
     if report is None:
         raise ValueError(f"corpus must be in the store, got sha256 {config.corpus_sha256}")
-    accept(config, _report(report), checkpoints)
+    return accept(config, _report(report), checkpoints)
+
+
+def _usage(db: Connection, owner: str) -> Usage:
+    waiting = sa.select(sa.func.count()).where(RUNS.c.owner == owner, RUNS.c.state == RunState.QUEUED)
+    reports = list(db.scalars(sa.select(CORPORA.c.report).where(CORPORA.c.owner == owner)))
+    stored = sum(_text_bytes(_report(report)) for report in reports) + sum(_stored(db, RUNS.c.owner == owner).values())
+    return Usage(waiting=db.scalar(waiting) or 0, corpora=len(reports), stored=stored)
+
+
+def _text_bytes(report: CorpusReport) -> int:
+    """Of a corpus's words, one a line: counted without reading them."""
+    return report.kept + sum(len(character.encode()) * count for character, count in report.characters.items())
+
+
+def _stored(db: Connection, where: sa.ColumnElement[bool]) -> dict[str, int]:
+    """Bytes by run."""
+    ids = sa.select(RUNS.c.id).where(where)
+    found = dict.fromkeys(db.scalars(ids), 0)
+    for table, size in _SIZES.items():
+        rows = sa.select(table.c.run_id, sa.func.sum(size)).where(table.c.run_id.in_(ids)).group_by(table.c.run_id)
+        for run_id, count in db.execute(rows):
+            found[run_id] = found.get(run_id, 0) + int(count)
+    return found
+
+
+_SIZES: dict[sa.Table, sa.ColumnElement[int]] = {
+    CHECKPOINTS: sa.func.coalesce(sa.func.length(CHECKPOINTS.c.weights), 0)
+    + sa.func.coalesce(sa.func.length(CHECKPOINTS.c.train_state), 0)
+    + sa.func.coalesce(sa.func.length(CHECKPOINTS.c.updates), 0),
+    STEPS: sa.literal(8 * len(HISTORY)),
+    SAMPLES: sa.func.length(SAMPLES.c.words),
+}
 
 
 def _report(text: str) -> CorpusReport:
@@ -713,8 +797,8 @@ def _no_run(run_id: str) -> ValueError:
 
 def _clean_name(name: str) -> str:
     cleaned = " ".join(name.split())
-    if not 1 <= len(cleaned) <= 200:
-        raise ValueError(f"name must have 1 to 200 characters, got {len(cleaned)}")
+    if not 1 <= len(cleaned) <= MAX_NAME:
+        raise ValueError(f"name must have 1 to {MAX_NAME} characters, got {len(cleaned)}")
     return cleaned
 
 

@@ -20,6 +20,7 @@ TIERS = (
     ("data", "model"),
     ("checkpoint",),
     ("cost",),
+    ("limits",),
     ("backprop", "evaluation", "ngram", "sample", "artifact", "embedding"),
     ("training", "trace", "scoring", "breakdown"),
     ("store", "finder", "reading"),
