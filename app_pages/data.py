@@ -31,6 +31,8 @@ st.selectbox(
 )
 form = f"add_corpus_{st.session_state.setdefault('corpora_added', 0)}"  # a new, empty one after each success
 with st.expander("Add a corpus", icon=":material/add:"), st.form(form, border=False):
+    said = session.usage().said()
+    st.caption(f"Yours: {said['corpora']}, {said['stored']}.")
     limit = MAX_UPLOAD_BYTES // 2**20
     upload = st.file_uploader(
         "Text file", type="txt", max_upload_size=limit, help=f"One word a line, UTF-8, at most {limit} MB."
@@ -43,13 +45,39 @@ with st.expander("Add a corpus", icon=":material/add:"), st.form(form, border=Fa
         raw = pasted.encode() if upload is None else upload.getvalue()
         title = name or ("pasted" if upload is None else upload.name.removesuffix(".txt"))
         try:
-            added = add_upload(session.store(), raw, title, lowercase=lowercase, deduplicate=deduplicate)
+            owner = session.visitor()
+            added = add_upload(session.store(), raw, title, lowercase=lowercase, deduplicate=deduplicate, owner=owner)
         except ValueError as error:
             st.error(plain(error), icon=":material/error:")
         else:
             session.choose_corpus(added.sha256)
             st.session_state["corpora_added"] += 1
             st.rerun()
+
+
+@st.dialog("Delete this corpus?")
+def confirm_delete(sha256: str, title: str) -> None:
+    """Ask before what cannot be undone."""
+    st.text(title)
+    st.markdown("No run was trained on it. This cannot be undone.")
+    with st.container(horizontal=True):
+        if st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete"):
+            session.delete_corpus(sha256)
+            st.rerun()
+        if st.button("Keep", key="keep"):
+            st.rerun()
+
+
+if corpus.sha256 != session.bundled_sha256():
+    runs = int(stored.runs.get(corpus.sha256, 0))
+    if st.button(
+        "Delete this corpus",
+        icon=":material/delete:",
+        key="delete_corpus",
+        disabled=runs > 0,
+        help=f"Delete its {runs:,} {'run' if runs == 1 else 'runs'} first." if runs else None,
+    ):
+        confirm_delete(corpus.sha256, f"{corpus.name}, {len(corpus.words):,} words")
 
 report, vocab = corpus.report, Vocab.from_words(corpus.words)
 with st.grid(4, min_column_width=140):

@@ -24,7 +24,7 @@ run = session.current_run()
 if st.button("Train a model", type="primary", icon=":material/play_arrow:", key="train_quick"):
     preset = PRESETS["quick"]
     sha256 = session.bundled_sha256()
-    run = session.start_run(RunConfig(corpus_sha256=sha256, model=preset.model, train=preset.train))
+    run = session.start_run(RunConfig(corpus_sha256=sha256, model=preset.model, train=preset.train)) or run
 words = len(session.corpus(session.bundled_sha256()).words)
 st.caption(f"The quick preset on {words:,} first names: some seconds. The loss falls, and the names get better.")
 

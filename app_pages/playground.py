@@ -117,6 +117,10 @@ with result:
     if st.button(
         "Keep as run", icon=":material/bookmark_add:", key="play_keep", help="Stores it under Runs, with its weights."
     ):
-        kept = playground.keep(session.store(), play)
-        session.open_run(kept.id)
-        st.success(f"Kept as run {kept.id}, “{plain(kept.name)}”. It opens on every page.", icon=":material/check:")
+        try:
+            kept = playground.keep(session.store(), play, owner=session.visitor())
+        except ValueError as refused:
+            st.error(plain(refused), icon=":material/error:")
+        else:
+            session.open_run(kept.id)
+            st.success(f"Kept as run {kept.id}, “{plain(kept.name)}”. It opens on every page.", icon=":material/check:")

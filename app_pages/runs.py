@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from mmcore.limits import MAX_NAME, MAX_NOTE
 from mmcore.store import WORKING, RunState
 from ui import clinic, curves, forms, progress, session
 from ui.text import plain
@@ -48,7 +49,7 @@ def choose() -> None:
 current = session.current_run() or runs[0]
 table = f"runs_{runs[0].id}_{len(runs)}"  # rows are selected by number: other rows, other table
 st.dataframe(
-    curves.runs_table(runs, forms.describe, progress.state_title),
+    curves.runs_table(runs, forms.describe, progress.state_title, session.store().stored()),
     key=table,
     on_select=choose,
     selection_default={"selection": {"rows": [i for i, run in enumerate(runs) if run.id == current.id]}},
@@ -62,11 +63,16 @@ st.dataframe(
         "Unseen": st.column_config.NumberColumn(
             "On unseen words", format="%.4f", help="Validation loss on words that do not occur in train."
         ),
+        "Stored": st.column_config.NumberColumn(
+            "In the store", format="%.1f MB", help="Weights, training state, checkpoints, curve and samples."
+        ),
         "Test": st.column_config.TextColumn(help="Sealed until it is opened on the page Splits."),
         "Created": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
     },
     alt="All runs, newest first",
 )
+said = session.usage().said()
+st.caption(f"Yours: {said['waiting']}, {said['stored']}.")
 
 
 @st.fragment(run_every=1 if any(run.state in progress.LIVE for run in runs) else None)
@@ -97,6 +103,14 @@ def rename(run_id: str) -> None:
         st.session_state["rename_error"] = str(error)
 
 
+def annotate(run_id: str) -> None:
+    """Store the note that was typed."""
+    try:
+        session.store().annotate(run_id, st.session_state[f"note_{run_id}"])
+    except ValueError as error:  # the field's own limit can be bypassed
+        session.refuse(error)
+
+
 with st.container(border=True):
     progress.draw_heading(current)
     with st.container(horizontal=True):
@@ -108,13 +122,17 @@ with st.container(border=True):
         if st.button("Delete", icon=":material/delete:", key="delete", disabled=busy, help=why):
             confirm_delete(current.id, f"{current.name}, {forms.describe(current.config)}")
     name, note = st.columns(2)
-    name.text_input("Name", current.name, key=f"name_{current.id}", on_change=rename, args=(current.id,), max_chars=200)
+    name.text_input(
+        "Name", current.name, key=f"name_{current.id}", on_change=rename, args=(current.id,), max_chars=MAX_NAME
+    )
     note.text_area(
         "Note",
         current.note,
         key=f"note_{current.id}",
-        on_change=lambda: session.store().annotate(current.id, st.session_state[f"note_{current.id}"]),
+        on_change=annotate,
+        args=(current.id,),
         placeholder="What did this run show?",
+        max_chars=MAX_NOTE,
         height=80,
     )
     if problem := st.session_state.pop("rename_error", None):

@@ -46,7 +46,9 @@ with settings:
         key="train",
         disabled=not isinstance(config, RunConfig),
     ) and isinstance(config, RunConfig):
-        run = session.start_run(config)
+        run = session.start_run(config) or run
+    said = session.usage().said()
+    st.caption(f"Yours: {said['waiting']}, {said['stored']}.")
     if isinstance(config, RunConfig):
         finder.draw(config, current_theme())
 

@@ -22,7 +22,7 @@ class Limits:
 
     waiting: int = 40  # runs in the queue; the largest experiment brings 24
     corpora: int = 20
-    stored_mb: int = 500  # of the corpora and runs, in units of 10**6 bytes
+    stored_mb: int = 2_000  # of the corpora and runs, in units of 10**6 bytes
 
     @classmethod
     def of_environment(cls) -> Limits:

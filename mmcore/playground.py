@@ -206,7 +206,7 @@ def _ended_after(seconds: float) -> Iterator[None]:
         timer.cancel()
 
 
-def keep(store: RunStore, kept: Play, name: str | None = None) -> Run:
+def keep(store: RunStore, kept: Play, name: str | None = None, owner: str | None = None) -> Run:
     """Store a throw-away model as a finished run, with its curve, samples and weights."""
     from .artifact import load
     from .evaluation import evaluate_splits
@@ -216,7 +216,7 @@ def keep(store: RunStore, kept: Play, name: str | None = None) -> Run:
     dataset = build_dataset(store.corpus(config.corpus_sha256), config.split, config.model.context_size)
     losses = evaluate_splits(load(kept.weights).model, dataset, test=True)
     points = [Step(**_known(row)) for row in kept.curve.to_dict("records")]
-    run = store.create(config, name=name, token=token)
+    run = store.create(config, name=name, owner=owner, token=token)
     store.finish(
         run.id,
         token,

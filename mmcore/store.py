@@ -209,12 +209,13 @@ class RunStore:
         return corpus.sha256
 
     def corpora(self) -> pd.DataFrame:
-        """Columns ``sha256, name, words`` (how many) ``, created``; newest first."""
-        columns = (CORPORA.c.sha256, CORPORA.c.name, CORPORA.c.report, CORPORA.c.created)
+        """Columns ``sha256, name, words`` (how many) ``, created, runs`` (how many are on it); newest first."""
+        runs = sa.select(sa.func.count()).where(RUNS.c.corpus_sha256 == CORPORA.c.sha256).scalar_subquery()
+        columns = (CORPORA.c.sha256, CORPORA.c.name, CORPORA.c.report, CORPORA.c.created, runs.label("runs"))
         with self._read() as db:
             rows = db.execute(sa.select(*columns).order_by(CORPORA.c.created.desc())).all()
-        table = [(r.sha256, r.name, json.loads(r.report)["kept"], _utc(r.created)) for r in rows]
-        return pd.DataFrame(table, columns=["sha256", "name", "words", "created"])
+        table = [(r.sha256, r.name, json.loads(r.report)["kept"], _utc(r.created), r.runs) for r in rows]
+        return pd.DataFrame(table, columns=["sha256", "name", "words", "created", "runs"])
 
     def corpus(self, sha256: str) -> Corpus:
         """The corpus with this hash; ``ValueError`` if the store does not have it."""
@@ -240,10 +241,10 @@ class RunStore:
         with self._read() as db:
             return _usage(db, owner)
 
-    def stored(self) -> dict[str, int]:
-        """Bytes that each run takes: weights, training state, checkpoints, curve and samples."""
+    def stored(self, run_id: str | None = None) -> dict[str, int]:
+        """Bytes that each run, or the one named, takes: weights, training state, checkpoints, curve and samples."""
         with self._read() as db:
-            return _stored(db, sa.true())
+            return _stored(db, sa.true() if run_id is None else RUNS.c.id == run_id)
 
     # ---- runs: for pages and the command line
 

@@ -79,6 +79,7 @@ def draw(run: Run) -> None:
 
 def start(config: RunConfig) -> None:
     """Train the mended run, with its settings in the form."""
-    session.start_run(config)
+    if session.start_run(config) is None:
+        return
     st.session_state["mended"] = forms.values_of(config.model, config.train, config.split)
     st.rerun()  # the form is drawn above: it takes the settings at the next script run

@@ -143,7 +143,8 @@ def _choose(offered: Sequence[Run]) -> Run:
 
 
 def _train_again(config: RunConfig) -> None:
-    st.session_state[WANTED] = session.queue_run(config).id
+    if run := session.queue_run(config):
+        st.session_state[WANTED] = run.id
 
 
 def _draw_button(run: Run, runs: Sequence[Run], kind: str = "secondary") -> None:

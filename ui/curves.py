@@ -95,16 +95,19 @@ def duration(seconds: float) -> str:
 
 
 def runs_table(
-    runs: Sequence[Run], describe: Callable[[RunConfig], str], state_title: Callable[[Run], str]
+    runs: Sequence[Run],
+    describe: Callable[[RunConfig], str],
+    state_title: Callable[[Run], str],
+    stored: Mapping[str, int],
 ) -> pd.DataFrame:
-    """A row a run, in the order given. The test split is named, never its loss."""
+    """A row a run, in the order given, with the megabytes that each takes. The test split is named, never its loss."""
     rows = []
     for run in runs:
         row: dict[str, object] = {"Name": run.name, "State": state_title(run)}
         row |= {"Validation": run.losses.get("val_loss"), "Unseen": run.losses.get("val_loss_unseen")}
         row |= {"Train": run.losses.get("train_loss"), "Test": opened(run.test_openings), "Step": run.step}
         row |= {"Time": duration(run.seconds), "Created": run.created, "Settings": describe(run.config)}
-        row |= {"Corpus": run.corpus_name, "Note": run.note}
+        row |= {"Corpus": run.corpus_name, "Stored": stored.get(run.id, 0) / 10**6, "Note": run.note}
         rows.append(row)
     return pd.DataFrame(rows).astype({name: float for name in ("Train", "Validation", "Unseen")})
 

@@ -374,8 +374,8 @@ def too_little(play: Play, asked: Asked, bigram_loss: float) -> str | None:
 def train_as_run(config: RunConfig) -> None:
     """Train these settings for as many steps as their preset does, as a run, on its own page."""
     preset = PRESETS[preset_for(config.model.architecture)]
-    session.start_run(config.replace(train=config.train.replace(max_steps=preset.train.max_steps)))
-    st.switch_page("app_pages/train.py")
+    if session.start_run(config.replace(train=config.train.replace(max_steps=preset.train.max_steps))):
+        st.switch_page("app_pages/train.py")
 
 
 # ---- comparing

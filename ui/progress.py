@@ -8,6 +8,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from mmcore.cost import amount
 from mmcore.doctor import learnt_nothing
 from mmcore.ngram import uniform_loss
 from mmcore.store import Run, RunState, RunStore
@@ -170,10 +171,11 @@ def draw_summary(run: Run) -> None:
     st.markdown("**Result**")
     st.table(curves.loss_table(run.losses), border="horizontal", alt="Losses of the saved weights")
     size = session.vocab(run.config.corpus_sha256).size
-    parameters = f"{run.config.model.parameters(size):,} parameters"
+    cost = f"{run.config.model.parameters(size):,} parameters, {run.weights_step or 0:,} steps"
+    room = amount(session.store().stored(run.id)[run.id])
     st.caption(
-        f"{parameters}, {run.weights_step or 0:,} steps, {curves.duration(run.seconds)}. Loss in nats and bits per "
-        "character, exact over the whole split. The test split stays sealed; the page Splits can open it."
+        f"{cost}, {curves.duration(run.seconds)}, {room} in the store. Loss in nats and bits per character, exact over "
+        "the whole split. The test split stays sealed; the page Splits can open it."
     )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import hashlib
 import logging
+import secrets
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -19,11 +22,12 @@ from mmcore.store import Run, RunStore, StoreUnavailable, UnreadableRun
 from .text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from mmcore import Artifact
     from mmcore.experiments import Setting
     from mmcore.jobs import JobQueue
+    from mmcore.limits import Usage
     from mmcore.playground import Turns
 
 
@@ -198,6 +202,17 @@ def _run_corpus(run_id: str) -> str:
     return store().run(run_id).config.corpus_sha256
 
 
+def delete_corpus(sha256: str) -> None:
+    """Remove a stored corpus that has no runs, and go on with the bundled names."""
+    try:
+        store().delete_corpus(sha256)
+    except ValueError as problem:  # a run was begun meanwhile
+        refuse(problem)
+        return
+    corpus.clear()
+    choose_corpus(bundled_sha256())
+
+
 def current_run() -> Run | None:
     """The run the visitor looks at: the one in the URL, else the last one opened, else the newest."""
     asked = st.query_params.get("run") or st.session_state.get("run_id")
@@ -236,22 +251,53 @@ def close_run() -> None:
     st.query_params.pop("run", None)
 
 
-def queue_run(config: RunConfig, name: str | None = None) -> Run:
-    """Store a new run and hand it to the workers; the visitor stays where they are."""
-    run = store().create(config, name=name)
+def visitor() -> str:
+    """Who looks, as a hash: a browser for as long as it keeps its cookies, else this session."""
+    session_id: str = st.session_state.setdefault("visitor", secrets.token_hex(8))
+    try:  # the cookie's secret is the same in every tab; it comes masked, each time by another mask
+        _, mask, masked, _ = st.context.cookies["_streamlit_xsrf"].split("|")
+        secret = bytes(a ^ b for a, b in zip(bytes.fromhex(masked), cycle(bytes.fromhex(mask)), strict=False))
+    except (KeyError, ValueError):
+        return session_id
+    return hashlib.sha256(secret).hexdigest()[:16]
+
+
+def usage() -> Usage:
+    """What the visitor has waiting and keeps."""
+    return store().usage(visitor())
+
+
+def refuse(problem: ValueError) -> None:
+    """Say why something was not done; from a callback too."""
+    st.toast(plain(problem), icon=":material/block:", duration="infinite")
+
+
+def queue_run(config: RunConfig, name: str | None = None) -> Run | None:
+    """Store a new run and hand it to the workers; the visitor stays where they are. None, and why, if it is refused."""
+    try:
+        run = store().create(config, name=name, owner=visitor())
+    except ValueError as problem:
+        refuse(problem)
+        return None
     queue().submit(run.id)
     return run
 
 
-def start_run(config: RunConfig) -> Run:
-    """Store a new run, hand it to the workers, and make it the visitor's current one."""
+def start_run(config: RunConfig) -> Run | None:
+    """Store a new run, hand it to the workers, and make it the visitor's current one; None if it is refused."""
     run = queue_run(config)
-    open_run(run.id)
+    if run is not None:
+        open_run(run.id)
     return run
 
 
-def start_experiment(new: Iterable[Setting], cut_short: Iterable[Run]) -> None:
-    """Store the new runs of an experiment, let others go on; the visitor stays where they are."""
+def start_experiment(new: Sequence[Setting], cut_short: Sequence[Run]) -> None:
+    """Store the new runs of an experiment, let others go on; the visitor stays where they are. All of them or none."""
+    try:
+        usage().check(waiting=len(new) + len(cut_short))
+    except ValueError as problem:
+        refuse(problem)
+        return
     for setting in new:
         queue_run(setting.config, setting.name)
     continue_runs(cut_short)
@@ -270,7 +316,11 @@ def stop_runs(runs: Iterable[Run]) -> None:
 
 def continue_run(run_id: str) -> None:
     """Let a stopped or interrupted run go on from its saved state."""
-    store().continue_run(run_id)
+    try:
+        store().continue_run(run_id)
+    except ValueError as problem:
+        refuse(problem)
+        return
     queue().submit(run_id)
 
 
