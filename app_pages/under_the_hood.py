@@ -234,7 +234,7 @@ elif view == "Gradient check":
     number = {
         "tensor": "Tensor",
         "shape": "Shape",
-        "largest": st.column_config.NumberColumn("Largest gradient", format="%.4e"),
+        "largest": st.column_config.NumberColumn("Largest |gradient|", format="%.4e"),
         "equal": st.column_config.TextColumn("By hand = autograd", help="Exact: equal to the last bit."),
         "hand_autograd": st.column_config.NumberColumn("Max difference", format="%.1e", help="By hand − autograd."),
         "autograd_numeric": st.column_config.NumberColumn("To central differences", format="%.1e"),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import re
 
+import numpy as np
 import pytest
 import torch
 
 from mmcore import BUNDLED_NAMES, ModelConfig, RunConfig, SplitConfig, TrainConfig, cli, play, read_words
-from mmcore.data import Dataset, build_dataset
+from mmcore.data import Dataset, Splits, Vocab, build_dataset
+from mmcore.model import Model
 from mmcore.ngram import NGram
-from mmcore.training import TrainState, update
+from mmcore.trace import forward_trace
+from mmcore.training import ContextSampler, TrainState, WordSampler, update
 from ui import forms, plays
 
 WRONG = ("diverge.", "it is a bigram", "how many places", "along the gradient", "tanh layer", "bends", "silenced")
@@ -60,3 +63,26 @@ def test_a12_an_update_goes_against_the_gradient_and_adamw_against_a_running_mea
     state.step, before = 1, state.model.flat.clone()
     update(state, -0.1 * gradient, 0.01)
     assert (state.model.flat < before).all() == (optimizer == "adamw"), "the mean is still positive"
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5])
+def test_a12_a_batch_counts_contexts_or_whole_words_where_these_are_drawn(batch_size: int) -> None:
+    assert "*Contexts* it counts contexts, with *Words* whole words" in forms.HELP["batch_size"]
+    words = ("abc", "bca", "cab", "dda", "eee")  # none begins like another
+    train, generator = Dataset(Vocab.from_words(words), 4, Splits(words, words, words)).train, torch.Generator()
+    assert len(ContextSampler(train, batch_size)(generator)[0]) == batch_size
+    (boundary, _), *levels = WordSampler(train, batch_size)(generator)[0]
+    assert len(boundary) == 1 and [len(characters) for characters, _ in levels] == [batch_size] * 3
+
+
+def test_a12_heads_are_patterns_in_parallel_each_on_a_part_of_the_dimensions() -> None:
+    assert "patterns" in forms.HELP["heads"] and "its own part of the embedding dimension" in forms.HELP["heads"]
+    model = Model(ModelConfig(architecture="transformer", context_size=4, embedding_dim=6, layers=1, heads=3), 5)
+    before = forward_trace(model, [0, 1, 2, 3], 4)
+    assert before["attention1"].shape[0] == 3
+    model.tensors["Wqkv1"][:, 2:4] *= 3.0  # the second head's part of the queries
+    after = forward_trace(model, [0, 1, 2, 3], 4)
+    changed = np.abs(after["attention1"] - before["attention1"]).max(axis=(1, 2)) > 1e-6
+    assert changed.tolist() == [False, True, False]
+    mixed = np.abs(after["mixed1"] - before["mixed1"]).max(axis=0) > 1e-6
+    assert not mixed[[0, 1, 4, 5]].any() and mixed[[2, 3]].any()
