@@ -203,7 +203,7 @@ def _renewed(trace: Trace) -> str:
 def _cell(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     sizes = _sizes(step)
     return (
-        "The cell before, times the forget gate, plus the candidate, times the input gate; no activation bounds it. "
+        "The previous cell times the forget gate, plus the candidate times the input gate; no activation bounds it. "
         f"Its length is {sizes[0]:.4f} after the first character and {sizes[-1]:.4f} after the last. The largest "
         f"number in magnitude is that of {_largest(step, trace, vocab)}."
     )
