@@ -34,7 +34,7 @@ class Breakdown:
         require(len(examples) > 0, "examples", "at least one", 0)
         counts, predicted = examples.counts, np.empty(len(examples.counts.contexts), dtype=np.int64)
         losses, calibrations = np.empty(len(counts.following.columns)), np.zeros((3, BINS))
-        for rows, piece in pieces(model, counts.contexts):
+        for rows, piece in pieces(model, counts.contexts, counts.order):
             log_p, at = piece.double().numpy(), rows.numpy()
             which, places = counts.following.entries(at)
             losses[places] = -log_p[which, counts.following.columns[places]]

@@ -6,6 +6,7 @@ Everything here is about integer arrays; what the integers stand for is the busi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,11 @@ class ContextCounts:
         """N: the number of examples counted."""
         return int(self.totals.sum())
 
+    @cached_property
+    def order(self) -> Ids:
+        """(M,): the contexts in the order :func:`by_beginning`."""
+        return by_beginning(self.contexts, self.following.width)
+
     @property
     def shares(self) -> SparseRows:
         """The counts as distributions: every row sums to 1."""
@@ -88,9 +94,10 @@ def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCount
 
 def by_beginning(contexts: Ids, vocab_size: int) -> Ids:
     """An order (M,) in which contexts (M, T) of words that begin alike are neighbours."""
-    T = contexts.shape[1]
-    start = np.where(contexts == 0, np.arange(T), 0).max(axis=1, initial=0)  # of the word: its boundary
-    rows, key = np.arange(len(contexts)), np.zeros(len(contexts), dtype=np.int64)
+    T, rows, key = contexts.shape[1], np.arange(len(contexts)), np.zeros(len(contexts), dtype=np.int64)
+    boundaries = contexts[:, ::-1] == 0
+    back = boundaries.argmax(axis=1)  # from the last character to the boundary that the word starts with
+    start = np.where(boundaries[rows, back], T - 1 - back, 0)
     for place in range(3):
         at = start + place
         key = key * vocab_size + np.where(at < T, contexts[rows, np.minimum(at, T - 1)], 0)

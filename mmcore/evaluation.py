@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from .data import Dataset, Examples
 from .model import Model
 
 CELLS = 2**22  # log-probabilities to compute together: 16 MB
+WORK = 2**35  # multiplications to do together: about a second, after which someone may be asked whether to stop
 
 
 @dataclass(frozen=True)
@@ -37,22 +39,22 @@ class Losses:
 
 
 @torch.no_grad()
-def pieces(model: Model, contexts: Ids) -> Iterator[tuple[Tensor, Tensor]]:
+def pieces(model: Model, contexts: Ids, order: Ids) -> Iterator[tuple[Tensor, Tensor]]:
     """Places (B,) of some of the contexts (M, T), and the log-probabilities (B, V) of what comes next; in time all."""
-    order = torch.from_numpy(by_beginning(contexts, model.vocab_size))  # what is read once stays in one piece
-    for rows in order.split(rows_at_once(model)):
+    for rows in torch.from_numpy(order).split(rows_at_once(model)):  # what is read once stays in one piece
         yield rows, torch.log_softmax(model(torch.from_numpy(contexts)[rows]), 1)
 
 
 def rows_at_once(model: Model) -> int:
-    """Contexts to evaluate together: the architecture's number, fewer where the vocabulary is large."""
-    return min(model.config.rows_at_once, max(1, CELLS // model.vocab_size))
+    """Contexts to evaluate together: the architecture's number, fewer with many symbols or parameters."""
+    work = math.ceil(model.config.parameters(model.vocab_size) * model.config.reuse)
+    return max(1, min(model.config.rows_at_once, CELLS // model.vocab_size, WORK // work))
 
 
 def log_probabilities(model: Model, contexts: Ids) -> Tensor:
     """Log-probabilities (M, V) of the next character after each of a few contexts (M, T)."""
     log_p = torch.empty(len(contexts), model.vocab_size, dtype=model.flat.dtype)
-    for rows, piece in pieces(model, contexts):
+    for rows, piece in pieces(model, contexts, by_beginning(contexts, model.vocab_size)):
         log_p[rows] = piece
     return log_p
 
@@ -62,33 +64,86 @@ def evaluate(model: Model, examples: Examples) -> Losses:
 
     Touches no random generator and drops no units. Sums are in float64. No examples: the loss is NaN.
     """
+    return Losses(evaluate_parts(model, {"loss": examples}).get("loss", math.nan), len(examples))
+
+
+def _total(model: Model, examples: Examples, stop: Callable[[], bool]) -> float | None:
+    """The log-probability of all examples; None once ``stop`` says so, which is asked after every piece."""
     counts = examples.counts
-    if not counts.examples:
-        return Losses(math.nan, 0)
     log_p = torch.empty(len(counts.contexts), dtype=torch.float64)
-    for rows, piece in pieces(model, counts.contexts):
+    for rows, piece in pieces(model, counts.contexts, counts.order):
+        if stop():
+            return None
         times = torch.from_numpy(counts.following.dense(rows.numpy())).to(piece.dtype)
         # Row by row in float32 (exact enough for V terms), then over the M rows in float64.
         log_p[rows] = torch.linalg.vecdot(piece, times).double()
-    return Losses(-log_p.sum().item() / counts.examples, counts.examples)
+    return log_p.sum().item()
 
 
-def evaluate_splits(model: Model, dataset: Dataset, *, test: bool) -> dict[str, float]:
+def evaluate_parts(
+    model: Model, parts: Mapping[str, Examples], stop: Callable[[], bool] = lambda: False
+) -> dict[str, float]:
+    """The exact loss of each part that has examples.
+
+    Parameters
+    ----------
+    stop : asked after every piece; once it says so there are no losses
+    """
+    losses = {}
+    for name, examples in parts.items():
+        if len(examples):
+            total = _total(model, examples, stop)
+            if total is None:
+                return {}
+            losses[name] = -total / len(examples)
+    return losses
+
+
+def evaluate_splits(
+    model: Model,
+    dataset: Dataset,
+    *,
+    test: bool,
+    known: Mapping[str, float] | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, float]:
     """``train_loss``, ``val_loss``, ``val_loss_unseen`` and, only if asked for, ``test_loss``, ``test_loss_unseen``.
 
     A split without words (no unseen ones, say) has no entry.
+
+    Parameters
+    ----------
+    known : losses of this very model that need not be computed again
+    stop : as for :func:`evaluate_parts`
     """
     parts = {"train_loss": dataset.train, "val_loss": dataset.val, "val_loss_unseen": dataset.val_unseen}
     if test:
         parts |= {"test_loss": dataset.test, "test_loss_unseen": dataset.test_unseen}
-    return {name: evaluate(model, examples).loss for name, examples in parts.items() if len(examples)}
+    known = dict(known or {})
+    fresh = {name: examples for name, examples in parts.items() if name not in known}
+    measured = evaluate_parts(model, fresh, stop)
+    return {name: loss for name in parts if (loss := (known | measured).get(name)) is not None}
+
+
+def expected_seconds(model: Model, dataset: Dataset, tries: int = 3) -> float:
+    """How long the losses on train and validation take, judged by a few of their contexts."""
+    contexts, order = dataset.train.counts.contexts, dataset.train.counts.order
+    few = contexts[order[len(order) // 2 :][: rows_at_once(model)]]  # as they are evaluated: what begins alike
+    seconds = []
+    for _ in range(tries):
+        began = time.perf_counter()
+        log_probabilities(model, few)
+        seconds.append(time.perf_counter() - began)
+    parts = (dataset.train, dataset.val, dataset.val_unseen)
+    rows = sum(len(part.counts.contexts) for part in parts if len(part))
+    return min(seconds) * rows / len(few)  # of another process's turn on the core, the least has the least
 
 
 def target_log_probabilities(model: Model, examples: Examples) -> NDArray[np.float64]:
     """(N,): the log-probability of what came next, for each example."""
     counts = examples.counts
     log_p = np.empty(len(counts.following.columns))
-    for rows, piece in pieces(model, counts.contexts):
+    for rows, piece in pieces(model, counts.contexts, counts.order):
         which, places = counts.following.entries(rows.numpy())
         log_p[places] = piece.numpy()[which, counts.following.columns[places]]
     return np.asarray(log_p[counts.pairs])

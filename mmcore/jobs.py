@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -37,6 +38,7 @@ SAVE_SECONDS = 1.0  # between two saves of the weights
 SAVE_SHARE = 0.05  # of the time that saving a large model may take
 POLL_SECONDS = 0.25  # between a server's looks at the queue
 NICE = 5  # so that training never makes a page wait
+LAST_SECONDS = 0.4  # that the losses at the end may take once someone asked for it
 GRACE_SECONDS = 1.0  # a leaving worker has to save its run
 LONGEST_PAUSE = 10.0  # seconds between two tries of a write for which there is no room
 SAMPLES, SAMPLE_SEED = 8, 1
@@ -95,13 +97,21 @@ def run_inline(
 ) -> Run:
     """Train one run in this process, and return it as it ended: a queued one, or one claimed with `token`.
 
-    Ctrl-C stops it at the next step and keeps it; a second Ctrl-C does not wait for that.
+    Ctrl-C stops it within a second and keeps it; a second Ctrl-C, or one before the first step, does not wait for
+    that.
     """
     token = token or store.claim(run_id)
     if token is None:
         raise ValueError(f"run must be queued, got {run_id} that is {store.run(run_id).state}")
-    with _ctrl_c() as stopped:
-        _work(store, run_id, token, on_step, None, stopped)
+    begun = threading.Event()
+
+    def show(step: Step) -> None:
+        begun.set()
+        if on_step:
+            on_step(step)
+
+    with _ctrl_c(begun) as stopped:
+        _work(store, run_id, token, show, None, stopped)
     return store.run(run_id)
 
 
@@ -169,6 +179,8 @@ class _Training:
         self.film: list[Checkpoint] = []
         self.ticks, self.next_write, self.next_save, self.next_samples = 0, 0.0, 0.0, 0.0
         self.pauses = _Pauses()
+        self.events: Sequence[threading.Event] = ()  # each of them asks to stop or leave, as the store may
+        self.asked, self.next_look = math.inf, 0.0  # when somebody did; when to look into the store again
 
     @classmethod
     def of(cls, store: RunStore, run: Run, token: str) -> _Training:
@@ -192,18 +204,36 @@ class _Training:
         """Train until the end, or until someone asks to stop or leave; the state the run is in then."""
         from .training import Pace, train
 
-        for step in train(self.state, self.dataset, pace=Pace(seconds=TICK_SECONDS, at=self.film_steps)):
+        self.events = [event for event in (leaving, stopped) if event]
+        pace = Pace(seconds=TICK_SECONDS, at=self.film_steps)
+        for step in train(self.state, self.dataset, pace=pace, stop=self.stops):
             self.newest = replace(step, seconds=step.seconds + self.seconds_before)
             stop = self.tick(self.newest)
             if on_step:
                 on_step(self.newest)
-            if step.step >= self.config.train.max_steps:
+            if step.step >= self.config.train.max_steps and (step.losses or not self.stops()):
                 break
             if leaving and leaving.is_set():
                 return RunState.INTERRUPTED
-            if stop or (stopped and stopped.is_set()):
+            if stop or any(event.is_set() for event in self.events):
                 return RunState.STOPPED
         return RunState.FINISHED
+
+    def stops(self) -> bool:
+        """Whether someone asked to stop or leave. Asked while losses are computed, which may take minutes."""
+        now, wanted = time.monotonic(), any(event.is_set() for event in self.events)
+        if not wanted and now >= max(self.next_look, self.next_write):
+            self.next_look = now + TICK_SECONDS
+            try:
+                wanted = self.write()
+            except StoreUnavailable as problem:
+                self.wait(problem)
+        self.asked = min(self.asked, now) if wanted else self.asked
+        return self.asked <= now
+
+    def must_end(self) -> bool:
+        """Whether losses that are still missing have to be left out, as someone waits for the end."""
+        return self.stops() and time.monotonic() > self.asked + LAST_SECONDS
 
     def tick(self, step: Step) -> bool:
         """Write a step, from time to time with weights and samples; whether someone asked for a stop."""
@@ -214,10 +244,8 @@ class _Training:
             return False  # these come thick at first: each in a transaction of its own would slow training down
         extra: dict[str, Any] = {}
         if step.train_loss is not None and now >= self.next_save:
-            names = ("train_loss", "val_loss", "val_loss_unseen")
-            losses = {name: loss for name in names if (loss := getattr(step, name)) is not None}
-            extra |= self.checkpoint(step.step, losses)
-        if self.ticks < 4 or now >= self.next_samples:
+            extra |= self.checkpoint(step.step, step.losses)
+        if (self.ticks < 4 or now >= self.next_samples) and not self.stops():
             extra["samples"] = step.step, self.samples()
             self.next_samples = now + SAVE_SECONDS
         self.ticks += 1
@@ -253,14 +281,15 @@ class _Training:
 
         if self.newest is None or (problem and not isinstance(problem, TrainingDiverged)):
             return {}
-        losses = evaluate_splits(self.state.model, self.dataset, test=True)
+        known = {} if problem else self.newest.losses
+        losses = evaluate_splits(self.state.model, self.dataset, test=True, known=known, stop=self.must_end)
         shown: dict[str, Any] = {name: loss for name, loss in losses.items() if not name.startswith("test")}
         # The weights kept by a run that diverged are those before the update that spoiled them.
         step = max(0, problem.step - 1) if isinstance(problem, TrainingDiverged) else self.newest.step
         ended = replace(self.newest, step=step, **shown)
         points = [*(point for point in self.points if point.step < step), ended]
-        last = {"points": points, "checkpoints": self.film, "samples": (step, self.samples())}
-        return last | self.checkpoint(step, losses)
+        last = {"points": points, "checkpoints": self.film} | self.checkpoint(step, losses)
+        return last if self.must_end() else last | {"samples": (step, self.samples())}
 
     def checkpoint(self, step: int, losses: dict[str, float]) -> dict[str, Any]:
         """Weights, training state and losses of this moment; nothing if they are not finite numbers."""
@@ -313,8 +342,8 @@ def _stale_is_fine(run_id: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
-    """The first Ctrl-C sets an event; the second interrupts as usual."""
+def _ctrl_c(begun: threading.Event) -> Iterator[threading.Event]:
+    """The first Ctrl-C sets an event; the second interrupts as usual, and so does any while nothing has begun."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped  # only the main thread may handle signals
@@ -324,6 +353,8 @@ def _ctrl_c() -> Iterator[threading.Event]:
     def first(number: int, frame: object) -> None:
         stopped.set()
         signal.signal(signal.SIGINT, usual)
+        if not begun.is_set():
+            raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, first)
     try:

@@ -23,13 +23,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .config import RunConfig, require
-from .contexts import by_beginning
 from .data import Dataset, build_dataset
 from .schema import HISTORY
 from .store import Run, RunState, RunStore, new_token
 
 if TYPE_CHECKING:
-    from .model import Model
+    pass
 
 SHARE = 0.6  # of a time budget that goes into updates; the rest evaluates, samples and draws
 UNTIMED, TIMED = 3, 12  # updates to measure a speed with
@@ -109,7 +108,7 @@ def play(
     began = time.perf_counter()
     state = TrainState(config.model, config.train, dataset.vocab.size)
     steps = []
-    for step in train(state, dataset, pace=Pace(seconds=0.04, share=0.15)):
+    for step in train(state, dataset, pace=Pace(seconds=0.04, share=0.15), stop=lambda: not wanted()):
         steps.append(step)
         if not wanted():
             raise CancelledError
@@ -143,6 +142,7 @@ def steps_within(budget: float, config: RunConfig, dataset: Dataset) -> int:
     BudgetTooSmall
         If the losses before and after leave no time for :data:`MIN_STEPS` updates.
     """
+    from .evaluation import expected_seconds
     from .training import Pace, TrainState, train
 
     require(0.05 <= budget <= 60, "budget", "from 0.05 to 60 seconds", budget)
@@ -153,29 +153,12 @@ def steps_within(budget: float, config: RunConfig, dataset: Dataset) -> int:
         if step.step == UNTIMED + TIMED:
             break
     times = sorted(after - before for before, after in zip(marks[UNTIMED:], marks[UNTIMED + 1 :], strict=False))
-    each, measuring = times[len(times) // 2], 2 * _evaluation_seconds(state.model, dataset)
+    each, measuring = times[len(times) // 2], 2 * expected_seconds(state.model, dataset)
     least = MIN_STEPS * each + measuring
     if budget < least:
         raise BudgetTooSmall(config.model.title, budget, each, measuring)
     steps = min(SHARE * budget, budget - measuring) / each
     return int(float(f"{min(max(steps, MIN_STEPS), MAX_STEPS):.2g}"))
-
-
-def _evaluation_seconds(model: Model, dataset: Dataset) -> float:
-    """How long the losses on train and validation take, judged by a few of their contexts."""
-    from .evaluation import log_probabilities, rows_at_once
-
-    contexts = dataset.train.counts.contexts
-    order = by_beginning(contexts, dataset.vocab.size)  # as they are evaluated: what begins alike together
-    few = contexts[order[len(order) // 2 :][: rows_at_once(model)]]
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        log_probabilities(model, few)
-        seconds.append(time.perf_counter() - began)
-    parts = (dataset.train, dataset.val, dataset.val_unseen)
-    rows = sum(len(part.counts.contexts) for part in parts if len(part))
-    return min(seconds) * rows / len(few)  # of another process's turn on the core, the least has the least
 
 
 def request(store_url: str, config: RunConfig, budget: float | None = None, withdrawn: Path | None = None) -> Play:

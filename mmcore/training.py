@@ -18,7 +18,7 @@ from .checkpoint import TensorUpdate
 from .config import ModelConfig, TrainConfig, calmer_rate, require
 from .contexts import ContextCounts, by_beginning
 from .data import Dataset, Examples
-from .evaluation import evaluate
+from .evaluation import evaluate_parts, evaluate_splits, expected_seconds
 from .family import is_statistic
 from .layers import Levels, prefixes
 from .model import Model, views
@@ -26,6 +26,7 @@ from .model import Model, views
 # Of Adam (Kingma & Ba 2015). Shorter memories than usual: runs here are short, and long ones lose nothing by it.
 BETA1, BETA2, EPSILON = 0.85, 0.97, 1e-8
 WARM_UP = 0.2  # share of a one-cycle schedule spent climbing to the learning rate
+FIRST_SECONDS = 2.0  # that the exact losses before the first update may take
 HEAD_START = 0.5  # seconds that count as passed when a run begins, so that its first moments can be evaluated
 DENSE = 2**20  # cells of a table of targets that is kept whole: 4 MB, and a tenth of the time a batch
 STEP_AT, STEP_FACTOR = 0.5, 0.1  # the lecture: half of the updates at 0.1, half at 0.01
@@ -43,6 +44,12 @@ class Step:
     val_loss: float | None = None
     val_loss_unseen: float | None = None
     updates: Mapping[str, TensorUpdate] | None = None  # by tensor, of the update just done; at the steps of Pace.at
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """The exact losses, as far as they were measured."""
+        named = {"train_loss": self.train_loss, "val_loss": self.val_loss, "val_loss_unseen": self.val_loss_unseen}
+        return {name: loss for name, loss in named.items() if loss is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,8 +285,8 @@ def update(state: TrainState, gradient: Tensor, learning_rate: float) -> None:
 class _Reporter:
     """Decides when to report and evaluate, and makes the Steps."""
 
-    def __init__(self, state: TrainState, dataset: Dataset, pace: Pace) -> None:
-        self.state, self.dataset, self.pace = state, dataset, pace
+    def __init__(self, state: TrainState, dataset: Dataset, pace: Pace, stop: Callable[[], bool]) -> None:
+        self.state, self.dataset, self.pace, self.stop = state, dataset, pace, stop
         self.began = self.reported = time.perf_counter()
         self.evaluating = 0.0
         self.losses: list[float] = []
@@ -296,13 +303,19 @@ class _Reporter:
         elapsed = time.perf_counter() - self.began + HEAD_START
         return self.pace.every is not None or self.evaluating <= self.pace.share * elapsed
 
+    def quick(self) -> bool:
+        """Whether the losses before the first update come at once; long ones wait their turn, as if just measured."""
+        if self.pace.every is not None or not self.pace.losses or self.stop():
+            return True
+        expected = expected_seconds(self.state.model, self.dataset, tries=2)
+        self.evaluating = expected if expected > FIRST_SECONDS else 0.0
+        return not self.evaluating
+
     def step(self, *, evaluated: bool, due: bool = True) -> Step:
         start, state = time.perf_counter(), self.state
         exact: dict[str, Any] = {}
         if evaluated and self.pace.losses:
-            parts = {"train_loss": self.dataset.train, "val_loss": self.dataset.val}
-            parts["val_loss_unseen"] = self.dataset.val_unseen
-            exact = {name: evaluate(state.model, part).loss for name, part in parts.items() if len(part)}
+            exact = evaluate_splits(state.model, self.dataset, test=False, stop=self.stop)
         now = time.perf_counter()
         self.evaluating += now - start
         mean = sum(self.losses) / len(self.losses) if self.losses else None
@@ -311,12 +324,24 @@ class _Reporter:
         return Step(step=state.step, learning_rate=rate, seconds=now - self.began, batch_loss=mean, **exact)
 
 
-def train(state: TrainState, dataset: Dataset, *, pace: Pace | None = None, autograd: bool = False) -> Iterator[Step]:
+def train(
+    state: TrainState,
+    dataset: Dataset,
+    *,
+    pace: Pace | None = None,
+    autograd: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Step]:
     """Train ``state`` in place; yields a :class:`Step` now, from time to time, and at the end.
 
     Between two Steps the state is the caller's: evaluate it, copy it, stop. The weights depend on the
     configs, the dataset, the machine and the number of threads, and on nothing else. Gradients are those
     derived by hand where there are some; with ``autograd`` they are PyTorch's, the same up to rounding.
+
+    Parameters
+    ----------
+    stop : asked every fraction of a second while losses are computed, which may take minutes: if it says so, the
+        Step comes at once and has none.
 
     Raises
     ------
@@ -328,8 +353,8 @@ def train(state: TrainState, dataset: Dataset, *, pace: Pace | None = None, auto
     sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
     gradients = gradients_of(model, config.batch_size, autograd=autograd)
     dropout = state.generators["dropout"]
-    report, finite = _Reporter(state, dataset, pace or Pace()), _Finite(state)
-    yield report.step(evaluated=True)
+    report, finite = _Reporter(state, dataset, pace or Pace(), stop), _Finite(state)
+    yield report.step(evaluated=report.quick())
     while state.step < config.max_steps:
         contexts, targets = sample(state.generators["batches"])
         loss = gradients(contexts, targets, dropout)  # forward, loss, backward
@@ -338,7 +363,7 @@ def train(state: TrainState, dataset: Dataset, *, pace: Pace | None = None, auto
         update(state, gradients.gradient, learning_rate_at(config, state.step))
         state.step += 1
         report.losses.append(loss)
-        if _stops_early(state, dataset):
+        if _stops_early(state, dataset, stop):
             break
         due, wanted = report.due(), state.step in report.pace.at
         if state.step < config.max_steps and (due or wanted):
@@ -387,12 +412,14 @@ class _Finite:
         raise TrainingDiverged(diverged_at, rate, calmer_rate(state.model.config, state.config))
 
 
-def _stops_early(state: TrainState, dataset: Dataset) -> bool:
+def _stops_early(state: TrainState, dataset: Dataset, stop: Callable[[], bool]) -> bool:
     """Early stopping: at a check, remember the weights if validation improved; true once patience is used up."""
     config = state.config
     if not config.patience or (state.step % config.check_every and state.step < config.max_steps):
         return False
-    loss = evaluate(state.model, dataset.val).loss
+    loss = evaluate_parts(state.model, {"val_loss": dataset.val}, stop).get("val_loss", math.nan)
+    if math.isnan(loss) and stop():
+        return False  # no check: the caller is asked at the next Step
     if loss < state.best_loss:
         state.best, state.best_loss, state.checks_since_best = state.model.flat.clone(), loss, 0
     else:

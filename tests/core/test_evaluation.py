@@ -61,7 +61,7 @@ def test_c1_with_many_symbols_the_loss_is_computed_on_fewer_contexts_at_once() -
     words = ["".join(chr(0x4E00 + (7 * i + k * k) % 3_000) for k in range(4)) for i in range(3_000)]
     data = build_dataset(words, SplitConfig(), 2)
     model = MLP(ModelConfig(context_size=2, hidden_sizes=(8,), init="lecture"), data.vocab.size, seed=1)
-    sizes = [len(rows) for rows, _ in pieces(model, data.train.counts.contexts)]
+    sizes = [len(rows) for rows, _ in pieces(model, data.train.counts.contexts, data.train.counts.order)]
     assert max(sizes) * data.vocab.size <= CELLS and sum(sizes) == len(data.train.counts.contexts)
     assert evaluate(model, data.val).loss == pytest.approx(naive_loss(model, data.val), abs=1e-5)
     sums, counts = word_losses(model, data.val)

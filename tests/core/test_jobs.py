@@ -22,7 +22,7 @@ import pytest
 import sqlalchemy as sa
 import torch
 
-from mmcore import artifact, jobs
+from mmcore import artifact, evaluation, jobs, training
 from mmcore.config import ModelConfig, RunConfig, TrainConfig
 from mmcore.data import Corpus, corpus_from_words
 from mmcore.evaluation import evaluate_splits
@@ -164,6 +164,72 @@ def test_a_second_ctrl_c_keeps_what_was_saved(store: RunStore, make: Callable[..
     assert not went_on
     assert (run.state, run.weights_step) == (S.STOPPED, 0)
     saved_model_fits(store, run.id)
+
+
+@pytest.fixture
+def endless_losses(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
+    """Makes an evaluation go on and on, and calls something in the midst of it; those before are as usual."""
+    usual = evaluation.pieces
+
+    def arrange(before: int, call: Callable[[], None]) -> None:
+        made = 0
+
+        def pieces(*arguments: Any) -> Iterator[Any]:
+            nonlocal made
+            made += 1
+            yield from usual(*arguments)
+            for piece in range(100_000 if made > before else 0):
+                call() if piece == 3 and made == before + 1 else None
+                yield from usual(*arguments)
+            assert made <= before, "nobody left the evaluation"
+
+        monkeypatch.setattr(evaluation, "pieces", pieces)
+
+    monkeypatch.setattr(jobs, "TICK_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "LAST_SECONDS", 0.05)
+    monkeypatch.setattr(training, "expected_seconds", lambda *_, **__: 0.0)
+    return arrange
+
+
+FIRST, LAST = 0, 3  # evaluations before: a run's first one is of train, validation and unseen words
+
+
+@pytest.mark.parametrize(("before", "steps"), [(FIRST, 0), (LAST, 5)])
+def test_c2_a_run_stops_in_the_midst_of_its_losses(
+    store: RunStore,
+    make: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    endless_losses: Callable[[int, Callable[[], None]], None],
+    before: int,
+    steps: int,
+) -> None:
+    monkeypatch.setattr(training._Reporter, "due", lambda _: False)
+    run_id = make(5)
+    endless_losses(before, lambda: store.request_stop(run_id))
+    run = run_inline(store, run_id)
+    assert (run.state, run.step, run.losses) == (S.STOPPED, steps, {})
+    assert artifact.load(store.weights(run_id) or b"").step == steps
+    monkeypatch.undo()
+    store.continue_run(run_id)
+    run = run_inline(store, run_id)
+    assert (run.state, run.step) == (S.FINISHED, 5)
+    assert torch.equal(saved_weights(store, run), weights_after(store, run.config))
+    saved_model_fits(store, run_id)
+
+
+@pytest.mark.parametrize(("before", "saved"), [(FIRST, None), (LAST, 5)])
+def test_c2_ctrl_c_ends_a_run_in_the_midst_of_its_losses(
+    store: RunStore,
+    make: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    endless_losses: Callable[[int, Callable[[], None]], None],
+    before: int,
+    saved: int | None,
+) -> None:
+    monkeypatch.setattr(training._Reporter, "due", lambda _: False)
+    endless_losses(before, lambda: signal.raise_signal(signal.SIGINT))
+    run = run_inline(store, make(5))
+    assert (run.state, run.weights_step, run.losses) == (S.STOPPED, saved, {})
 
 
 def test_a_run_that_diverges_keeps_text_curve_and_finite_weights(store: RunStore, make: Callable[..., str]) -> None:

@@ -85,7 +85,7 @@ def test_a_budget_that_the_losses_alone_use_up_is_refused_with_the_seconds_neede
 ) -> None:
     data = build_dataset(corpus, config.split, 3)
     unhindered = steps_within(1.0, config, data)
-    monkeypatch.setattr("mmcore.playground._evaluation_seconds", lambda *_: 0.45)
+    monkeypatch.setattr("mmcore.evaluation.expected_seconds", lambda *_: 0.45)
     assert MIN_STEPS <= steps_within(1.0, config, data) < unhindered / 2, "0.1 s are left, not 0.6"
     with pytest.raises(
         BudgetTooSmall, match=r"budget must be at least 0\.9 seconds for this MLP, got 0\.5: an "

@@ -17,7 +17,7 @@ from mmcore import training
 from mmcore.backprop import Backprop
 from mmcore.config import ModelConfig, SplitConfig, TrainConfig
 from mmcore.data import Dataset, Splits, Vocab, build_dataset
-from mmcore.evaluation import evaluate
+from mmcore.evaluation import evaluate, expected_seconds
 from mmcore.ngram import KneserNey, NGram
 from mmcore.sample import generate
 from mmcore.training import (
@@ -243,6 +243,63 @@ def test_a_state_that_does_not_fit_is_refused() -> None:
     for damage in ({"flat": tensors["flat"].double()}, {"moments": tensors["moments"][:1]}, {"extra": torch.zeros(1)}):
         with pytest.raises(ValueError, match="training state must fit its config"):
             TrainState(TINY, config, 27).load(tensors | damage)
+
+
+# ---- losses that take long
+
+
+def test_c2_the_first_losses_are_left_when_someone_asks(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TINY.__class__, "rows_at_once", 10)
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(len(asked))
+        return len(asked) >= 5
+
+    state = TrainState(TINY, TrainConfig(), small.vocab.size)
+    first = next(train(state, small, pace=Pace(every=1), stop=stop))
+    assert (first.step, first.losses) == (0, {})
+    assert len(asked) == 5 < len(small.train.counts.contexts) / 10, "asked after every piece"
+
+
+def test_c2_asking_changes_neither_weights_nor_losses(small: Dataset) -> None:
+    config = TrainConfig(max_steps=40, batch_size=16, patience=2, check_every=10)
+    states = [TrainState(TINY, config, small.vocab.size) for _ in range(2)]
+    plain, asked = (
+        [(step.step, step.losses) for step in train(state, small, pace=Pace(every=10), **extra)]
+        for state, extra in zip(states, ({}, {"stop": lambda: False}), strict=True)
+    )
+    assert plain == asked
+    assert torch.equal(states[0].model.flat, states[1].model.flat)
+
+
+def test_c2_a_check_that_was_left_does_not_count(small: Dataset) -> None:
+    state = TrainState(TINY, TrainConfig(max_steps=20, patience=1, check_every=1), small.vocab.size)
+    steps = list(train(state, small, pace=Pace(every=50), stop=lambda: True))
+    assert state.step == 20 and state.best is None
+    assert [step.losses for step in steps] == [{}, {}]
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(1.9, True), (600.0, False)])
+def test_c2_long_losses_do_not_keep_the_first_update_waiting(
+    small: Dataset, monkeypatch: pytest.MonkeyPatch, seconds: float, known: bool
+) -> None:
+    monkeypatch.setattr(training, "expected_seconds", lambda *_, **__: seconds)
+    state = TrainState(TINY, TrainConfig(max_steps=30, batch_size=16), small.vocab.size)
+    first, *between, last = train(state, small, pace=Pace(seconds=0.0))
+    assert bool(first.losses) is known
+    assert known or not any(step.losses for step in between), "not before its share of the time has passed"
+    assert last.val_loss == evaluate(state.model, small.val).loss
+    every = next(train(TrainState(TINY, TrainConfig(), small.vocab.size), small, pace=Pace(every=10)))
+    assert every.losses, "the same curve on every machine"
+
+
+def test_c2_long_losses_are_expected_to_take_long(small: Dataset) -> None:
+    """The guess is the time of one piece times their number, not a constant."""
+    model = TrainState(TINY, TrainConfig(), small.vocab.size).model
+    twice = Dataset(small.vocab, 3, Splits(small.splits.train, small.splits.train, small.splits.train))
+    once = expected_seconds(model, small)
+    assert 0 < once < 2 and expected_seconds(model, twice) > once / 2
 
 
 # ---- samplers
