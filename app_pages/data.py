@@ -35,7 +35,10 @@ with st.expander("Add a corpus", icon=":material/add:"), st.form(form, border=Fa
     st.caption(f"Yours: {said['corpora']}, {said['stored']}.")
     limit = MAX_UPLOAD_BYTES // 2**20
     upload = st.file_uploader(
-        "Text file", type="txt", max_upload_size=limit, help=f"One word a line, UTF-8, at most {limit} MB."
+        "Text file",
+        type=["txt", "csv", "tsv"],
+        max_upload_size=limit,
+        help=f"One word a line, UTF-8, at most {limit} MB.",
     )
     pasted = st.text_area("Or paste a list", placeholder="emma\nolivia\nava", help="One word a line.")
     name = st.text_input("Name", placeholder="my words", help="Left empty, the file's name is taken.")
@@ -43,7 +46,7 @@ with st.expander("Add a corpus", icon=":material/add:"), st.form(form, border=Fa
     deduplicate = st.toggle("De-duplicate", help="Keeps the first of equal words, so none can be in two splits.")
     if st.form_submit_button("Add corpus", type="primary"):
         raw = pasted.encode() if upload is None else upload.getvalue()
-        title = name or ("pasted" if upload is None else upload.name.removesuffix(".txt"))
+        title = name or ("pasted" if upload is None else upload.name.rpartition(".")[0])
         try:
             owner = session.visitor()
             added = add_upload(session.store(), raw, title, lowercase=lowercase, deduplicate=deduplicate, owner=owner)
@@ -119,7 +122,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Context size", 1, 64, 3, key="context_size", persist_state="session", help="The lecture's block_size."
     )
 try:
-    rows = tables.context_rows(word, vocab, context_size)
+    rows = tables.context_rows(vocab.typed(word), vocab, context_size)
 except ValueError as error:
     st.error(plain(error), icon=":material/error:")
 else:

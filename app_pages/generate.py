@@ -127,7 +127,7 @@ def draw() -> None:
 def begin() -> None:
     """Take the letters typed as the word so far, if the model knows them all."""
     try:
-        ids = vocab.encode(st.session_state["begin"])
+        ids = vocab.encode(vocab.typed(st.session_state["begin"]))
     except ValueError as error:
         st.session_state["begin_error"] = str(error)
         return

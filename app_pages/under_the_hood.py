@@ -51,6 +51,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     word = st.text_input(
         "Word", known, key="hood_word", persist_state="session", width=220, max_chars=200, help="Any word."
     ).strip()
+    word = vocab.typed(word)
     try:
         titles = hood.example_titles(word, vocab, size)
     except ValueError as error:

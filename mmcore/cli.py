@@ -40,7 +40,7 @@ from .config import (
     require,
 )
 from .cost import accept
-from .data import BUNDLED_NAMES, Splits, Vocab, read_words, split_words
+from .data import BUNDLED_NAMES, CorpusReport, Splits, Vocab, read_words, split_words
 from .store import Run, RunState, RunStore, UnreadableRun, new_token
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def one_of(*options: str) -> str:
 
 
 Data = Annotated[Path, typer.Option(help="A text file, one word a line.", show_default="the bundled names")]
-Lowercase = Annotated[bool, typer.Option("--lowercase", help="Lower-case the words.")]
+Lowercase = Annotated[
+    bool, typer.Option("--lowercase/--no-lowercase", help="Lower-case the words, as the app does unless told.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 OpenTest = Annotated[bool, typer.Option("--open-test", help="Show the test losses too. Look once, at the end.")]
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file made by train or runs export.")]
@@ -102,7 +104,7 @@ RunId = Annotated[str, typer.Argument(metavar="ID", help="As shown by runs list.
 def train(
     context: typer.Context,
     data: Data = BUNDLED_NAMES,
-    lowercase: Lowercase = False,
+    lowercase: Lowercase = True,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -159,6 +161,7 @@ def train(
     given = dict(context.params) | model_options(start.model, context.params)
     _check_writable(out)
     corpus = read_words(data, lowercase=lowercase)
+    say_cleaned(corpus.report)
     config = RunConfig(
         corpus_sha256=corpus.sha256,
         split=changed(SplitConfig(), given),
@@ -173,13 +176,23 @@ def train(
         run = _trained(store, config, name, show)
     if weights := store.weights(run.id) if out else None:
         _write(out, weights)
+    vocab_size = Vocab.from_words(corpus.words).size
     summary = run_summary(run) | {
-        "parameters": config.model.parameters(Vocab.from_words(corpus.words).size),
+        "words": len(corpus.words),
+        "lowercase": lowercase,
+        "vocab_size": vocab_size,
+        "parameters": config.model.parameters(vocab_size),
         "splits": examples,
         "out": str(out) if weights else None,
     }
     _print_summary(summary, as_json)
     _end(run)
+
+
+def say_cleaned(report: CorpusReport) -> None:
+    """What reading the words changed in them, on stderr."""
+    if said := report.cleaned_sentence():
+        typer.echo(said, err=True)
 
 
 C = TypeVar("C", SplitConfig, ModelConfig, TrainConfig)

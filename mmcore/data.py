@@ -10,22 +10,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .config import SplitConfig
 from .contexts import ContextCounts, Ids, count_contexts
+from .text import Cleaning, code_point, is_invisible, normalised, refuse_table, tidy
 
 BOUNDARY = ""
 """Start, end and padding symbol, id 0. The empty string: no word can contain it, so a corpus may contain "."."""
 
 BUNDLED_NAMES = Path(__file__).resolve().parent.parent / "data" / "names.txt"
-MAX_WORD_LENGTH = 1_000
 
 
 def show_symbol(symbol: str) -> str:
-    """A symbol as it is drawn: the boundary as the lecture's ``.``, a real full stop and a space apart from it."""
+    """A symbol as it is drawn: the boundary as the lecture's ``.``, a real full stop and a space apart from it.
+
+    What leaves no ink is drawn as its code point, ``U+200C``.
+    """
+    if len(symbol) == 1 and symbol != " " and is_invisible(symbol):
+        return code_point(symbol)
     return {BOUNDARY: ".", ".": "“.”", " ": "␣"}.get(symbol, symbol)
 
 
@@ -39,6 +45,35 @@ class CorpusReport:
     duplicates: int  # words beyond the first of their kind, whether kept or dropped
     characters: dict[str, int] = field(repr=False)  # character -> occurrences, most frequent first
     lengths: dict[int, int] = field(repr=False)  # characters in a word -> words
+    lowercase: bool = False  # whether words were lower-cased
+    lowered: int = 0  # words that this changed
+    composed: int = 0  # words that Unicode NFC changed
+    cleaned: dict[str, int] = field(default_factory=dict)  # code point taken out or made a space -> how many
+    cleaned_at: dict[str, int] = field(default_factory=dict)  # the same -> the first line with it
+
+    @property
+    def cleaning(self) -> dict[str, Any]:
+        """What an artifact records of it; plain JSON."""
+        record = {"form": "NFC", "lowercase": self.lowercase, "lowered": self.lowered, "composed": self.composed}
+        return record | {"characters": self.cleaned}
+
+    def cleaned_sentence(self) -> str:
+        """What was changed in the text, in one sentence; empty if nothing was."""
+        parts = [_lost(code, count, self.cleaned_at[code]) for code, count in self.cleaned.items()]
+        parts += [f"composed {_words(self.composed)} to Unicode NFC"] if self.composed else []
+        parts += [f"lower-cased {_words(self.lowered)}"] if self.lowered else []
+        return f"Cleaned: {'; '.join(parts)}." if parts else ""
+
+
+def _lost(code: str, count: int, line: int) -> str:
+    character = chr(int(code[2:], 16))
+    name = unicodedata.name(character, "unnamed").lower()
+    times = f"{count:,} times, first in line {line:,}" if count > 1 else f"once, in line {line:,}"
+    return f"{'replaced' if character.isspace() else 'took out'} {code} ({name}) {times}"
+
+
+def _words(count: int) -> str:
+    return "1 word" if count == 1 else f"{count:,} words"
 
 
 @dataclass(frozen=True)
@@ -58,12 +93,15 @@ class Corpus:
 def read_words(
     source: str | Path | bytes, *, name: str | None = None, lowercase: bool = False, deduplicate: bool = False
 ) -> Corpus:
-    """Read one word a line: UTF-8 (BOM and CRLF accepted), Unicode NFC, outer white space and blank lines dropped.
+    """Read one word a line: UTF-8 (CRLF accepted), Unicode NFC, outer white space and blank lines dropped.
+
+    Characters that nobody sees are taken out, and spaces of every kind are one; the report says which.
 
     Raises
     ------
     ValueError
-        Names the line and the reason where something is not text, and the path where there is no file.
+        Names the line and the reason where something is not text or has tabs, the path where there is no file,
+        and what to do about a table (CSV).
     """
     if isinstance(source, bytes):
         raw, name = source, name or "uploaded"
@@ -76,58 +114,48 @@ def read_words(
     lines = _lines(_decode(raw))
     if lines[-1] == "":
         lines.pop()
-    words = [_clean(line, number, lowercase) for number, line in enumerate(lines, start=1)]
-    filled = [word for word in words if word]
-    kept = list(dict.fromkeys(filled)) if deduplicate else filled
-    dropped = {"blank": len(words) - len(filled), "duplicate": len(filled) - len(kept)}
-    return _corpus(name, kept, len(lines), dropped, len(filled) - len(set(filled)))
+    return _corpus(name, lines, Cleaning(lowercase), deduplicate)
 
 
 def corpus_from_words(words: Iterable[str], name: str) -> Corpus:
     """A corpus from words in memory, under the same rules as :func:`read_words`."""
-    listed = [_clean(word, number, lowercase=False) for number, word in enumerate(words, start=1)]
-    kept = [word for word in listed if word]
-    return _corpus(name, kept, len(listed), {"blank": len(listed) - len(kept)}, len(kept) - len(set(kept)))
+    return _corpus(name, list(words), Cleaning(), deduplicate=False)
 
 
 def _decode(raw: bytes) -> str:
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode()
     except UnicodeDecodeError as error:
-        # Count on error.object, which lacks the BOM that the codec may have taken off.
-        line = len(_lines(error.object[: error.start].decode("latin-1")))
-        byte = error.object[error.start]
-        raise ValueError(f"corpus line {line} must be UTF-8 text, got byte 0x{byte:02x}") from None
+        line = len(_lines(raw[: error.start].decode("latin-1")))
+        raise ValueError(f"corpus line {line} must be UTF-8 text, got byte 0x{raw[error.start]:02x}") from None
 
 
 def _lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def _clean(line: str, number: int, lowercase: bool) -> str:
-    word = unicodedata.normalize("NFC", line.strip())
-    # Lower-casing can decompose (İ), so normalise what comes out of it too.
-    word = unicodedata.normalize("NFC", word.lower()) if lowercase else word
-    for character in word if not word.isprintable() else "":
-        if unicodedata.category(character) in ("Cc", "Cs"):
-            raise ValueError(f"corpus line {number} must be text, got control character U+{ord(character):04X}")
-    if len(word) > MAX_WORD_LENGTH:
-        raise ValueError(f"corpus line {number} must have at most {MAX_WORD_LENGTH:,} characters, got {len(word):,}")
-    return word
-
-
-def _corpus(name: str, words: list[str], lines: int, dropped: dict[str, int], duplicates: int) -> Corpus:
-    if not words:
-        raise ValueError(f"corpus must have at least one word, got none in {lines} lines")
+def _corpus(name: str, lines: list[str], cleaning: Cleaning, deduplicate: bool) -> Corpus:
+    refuse_table(lines)
+    words = [cleaning.word(line, number) for number, line in enumerate(lines, start=1)]
+    filled = [word for word in words if word]
+    kept = list(dict.fromkeys(filled)) if deduplicate else filled
+    if not kept:
+        raise ValueError(f"corpus must have at least one word, got none in {len(lines)} lines")
+    dropped = {"blank": len(words) - len(filled), "duplicate": len(filled) - len(kept)}
     report = CorpusReport(
-        lines=lines,
-        kept=len(words),
+        lines=len(lines),
+        kept=len(kept),
         dropped={reason: count for reason, count in dropped.items() if count},
-        duplicates=duplicates,
-        characters=dict(Counter("".join(words)).most_common()),
-        lengths=dict(sorted(Counter(map(len, words)).items())),
+        duplicates=len(filled) - len(set(filled)),
+        characters=dict(Counter("".join(kept)).most_common()),
+        lengths=dict(sorted(Counter(map(len, kept)).items())),
+        lowercase=cleaning.lowercase,
+        lowered=cleaning.lowered,
+        composed=cleaning.composed,
+        cleaned=dict(cleaning.characters),
+        cleaned_at=cleaning.first,
     )
-    return Corpus(name, tuple(words), report)
+    return Corpus(name, tuple(kept), report)
 
 
 @dataclass(frozen=True)
@@ -161,6 +189,28 @@ class Vocab:
     def stoi(self) -> dict[str, int]:
         """Symbol to id."""
         return {symbol: i for i, symbol in enumerate(self.symbols)}
+
+    @cached_property
+    def has_capitals(self) -> bool:
+        """Whether some symbol is not lower-case: what is typed for a vocabulary without any is lower-cased."""
+        return any(symbol != symbol.lower() for symbol in self.symbols)
+
+    def typed(self, text: str) -> str:
+        """What someone typed, cleaned as the words were: Unicode NFC, nothing invisible, lower-cased if they are."""
+        cleaned = normalised(tidy(text, self.stoi)[0])
+        if not self.has_capitals:
+            cleaned = normalised("".join(map(self._lowered, cleaned)))
+        # A letter and a mark of the vocabulary may compose to one that it lacks.
+        return text if self.spells(text) and not self.spells(cleaned) else cleaned
+
+    def _lowered(self, character: str) -> str:
+        """A capital as its small letter if that is known; one that is not is refused as it was typed."""
+        lowered = normalised(character, lowercase=True)
+        return lowered if self.spells(lowered) else character
+
+    def spells(self, text: str) -> bool:
+        """Whether the vocabulary knows every character of a text."""
+        return self.stoi.keys() >= set(text)
 
     def encode(self, word: str) -> list[int]:
         """Ids of a word's characters, without boundaries; ``ValueError`` names characters it does not know."""

@@ -57,8 +57,8 @@ def context_of(vocab: Vocab, prefix: str, context_size: int) -> list[int]:
 def next_distribution(
     model: Model, vocab: Vocab, prefix: str = "", *, temperature: float = 1.0, top_k: int | None = None
 ) -> pd.DataFrame:
-    """Columns ``symbol, probability``, one row per symbol of the vocabulary, in its order."""
-    context = torch.tensor([context_of(vocab, prefix, model.config.context_size)])
+    """Columns ``symbol, probability``, one row per symbol of the vocabulary, in its order, after a typed prefix."""
+    context = torch.tensor([context_of(vocab, vocab.typed(prefix), model.config.context_size)])
     p = probabilities(model(context), temperature, top_k)[0]
     return pd.DataFrame({"symbol": vocab.symbols, "probability": p.double().numpy()})
 
@@ -77,11 +77,12 @@ def generate(
 ) -> list[Sample]:
     """Draw ``n`` words, all at once, one character at a time until the boundary or ``max_length``.
 
-    The same arguments give the same words. ``max_length`` counts the prefix.
+    The same arguments give the same words. ``max_length`` counts the prefix, which is cleaned as the corpus was.
     """
     require(1 <= n <= MAX_SAMPLES, "n", f"from 1 to {MAX_SAMPLES:,}", n)
     require(1 <= max_length <= 1_000, "max_length", "from 1 to 1,000", max_length)
     require(0 <= sample_seed < 2**63, "sample_seed", f"from 0 to {2**63 - 1:,}", sample_seed)
+    prefix = vocab.typed(prefix)
     require(len(prefix) <= max_length, "prefix", f"at most max_length ({max_length}) characters", prefix)
     generator = torch.Generator().manual_seed(sample_seed)
     start = vocab.encode(prefix)

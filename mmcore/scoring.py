@@ -24,8 +24,9 @@ def score_word(model: MLP, vocab: Vocab, word: str) -> pd.DataFrame:
 
     Columns ``symbol, probability, surprisal`` (−ln p, nats) ``, rank`` (1: it was the likeliest) ``, expected,
     expected_probability`` (the likeliest instead) ``, context`` as drawn. The word's own probability is the product.
-    Raises ``ValueError`` for characters outside the vocabulary.
+    The word is cleaned as the corpus was. Raises ``ValueError`` for characters outside the vocabulary.
     """
+    word = vocab.typed(word)
     examples = build_examples([word], vocab, model.config.context_size) if word else _empty_word(model, vocab)
     log_p = log_probabilities(model, examples.contexts).double().numpy()
     own = log_p[np.arange(len(examples)), examples.targets]

@@ -40,7 +40,8 @@ def reading(report: CorpusReport) -> str:
         words = "1 word repeats" if report.duplicates == 1 else f"{report.duplicates:,} words repeat"
         kept = "was dropped" if report.dropped.get("duplicate") else "is kept, as frequency is information"
         repeated = f"{words} an earlier one; every repetition {kept}."
-    return f"Read {report.lines:,} lines, kept {report.kept:,} words, {dropped}. {repeated}"
+    found = f"Read {report.lines:,} lines, kept {report.kept:,} words, {dropped}. {repeated}"
+    return f"{found} {report.cleaned_sentence()}".rstrip()
 
 
 def context_rows(word: str, vocab: Vocab, context_size: int) -> pd.DataFrame:

@@ -111,6 +111,31 @@ def test_a_pasted_list_becomes_the_current_corpus(store: RunStore, open_page: Op
     assert field(app, "text_area", "Or paste a list").value == ""  # the form is empty again
 
 
+def test_b2_what_was_cleaned_is_said_on_the_page(store: RunStore, open_page: Open) -> None:
+    app = add(open_page("data"), pasted="Ada\nzoe\u0301\nma\ufeffry\nam\u200cy\nمی\u200cخواهم")
+    assert "took out U+FEFF (zero width no-break space) once, in line 3" in texts(app).replace("\\", "")
+    assert "took out U+200C (zero width non-joiner) once, in line 4" in texts(app).replace("\\", "")
+    assert "composed 1 word to Unicode NFC; lower-cased 1 word." in texts(app)
+    assert "U+200C" in app.dataframe[0].value["symbol"].tolist()  # between Persian letters it stays, and is drawn
+    field(app, "text_input", "Word").set_value("ZOE\u0301").run()
+    assert app.dataframe[1].value["next"].tolist() == ["z", "o", "é", "."]
+
+
+@pytest.mark.parametrize("pasted", ["name,count\nsurado,120\nromon,110", "surado\t120\nromon\t110"])
+def test_b2_a_pasted_table_is_refused_in_one_sentence(store: RunStore, open_page: Open, pasted: str) -> None:
+    app = add(open_page("data"), pasted=pasted)
+    assert ("CSV" if "," in pasted else "a tab") in app.error[0].value.replace("\\", "")
+    assert "save the column of words alone" in app.error[0].value
+    assert len(store.corpora()) == 1
+
+
+def test_b2_an_uploaded_table_gets_the_same_sentence(store: RunStore, open_page: Open) -> None:
+    app = open_page("data")
+    field(app, "file_uploader", "Text file").upload("own.csv", b"name,count\nsurado,120\n", "text/csv")
+    field(app, "button", "Add corpus").click().run()
+    assert "save the column of words alone" in app.error[0].value
+
+
 def test_capitals_stay_without_lower_casing(open_page: Open) -> None:
     app = add(open_page("data"), pasted="Ada\nada", lowercase=False)
     assert metrics(app)["Distinct words"] == "2"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -98,6 +99,73 @@ def test_train_without_json_is_for_people(words: Path) -> None:
     for part in ("val loss", "parameters", "finished", "examples", "seconds"):
         assert part in result.out
     assert "test loss" not in result.out
+
+
+PEOPLE = [
+    "Surado",
+    "Romon",
+    "Lizisun",
+    "Lugavon",
+    "Nikos",
+    "Mevin",
+    "Mugolas",
+    "Kirin",
+    "Rigon",
+    "Kulu",
+    "Kuge",
+    "Kizo",
+]
+
+
+def written(path: Path, lines: list[str]) -> str:
+    path.write_bytes("".join(line + "\n" for line in lines).encode())
+    return str(path)
+
+
+def test_b2_train_says_words_vocabulary_and_what_was_cleaned(tmp_path: Path, store: RunStore) -> None:
+    data = written(tmp_path / "bom.txt", [("\ufeff" if word == "Mugolas" else "") + word for word in PEOPLE])
+    result = Result("train", *FAST, "--data", data, "--json")
+    assert (result.values["words"], result.values["vocab_size"], result.values["lowercase"]) == (12, 16, True)
+    said = "Cleaned: took out U+FEFF (zero width no-break space) once, in line 7; lower-cased 12 words."
+    assert result.err.splitlines()[0] == said
+    run = store.latest()
+    assert run is not None
+    assert store.corpus(run.config.corpus_sha256).report.cleaned_sentence() == said
+    capitals = Result("train", *FAST, "--data", data, "--no-lowercase", "--json")
+    assert (capitals.values["vocab_size"], capitals.values["lowercase"]) == (22, False)  # and K L M N R S
+    people = Result("train", *FAST, "--data", data)
+    assert re.search(r"^words +12 *$", people.out, re.MULTILINE)
+    assert re.search(r"^vocab size +16 *$", people.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["name,count", *(f"{word},{at}" for at, word in enumerate(PEOPLE))], "a table (CSV) with commas"),
+        ([f"{word}\t{at}" for at, word in enumerate(PEOPLE)], "a tab"),
+    ],
+)
+def test_b2_a_table_is_refused_before_training(tmp_path: Path, store: RunStore, lines: list[str], said: str) -> None:
+    result = Result("train", *FAST, "--data", written(tmp_path / "table.txt", lines))
+    assert (result.code, result.out, store.runs()) == (2, "", [])
+    assert said in result.err and "save the column of words alone, one a line" in result.err
+
+
+def test_b2_a_prefix_is_cleaned_as_the_corpus_was(tmp_path: Path) -> None:
+    lines, out = [f"{word}e\u0301" for word in ("zo", "ren", "lor", "mil")] * 5, tmp_path / "m.safetensors"
+    made = Result("train", *FAST, "--data", written(tmp_path / "nfd.txt", lines), "--out", str(out), "--json")
+    assert made.values["vocab_size"] == 10
+    composed = Result("sample", str(out), "-n", "5", "--prefix", "zo\u00e9")
+    assert composed.code == 0 and all(word.startswith("zo\u00e9") for word in composed.out.split())
+    for typed in ("zoe\u0301", "ZO\u00c9", "zo\u200b\u00e9"):
+        assert Result("sample", str(out), "-n", "5", "--prefix", typed).out == composed.out
+
+
+def test_b2_hebrew_words_keep_every_letter(tmp_path: Path) -> None:
+    letters = [chr(0x5D0 + i) for i in range(22)]
+    lines = [letters[i % 22] + letters[(i + 1) % 22] + letters[(7 * i) % 22] for i in range(30)]
+    values = Result("train", *FAST, "--data", written(tmp_path / "rtl.txt", lines), "--json").values
+    assert (values["words"], values["vocab_size"]) == (30, 23)
 
 
 def test_options_override_the_preset(words: Path, store: RunStore) -> None:

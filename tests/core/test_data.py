@@ -108,7 +108,10 @@ def test_lowercased_words_are_composed_again() -> None:
         ("anna\n".encode("utf-16"), "corpus line 1 must be UTF-8 text, got byte 0xff"),
         (b"\x89PNG\r\n\x1a\n", "corpus line 1 must be UTF-8 text, got byte 0x89"),
         (b"anna\nbo\x00b\n", "corpus line 2 must be text, got control character U+0000"),
-        (b"anna\t5\n", "corpus line 1 must be text, got control character U+0009"),
+        (
+            b"anna\t5\n",
+            "corpus line 1 must be one word, got a tab in 'anna\\t5': save the column of words alone, one a line",
+        ),
         (b"", "corpus must have at least one word, got none in 0 lines"),
         (b"\n \n", "corpus must have at least one word, got none in 2 lines"),
         (b"ok\n" + b"x" * 1_001, "corpus line 2 must have at most 1,000 characters, got 1,001"),
@@ -143,6 +146,115 @@ def test_reading_what_was_written_changes_nothing(words: list[str]) -> None:
         assert list(read_words("".join(word + "\n" for word in filled).encode()).words) == filled
 
 
+# ---- the door (B2)
+
+PEOPLE = [
+    "surado",
+    "romon",
+    "lizisun",
+    "lugavon",
+    "nikos",
+    "mevin",
+    "mugolas",
+    "kirin",
+    "rigon",
+    "kulu",
+    "kuge",
+    "kizo",
+]
+
+
+def test_b2_a_bom_inside_a_file_is_taken_out_and_reported() -> None:
+    raw = "".join(("\ufeff" if word == "mugolas" else "") + word + "\n" for word in PEOPLE).encode()
+    corpus = read_words(raw)
+    assert corpus.words == tuple(PEOPLE)
+    assert Vocab.from_words(corpus.words).size == 16
+    assert (corpus.report.cleaned, corpus.report.cleaned_at) == ({"U+FEFF": 1}, {"U+FEFF": 7})
+    assert corpus.report.cleaned_sentence() == "Cleaned: took out U+FEFF (zero width no-break space) once, in line 7."
+
+
+def test_b2_composed_letters_are_one_symbol_and_counted() -> None:
+    corpus = read_words("zoe\u0301\nrene\u0301\nlore\u0301\nmile\u0301\nkuge\n".encode() * 4)
+    assert corpus.words[:2] == ("zo\u00e9", "ren\u00e9")
+    assert corpus.report.cleaned_sentence() == "Cleaned: composed 16 words to Unicode NFC."
+
+
+@pytest.mark.parametrize(
+    ("line", "word", "cleaned"),
+    [
+        ("mary\u00a0ann", "mary ann", {"U+00A0": 1}),
+        ("a\u2009b\u3000c", "a b c", {"U+2009": 1, "U+3000": 1}),
+        ("\u00a0ann\u00a0", "ann", {"U+00A0": 2}),
+        ("\ufeff ann", "ann", {"U+FEFF": 1}),
+        ("a\u200bn\u00adn\u2060", "ann", {"U+200B": 1, "U+00AD": 1, "U+2060": 1}),
+        ("\u202b\u05d0\u05d1\u202c\u200f", "\u05d0\u05d1", {"U+202B": 1, "U+202C": 1, "U+200F": 1}),
+        ("an\u200cn\u200d", "ann", {"U+200C": 1, "U+200D": 1}),  # joiners that join nothing
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", None, {}),  # Persian
+        ("\U0001f469\u200d\U0001f680", None, {}),  # emoji
+        ("\u2764\ufe0f\u200d\U0001f525", None, {}),
+        ("\u0d28\u0d4d\u200d", None, {}),  # Malayalam: after a virama, also at the end
+        ("\u0645\u200c", "\u0645", {"U+200C": 1}),
+    ],
+)
+def test_b2_what_nobody_sees_is_cleaned_and_what_joins_stays(
+    line: str, word: str | None, cleaned: dict[str, int]
+) -> None:
+    corpus = read_words(f"x\n{line}\n".encode())
+    assert corpus.words == ("x", line if word is None else word)
+    assert corpus.report.cleaned == cleaned
+    assert set(corpus.report.cleaned_at.values()) <= {2}
+    assert read_words("".join(w + "\n" for w in corpus.words).encode()).words == corpus.words
+    assert corpus_from_words(["x", line], "mine").words == corpus.words
+
+
+@pytest.mark.parametrize("line", ["anna\t5", "\tanna\tbob"])
+def test_b2_a_tab_gets_a_sentence_that_names_it(line: str) -> None:
+    with pytest.raises(ValueError, match=r"^corpus line 2 must be one word, got a tab in .*: save the column of words"):
+        read_words(f"bob\n{line}\n".encode())
+    assert read_words(b"anna\t\n\tbob\n").words == ("anna", "bob")  # around a word it is white space
+
+
+@pytest.mark.parametrize(
+    ("raw", "first"),
+    [
+        ("name,count\n" + "".join(f"{word.title()},{10 * at}\n" for at, word in enumerate(PEOPLE)), "name,count"),
+        ("name;count\r\nanna;5\r\n", "name;count"),
+        ('"Doe, Ann",3\n\n"Roe, Bob",4\n', '"Doe, Ann",3'),
+        ("emma,olivia,ava", "emma,olivia,ava"),
+    ],
+)
+def test_b2_a_table_is_refused_in_a_sentence_that_says_what_to_do(raw: str, first: str) -> None:
+    with pytest.raises(ValueError) as error:
+        read_words(raw.encode())
+    mark = "semicolons" if ";" in first else "commas"
+    assert str(error.value) == (
+        f"corpus must have one word a line, got a table (CSV) with {mark}, its first line {first!r}: "
+        "save the column of words alone, one a line"
+    )
+
+
+@pytest.mark.parametrize("raw", ["Paris, France\nBonn, Germany\n", "a,b\nc\n", "a,b\n", "a,b\nc,d,e\n"])
+def test_b2_words_with_commas_are_no_table(raw: str) -> None:
+    assert read_words(raw.encode()).words == tuple(raw.splitlines())
+
+
+def test_b2_hebrew_is_read_as_it_is() -> None:
+    words = ["\u05d4\u05de\u05e9\u05d1", "\u05e6\u05d3\u05dc"]
+    corpus = read_words("".join(word + "\n" for word in words).encode(), lowercase=True)
+    assert corpus.words == tuple(words)
+    assert corpus.report.cleaned_sentence() == ""
+
+
+def test_b2_what_is_typed_is_cleaned_as_the_words_were() -> None:
+    vocab = Vocab.from_words(["zo\u00e9", "mary ann"])
+    assert vocab.typed("zoe\u0301") == vocab.typed("ZO\u00c9\u200b") == "zo\u00e9"
+    assert vocab.typed("mary\u00a0") == "mary "
+    assert vocab.typed("MaryΩ") == "maryΩ"  # refused as it was typed
+    assert Vocab.from_words(["Zoe"]).typed("ZOe") == "ZOe"  # these words were not lower-cased
+    old = Vocab.from_words(["a\u00a0b", "e", "\u0302x"])  # of a model from before words were cleaned
+    assert (old.typed("a\u00a0b"), old.typed("e\u0302")) == ("a\u00a0b", "e\u0302")
+
+
 # ---- vocabulary
 
 
@@ -171,6 +283,16 @@ def test_a_vocabulary_must_start_with_the_boundary_and_have_no_symbol_twice(symb
 
 def test_the_boundary_is_drawn_apart_from_a_full_stop() -> None:
     assert [show_symbol(symbol) for symbol in (BOUNDARY, ".", " ", "a")] == [".", "“.”", "␣", "a"]
+
+
+def test_b2_a_symbol_that_nobody_sees_is_drawn_as_its_code_point() -> None:
+    unseen = ["\u200c", "\u200d", "\ufeff", "\u00a0", "\ufe0f", "\u3164", "\U0010fffd", "\U000e0067"]
+    drawn = ["U+200C", "U+200D", "U+FEFF", "U+00A0", "U+FE0F", "U+3164", "U+10FFFD", "U+E0067"]
+    assert list(map(show_symbol, unseen)) == drawn
+    seen = ["\u00e9", "\u05d0", "\U0001f680", "\u0600", "\u0301"]
+    assert list(map(show_symbol, seen)) == seen
+    with pytest.raises(ValueError, match=r"got U\+200D in"):
+        Vocab.from_words(["ab"]).encode("a\u200d")
 
 
 # ---- splits

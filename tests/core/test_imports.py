@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Each tier may import the tiers before it, and nothing beside or after itself.
 TIERS = (
-    ("version", "fields", "contexts", "schema", "layers", "process"),
+    ("version", "fields", "contexts", "schema", "layers", "process", "text"),
     ("family",),
     ("families",),
     ("config",),
