@@ -51,13 +51,23 @@ def spoken(number: int) -> str:
     return spoken(number // unit) + name + (f" {spoken(number % unit)}" if number % unit else "")
 
 
+def roman(number: int) -> str:
+    """A number from 1 to 3,999 in Roman numerals."""
+    digits = ""
+    for value, five, ten, one in ((1_000, "", "", "m"), (100, "d", "m", "c"), (10, "l", "c", "x"), (1, "v", "x", "i")):
+        digit = number // value % 10
+        few = one * (digit % 5)
+        digits += one + (ten if digit > 5 else five) if digit % 5 == 4 else five * (digit >= 5) + few
+    return digits
+
+
 def names() -> list[str]:
     """The bundled ones."""
     return list(read_words(BUNDLED_NAMES).words)
 
 
 def syllables() -> list[str]:
-    """One to four syllables, each drawn by itself: after their first few hundred there is nothing left to learn."""
+    """One to four syllables, each drawn by itself: nothing is to be learned from the one before."""
     draw = random.Random(0).choice
     return ["".join(draw("ptkmnslr") + draw("aeiou") for _ in range(draw((1, 2, 3, 4)))) for _ in range(4_000)]
 
@@ -77,7 +87,7 @@ LARGE: dict[str, Callable[[], list[str]]] = {  # large or simple enough for the 
     "reversed": lambda: [name[::-1] for name in names()],
     "numbers in words": lambda: [spoken(number) for number in range(1, 20_001)],
     "dates": lambda: [str(date(1960, 1, 1) + timedelta(day)) for day in range(20_000)],
-    "syllables": lambda: 8 * syllables(),
+    "Roman numerals": lambda: [roman(number) for number in range(1, 4_000)],
     "single letters": lambda: random.Random(0).choices("abcdefghijklmnopqrstuvwxyz", k=20_000),
 }
 

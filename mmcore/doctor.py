@@ -75,7 +75,7 @@ class Facts:
     looked_at: int = 0  # examples that those were seen on
     updates: Mapping[str, float] = field(default_factory=dict)  # median ratio in the middle of training, by weight
     test_openings: int = 0
-    later_runs: int = 0  # of the same corpus and split, made after the test split was first opened
+    later_runs: int = 0  # of the same corpus and split, begun or continued after the test split was first opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -407,8 +407,7 @@ def _test_opened(facts: Facts) -> Finding | None:
     return Finding(
         rule="test_opened",
         title="The test split was opened, and training went on",
-        number=f"opened {times}, and {later} on the same split {'was' if facts.later_runs == 1 else 'were'} made after "
-        "that",
+        number=f"opened {times}, and {later} on the same split begun or continued after that",
         reason="What is chosen after looking at the test split is chosen by it, and its loss is no longer a test.",
         remedy=f"Train on a fresh split, split seed {seed}",
         mended=facts.config.replace(split=facts.config.split.replace(split_seed=seed)),

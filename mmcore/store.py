@@ -128,6 +128,7 @@ class Run:
     error: str | None
     error_type: str | None  # class of the exception
     created: datetime  # all times are UTC
+    queued: datetime  # when last: created, or continued
     started: datetime | None
     ended: datetime | None
     heartbeat: datetime | None  # the worker's last write
@@ -731,7 +732,9 @@ def _run(row: Row[Any]) -> Run | UnreadableRun:
 def _read_run(row: Row[Any]) -> Run:
     values = dict(row._mapping)
     config = RunConfig.from_dict(json.loads(values["config"]))
-    values |= {name: _utc(values[name]) for name in ("created", "started", "ended", "heartbeat", "test_opened")}
+    values |= {
+        name: _utc(values[name]) for name in ("created", "queued", "started", "ended", "heartbeat", "test_opened")
+    }
     sealed = {} if row.test_openings else {"test_loss", "test_loss_unseen"}
     losses = {name: loss for name, loss in json.loads(row.losses).items() if name not in sealed}
     values |= {"checkpoints": row.checkpoints or 0}

@@ -46,11 +46,11 @@ def findings(run_id: str, step: int, openings: int, later_runs: int, _run: Run) 
 
 
 def later_runs(run: Run) -> int:
-    """How many runs of the same corpus and split were made after the test split was first opened in this one."""
+    """How many runs of the same corpus and split were begun or continued after this one's test split was opened."""
     if run.test_opened is None:
         return 0
     split = (run.config.corpus_sha256, run.config.split)
-    others = [other for other in session.store().runs() if other.created > run.test_opened]
+    others = [other for other in session.store().runs() if other.queued > run.test_opened]
     return sum((other.config.corpus_sha256, other.config.split) == split for other in others)
 
 

@@ -122,4 +122,20 @@ def test_only_runs_made_after_the_test_split_was_opened_count_against_it(
     assert "mend_test_opened" not in mends(open_page, finished), "another split is another test"
     store.create(others[0].config)
     assert "mend_test_opened" in mends(open_page, finished)
-    assert "opened once, and 1 run on the same split was made after that" in texts(open_page("train", run=finished.id))
+    said = texts(open_page("train", run=finished.id))
+    assert "opened once, and 1 run on the same split begun or continued after that" in said
+
+
+def test_a_run_that_goes_on_after_its_test_split_was_opened_counts_against_it(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    """A2."""
+    token = "0" * 32
+    run = store.create(finished.config, token=token)
+    store.finish(run.id, token, RunState.STOPPED)
+    store.open_test(run.id)
+    assert "mend_test_opened" not in mends(open_page, run)
+    store.continue_run(run.id)
+    assert store.claim(run.id, token)
+    store.finish(run.id, token, RunState.STOPPED)
+    assert "mend_test_opened" in mends(open_page, run)

@@ -190,7 +190,7 @@ def test_opening_the_test_split_is_found_once_training_went_on() -> None:
     opened = Facts(config=config(), vocab_size=27, test_openings=2)
     assert examine(opened) == []
     finding = found(dataclasses.replace(opened, later_runs=3))["test_opened"]
-    assert "opened 2 times, and 3 runs on the same split were made after that" in finding.number
+    assert "opened 2 times, and 3 runs on the same split begun or continued after that" in finding.number
     assert finding.mended.split.split_seed == config().split.split_seed + 1
 
 
