@@ -3,6 +3,7 @@
 import streamlit as st
 
 from mmcore import generate, labels, next_distribution, show_symbol
+from mmcore.sample import MAX_LENGTH
 from ui import charts, reading, scores, session, tables
 from ui.picker import trained_run
 from ui.text import plain
@@ -47,7 +48,13 @@ with st.grid("auto", min_column_width=150):
         "Sample seed", 0, 2**31 - 1, 0, key="sample_seed", persist_state="session", help="Same seed, same words."
     )
     max_length = st.number_input(
-        "Length cap", 1, 200, 50, key="max_length", persist_state="session", help="Longer words are cut, and say so."
+        "Length cap",
+        1,
+        1_000,
+        MAX_LENGTH,
+        key="max_length",
+        persist_state="session",
+        help="Longer words are cut, and say so.",
     )
 options = {"temperature": temperature, "top_k": top_k or None}
 

@@ -9,8 +9,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import io
 import json
 import math
+import os
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +24,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column, Table
+from rich.table import Table
+from rich.text import Text
 
 from .config import (
     ACTIVATIONS,
@@ -56,9 +61,20 @@ app = typer.Typer(
 runs = typer.Typer(help="The runs in the store, the app's and the command line's.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
 
+
+@app.callback()
+def utf8() -> None:
+    """Train character-level neural language models, and use them."""
+    for stream in (sys.stdout, sys.stderr):  # words of any script, whatever the locale
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
+
+
 STOPPED_BY_CTRL_C = 130  # what shells expect: 128 + SIGINT
+STOPPED_BY_PIPE = 141  # 128 + SIGPIPE
 SHOWN = ("train_loss", "val_loss", "val_loss_unseen")
 SEALED = ("test_loss", "test_loss_unseen")
+SUFFIXES = (".safetensors", ".pt", ".pth")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -71,6 +87,9 @@ def sentences(command: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
+        except BrokenPipeError:  # whoever reads has had enough, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it ends
+            raise typer.Exit(STOPPED_BY_PIPE) from None
         except (ValueError, OSError) as error:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(2) from None
@@ -93,7 +112,8 @@ Lowercase = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 OpenTest = Annotated[bool, typer.Option("--open-test", help="Show the test losses too. Look once, at the end.")]
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file made by train or runs export.")]
-RunId = Annotated[str, typer.Argument(metavar="ID", help="As shown by runs list.")]
+RunId = Annotated[str, typer.Argument(metavar="ID", help="As shown by runs list, or as much as is one run's only.")]
+Out = Annotated[Path | None, typer.Option(help="Write the model here (.safetensors, or .pt, .pth).")]
 
 
 # ---- train
@@ -153,7 +173,7 @@ def train(
         bool | None, typer.Option("--deduplicate/--no-deduplicate", help="Drop repeated words before splitting.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Of the run; the preset's if not given.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the trained model here (.safetensors, or .pt).")] = None,
+    out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a model, as a run in the store. Options that are given override the preset's."""
@@ -174,18 +194,26 @@ def train(
     store.add_corpus(corpus)
     with progress_bar(config.train.max_steps) as show:
         run = _trained(store, config, name, show)
-    if weights := store.weights(run.id) if out else None:
-        _write(out, weights)
     vocab_size = Vocab.from_words(corpus.words).size
-    summary = run_summary(run) | {
-        "words": len(corpus.words),
-        "lowercase": lowercase,
-        "vocab_size": vocab_size,
-        "parameters": config.model.parameters(vocab_size),
-        "splits": examples,
-        "out": str(out) if weights else None,
-    }
-    _print_summary(summary, as_json)
+    facts: dict[str, Any] = {"words": len(corpus.words), "lowercase": lowercase, "vocab_size": vocab_size}
+    facts |= {"parameters": config.model.parameters(vocab_size), "splits": examples}
+    _conclude(store, run, facts, out, as_json)
+
+
+def _conclude(store: RunStore, run: Run, facts: dict[str, Any], out: Path | None, as_json: bool) -> None:
+    """Write and say what a training came to; that a file could not be written, after all that was said."""
+    problem, weights = None, store.weights(run.id) if out else None
+    if out and weights:
+        try:
+            _write(out, weights)
+        except OSError as error:
+            problem = (
+                f"{out} could not be written ({error.strerror}); python -m mmcore runs export {run.id} tries again"
+            )
+    written = str(out) if weights and not problem else None
+    _print_summary(run_summary(run) | facts | {"out": written}, as_json)
+    if problem:
+        raise ValueError(problem)
     _end(run)
 
 
@@ -305,16 +333,36 @@ def _finite(value: float | None) -> float | None:
 
 def _check_writable(out: Path | None) -> None:
     """Say before training what would go wrong after it."""
-    if out is not None:
-        require(out.parent.is_dir(), "out", "in a folder that exists", str(out))
-        require(not out.is_dir(), "out", "a file", str(out))
+    if out is None:
+        return
+    require(out.suffix.lower() in SUFFIXES, "out", "a file ending in " + ", ".join(SUFFIXES), str(out))
+    require(not out.is_dir(), "out", "a file", str(out))
+    try:
+        tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        raise ValueError(f"out must be in a folder that can be written, got {out} ({error.strerror})") from None
 
 
-def _write(out: Path | None, weights: bytes) -> None:
+def _write(out: Path, weights: bytes) -> None:
+    """Write a model as what the file's name says, beside it first: a full disk leaves no half a file."""
     from .artifact import load
 
-    if out is not None:
-        out.write_bytes(load(weights).to_state_dict_bytes() if out.suffix == ".pt" else weights)
+    content = weights if out.suffix.lower() == ".safetensors" else load(weights).to_state_dict_bytes()
+    handle, beside = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    try:
+        with open(handle, "wb") as file:
+            file.write(content)
+        os.chmod(beside, 0o666 & ~_umask())
+        os.replace(beside, out)
+    except OSError:
+        os.unlink(beside)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _print_summary(summary: dict[str, Any], as_json: bool) -> None:
@@ -326,7 +374,7 @@ def _print_summary(summary: dict[str, Any], as_json: bool) -> None:
         shown["splits"] = ", ".join(f"{name} {count:,} examples" for name, count in shown["splits"].items())
     table = Table.grid(padding=(0, 2))
     for key, value in shown.items():
-        table.add_row(key.replace("_", " "), f"{value:.4f}" if isinstance(value, float) else _text(value))
+        table.add_row(key.replace("_", " "), _loss(value) if isinstance(value, float) else _text(value))
     Console().print(table)
 
 
@@ -409,7 +457,7 @@ def sample(
     temperature: Annotated[float, typer.Option(help="Below 1 plays safe, above 1 takes risks; 0 is argmax.")] = 1.0,
     top_k: Annotated[int | None, typer.Option(help="Draw from the k most likely characters only.")] = None,
     prefix: Annotated[str, typer.Option(help="What every word starts with.")] = "",
-    max_length: Annotated[int, typer.Option(help="Characters at most.")] = 50,
+    max_length: Annotated[int, typer.Option(help="Characters at most; a word that is cut there is reported.")] = 100,
 ) -> None:
     """Draw words from a model, one a line."""
     from .artifact import load
@@ -417,8 +465,11 @@ def sample(
 
     artifact = load(model)
     wishes: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "prefix": prefix, "max_length": max_length}
-    for drawn in generate(artifact.model, artifact.vocab, n, sample_seed=seed, **wishes):
+    words = generate(artifact.model, artifact.vocab, n, sample_seed=seed, **wishes)
+    for drawn in words:
         typer.echo(drawn.word)
+    if cut := sum(not drawn.ended for drawn in words):
+        typer.echo(f"Warning: {cut:,} of {n:,} words were cut at {max_length:,} characters (--max-length).", err=True)
 
 
 # ---- runs
@@ -446,12 +497,32 @@ def list_runs(as_json: AsJson = False) -> None:
     if not found:
         typer.echo("No runs yet: python -m mmcore train", err=True)
         return
-    whole, cut = functools.partial(Column, no_wrap=True), functools.partial(Column, ratio=1, no_wrap=True)
-    table = Table(whole("id"), cut("name"), whole("state"), whole("step"), whole("val loss"), whole("created (UTC)"))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("id", "state", "step", "val loss", "created (UTC)", "name"):
+        table.add_column(title, no_wrap=True, justify="right" if title in ("step", "val loss") else "left")
+    console = Console()
+    narrow = console.is_terminal or "COLUMNS" in os.environ
+    room = max(8, console.width - TAKEN) if narrow else None  # what goes to a file or a pipe is not cut
     for run in found:
-        loss = f"{run.losses['val_loss']:.4f}" if "val_loss" in run.losses else ""
-        table.add_row(run.id, _text(run.name), str(run.state), f"{run.step:,}", loss, f"{run.created:%Y-%m-%d %H:%M}")
-    Console().print(table)
+        cells = (run.id, str(run.state), f"{run.step:,}", _loss(run.losses.get("val_loss")))
+        table.add_row(*cells, f"{run.created:%Y-%m-%d %H:%M}", _cut(run.name, room))
+    (console if narrow else Console(width=1_000)).print(table)
+
+
+TAKEN = 66  # columns before the name, in the list of runs
+
+
+def _cut(text: str, room: int | None) -> Text:
+    """A name in so many columns of a terminal; whole where there is no limit."""
+    shown = Text(text)
+    if room is not None:
+        shown.truncate(room, overflow="ellipsis")
+    return shown
+
+
+def _loss(loss: float | None) -> str:
+    """Four decimals; of a run that went astray, its size."""
+    return "" if loss is None else f"{loss:.4f}" if abs(loss) < 1e4 else f"{loss:.2g}"
 
 
 @runs.command("show")
@@ -459,6 +530,7 @@ def list_runs(as_json: AsJson = False) -> None:
 def show_run(run_id: RunId, open_test: OpenTest = False, as_json: AsJson = False) -> None:
     """One run: state, losses, settings."""
     store = looked_at()
+    run_id = store.whole_id(run_id)
     run = store.run(run_id)
     summary = run_summary(run) | {"note": run.note, "corpus": run.corpus_name, "created": run.created.isoformat()}
     if open_test:
@@ -473,16 +545,48 @@ def show_run(run_id: RunId, open_test: OpenTest = False, as_json: AsJson = False
     _print_summary(summary | {key: str(value) for key, value in settings.items()}, as_json)
 
 
+@runs.command("continue")
+@sentences
+def continue_run(
+    run_id: RunId,
+    more_steps: Annotated[
+        int | None, typer.Option(help="Updates beyond those it was to make; needed for a finished run.")
+    ] = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a run go on that was stopped or interrupted, as if it never had been; or train a finished one longer."""
+    from .jobs import run_inline
+    from .reading import longer
+
+    _check_writable(out)
+    store = looked_at()
+    run = store.run(store.whole_id(run_id))
+    require(more_steps is None or more_steps >= 1, "more_steps", "at least 1", more_steps)
+    needed = run.state is RunState.FINISHED and more_steps is None
+    require(not needed, "more_steps", "given for a finished run", more_steps)
+    max_steps, token = run.max_steps + (more_steps or 0), new_token()
+    store.continue_run(run.id, max_steps=max_steps if more_steps else None, token=token)
+    if more_steps:
+        typer.echo(longer(run.config.train, run.step, max_steps), err=True)
+    with progress_bar(max_steps) as show:
+        run = run_inline(store, run.id, show, token)
+    _conclude(store, run, {}, out, as_json)
+
+
 @runs.command("export")
 @sentences
 def export_run(
     run_id: RunId,
-    out: Annotated[Path | None, typer.Option(help="A .safetensors or .pt file.", show_default="ID.safetensors")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A .safetensors, .pt or .pth file.", show_default="ID.safetensors")
+    ] = None,
 ) -> None:
     """Write a run's model to a file."""
+    store = RunStore()
+    run_id = store.whole_id(run_id)
     out = out or Path(f"{run_id}.safetensors")
     _check_writable(out)
-    store = RunStore()
     run = store.run(run_id)
     weights = store.weights(run_id)
     if weights is None:
@@ -496,6 +600,7 @@ def export_run(
 def delete_run(run_id: RunId, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
     """Delete a run with its curve and its weights."""
     store = RunStore()
+    run_id = store.whole_id(run_id)
     try:
         run = store.run(run_id)
         what = f"{run.name}, {run.step:,} steps"
@@ -521,7 +626,7 @@ def collect_checkpoints(
     require(older_than >= 0, "older_than", "at least 0 days", older_than)
     store = RunStore()
     made_before = datetime.now(UTC) - timedelta(days=older_than)
-    found = [store.run(run_id) for run_id in run_ids] if run_ids else store.runs()
+    found = [store.run(store.whole_id(run_id)) for run_id in run_ids] if run_ids else store.runs()
     chosen = [run.id for run in found if run.created <= made_before]
     limit = 0 if keep_last_only else int(max_mb * 2**20)
     dropped, freed = store.collect(chosen, limit=limit, dry_run=dry_run)

@@ -17,6 +17,7 @@ from .fields import require as require
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "step", "one-cycle", "inverse-time")
+STRETCHED = ("step", "one-cycle")  # of these, the schedules that depend on max_steps
 SAMPLERS = ("examples", "contexts", "words")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from .config import RunConfig
+from .config import STRETCHED, RunConfig, TrainConfig
 from .data import Dataset
 from .ngram import uniform_loss
 
@@ -71,6 +71,16 @@ def untrained(config: RunConfig, vocab_size: int) -> Model:
     from .model import Model
 
     return Model(config.model, vocab_size, seed=config.train.seed)
+
+
+def longer(train: TrainConfig, step: int, max_steps: int) -> str:
+    """What training a run that has made `step` updates on to `max_steps` comes to."""
+    if train.schedule in STRETCHED:
+        return (
+            f"The {train.schedule} schedule is stretched to {max_steps:,} steps: the learning rate goes on from where "
+            f"step {step + 1:,} of {max_steps:,} has it. A new run of {max_steps:,} steps would come to other weights."
+        )
+    return f"It comes to the weights of a run of {max_steps:,} steps."
 
 
 def first_moment(config: RunConfig, dataset: Dataset) -> FirstMoment:

@@ -12,7 +12,8 @@ from .config import require
 from .data import Splits, Vocab
 from .model import Model
 
-MAX_LENGTH = 50
+MAX_LENGTH = 100
+CUT = "…"  # stands where a word was cut
 MAX_SAMPLES = 10_000
 
 
@@ -102,9 +103,9 @@ def generate(
 
 
 def drawn_words(model: Model, vocab: Vocab, n: int, sample_seed: int) -> list[str]:
-    """``n`` words for a glance at a model in training; none from one that has overflown."""
+    """``n`` words for a glance at a model in training, :data:`CUT` after one too long; none from an overflown one."""
     try:
-        return [sample.word for sample in generate(model, vocab, n, sample_seed=sample_seed)]
+        return [s.word + CUT * (not s.ended) for s in generate(model, vocab, n, sample_seed=sample_seed)]
     except Overflown:
         return []
 

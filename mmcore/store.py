@@ -32,7 +32,7 @@ from .checkpoint import COUNT, MAX_BYTES, Checkpoint, TensorUpdate
 from .config import PRESETS, RunConfig
 from .cost import Cost, accept
 from .data import Corpus, CorpusReport
-from .fields import whole
+from .fields import require, whole
 from .limits import MAX_NAME, MAX_NOTE, Usage
 from .process import lives, this_process
 from .schema import (
@@ -92,6 +92,7 @@ TRANSITIONS: dict[tuple[RunState, RunState], str] = {
     (_S.INTERRUPTED, _S.RUNNING): "the worker was only slow, and nobody had continued its run",
     (_S.STOPPED, _S.QUEUED): "Continue",
     (_S.INTERRUPTED, _S.QUEUED): "Continue",
+    (_S.FINISHED, _S.QUEUED): "Train longer",
 }
 """Every allowed change of state and when it happens. A worker's write while running or stopping changes none."""
 
@@ -291,6 +292,17 @@ class RunStore:
             return found
         raise _no_run(run_id)
 
+    def whole_id(self, start: str) -> str:
+        """The id that begins so; ``ValueError`` if none does, or several do."""
+        query = sa.select(RUNS.c.id).where(RUNS.c.id.startswith(start, autoescape=True)).order_by(RUNS.c.id)
+        with self._read() as db:
+            found = db.scalars(query.limit(5)).all()
+        if not start or not found:
+            raise _no_run(start)
+        if len(found) > 1 and start not in found:
+            raise ValueError(f"id must begin the id of one run, got {start!r}, which begins {', '.join(found)}")
+        return start if start in found else found[0]
+
     def runs(self) -> list[Run]:
         """All runs that can be read, newest first."""
         return [run for run in self._find(sa.true()) if isinstance(run, Run)]
@@ -422,14 +434,28 @@ class RunStore:
                 return _move(db, run_id, RunState.STOPPED, ended=time.time())
             return _move(db, run_id, RunState.STOPPING) if state is RunState.RUNNING else state
 
-    def continue_run(self, run_id: str) -> Run:
-        """Queue a stopped or interrupted run again; it goes on from its train state, or from the start without one."""
+    def continue_run(self, run_id: str, *, max_steps: int | None = None, token: str | None = None) -> Run:
+        """Queue a stopped, interrupted or finished run again, for `max_steps` updates in all, if that is given.
+
+        It goes on from its train state, or from the start without one. With a `token` the caller has claimed it
+        already. ``ValueError`` for a finished run without more steps, or with early stopping, which chose its weights.
+        """
         run = self.run(run_id)
+        config = run.config
+        if max_steps is not None:
+            require(max_steps > run.step, "max_steps", f"more than the {run.step:,} steps it has made", max_steps)
+            config = config.replace(train=config.train.replace(max_steps=max_steps))
+        if run.state is RunState.FINISHED:
+            require(max_steps is not None, "max_steps", "given for a finished run", max_steps)
+            require(not config.train.patience, "patience", "0 for a run to be trained longer", config.train.patience)
+        again = {"config": json.dumps(config.to_dict()), "queued": time.time(), "ended": None, "token": None}
         with self._write() as db:
-            _accept(db, run.config, run.checkpoints)
+            _accept(db, config, run.checkpoints)
             if run.owner is not None:
                 _usage(db, run.owner).check(waiting=1)
-            _move(db, run_id, RunState.QUEUED, queued=time.time(), ended=None, error=None, error_type=None, token=None)
+            _move(db, run_id, RunState.QUEUED, **again, error=None, error_type=None)
+            if token is not None:
+                _claim(db, run_id, token, LEASE_SECONDS)
         return self.run(run_id)
 
     def expire_leases(self) -> list[str]:

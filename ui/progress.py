@@ -11,6 +11,7 @@ import streamlit as st
 from mmcore.cost import amount
 from mmcore.doctor import learnt_nothing
 from mmcore.ngram import uniform_loss
+from mmcore.reading import longer
 from mmcore.store import Run, RunState, RunStore
 from ui import curves, forms, session
 from ui.live import live_chart
@@ -103,6 +104,15 @@ def draw_buttons(run: Run) -> None:
             key="continue",
             help="Goes on from the saved state, as if it had never stopped.",
         )
+    elif run.state is RunState.FINISHED and not run.config.train.patience:
+        _draw_longer(run)
+
+
+def _draw_longer(run: Run) -> None:
+    with st.popover("Train longer", icon=":material/more_time:", key="longer"):
+        more = st.number_input("More steps", 1, 10_000_000, run.max_steps, key=f"more_{run.id}")
+        st.caption(longer(run.config.train, run.step, run.max_steps + more))
+        st.button("Go on", on_click=session.continue_run, args=(run.id, run.max_steps + more), key="go_on")
 
 
 def _reuse(run: Run) -> None:

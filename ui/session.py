@@ -314,10 +314,10 @@ def stop_runs(runs: Iterable[Run]) -> None:
         stop_run(run.id)
 
 
-def continue_run(run_id: str) -> None:
-    """Let a stopped or interrupted run go on from its saved state."""
+def continue_run(run_id: str, max_steps: int | None = None) -> None:
+    """Let a stopped or interrupted run go on from its saved state; with more steps a finished one too."""
     try:
-        store().continue_run(run_id)
+        store().continue_run(run_id, max_steps=max_steps)
     except ValueError as problem:
         refuse(problem)
         return

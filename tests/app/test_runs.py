@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from mmcore import Run, RunState, RunStore
+from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 
 
@@ -103,3 +104,15 @@ def test_e5_a_run_that_cannot_be_read_breaks_no_page(
         assert f"run {bad.id} ({bad.name}) cannot be read: " in texts(app)
         app.button(key=f"delete_{bad.id}").click().run()
         assert app.button(key="confirm_delete") and store.unreadable()
+
+
+def test_b4_a_finished_run_is_trained_longer(finished: Run, store: RunStore, open_page: Open) -> None:
+    app = open_page("train", run=finished.id)
+    app.number_input(key=f"more_{finished.id}").set_value(25).run()
+    assert "The one-cycle schedule is stretched to 55 steps" in texts(app)
+    app.button(key="go_on").click().run()
+    run = store.run(finished.id)
+    assert (run.state, run.max_steps, run.config.train.max_steps) == (RunState.QUEUED, 55, 55)
+    run_inline(store, run.id)
+    run = store.run(finished.id)
+    assert (run.state, run.step) == (RunState.FINISHED, 55)

@@ -236,7 +236,10 @@ def test_a_state_dict_is_written_for_pt(words: Path, tmp_path: Path) -> None:
             ["--data", "/no/such/file"],
             "corpus must be a readable file, got '/no/such/file' (No such file or directory)",
         ),
-        (["--out", "/no/such/folder/m.safetensors"], "out must be in a folder that exists, got '/no/such/folder/m"),
+        (
+            ["--out", "/no/such/folder/m.safetensors"],
+            "out must be in a folder that can be written, got /no/such/folder/m",
+        ),
         (["--train-fraction", "0.99"], "train_fraction + val_fraction must be below 1"),
         (["--name", "x" * 300], "name must have 1 to 200 characters, got 300"),
     ],
@@ -635,3 +638,127 @@ def test_c5_a_model_too_large_for_a_store_is_refused_before_training_and_nothing
     assert told.err.startswith("Error: weights and training state together must be at most 1 GB for a run, got about")
     assert "lower hidden_sizes" in told.err
     assert store.runs() == []
+
+
+# ---- files, pipes, and runs that go on
+
+
+@pytest.mark.parametrize("name", ["m.pth", "m.PT", "m.SafeTensors"])
+def test_b3_a_file_is_what_its_name_says(words: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / name
+    assert Result("train", *FAST, "--data", str(words), "--out", str(out)).code == 0
+    is_state_dict = name != "m.SafeTensors"
+    tensors = torch.load(out, weights_only=True) if is_state_dict else load(out).model.tensors
+    assert set(tensors) >= {"C", "W1", "b1"}
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("out", "rule"),
+    [
+        ("{}/m.npz", "out must be a file ending in .safetensors, .pt, .pth, got"),
+        ("{}/m", "out must be a file ending in .safetensors, .pt, .pth, got"),
+        ("/proc/m.pt", "out must be in a folder that can be written, got /proc/m.pt ("),
+        ("{}/nowhere/m.pt", "out must be in a folder that can be written, got"),
+    ],
+)
+def test_b3_an_out_that_cannot_be_is_refused_before_training(
+    words: Path, tmp_path: Path, store: RunStore, out: str, rule: str
+) -> None:
+    told = Result("train", *FAST, "--data", str(words), "--out", out.format(tmp_path))
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith(f"Error: {rule}")
+    assert store.runs() == []
+
+
+def test_b3_a_disk_that_fills_while_training_leaves_the_summary_and_the_old_file(
+    words: Path, tmp_path: Path, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "m.safetensors"
+    out.write_text("an older model")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mmcore.cli.os.replace", full)
+    told = Result("train", *FAST, "--data", str(words), "--out", str(out))
+    run = store.latest()
+    assert run and run.id in told.out
+    assert told.err.endswith(
+        f"Error: {out} could not be written (No space left on device); "
+        f"python -m mmcore runs export {run.id} tries again\n"
+    )
+    assert (told.code, out.read_text()) == (2, "an older model")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_b3_no_word_is_cut_without_saying_so(tmp_path: Path) -> None:
+    path, out = tmp_path / "long.txt", str(tmp_path / "m.safetensors")
+    path.write_text("\n".join(f"{'ab' * 32}{letter}" for letter in "cdefghijklmn"), encoding="utf-8")
+    Result("train", "--max-steps", "300", "--hidden-size", "16", "--data", str(path), "--out", out)
+    whole, cut = Result("sample", out, "-n", "5"), Result("sample", out, "-n", "5", "--max-length", "7")
+    assert max(map(len, whole.out.split())) >= 64
+    assert [len(word) for word in cut.out.split()] == [7] * 5
+    assert cut.err == "Warning: 5 of 5 words were cut at 7 characters (--max-length).\n"
+
+
+def mmcore_process(*arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mmcore", *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_b3_words_are_utf8_in_any_locale_and_a_closed_pipe_is_silent(tmp_path: Path) -> None:
+    path, out = tmp_path / "words.txt", str(tmp_path / "m.safetensors")
+    path.write_text("\n".join(["שלום", "חביב", "אהבה"] * 10), encoding="utf-8")
+    assert Result("train", *FAST, "--data", str(path), "--out", out).code == 0
+    process = mmcore_process("sample", out, "-n", "50", PYTHONIOENCODING="cp1252")
+    said, problem = process.communicate(timeout=60)
+    assert (process.returncode, problem, len(said.decode().splitlines())) == (0, b"", 50)
+    with mmcore_process("sample", out, "-n", "10000") as process:
+        assert process.stdout and process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
+@pytest.mark.parametrize("columns", ["80", ""])
+def test_b3_runs_are_listed_whole_at_80_columns_and_in_a_pipe(
+    words: Path, store: RunStore, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    Result("train", *FAST, "--data", str(words), "--name", "A name that is longer than the room there is for it")
+    diverging = ("--optimizer", "sgd", "--init", "lecture", "--learning-rate", "900", "--schedule", "constant")
+    Result("train", *FAST, "--data", str(words), "--max-steps", "200", *diverging)
+    monkeypatch.setenv("COLUMNS", columns) if columns else monkeypatch.delenv("COLUMNS")
+    diverged, first = store.runs()
+    header, *lines = Result("runs", "list").out.splitlines()
+    assert header.split()[:3] == ["id", "state", "step"]
+    assert diverged.state is RunState.FAILED and f"{diverged.losses['val_loss']:.2g}" in lines[0].split()
+    cells = lines[1].split()
+    assert cells[:4] == [first.id, "finished", "20", f"{first.losses['val_loss']:.4f}"]
+    assert first.id in lines[1] and (first.name in lines[1]) is not bool(columns)
+    assert all(len(line.rstrip()) <= 80 for line in lines) or not columns
+
+
+def test_b4_a_stopped_run_goes_on_and_a_finished_one_is_trained_longer(words: Path, store: RunStore) -> None:
+    told = Result("train", *FAST, "--data", str(words), "--schedule", "constant", "--json").values
+    assert (
+        Result("runs", "continue", told["run"]).err == "Error: more_steps must be given for a finished run, got None\n"
+    )
+    longer = Result("runs", "continue", told["run"][:6], "--more-steps", "10", "--json")
+    assert (longer.values["steps"], longer.values["state"]) == (30, "finished")
+    assert "It comes to the weights of a run of 30 steps." in longer.err
+    at_once = Result(
+        "train", *FAST, "--data", str(words), "--schedule", "constant", "--max-steps", "30", "--json"
+    ).values
+    assert longer.values["val_loss"] == at_once["val_loss"]
+
+    run = store.create(store.run(told["run"]).config)
+    store.request_stop(run.id)
+    assert Result("runs", "continue", run.id, "--json").values["state"] == "finished"
+    assert Result("runs", "continue", "zz").err == "Error: run must be in the store, got id 'zz'\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -23,7 +24,7 @@ import sqlalchemy as sa
 import torch
 
 from mmcore import artifact, evaluation, jobs, training
-from mmcore.config import ModelConfig, RunConfig, TrainConfig
+from mmcore.config import STRETCHED, ModelConfig, RunConfig, TrainConfig
 from mmcore.data import Corpus, corpus_from_words
 from mmcore.evaluation import evaluate_splits
 from mmcore.jobs import JobQueue, run_inline
@@ -359,6 +360,38 @@ def test_e1_a_pid_that_is_used_again_is_another_process() -> None:
     assert lives(this_process())
     assert not lives(this_process() + "0")
     assert not lives("elsewhere:" + this_process().split(":", 1)[1])
+
+
+# ---- longer than asked for at first
+
+
+@pytest.mark.parametrize(("schedule", "same"), [("constant", True), ("inverse-time", True), ("one-cycle", False)])
+def test_b4_a_finished_run_trained_longer_is_one_of_so_many_steps(
+    store: RunStore, make: Callable[..., str], schedule: str, same: bool
+) -> None:
+    """The weights of a run that made all the steps at once, unless the schedule depends on their number."""
+    run = run_inline(store, make(30, schedule=schedule))
+    store.continue_run(run.id, max_steps=50)
+    longer = run_inline(store, run.id)
+    assert (longer.state, longer.step, longer.max_steps) == (S.FINISHED, 50, 50)
+    assert longer.config == run.config.replace(train=run.config.train.replace(max_steps=50))
+    assert torch.equal(saved_weights(store, longer), weights_after(store, longer.config)) is same
+    assert (schedule in STRETCHED) is not same
+    assert store.history(run.id).step.is_monotonic_increasing
+
+
+def test_b4_what_cannot_be_trained_longer_is_refused_and_left_as_it_was(
+    store: RunStore, make: Callable[..., str]
+) -> None:
+    finished, early = run_inline(store, make(30)), run_inline(store, make(30, patience=3, check_every=10))
+    for run, steps, sentence in (
+        (finished, None, "max_steps must be given for a finished run, got None"),
+        (finished, 30, "max_steps must be more than the 30 steps it has made, got 30"),
+        (early, 60, "patience must be 0 for a run to be trained longer, got 3"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(sentence)):
+            store.continue_run(run.id, max_steps=steps)
+        assert store.run(run.id) == run
 
 
 # ---- without room in the database

@@ -115,6 +115,10 @@ CALLS: dict[str, tuple[Callable[[RunStore, str, str], Any], dict[RunState, RunSt
     "expire": (expire, dict.fromkeys((S.RUNNING, S.STOPPING, S.INTERRUPTED), S.INTERRUPTED)),
     "stop": (lambda s, run, token: s.request_stop(run), {S.QUEUED: S.STOPPED, S.RUNNING: S.STOPPING}),
     "continue": (lambda s, run, token: s.continue_run(run), {S.STOPPED: S.QUEUED, S.INTERRUPTED: S.QUEUED}),
+    "longer": (
+        lambda s, run, token: s.continue_run(run, max_steps=s.run(run).max_steps + 1),
+        dict.fromkeys((S.STOPPED, S.INTERRUPTED, S.FINISHED), S.QUEUED),
+    ),
 }
 
 
@@ -230,6 +234,21 @@ def test_e5_damage_inside_a_file_is_one_sentence(store: RunStore, config: RunCon
     path.write_bytes(whole[:8192] + bytes([255]) * (len(whole) - 8192))
     with pytest.raises(StoreUnavailable, match=r"^store must be readable, got sqlite:.* \(database disk image is"):
         store.history(run_id)
+
+
+def test_b4_as_much_of_an_id_as_is_one_runs_only(store: RunStore, config: RunConfig) -> None:
+    ids = ["3f00000000", "3f00000001", "a_00000000"]
+    for run_id in ids:
+        made = store.create(config).id
+        with store._write() as db:
+            db.execute(sa.text("UPDATE runs SET id = :new WHERE id = :old"), {"new": run_id, "old": made})
+    assert store.whole_id("a_") == store.whole_id(ids[2]) == ids[2]
+    assert store.whole_id(ids[0]) == ids[0]
+    with pytest.raises(ValueError, match=r"^id must begin the id of one run, got '3f', which begins 3f00000000, 3f0"):
+        store.whole_id("3f")
+    for nothing in ("", "%", "zz", "_"):
+        with pytest.raises(ValueError, match="run must be in the store"):
+            store.whole_id(nothing)
 
 
 def damage(store: RunStore, run_id: str, config: str) -> None:
