@@ -60,6 +60,8 @@ app = typer.Typer(
 )
 runs = typer.Typer(help="The runs in the store, the app's and the command line's.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
+corpora = typer.Typer(help="The lists of words in the store.", no_args_is_help=True)
+app.add_typer(corpora, name="corpora")
 
 
 @app.callback()
@@ -72,6 +74,7 @@ def utf8() -> None:
 
 STOPPED_BY_CTRL_C = 130  # what shells expect: 128 + SIGINT
 STOPPED_BY_PIPE = 141  # 128 + SIGPIPE
+SHORT = 10  # digits of a corpus's hash that are shown
 SHOWN = ("train_loss", "val_loss", "val_loss_unseen")
 SEALED = ("test_loss", "test_loss_unseen")
 SUFFIXES = (".safetensors", ".pt", ".pth")
@@ -634,3 +637,40 @@ def collect_checkpoints(
         store.compact()
     verb = "Would free" if dry_run else "Freed"
     typer.echo(f"{verb} {freed:,} bytes: {dropped:,} checkpoints of {len(chosen):,} runs looked at.")
+
+
+# ---- corpora
+
+
+@corpora.command("list")
+@sentences
+def list_corpora(as_json: AsJson = False) -> None:
+    """All corpora, newest first, and how many runs are on each."""
+    found = RunStore().corpora()
+    found["created"] = [created.isoformat(timespec="minutes") for created in found["created"]]
+    if as_json:
+        typer.echo(json.dumps(found.to_dict("records")))
+        return
+    table = Table("sha256", Column("name", ratio=1, no_wrap=True), "words", "runs", "created (UTC)")
+    for row in found.to_dict("records"):
+        created = row["created"][:16].replace("T", " ")
+        table.add_row(row["sha256"][:SHORT], _text(row["name"]), f"{row['words']:,}", f"{row['runs']:,}", created)
+    Console().print(table)
+
+
+@corpora.command("delete")
+@sentences
+def delete_corpus(
+    sha256: Annotated[str, typer.Argument(help="As shown by corpora list, or its first digits.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a corpus that has no runs."""
+    store = RunStore()
+    found = store.corpora()
+    found = found[found["sha256"].str.startswith(sha256)]
+    require(len(found) == 1 and bool(sha256), "sha256", "the beginning of one corpus's in the store", sha256)
+    whole, name = found["sha256"].iloc[0], found["name"].iloc[0]
+    if not yes:
+        typer.confirm(f"Delete corpus {whole[:SHORT]} ({name}) for good?", abort=True, err=True)
+    store.delete_corpus(whole)
+    typer.echo(f"Deleted corpus {whole[:SHORT]}.", err=True)

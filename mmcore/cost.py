@@ -1,7 +1,7 @@
 """What a run will need: memory while it trains and is evaluated, and room in the store. No torch here.
 
 Estimates from a config and what the corpus's report counts, so that a run which cannot end well is refused before
-it begins. They are upper guesses: what a batch holds in common is counted for each of its contexts.
+it begins. They are rather too high than too low: what a batch holds in common is counted for each of its contexts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from .data import CorpusReport
 MAX_FILE_BYTES = 512 * 2**20  # of a weights file that will be read again
 MAX_ROW_BYTES = 10**9  # SQLite's limit of a row, as it is compiled by default; PostgreSQL's of a value is 2**30
 MEMORY_SHARE = 0.5  # of the machine's, that one run may take
-PROCESS = 300 * 2**20  # Python and torch themselves
+PROCESS = 350 * 2**20  # Python and torch themselves
+CONTEXT = 700  # bytes for a distinct context: what follows it, and where it stands among the others
 CURVE = 2**18  # a curve, its samples and the row of a run at their longest
 MEMORY_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of a container, in /sys/fs/cgroup
 
@@ -37,7 +38,7 @@ class Cost:
 
     @property
     def memory(self) -> int:
-        """At most, in all."""
+        """In all."""
         return PROCESS + self.model + max(self.batch, self.evaluation) + self.corpus
 
     @property
@@ -47,7 +48,7 @@ class Cost:
 
 
 def estimate(config: RunConfig, report: CorpusReport, checkpoints: int = COUNT) -> Cost:
-    """What a run on a corpus will need, at most about."""
+    """What a run on a corpus will need, about."""
     model, train, V, T = config.model, config.train, len(report.characters) + 1, config.model.context_size
     examples = report.kept + sum(report.characters.values())
     length = min(T, examples / report.kept)  # of a context that begins with its word, of a word and its boundary
@@ -61,7 +62,7 @@ def estimate(config: RunConfig, report: CorpusReport, checkpoints: int = COUNT) 
         model=FLOAT.itemsize * model_numbers,
         batch=int(FLOAT.itemsize * train.batch_size * (4 * made + 4 * predicted * V)),
         evaluation=int(FLOAT.itemsize * min(model.rows_at_once, examples) * (2 * seen + 3 * V)),
-        corpus=examples * (16 * T + 100) + 100 * report.kept,
+        corpus=examples * (16 * T + 100) + CONTEXT * min(examples, V**T) + 100 * report.kept,
         file=FLOAT.itemsize * numbers,
         row=FLOAT.itemsize * saved,
         film=FLOAT.itemsize * numbers * affordable(numbers, checkpoints),

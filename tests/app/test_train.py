@@ -173,7 +173,7 @@ def test_invalid_settings_get_their_sentence_and_store_nothing(
 def test_parameters_and_time_follow_the_form(open_page: Open) -> None:
     app = open_page("train")
     label = next(e.label for e in app.expander if "parameters" in e.label)
-    assert label.startswith("11,897 parameters, at most") and ", roughly" in label and label.endswith("a guess")
+    assert label.startswith("11,897 parameters, about") and ", roughly" in label and label.endswith("a guess")
     field(app, "hidden_sizes").set_value("100").run()
     label = next(e.label for e in app.expander if "parameters" in e.label)
     assert label.startswith(f"{ModelConfig(hidden_sizes=(100,)).parameters(27):,} parameters")
@@ -321,7 +321,7 @@ def test_c5_memory_and_size_are_said_and_too_much_of_them_is_refused_before_trai
 ) -> None:
     app = open_page("train")
     label = next(box.label for box in app.expander if "parameters" in box.label)
-    assert re.fullmatch(r"11,897 parameters, at most \d+ MB of memory, 2\.\d+ MB in the store, .*", label), label
+    assert re.fullmatch(r"11,897 parameters, about \d+ MB of memory, 2\.\d+ MB in the store, .*", label), label
     app.number_input(key="form_batch_size").set_value(65_536).run()
     monkeypatch.setattr("mmcore.cost.memory_limit", lambda: 10**9)
     app.run()

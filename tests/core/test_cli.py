@@ -762,3 +762,17 @@ def test_b4_a_stopped_run_goes_on_and_a_finished_one_is_trained_longer(words: Pa
     store.request_stop(run.id)
     assert Result("runs", "continue", run.id, "--json").values["state"] == "finished"
     assert Result("runs", "continue", "zz").err == "Error: run must be in the store, got id 'zz'\n"
+
+
+def test_c6_a_corpus_without_runs_is_listed_and_can_be_deleted(model: Path, store: RunStore) -> None:
+    used = store.runs()[0].config.corpus_sha256
+    free = store.add_corpus(corpus_from_words(["anna", "bob", "eve"], "mine [1]"))
+    listed = Result("corpora", "list")
+    assert "mine [1]" in listed.out and free[:10] in listed.out and used[:10] in listed.out
+    assert {row["sha256"]: row["runs"] for row in Result("corpora", "list", "--json").values} == {used: 1, free: 0}
+    refused = Result("corpora", "delete", used[:10], "--yes")
+    assert (refused.code, refused.err) == (2, "Error: a corpus must have no runs to be deleted, got one with 1\n")
+    assert Result("corpora", "delete", "", "--yes").err.startswith("Error: sha256 must be the beginning of one")
+    assert Result("corpora", "delete", free[:10], typed="n\n").code == 1
+    assert Result("corpora", "delete", free[:10], typed="y\n").err.endswith(f"Deleted corpus {free[:10]}.\n")
+    assert set(store.corpora().sha256) == {used}

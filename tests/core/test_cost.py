@@ -66,7 +66,7 @@ def test_c5_a_batch_that_fits_no_memory_is_refused_with_what_to_lower(
 
 
 def test_c5_a_long_corpus_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmcore.cost.memory_limit", lambda: 10**9)
+    monkeypatch.setattr("mmcore.cost.memory_limit", lambda: 12 * 10**8)
     corpus = corpus_from_words(["abcdefghij" * 90] * 1_000, "long")
     with pytest.raises(ValueError, match=r"lower context_size \(64\)$"):
         accept(config_of(corpus, ModelConfig(context_size=64)), corpus.report)
