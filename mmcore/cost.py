@@ -21,7 +21,8 @@ MEMORY_SHARE = 0.5  # of the machine's, that one run may take
 PROCESS = 350 * 2**20  # Python and torch themselves
 CONTEXT = 700  # bytes for a distinct context: what follows it, and where it stands among the others
 CURVE = 2**18  # a curve, its samples and the row of a run at their longest
-MEMORY_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of a container, in /sys/fs/cgroup
+CGROUP = Path("/sys/fs/cgroup")
+MEMORY_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of a container, there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,6 @@ def amount(count: float) -> str:
 def memory_limit() -> int:
     """Bytes of memory that this machine, or the container this runs in, has."""
     physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    files = [Path("/sys/fs/cgroup", name) for name in MEMORY_LIMITS]
+    files = [CGROUP / name for name in MEMORY_LIMITS]
     told = [file.read_text().strip() for file in files if file.is_file()]
     return min([physical, *(int(limit) for limit in told if limit.isdecimal())])

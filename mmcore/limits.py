@@ -43,14 +43,14 @@ class Usage:
 
     waiting: int  # runs in the queue
     corpora: int
-    stored: int  # bytes of the corpora and runs
+    stored: int  # bytes of the corpora and runs; of runs that have not ended, what they will have
 
     def check(self, *, waiting: int = 0, corpora: int = 0, stored: int = 0) -> None:
         """``ValueError`` with the limit and what to do if so much more would be too much."""
         limits, most_bytes = Limits.of_environment(), Limits.of_environment().stored_mb * 10**6
         _within(self.waiting, waiting, limits.waiting, "waiting runs", str, "let some end, or stop them")
         _within(self.corpora, corpora, limits.corpora, "corpora", str, "delete one that has no runs")
-        _within(self.stored, stored, most_bytes, "what is stored", amount, "delete some")
+        _within(self.stored, stored, most_bytes, "room for runs and corpora", amount, "delete some")
 
     def said(self) -> dict[str, str]:
         """Each count beside its limit, in words."""
@@ -58,7 +58,7 @@ class Usage:
         return {
             "waiting": f"{self.waiting:,} of {limits.waiting:,} waiting runs",
             "corpora": f"{self.corpora:,} of {limits.corpora:,} corpora",
-            "stored": f"{amount(self.stored)} of {amount(limits.stored_mb * 10**6)} stored",
+            "stored": f"{amount(self.stored)} of {amount(limits.stored_mb * 10**6)} for runs and corpora",
         }
 
 

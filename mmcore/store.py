@@ -30,7 +30,7 @@ from sqlalchemy.engine import Connection, Engine, Row
 
 from .checkpoint import COUNT, MAX_BYTES, Checkpoint, TensorUpdate
 from .config import PRESETS, RunConfig
-from .cost import Cost, accept
+from .cost import Cost, accept, estimate
 from .data import Corpus, CorpusReport
 from .fields import require, whole
 from .limits import MAX_NAME, MAX_NOTE, Usage
@@ -239,7 +239,7 @@ class RunStore:
     # ---- what takes room
 
     def usage(self, owner: str) -> Usage:
-        """What a visitor has waiting and keeps."""
+        """What a visitor has waiting and keeps; a run that has not ended counts as what it will have then."""
         with self._read() as db:
             return _usage(db, owner)
 
@@ -786,8 +786,22 @@ def _accept(db: Connection, config: RunConfig, checkpoints: int) -> Cost:
 def _usage(db: Connection, owner: str) -> Usage:
     waiting = sa.select(sa.func.count()).where(RUNS.c.owner == owner, RUNS.c.state == RunState.QUEUED)
     reports = list(db.scalars(sa.select(CORPORA.c.report).where(CORPORA.c.owner == owner)))
-    stored = sum(_text_bytes(_report(report)) for report in reports) + sum(_stored(db, RUNS.c.owner == owner).values())
+    runs = _stored(db, RUNS.c.owner == owner)
+    for run_id, expected in _expected(db, owner).items():
+        runs[run_id] = max(runs[run_id], expected)
+    stored = sum(_text_bytes(_report(report)) for report in reports) + sum(runs.values())
     return Usage(waiting=db.scalar(waiting) or 0, corpora=len(reports), stored=stored)
+
+
+def _expected(db: Connection, owner: str) -> dict[str, int]:
+    """Bytes that each run of an owner that waits or is at work will have in the end."""
+    query = sa.select(RUNS.c.id, RUNS.c.config, RUNS.c.checkpoints, CORPORA.c.report).join(CORPORA)
+    found = {}
+    for row in db.execute(query.where(RUNS.c.owner == owner, RUNS.c.state.in_((RunState.QUEUED, *WORKING)))):
+        with contextlib.suppress(ValueError):  # of another version, and so not to be read
+            config = RunConfig.from_dict(json.loads(row.config))
+            found[row.id] = estimate(config, _report(row.report), row.checkpoints or 0).stored
+    return found
 
 
 def _text_bytes(report: CorpusReport) -> int:
@@ -807,9 +821,10 @@ def _stored(db: Connection, where: sa.ColumnElement[bool]) -> dict[str, int]:
 
 
 _SIZES: dict[sa.Table, sa.ColumnElement[int]] = {
+    # Of blobs SQLite knows the length without reading them. A checkpoint's updates would be read, so they are guessed.
     CHECKPOINTS: sa.func.coalesce(sa.func.length(CHECKPOINTS.c.weights), 0)
     + sa.func.coalesce(sa.func.length(CHECKPOINTS.c.train_state), 0)
-    + sa.func.coalesce(sa.func.length(CHECKPOINTS.c.updates), 0),
+    + 1_000,
     STEPS: sa.literal(8 * len(HISTORY)),
     SAMPLES: sa.func.length(SAMPLES.c.words),
 }

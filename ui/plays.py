@@ -16,6 +16,7 @@ import streamlit as st
 
 from mmcore import ModelConfig, RunConfig, show_symbol
 from mmcore.config import ACTIVATIONS, FAMILIES, INITS, NORMALISATIONS, PRESETS, SAMPLERS, preset_for
+from mmcore.cost import accept
 from mmcore.playground import BudgetTooSmall, Play
 from ui import forms, hood, session
 from ui.theme import SURFACES, Theme, figure_layout, marker
@@ -324,7 +325,11 @@ def current(asked: Asked) -> tuple[Play | None, Exception | None]:
 def _train(asked: Asked) -> tuple[Play | None, Exception | None]:
     from mmcore.playground import request
 
-    visitor: str = st.session_state.setdefault("visitor", secrets.token_hex(8))
+    try:
+        accept(asked.config, session.corpus(asked.config.corpus_sha256).report)
+    except ValueError as problem:
+        return None, problem
+    visitor: str = st.session_state.setdefault("visitor", secrets.token_hex(8))  # of this tab: others have their own
     turns = session.turns()
     future: Future[Play] = turns.submit(visitor, request, session.store().url, asked.config, asked.budget)
     line = st.empty()

@@ -21,7 +21,7 @@ def test_c6_the_queues_limit_is_said_and_the_click_beyond_it_refused(
 ) -> None:
     monkeypatch.setenv("MMCORE_MAX_WAITING", "2")
     app = open_page("train")
-    assert "Yours: 0 of 2 waiting runs, 0 bytes of 2 GB stored." in texts(app)
+    assert "Yours: 0 of 2 waiting runs, 0 bytes of 2 GB for runs and corpora." in texts(app)
     app.button(key="train").click().run()
     assert store.runs()[0].owner == app.session_state["visitor"]
     app.button(key="train").click().run()
@@ -56,7 +56,9 @@ def test_c6_every_way_to_begin_a_run_has_the_limit(
     app = open_page(page, steps="20") if page == "playground" else open_page(page)
     app.button(key={"home": "train_quick", "playground": "play_keep"}[page]).click().run()
     said = refusals(app) + [error.value.replace("\\", "") for error in app.error]
-    assert [sentence[:50] for sentence in said] == ["what is stored must be at most 1 MB for one visitor"[:50]]
+    assert [sentence[:50] for sentence in said] == [
+        "room for runs and corpora must be at most 1 MB for one visitor"[:50]
+    ]
     assert store.runs() == []
     assert not app.exception
 
@@ -99,13 +101,13 @@ def test_c6_a_corpus_without_runs_can_be_deleted_and_one_with_runs_or_the_names_
 def test_c6_corpora_are_counted_and_limited(store: RunStore, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MMCORE_MAX_CORPORA", "1")
     app = open_page("data")
-    assert "Yours: 0 of 1 corpora, 0 bytes of 2 GB stored." in texts(app)
+    assert "Yours: 0 of 1 corpora, 0 bytes of 2 GB for runs and corpora." in texts(app)
     for _ in range(2):
         app.text_area[0].set_value("\n".join([*WORDS, "x" * (len(store.corpora()) + 1)]))
         next(button for button in app.button if button.label == "Add corpus").click().run()
     assert "corpora must be at most 1 for one visitor, got 1 and 1 more" in app.error[0].value
     app.run()
-    assert f"Yours: 1 of 1 corpora, {len(' '.join(WORDS)) + 4} bytes of 2 GB stored." in texts(app)
+    assert f"Yours: 1 of 1 corpora, {len(' '.join(WORDS)) + 4} bytes of 2 GB for runs and corpora." in texts(app)
     assert len(store.corpora()) == 2
 
 

@@ -306,3 +306,12 @@ def test_c4_a_model_that_takes_too_long_is_refused_and_can_be_a_run(
     app = open_page("playground", **SMALL | {"steps": "1000000"})
     assert "steps must be at most about" in app.error[0].value
     assert "Train it as a run" in [button.label for button in app.button]
+
+
+def test_c5_a_model_that_needs_more_memory_than_there_is_is_not_asked_for(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmcore.cost.memory_limit", lambda: 10**8)
+    app = open_page("playground", **SMALL)
+    assert "memory must be at most 50 MB for a run on this machine" in app.error[0].value.replace("\\", "")
+    assert shown(app) == {}

@@ -106,8 +106,17 @@ def test_the_limit_of_a_row_is_sqlites() -> None:
     assert sqlite3.connect(":memory:").getlimit(sqlite3.SQLITE_LIMIT_LENGTH) >= MAX_ROW_BYTES
 
 
-def test_c5_the_machines_memory_is_found() -> None:
-    assert 10**8 < memory_limit() < 10**14
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_c5_the_memory_of_the_machine_or_of_its_container_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("mmcore.cost.CGROUP", tmp_path)
+    machine = memory_limit()
+    assert 10**8 < machine < 10**14
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    for said, limit in (("max\n", machine), ("9223372036854771712\n", machine), ("67108864\n", 2**26)):
+        (tmp_path / name).write_text(said)
+        assert memory_limit() == limit
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from mmcore import Corpus, ModelConfig, Run, RunConfig, RunState, RunStore, TrainConfig, corpus_from_words
 from mmcore.jobs import run_inline
@@ -110,11 +111,29 @@ def test_c6_what_one_visitor_stores_is_limited(
     large = corpus_from_words(["ab" * 400 + str(i) for i in range(1_000)], "large")
     store.add_corpus(large, owner="ada")
     assert store.usage("ada").stored == len("\n".join(large.words)) + 1
-    with pytest.raises(ValueError, match=r"^what is stored must be at most 1 MB for one visitor, got 804 kB and 3"):
+    with pytest.raises(
+        ValueError, match=r"^room for runs and corpora must be at most 1 MB for one visitor, got 804 kB and 3"
+    ):
         store.create(config, owner="ada")
-    with pytest.raises(ValueError, match="what is stored must be at most 1 MB"):
+    with pytest.raises(ValueError, match="room for runs and corpora must be at most 1 MB"):
         store.add_corpus(corpus_from_words(large.words[:500], "half"), owner="ada")
     store.create(config, owner="bob")
+
+
+def test_c6_runs_that_have_not_ended_count_as_what_they_will_have(
+    store: RunStore, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMCORE_MAX_STORED_MB", "1")
+    first, _ = (store.create(config, owner="ada") for _ in range(2))
+    reserved = store.usage("ada").stored
+    assert 2 * 300_000 < reserved < 10**6
+    with pytest.raises(ValueError, match="room for runs and corpora must be at most 1 MB"):
+        store.create(config, owner="ada")
+    run_inline(store, first.id)
+    assert store.usage("ada").stored == reserved // 2 + store.stored()[first.id]
+    with store._write() as db:
+        db.execute(sa.text("UPDATE runs SET config = '{}'"))  # of another version
+    store.create(config, owner="ada")
 
 
 def test_c6_what_a_run_takes_is_counted(store: RunStore, config: RunConfig) -> None:
