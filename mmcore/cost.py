@@ -95,13 +95,14 @@ def _sizes(model: ModelConfig) -> str:
     return " or ".join(said) or "the number of distinct characters"
 
 
-def amount(count: float) -> str:
-    """A number of bytes as people say it."""
+def amount(count: float, digits: int = 3) -> str:
+    """A number of bytes as people say it; fewer digits for a guess."""
+    count = float(f"{count:.{digits}g}")
     for unit in ("bytes", "kB", "MB"):
-        if count < 999.5:
-            return f"{count:.3g} {unit}"
+        if count < 1000:
+            return f"{count:g} {unit}"
         count /= 1000
-    return f"{count:,.3g} GB"
+    return f"{count:g} GB"
 
 
 def memory_limit() -> int:

@@ -106,8 +106,13 @@ def runs_table(
         row: dict[str, object] = {"Name": run.name, "State": state_title(run)}
         row |= {"Validation": run.losses.get("val_loss"), "Unseen": run.losses.get("val_loss_unseen")}
         row |= {"Train": run.losses.get("train_loss"), "Test": opened(run.test_openings), "Step": run.step}
-        row |= {"Time": duration(run.seconds), "Created": run.created, "Settings": describe(run.config)}
-        row |= {"Corpus": run.corpus_name, "Stored": stored.get(run.id, 0) / 10**6, "Note": run.note}
+        row |= {
+            "Time": duration(run.seconds),
+            "Stored": stored.get(run.id, 0) / 10**6,
+            "Created": run.created,
+            "Settings": describe(run.config),
+        }
+        row |= {"Settings": describe(run.config), "Corpus": run.corpus_name, "Note": run.note}
         rows.append(row)
     return pd.DataFrame(rows).astype({name: float for name in ("Train", "Validation", "Unseen")})
 

@@ -217,7 +217,7 @@ def _step_work(config: RunConfig, vocab_size: int) -> float:
 
 def room(cost: Cost) -> str:
     """What a run needs beside time, in a few words."""
-    return f"about {amount(cost.memory)} of memory, {amount(cost.stored)} in the store"
+    return f"about {amount(cost.memory, 2)} of memory, {amount(cost.stored, 2)} in the store"
 
 
 def parameter_table(config: ModelConfig, vocab_size: int) -> pd.DataFrame:

@@ -125,3 +125,7 @@ def test_c5_the_memory_of_the_machine_or_of_its_container_is_found(
 )
 def test_amounts_are_said_with_three_digits(count: int, said: str) -> None:
     assert amount(count) == said
+
+
+def test_a_guess_is_said_with_two_digits() -> None:
+    assert [amount(count, 2) for count in (421_000_000, 2_360_000, 996_000)] == ["420 MB", "2.4 MB", "1 MB"]
