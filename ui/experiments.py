@@ -210,7 +210,7 @@ def _draw_buttons(settings: Sequence[Setting], runs: Sequence[Run], vocab_size: 
             )
         if configs := [setting.config for setting in new] + [run.config for run in cut]:
             cost = forms.expected_times(configs, vocab_size, forms.finished_runs(runs), WORKERS)
-            st.caption(f"{WORKERS} at a time: {cost}.", width="content")
+            st.caption(f"{WORKERS} at a time: {cost}. {session.usage().said()['waiting']}.", width="content")
 
 
 def _label(wanted: int, live: int, of: int) -> str:

@@ -42,6 +42,7 @@ def test_c6_an_experiment_that_does_not_fit_is_not_begun_by_half(
 ) -> None:
     monkeypatch.setenv("MMCORE_MAX_WAITING", "23")
     app = open_page("lessons")
+    assert "0 of 23 waiting runs." in texts(app)
     app.button(key="start_experiment").click().run()
     assert refusals(app)[0].startswith("waiting runs must be at most 23 for one visitor, got 0 and 24 more")
     assert store.runs() == []
