@@ -39,7 +39,7 @@ ORDERS = 4  # of Kneser-Ney; the contexts of longer ones are rare in short words
 # By optimiser. SGD's steps shrink with the gradient, so it bears larger rates, needs more of them, and weight decay,
 # which does not shrink, soon outweighs its gradient.
 SLOW = {"adamw": 5, "sgd": 20}  # times below the usual rate
-HOT = {"adamw": 3, "sgd": 30}  # times above it
+HOT = {"adamw": 6, "sgd": 30}  # times above it
 FEW = {"adamw": 200, "sgd": 2_000}  # updates
 ENOUGH = {"adamw": 400, "sgd": 4_000}
 STRONG = {"adamw": 2.0, "sgd": 0.01}  # weight decay
@@ -317,11 +317,11 @@ def _short(facts: Facts) -> Finding | None:
 
 
 def _hot(facts: Facts) -> Finding | None:
-    train, usual = facts.config.train, _usual(facts)
-    signs = _signs(facts)
-    if train.learning_rate <= HOT[train.optimizer] * usual or not (signs or _severe(facts)):
+    train, usual, signs = facts.config.train, _usual(facts), _signs(facts)
+    highest = HOT[train.optimizer] * usual
+    if train.learning_rate <= highest or not (signs or _severe(facts)):
         return None
-    rate = usual if train.optimizer == "adamw" else min(train.learning_rate / 10, 10 * usual)
+    rate = min(max(train.learning_rate / 10, usual), highest)
     return Finding(
         rule="rate_large",
         title="The learning rate is large",
