@@ -180,6 +180,30 @@ def plot(data: dict[str, Any], path: Path) -> None:
         browser.close()
 
 
+def remedies(rows: list[dict[str, Any]]) -> str:
+    """Each case on each corpus: validation before, the remedy, and after; where nothing is found, no remedy."""
+    lines = [
+        (
+            r["case"],
+            r["corpus"],
+            f"{r['before']:.4g}" if r["before"] > 100 else f"{r['before']:.4f}",
+            r.get("remedy", "nothing found"),
+            f"{r['after']:.4f}" if "after" in r else "",
+            {True: "yes", False: "no"}.get(r.get("again"), ""),
+        )
+        for r in rows
+    ]
+    return table(("run", "corpus", "before", "remedy", "after", "found again"), lines)
+
+
+def health(rows: list[dict[str, Any]]) -> str:
+    """A row a preset, a column a corpus: the validation loss, and what was found, if anything was."""
+    corpora = list(dict.fromkeys(r["corpus"] for r in rows))
+    cells = {(r["preset"], r["corpus"]): ", ".join([f"{r['val_loss']:.4f}", *r["found"]]) for r in rows}
+    presets = dict.fromkeys(r["preset"] for r in rows)
+    return table(("", *corpora), [(name, *(cells.get((name, c), "–") for c in corpora)) for name in presets])
+
+
 def main() -> None:
     """Write RESULTS.md and its plot."""
     data = read("speed-full") or read("speed-quick")
@@ -204,6 +228,8 @@ def main() -> None:
     parts["opening"] = opening(opened) if opened else "Not measured.\n"
     parts["opening_repeats"] = f"{opened['repeats']}" if opened else "20"
     parts["opening_load"] = " to ".join(f"{load:.1f}" for load in opened["load"]) if opened else "not measured"
+    examined = read("doctor") or {"remedies": [], "health": []}
+    parts |= {"remedies": remedies(examined["remedies"]), "health": health(examined["health"])}
     latency = read("latency")
     parts["latency"] = f"{latency['playground_median']:.2f}" if latency else "not measured"
     parts["watching"] = f"{latency['watching_costs']:+.1%}" if latency else "not measured"
