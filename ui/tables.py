@@ -101,7 +101,7 @@ def gap(train_loss: float, val_loss: float, interval: tuple[float, float]) -> st
     if interval[0] <= train_loss <= interval[1]:
         return (
             f"Validation differs from train by {difference:+.4f} nats per character, which is within the interval of "
-            "the validation loss: no overfitting to be seen, and a larger model may still do better (underfitting)."
+            "the validation loss: no gap that this split could show. A larger model may still do better (underfitting)."
         )
     if difference < 0:
         return f"Validation is {nats(-difference)} nats per character below train: this split happens to be easier."

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from mmcore import PRESETS, ModelConfig, Run, RunState, RunStore, TrainConfig
+from mmcore import (
+    BUNDLED_NAMES,
+    PRESETS,
+    ModelConfig,
+    Run,
+    RunState,
+    RunStore,
+    TrainConfig,
+    corpus_from_words,
+    read_words,
+)
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import field
@@ -84,6 +94,16 @@ def test_a_run_that_ends_above_a_uniform_guess_says_so_and_how_to_mend_it(
     latest = store.latest()
     assert latest is not None and latest.config.train.learning_rate == pytest.approx(0.1)
     assert "learnt nothing" not in texts(open_page("train", run=finished.id)).lower()
+
+
+def test_doctor_and_summary_agree_about_overfitting(finished: Run, store: RunStore, open_page: Open) -> None:
+    """A14: not "memorised" beside "nothing at the expense of"; both look at one turning point."""
+    sha256 = store.add_corpus(corpus_from_words(read_words(BUNDLED_NAMES).words[:400], "few"))
+    for steps in (40, 1_500):
+        config = finished.config.replace(corpus_sha256=sha256, model=ModelConfig(), train=TrainConfig(max_steps=steps))
+        run = run_inline(store, store.create(config).id)
+        said = texts(open_page("train", run=run.id)).replace("\\", "")
+        assert ("The run overfits" in said) == ("it rose to" in said) == (steps == 1_500)
 
 
 def test_a_running_run_is_left_alone(finished: Run, store: RunStore, open_page: Open) -> None:
