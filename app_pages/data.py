@@ -3,12 +3,13 @@
 import streamlit as st
 
 from mmcore import SplitConfig, Vocab, build_examples, show_symbol, split_words
-from ui import charts, session, tables
+from ui import charts, session, symbols, tables
 from ui.text import plain
 from ui.theme import PLOTLY_CONFIG, current_theme
 from ui.uploads import MAX_UPLOAD_BYTES, add_upload
 
 COUNT = st.column_config.NumberColumn(format="localized")
+MOST_ROWS = 1_000  # of the vocabulary
 PERCENT = st.column_config.NumberColumn(format="%.2f %%")
 theme = current_theme()
 
@@ -102,9 +103,10 @@ with left:
         "count": st.column_config.NumberColumn("times", format="localized"),
         "share": PERCENT,
     }
-    st.dataframe(
-        tables.vocabulary(corpus, vocab), hide_index=True, column_config=columns, height=350, alt="Vocabulary with ids"
-    )
+    ids = symbols.shown(corpus, vocab, MOST_ROWS)
+    listed = tables.vocabulary(corpus, vocab, ids)
+    st.dataframe(listed, hide_index=True, column_config=columns, height=350, alt="Vocabulary with ids")
+    st.caption(symbols.left_out(ids, vocab))
 with right:
     st.subheader("Lengths", anchor=False)
     st.caption("A word of n characters gives n + 1 examples: one for each character and one for its end.")

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from mmcore import embedding
-from ui import charts, comparison, session, tables
+from ui import charts, comparison, session, symbols, tables
 from ui.picker import trained_run
 from ui.theme import PLOTLY_CONFIG, current_theme
 
@@ -19,10 +19,15 @@ run, artifact = trained_run()
 if "C" not in artifact.model.tensors:
     st.info(f"{run.config.model.title} has no embedding table: a character is a row of probabilities, not a point.")
     st.stop()
-table, symbols = artifact.model.tensors["C"].numpy(), artifact.vocab.symbols
+# Of a large vocabulary all below is about its most frequent symbols, the places in a list of which are not their ids.
+ids = symbols.shown(session.corpus(run.config.corpus_sha256), artifact.vocab)
+C, listed = artifact.model.tensors["C"].numpy(), tuple(artifact.vocab.symbols[i] for i in ids)
+table = C[ids]
+if said := symbols.left_out(ids, artifact.vocab):
+    st.caption(f"{said} Maps, neighbours and the comparison are among these.")
 dimensions = table.shape[1]
 views = tables.embedding_views(dimensions)
-title_of = {symbol: tables.symbol_title(symbol) for symbol in symbols}
+title_of = {symbol: tables.symbol_title(symbol) for symbol in listed}
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     view = st.segmented_control(
@@ -55,7 +60,7 @@ def tsne(table: object, seed: int) -> np.ndarray:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def positions(sha256: str, symbols: tuple[str, ...]) -> object:
+def positions(sha256: str, vocab: tuple[str, ...]) -> object:
     """Where each symbol occurs in the run's corpus."""
     return embedding.positions(session.corpus(sha256).words, artifact.vocab)
 
@@ -67,8 +72,9 @@ elif view == "t-SNE":
     points, axes = tsne(table, seed), ["t-SNE 1", "t-SNE 2"]
 else:
     points, axes = table, [f"Dimension {i}" for i in range(dimensions)]
-look = tables.coloring(coloring, symbols, positions(run.config.corpus_sha256, symbols), wanted)
-figure = charts.embedding(points, symbols, axes, title="Characters in the embedding table", theme=theme, **look)
+where = positions(run.config.corpus_sha256, artifact.vocab.symbols).iloc[ids]
+look = tables.coloring(coloring, listed, where, wanted)
+figure = charts.embedding(points, listed, axes, title="Characters in the embedding table", theme=theme, **look)
 
 chart_key = f"embedding_{run.id}_{st.session_state.get('embedding_picks', 0)}"
 
@@ -77,7 +83,7 @@ def clicked() -> None:
     """Take the character clicked on as the one looked at."""
     found = st.session_state[chart_key].selection.points
     if found:
-        st.session_state["embedding_symbol"] = symbols[tables.clicked_id(found[0])]
+        st.session_state["embedding_symbol"] = listed[tables.clicked_id(found[0])]
 
 
 def picked() -> None:
@@ -106,11 +112,11 @@ with map_side:
         else "Click a character for its neighbours and its row."
     )
 with detail:
-    if st.session_state.get("embedding_symbol") not in symbols:
-        st.session_state["embedding_symbol"] = symbols[min(1, len(symbols) - 1)]
+    if st.session_state.get("embedding_symbol") not in listed:
+        st.session_state["embedding_symbol"] = listed[min(1, len(listed) - 1)]
     symbol = st.selectbox(
         "Character",
-        symbols,
+        listed,
         key="embedding_symbol",
         format_func=title_of.get,
         on_change=picked,
@@ -126,25 +132,26 @@ with detail:
         persist_state="session",
         help="Cosine compares directions, Euclidean distance compares places. Both use all dimensions, not the map.",
     )
-    index = artifact.vocab.stoi[symbol]
+    index = listed.index(symbol)
     nearest = embedding.neighbours(table, index, metric)
-    nearest.insert(0, "character", [title_of[symbols[i]] for i in nearest["id"]])
+    nearest.insert(0, "character", [title_of[listed[i]] for i in nearest["id"]])
+    nearest["id"] = [ids[i] for i in nearest["id"]]
     closeness = "cosine similarity" if metric == "cosine" else "distance"
     columns = {"closeness": st.column_config.NumberColumn(closeness, format="%.6f"), "id": "id"}
     st.dataframe(
         nearest, hide_index=True, column_config=columns, height=248, alt=f"Nearest neighbours of {title_of[symbol]}"
     )
-    if said := tables.vowel_sentence(table, symbols, metric):
+    if said := tables.vowel_sentence(table, listed, metric):
         st.caption(said)
     st.plotly_chart(
         charts.table_row(table[index], symbol, theme), theme=None, config=PLOTLY_CONFIG, key="row", alt="Row of C"
     )
-    difference = embedding.one_hot_difference(table, index)
+    difference = embedding.one_hot_difference(C, ids[index])
     st.markdown(
-        f"One-hot check: the vector with a 1 at id {index}, times `C`, differs from row {index} by at most "
+        f"One-hot check: the vector with a 1 at id {ids[index]}, times `C`, differs from row {ids[index]} by at most "
         f"**{difference:g}**."
     )
     st.caption("Looking a character up is a matrix product with a one-hot vector: a linear layer without a bias.")
 
 st.divider()
-comparison.draw(run, artifact, metric, look, theme)
+comparison.draw(run, artifact, ids, metric, look, theme)

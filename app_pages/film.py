@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore.checkpoint import COUNT
-from ui import film, session
+from ui import film, session, symbols
 from ui.picker import trained_run
 
 st.title("Film", anchor=False)
@@ -25,6 +25,7 @@ if len(kept) < 2:
     )
     st.page_link("app_pages/train.py", label="Go to Train", icon=":material/model_training:")
     st.stop()
-moments = film.develop(run.id, tuple(checkpoint.step for checkpoint in kept), run, artifact, kept)
-film.play(moments, artifact.vocab.symbols, key=f"film_{run.id}")
-st.caption(film.explanation(moments))
+ids = symbols.shown(session.corpus(run.config.corpus_sha256), artifact.vocab)
+moments = film.develop(run.id, tuple(checkpoint.step for checkpoint in kept), ids, run, artifact, kept)
+film.play(moments, tuple(artifact.vocab.symbols[i] for i in ids), key=f"film_{run.id}")
+st.caption(f"{film.explanation(moments)} {symbols.left_out(ids, artifact.vocab)}")

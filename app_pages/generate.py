@@ -4,7 +4,7 @@ import streamlit as st
 
 from mmcore import generate, labels, next_distribution, show_symbol
 from mmcore.sample import MAX_LENGTH
-from ui import charts, reading, scores, session, tables
+from ui import charts, reading, scores, session, symbols, tables
 from ui.picker import trained_run
 from ui.text import plain
 from ui.theme import PLOTLY_CONFIG, current_theme
@@ -161,12 +161,12 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     likeliest = distribution.sort_values("probability", ascending=False, kind="stable")["symbol"].tolist()
     st.selectbox(
         "Next character",
-        likeliest,
+        likeliest[: symbols.MOST],
         key=choice_key,
         format_func=tables.symbol_title,
         disabled=ended,
         width=180,
-        help="The likeliest first.",
+        help="The likeliest first" + (f", and only {symbols.MOST} of them." if len(likeliest) > symbols.MOST else "."),
     )
     st.button("Add", on_click=chosen, disabled=ended, icon=":material/add:", help="Add the chosen character.")
     st.button("Draw one", on_click=draw, disabled=ended, icon=":material/casino:", help="Let the probabilities choose.")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore import embedding, playground
-from ui import charts, curves, forms, plays, session
+from ui import charts, curves, forms, plays, session, symbols
 from ui.live import live_chart
 from ui.text import plain
 from ui.theme import PLOTLY_CONFIG, current_theme
@@ -88,22 +88,25 @@ with result:
         st.text(", ".join(curves.shown_word(word) for word in play.samples))
     with right:
         model = session.loaded(play.weights)
+        ids = symbols.shown(corpus, model.vocab)
+        listed = [model.vocab.symbols[i] for i in ids]
         if "C" in model.model.tensors:
-            symbols = model.vocab.symbols
-            points, axes = embedding.plane(model.model.tensors["C"].numpy())
+            points, axes = embedding.plane(model.model.tensors["C"].numpy()[ids])
             figure = charts.embedding(
                 points,
-                symbols,
+                listed,
                 axes,
                 title="Characters in the embedding table",
-                groups=[embedding.character_class(symbol) for symbol in symbols],
+                groups=[embedding.character_class(symbol) for symbol in listed],
                 theme=theme,
             )
             alt = "Map of the embedding table"
         else:
-            figure, alt = plays.following(model, theme), "Probability of each next character after each character"
+            figure, alt = plays.following(model, ids, theme), "Probability of each next character after each character"
         figure.update_layout(height=420)
         st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="play_map", alt=alt)
+        if said := symbols.left_out(ids, model.vocab):
+            st.caption(said)
     st.plotly_chart(
         plays.strip(plays.remembered(), play, theme),
         theme=None,

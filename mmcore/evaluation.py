@@ -16,7 +16,7 @@ from .contexts import Ids, by_beginning
 from .data import Dataset, Examples
 from .model import Model
 
-CELLS = 2**22  # log-probabilities to compute together: 16 MB
+CELLS = 2**20  # log-probabilities to compute together: 4 MB
 WORK = 2**35  # multiplications to do together: about a second, after which someone may be asked whether to stop
 
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mmcore import Dataset, Examples, Vocab, show_symbol
+from ui import symbols
 from ui.hood import every
 from ui.tables import symbol_title
 from ui.text import nats
@@ -63,7 +64,8 @@ def _draw_places(found: Breakdown, vocab: Vocab, role: Role, theme: Theme) -> No
     right.plotly_chart(figure, key="by_length", alt="Loss by word length", **CHART)
     table = found.by_character(vocab).sort_values("loss", ascending=False)
     table = table.assign(symbol=table["symbol"].map(show_symbol))
-    figure = bars(table, "symbol", "Loss by what came next, hardest first", "Next character", mean, role, theme)
+    title = "Loss by what came next, hardest first" + symbols.cut(table)
+    figure = bars(table.head(symbols.MOST), "symbol", title, "Next character", mean, role, theme)
     st.plotly_chart(figure, key="by_character", alt="Loss by next character", **CHART)
     most = table.sort_values("share", ascending=False).iloc[0]
     st.caption(

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from mmcore import ContextCounts, show_symbol
+from ui import symbols
 from ui.theme import ROLES, SURFACES, Role, Theme, color, figure_layout, line, marker
 
 MAX_HEATMAP_SYMBOLS = 60
@@ -297,7 +298,7 @@ def next_characters(distribution: pd.DataFrame, theme: Theme) -> go.Figure:
 
     ``distribution``: columns ``symbol, probability``, a row an id.
     """
-    ranked = distribution.sort_values("probability", ascending=False, kind="stable")
+    ranked = distribution.sort_values("probability", ascending=False, kind="stable").head(symbols.MOST)
     figure = go.Figure(
         go.Bar(
             x=[show_symbol(symbol) for symbol in ranked["symbol"]],
@@ -307,7 +308,12 @@ def next_characters(distribution: pd.DataFrame, theme: Theme) -> go.Figure:
             hovertemplate="%{x}<br>probability %{y:.6f}<extra></extra>",
         )
     )
-    layout = figure_layout("Probability of the next character", x="Next character", y="Probability", theme=theme)
+    layout = figure_layout(
+        "Probability of the next character" + symbols.cut(distribution),
+        x="Next character",
+        y="Probability",
+        theme=theme,
+    )
     figure.update_layout(layout, height=360, margin_t=48, bargap=0.15, clickmode="event+select", dragmode="pan")
     figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=1).update_yaxes(rangemode="tozero")
     return figure

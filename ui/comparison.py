@@ -26,8 +26,8 @@ WANTED = "second_wanted"  # the run that the button has started, to be shown as 
 LISTED = 8  # characters that a sentence names before it says how many more there are
 
 
-def draw(run: Run, artifact: Artifact, metric: str, look: Mapping[str, Any], theme: Theme) -> None:
-    """The section: which second run, both maps, and what they have in common.
+def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Mapping[str, Any], theme: Theme) -> None:
+    """The section: which second run, both maps, and what they have in common, of the symbols ``ids``.
 
     ``look`` is the first map's colouring, as from :func:`ui.tables.coloring`.
     """
@@ -41,7 +41,7 @@ def draw(run: Run, artifact: Artifact, metric: str, look: Mapping[str, Any], the
     if not offered:
         _draw_empty(run, runs, refused)
         return
-    most = artifact.vocab.size - 1
+    most = len(ids) - 1
     which, how_many, again = st.columns([5, 2, 3], vertical_alignment="bottom")
     with which:
         second = _choose(offered)
@@ -62,8 +62,8 @@ def draw(run: Run, artifact: Artifact, metric: str, look: Mapping[str, Any], the
     other = session.artifact(second)
     if other is None:  # deleted meanwhile
         st.rerun()
-    symbols = artifact.vocab.symbols
-    table, others = artifact.model.tensors["C"].numpy(), other.model.tensors["C"].numpy()
+    symbols = [artifact.vocab.symbols[i] for i in ids]
+    table, others = (trained.model.tensors["C"].numpy()[ids] for trained in (artifact, other))
     _draw_maps((run, second), table, others, symbols, look, theme)
     _draw_common(table, others, symbols, count, metric, theme)
 

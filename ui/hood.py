@@ -114,7 +114,7 @@ def bars(
     y: str = "Value",
 ) -> go.Figure:
     """One bar for each number; the marked one hatched, outlined and said to be the right answer."""
-    shown = np.asarray(heights, dtype=np.float64)[:MAX_COLUMNS]
+    shown = np.asarray(heights[:MAX_COLUMNS], dtype=np.float64)
     hatch = ["/" if i == marked else "" for i in range(len(shown))]
     inks = [color("accent" if value >= 0 else "validation", theme) for value in shown]
     figure = go.Figure(
@@ -148,7 +148,7 @@ def heatmap(
     shares: bool = False,
 ) -> go.Figure:
     """A matrix, zero in the page's colour, exact on hover; shares are from 0 to 1."""
-    shown = np.asarray(table, dtype=np.float32)[:MAX_COLUMNS, :MAX_COLUMNS]
+    shown = np.asarray(table[:MAX_COLUMNS, :MAX_COLUMNS], dtype=np.float32)
     top = float(np.abs(shown).max()) or 1.0
     figure = go.Figure(
         go.Heatmap(

@@ -403,16 +403,16 @@ def difference(now: Play, before: Play | None) -> str:
     return "Compared with the setting before: " + (", ".join(changed) or "the same settings") + "."
 
 
-def following(artifact: Artifact, theme: Theme) -> go.Figure:
-    """What the model expects after each single character: all there is to a model that looks no further."""
+def following(artifact: Artifact, ids: Sequence[int], theme: Theme) -> go.Figure:
+    """What the model expects after single characters: all there is to a model that looks no further."""
     import numpy as np
 
     from mmcore.evaluation import log_probabilities
 
-    contexts = np.zeros((artifact.vocab.size, artifact.config.model.context_size), dtype=np.int64)
-    contexts[:, -1] = np.arange(artifact.vocab.size)
-    names = [show_symbol(symbol) for symbol in artifact.vocab.symbols]
-    shares = log_probabilities(artifact.model, contexts).exp().numpy()
+    contexts = np.zeros((len(ids), artifact.config.model.context_size), dtype=np.int64)
+    contexts[:, -1] = ids
+    names = [show_symbol(artifact.vocab.symbols[i]) for i in ids]
+    shares = log_probabilities(artifact.model, contexts).exp().numpy()[:, ids]
     figure = hood.heatmap(shares, names, names, "Probability of each next character", ["V", "V"], theme)
     figure.update_traces(
         zmin=0,

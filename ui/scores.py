@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mmcore import Examples, Splits, Vocab, show_symbol
+from ui import symbols
 from ui.hood import every
 from ui.tables import symbol_title
 from ui.text import nats, plain
@@ -196,8 +197,11 @@ def draw_audit(run_id: str, artifact: Artifact, splits: Splits, theme: Theme) ->
     lengths, letters, near = audited(run_id, artifact.step, artifact, splits, n, heat, seed)
     left, right = st.columns(2, gap="medium")
     left.plotly_chart(compared(lengths, "length", "Length", theme), key="audit_lengths", alt="Lengths", **chart)
-    letters = letters.assign(symbol=letters["symbol"].map(show_symbol))
-    right.plotly_chart(compared(letters, "symbol", "Letter", theme), key="audit_letters", alt="Letters", **chart)
+    most = letters.nlargest(symbols.MOST, "corpus", keep="first").sort_index()
+    most = most.assign(symbol=most["symbol"].map(show_symbol))
+    right.plotly_chart(compared(most, "symbol", "Letter", theme), key="audit_letters", alt="Letters", **chart)
+    if len(most) < len(letters):
+        right.caption(f"Shown are the {len(most):,} letters that the corpus has most of, out of {len(letters):,}.")
     st.markdown(
         f"Lengths differ from the corpus by {scoring.total_variation(lengths):.1f} %, letters by "
         f"{scoring.total_variation(letters):.1f} % (share that would have to move). "

@@ -23,12 +23,13 @@ NEAREST = 4  # neighbours of a vowel that are looked at
 LABEL_TITLES = {"new": "New", "train": "In train", "val": "In validation", "test": "In test"}
 
 
-def vocabulary(corpus: Corpus, vocab: Vocab) -> pd.DataFrame:
-    """Columns ``id, symbol, count, share`` (in %); the boundary counts once a word."""
-    counts = [corpus.report.kept, *(corpus.report.characters[symbol] for symbol in vocab.symbols[1:])]
-    shown = [show_symbol(symbol) for symbol in vocab.symbols]
-    columns = {"id": range(vocab.size), "symbol": shown, "count": counts}
-    return pd.DataFrame(columns | {"share": [100 * count / sum(counts) for count in counts]})
+def vocabulary(corpus: Corpus, vocab: Vocab, ids: Sequence[int]) -> pd.DataFrame:
+    """Columns ``id, symbol, count, share`` (in % of all), of some ids; the boundary counts once a word."""
+    characters = {BOUNDARY: corpus.report.kept} | corpus.report.characters
+    symbols, total = [vocab.symbols[i] for i in ids], sum(characters.values())
+    counts = [characters[symbol] for symbol in symbols]
+    columns = {"id": ids, "symbol": [show_symbol(symbol) for symbol in symbols], "count": counts}
+    return pd.DataFrame(columns | {"share": [100 * count / total for count in counts]})
 
 
 def reading(report: CorpusReport) -> str:

@@ -59,13 +59,15 @@ class Moments:
 
 
 @st.cache_data(show_spinner="Developing the film …", max_entries=32)
-def develop(run_id: str, steps: tuple[int, ...], _run: Run, _artifact: Artifact, _kept: list[Checkpoint]) -> Moments:
-    """Points, names and losses at every checkpoint; kept per run and steps, whose weights do not change."""
+def develop(
+    run_id: str, steps: tuple[int, ...], ids: list[int], _run: Run, _artifact: Artifact, _kept: list[Checkpoint]
+) -> Moments:
+    """Points of some symbols, names and losses at every checkpoint; kept per run and steps: its weights stay."""
     from mmcore import evaluate, restore
     from mmcore.sample import drawn_words
 
     models = [restore(_artifact.model, checkpoint) for checkpoint in _kept]
-    points = embedding.film([model.tensors["C"].numpy() for model in models])
+    points = embedding.film([model.tensors["C"].numpy()[ids] for model in models])
     words = [drawn_words(model, _artifact.vocab, WORDS, SAMPLE_SEED) for model in models]
     curve = session.store().history(run_id)[["step", *LOSSES]].dropna()
     dataset = session.run_dataset(_run)

@@ -1,0 +1,31 @@
+"""Which symbols a page shows: all of them, or the most frequent of a large vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from heapq import nlargest
+
+from mmcore import Corpus, Vocab
+
+MOST = 256  # on a map, in a bar chart or in a list to choose from
+
+
+def shown(corpus: Corpus, vocab: Vocab, most: int = MOST) -> list[int]:
+    """Ids, in their order: all, or the boundary and the most frequent characters."""
+    if vocab.size <= most:
+        return list(range(vocab.size))
+    characters = corpus.report.characters
+    return [0, *sorted(vocab.stoi[symbol] for symbol in nlargest(most - 1, characters, key=characters.__getitem__))]
+
+
+def left_out(ids: Sized, vocab: Vocab) -> str:
+    """How many symbols a page leaves out, in a sentence; nothing if it shows all."""
+    if len(ids) == vocab.size:
+        return ""
+    missing = vocab.size - len(ids)
+    return f"Shown are the boundary and the {len(ids) - 1:,} most frequent characters; {missing:,} rarer ones are not."
+
+
+def cut(rows: Sized) -> str:
+    """What the title of a chart of the first rows adds; nothing if all fit."""
+    return f" (first {MOST:,} of {len(rows):,})" if len(rows) > MOST else ""
