@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from .config import ModelConfig, RunConfig
 from .cost import MAX_FILE_BYTES as MAX_BYTES
-from .data import Vocab
+from .data import Splits, Vocab
 from .model import Model
 from .version import __version__
 
 FORMAT = "makemore-lab/1"
+Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class Artifact:
 
     The file is a ``.safetensors`` with the tensors ``C, W1, b1, …`` (float32) and, as its metadata,
     ``format``, ``version``, ``config`` (a :class:`RunConfig`: model, training, split, corpus sha256),
-    ``vocab`` (symbols by id), ``losses`` and ``step``, each JSON.
+    ``vocab`` (symbols by id), ``losses`` and ``step``, each JSON; and where they are known ``cleaning`` (what was
+    done to the text) and ``trained_words`` (base64 of the words' hashes, see :func:`word_hashes`).
     """
 
     model: Model
@@ -38,6 +44,15 @@ class Artifact:
     config: RunConfig
     losses: Mapping[str, float]  # nats per character
     step: int
+    cleaning: Mapping[str, Any] = field(default_factory=dict)  # as CorpusReport.cleaning has it; empty if not known
+    trained_words: Hashes | None = field(default=None, repr=False)  # of the train split; None if not known
+
+    def trained_on(self, words: Sequence[str]) -> int | None:
+        """How many of some words are in the split it was trained on; None where that is not known."""
+        if self.trained_words is None:
+            return None
+        known = set(self.trained_words.tolist())
+        return sum(digest in known for digest in map(_hash, words))
 
     def to_bytes(self) -> bytes:
         """The ``.safetensors`` file."""
@@ -49,6 +64,9 @@ class Artifact:
             "losses": dict(self.losses),
             "step": self.step,
         }
+        values |= {"cleaning": dict(self.cleaning)} if self.cleaning else {}
+        if self.trained_words is not None:
+            values["trained_words"] = base64.b64encode(self.trained_words.tobytes()).decode()
         # Views of one flat tensor share memory, which safetensors does not store.
         tensors = {name: tensor.clone() for name, tensor in self.model.tensors.items()}
         return save_tensors(tensors, {key: json.dumps(value) for key, value in values.items()})
@@ -82,7 +100,22 @@ def load(source: bytes | str | Path) -> Artifact:
     with torch.no_grad():
         for name, tensor in model.tensors.items():
             tensor.copy_(tensors[name])
-    return Artifact(model, vocab, config, _losses(values["losses"]), _step(values["step"]))
+    cleaning, hashes = _cleaning(values.get("cleaning", {})), _hashes(values.get("trained_words"))
+    return Artifact(model, vocab, config, _losses(values["losses"]), _step(values["step"]), cleaning, hashes)
+
+
+def with_words(weights: bytes, splits: Splits) -> bytes:
+    """An artifact's file that knows which words it was trained on: for one that leaves the store with its corpus."""
+    return replace(load(weights), trained_words=word_hashes(splits.train)).to_bytes()
+
+
+def word_hashes(words: Sequence[str]) -> Hashes:
+    """The distinct words' hashes in ascending order: of each the first 8 bytes of its SHA-256, in UTF-8."""
+    return np.unique(np.array(list(map(_hash, words)), dtype="<u8"))
+
+
+def _hash(word: str) -> int:
+    return int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "little")
 
 
 def _read(path: Path) -> bytes:
@@ -96,12 +129,12 @@ def _metadata(data: bytes) -> dict[str, Any]:
     """The parsed metadata; safetensors has already shown the header to be sound."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     raw = header.get("__metadata__") or {}
-    needed = ("format", "version", "config", "vocab", "losses", "step")
+    needed, optional = ("format", "version", "config", "vocab", "losses", "step"), ("cleaning", "trained_words")
     missing = [key for key in needed if key not in raw]
     if missing:
         raise ValueError(f"weights file must have the metadata {', '.join(needed)}, got none for {', '.join(missing)}")
     try:
-        values = {key: json.loads(raw[key]) for key in needed}
+        values = {key: json.loads(raw[key]) for key in (*needed, *optional) if key in raw}
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"weights file metadata must be JSON, got {error}") from None
     if values["format"] != FORMAT:
@@ -133,6 +166,21 @@ def _losses(values: object) -> dict[str, float]:
     if not (isinstance(values, dict) and all(type(v) in (int, float) for v in values.values())):
         raise ValueError(f"losses must be numbers by name, got {str(values)[:80]}")
     return values
+
+
+def _cleaning(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"cleaning must be a table of what was done to the text, got {str(value)[:80]}")
+    return value
+
+
+def _hashes(value: object) -> Hashes | None:
+    if value is None:
+        return None
+    try:
+        return np.frombuffer(base64.b64decode(value, validate=True), dtype="<u8")  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ValueError(f"trained_words must be base64 of 8 bytes a word, got {str(value)[:80]}") from None
 
 
 def _step(value: object) -> int:

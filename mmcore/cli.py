@@ -208,7 +208,7 @@ def _conclude(store: RunStore, run: Run, facts: dict[str, Any], out: Path | None
     problem, weights = None, store.weights(run.id) if out else None
     if out and weights:
         try:
-            _write(out, weights)
+            _write(out, _with_words(store, run, weights))
         except OSError as error:
             problem = (
                 f"{out} could not be written ({error.strerror}); python -m mmcore runs export {run.id} tries again"
@@ -346,6 +346,13 @@ def _check_writable(out: Path | None) -> None:
         raise ValueError(f"out must be in a folder that can be written, got {out} ({error.strerror})") from None
 
 
+def _with_words(store: RunStore, run: Run, weights: bytes) -> bytes:
+    """A run's weights with a record of the words it was trained on, which the store has and a file has not."""
+    from .artifact import with_words
+
+    return with_words(weights, split_words(store.corpus(run.config.corpus_sha256).words, run.config.split))
+
+
 def _write(out: Path, weights: bytes) -> None:
     """Write a model as what the file's name says, beside it first: a full disk leaves no half a file."""
     from .artifact import load
@@ -403,34 +410,80 @@ def _end(run: Run) -> None:
 def evaluate(
     model: ModelFile,
     data: Data = BUNDLED_NAMES,
-    lowercase: Lowercase = False,
+    lowercase: Annotated[
+        bool | None,
+        typer.Option("--lowercase/--no-lowercase", help="Lower-case the words.", show_default="as its own were"),
+    ] = None,
     split_seed: Annotated[int | None, typer.Option(show_default="the one it was trained with")] = None,
     open_test: OpenTest = False,
     as_json: AsJson = False,
 ) -> None:
-    """Exact losses of a model on the splits of some words."""
+    """Exact losses of a model: on the splits of its own words, or one loss on any other list."""
     from .artifact import load
     from .data import Dataset
 
     artifact = load(model)
-    corpus = read_words(data, lowercase=lowercase)
+    corpus = read_words(data, lowercase=not artifact.vocab.has_capitals if lowercase is None else lowercase)
+    say_cleaned(corpus.report)
+    if corpus.sha256 != artifact.config.corpus_sha256:
+        require(split_seed is None, "split_seed", "left out for words that are not the model's own", split_seed)
+        require(not open_test, "open_test", "left out for words that are not the model's own", open_test)
+        _evaluate_list(artifact, corpus.words, as_json)
+        return
     split = changed(artifact.config.split, {"split_seed": split_seed})
-    _warn(artifact, corpus.sha256, split)
     dataset = Dataset(artifact.vocab, artifact.config.model.context_size, split_words(corpus.words, split))
     values = _losses(artifact, dataset, open_test)
+    if split != artifact.config.split:
+        trained = artifact.config.split.split_seed
+        typer.echo(f"Warning: the model was trained at split seed {trained}; it knows words of every split.", err=True)
+        values = {name: value for name, value in values.items() if not name.endswith("_unseen")}
     if as_json:
         losses = {name: _finite(loss) for name, (loss, _) in values.items()}
         facts = {"splits": example_counts(dataset.splits), "split_seed": split.split_seed}
-        same = corpus.sha256 == artifact.config.corpus_sha256
-        typer.echo(json.dumps(losses | facts | {"same_corpus": same}))
+        typer.echo(json.dumps(losses | facts | {"same_corpus": True}))
         return
-    table = Table("split", "loss (nats)", "perplexity", "bits per character", "examples")
-    for name, (loss, examples) in values.items():
-        label = name.replace("_loss", "").replace("_", ", ")
+    _print_losses({name.replace("_loss", "").replace("_", ", "): value for name, value in values.items()}, "split")
+
+
+def _print_losses(values: Mapping[str, tuple[float, int]], of: str) -> None:
+    table = Table(of, "loss (nats)", "perplexity", "bits per character", "examples")
+    for label, (loss, examples) in values.items():
         table.add_row(
             label, f"{loss:.4f}", f"{math.exp(min(loss, 700)):.2f}", f"{loss / math.log(2):.3f}", f"{examples:,}"
         )
     Console().print(table)
+
+
+def _evaluate_list(artifact: Artifact, words: tuple[str, ...], as_json: bool) -> None:
+    """One loss over a list that is not the model's own, which has no splits, and how many of it are known."""
+    from .data import build_examples
+    from .evaluation import evaluate as exact
+
+    losses = exact(artifact.model, build_examples(words, artifact.vocab, artifact.config.model.context_size))
+    trained = _trained_on(artifact, words)
+    if as_json:
+        facts = {"words": len(words), "trained_words": trained, "same_corpus": False}
+        typer.echo(json.dumps({"loss": _finite(losses.loss), "examples": losses.examples} | facts))
+        return
+    _print_losses({"all words": (losses.loss, losses.examples)}, "list")
+    told = "this word" if len(words) == 1 else f"these {len(words):,} words"
+    if trained is None:
+        typer.echo(f"Of {told} it is not known how many the model was trained on: its file does not say.")
+    else:
+        typer.echo(f"Of {told} the model was trained on {trained:,}.")
+
+
+def _trained_on(artifact: Artifact, words: tuple[str, ...]) -> int | None:
+    """How many words are in the model's train split, if its file or the bundled names tell."""
+    from .artifact import word_hashes
+
+    if artifact.trained_words is None:
+        with contextlib.suppress(ValueError):  # an installation without the bundled names
+            bundled = read_words(BUNDLED_NAMES)
+            if bundled.sha256 == artifact.config.corpus_sha256:
+                train = split_words(bundled.words, artifact.config.split).train
+                artifact = dataclasses.replace(artifact, trained_words=word_hashes(train))
+    return artifact.trained_on(words)
 
 
 def _losses(artifact: Artifact, dataset: Any, open_test: bool) -> dict[str, tuple[float, int]]:
@@ -440,15 +493,6 @@ def _losses(artifact: Artifact, dataset: Any, open_test: bool) -> dict[str, tupl
     parts = {name: name.replace("_loss", "") for name in SHOWN + (SEALED if open_test else ())}
     measured = {name: exact(artifact.model, getattr(dataset, part)) for name, part in parts.items()}
     return {name: (losses.loss, losses.examples) for name, losses in measured.items() if losses.examples}
-
-
-def _warn(artifact: Artifact, corpus_sha256: str, split: SplitConfig) -> None:
-    """Say where the words called validation here may have been trained on."""
-    if corpus_sha256 != artifact.config.corpus_sha256:
-        typer.echo("Warning: these are not the words that the model was trained on.", err=True)
-    elif split != artifact.config.split:
-        trained = artifact.config.split.split_seed
-        typer.echo(f"Warning: the model was trained at split seed {trained}; it knows words of every split.", err=True)
 
 
 @app.command()
@@ -594,7 +638,7 @@ def export_run(
     weights = store.weights(run_id)
     if weights is None:
         raise ValueError(f"run {run_id} must have saved weights to be exported, got one that is {run.state}")
-    _write(out, weights)
+    _write(out, _with_words(store, run, weights))
     typer.echo(str(out))
 
 

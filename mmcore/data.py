@@ -6,7 +6,7 @@ import hashlib
 import random
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -333,6 +333,7 @@ class Dataset:
     vocab: Vocab
     context_size: int
     splits: Splits = field(repr=False)
+    cleaning: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of its corpus, for artifacts to record
 
     @cached_property
     def train(self) -> Examples:
@@ -367,4 +368,5 @@ class Dataset:
 def build_dataset(words: Corpus | Sequence[str], split: SplitConfig, context_size: int) -> Dataset:
     """Split some words into what a model is trained and judged on. The vocabulary is that of all words."""
     listed = words.words if isinstance(words, Corpus) else tuple(words)
-    return Dataset(Vocab.from_words(listed), context_size, split_words(listed, split))
+    cleaning = words.report.cleaning if isinstance(words, Corpus) else {}
+    return Dataset(Vocab.from_words(listed), context_size, split_words(listed, split), cleaning)

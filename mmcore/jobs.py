@@ -300,7 +300,8 @@ class _Training:
         if not self.state.model.flat.isfinite().all():
             return {}
         sealed = {name: loss for name, loss in losses.items() if not name.startswith("test")}
-        artifact = Artifact(self.state.model, self.dataset.vocab, self.config, sealed, step)
+        dataset = self.dataset
+        artifact = Artifact(self.state.model, dataset.vocab, self.config, sealed, step, dataset.cleaning)
         return {"weights": artifact.to_bytes(), "train_state": save(self.state.tensors()), "losses": losses}
 
     def samples(self) -> list[str]:

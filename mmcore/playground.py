@@ -118,7 +118,7 @@ def play(
     measured = {name: getattr(steps[-1], name) for name in ("train_loss", "val_loss", "val_loss_unseen")}
     losses = {name: loss for name, loss in measured.items() if loss is not None}
     words = drawn_words(state.model, dataset.vocab, SAMPLES, SAMPLE_SEED)
-    weights = Artifact(state.model, dataset.vocab, config, losses, state.step).to_bytes()
+    weights = Artifact(state.model, dataset.vocab, config, losses, state.step, dataset.cleaning).to_bytes()
     seconds = time.perf_counter() - began
     return Play(
         config=config,

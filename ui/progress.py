@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from mmcore.cost import amount
+from mmcore.data import split_words
 from mmcore.doctor import learnt_nothing
 from mmcore.ngram import uniform_loss
 from mmcore.reading import longer
@@ -210,13 +211,18 @@ def draw_downloads(run: Run) -> None:
 
 
 def _weights(store: RunStore, run_id: str) -> bytes:
-    return store.weights(run_id) or b""
+    from mmcore.artifact import with_words
+
+    if (weights := store.weights(run_id)) is None:
+        return b""
+    config = store.run(run_id).config
+    return with_words(weights, split_words(store.corpus(config.corpus_sha256).words, config.split))
 
 
 def _state_dict(store: RunStore, run_id: str) -> bytes:
     from mmcore.artifact import load
 
-    return load(_weights(store, run_id)).to_state_dict_bytes()
+    return load(store.weights(run_id) or b"").to_state_dict_bytes()
 
 
 def _curve(store: RunStore, run_id: str) -> bytes:

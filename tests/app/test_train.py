@@ -22,8 +22,10 @@ from mmcore import (
     Step,
     TrainConfig,
     corpus_from_words,
+    load,
     read_words,
 )
+from mmcore.data import split_words
 from tests.app.conftest import Open, texts
 from ui import curves, forms, progress
 
@@ -329,3 +331,12 @@ def test_c5_memory_and_size_are_said_and_too_much_of_them_is_refused_before_trai
     assert "lower batch_size (65,536)" in app.error[0].value.replace("\\", "")
     assert app.button(key="train").disabled
     assert store.runs() == []
+
+
+def test_a13_a_downloaded_file_knows_the_words_it_was_trained_on(store: RunStore, finished: Run) -> None:
+    artifact, train = (
+        load(progress._weights(store, finished.id)),
+        split_words(store.corpus(finished.config.corpus_sha256).words, finished.config.split).train,
+    )
+    assert artifact.trained_on([*train, "", "no such word"]) == len(train)
+    assert artifact.cleaning["form"] == "NFC"

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save as save_tensors
 
 import mmcore.artifact
-from mmcore.artifact import Artifact, load, plain_torch
+from mmcore.artifact import Artifact, load, plain_torch, with_words
 from mmcore.config import PRESETS, ModelConfig, RunConfig, SplitConfig, TrainConfig
-from mmcore.data import Corpus, Dataset, Vocab
+from mmcore.data import Corpus, Dataset, Splits, Vocab, read_words
 from mmcore.evaluation import evaluate
 from mmcore.model import MLP
 from mmcore.version import __version__
@@ -285,3 +286,43 @@ def test_any_json_in_the_metadata_gives_a_model_or_a_value_error(key: str, data:
         load(with_metadata(**{key: value}))
     except ValueError:
         return
+
+
+# ---- what was done to the text, and which words it knows (B2, A13)
+
+
+def test_b2_the_artifact_records_what_was_cleaned() -> None:
+    corpus = read_words("Ann\nma\ufeffry\nzoe\u0301\n".encode(), lowercase=True)
+    after = load(replace(TINY, cleaning=corpus.report.cleaning).to_bytes())
+    assert after.cleaning == {
+        "form": "NFC",
+        "lowercase": True,
+        "lowered": 1,
+        "composed": 1,
+        "characters": {"U+FEFF": 1},
+    }
+    assert load(DATA).cleaning == {}  # files of older versions have no such record
+
+
+def test_a13_the_artifact_knows_the_words_it_was_trained_on() -> None:
+    splits = Splits(("ann", "zo\u00e9", "ann"), ("bob",), ("eve",))
+    after = load(with_words(DATA, splits))
+    assert after.trained_on(["ann", "zo\u00e9", "ann", "bob", "eve", ""]) == 3
+    assert after.model.flat.equal(TINY.model.flat) and after.config == TINY.config
+    assert len(with_words(DATA, splits)) - len(DATA) < 100
+    assert load(DATA).trained_on(["ann"]) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"cleaning": [1]}, "cleaning must be a table of what was done to the text, got [1]"),
+        ({"trained_words": "ab"}, "trained_words must be base64 of 8 bytes a word, got ab"),
+        ({"trained_words": "YWJj"}, "trained_words must be base64 of 8 bytes a word, got YWJj"),
+        ({"trained_words": 7}, "trained_words must be base64 of 8 bytes a word, got 7"),
+    ],
+)
+def test_a_record_that_is_none_is_refused(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError) as error:
+        load(with_metadata(**values))
+    assert str(error.value) == sentence

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 import mmcore.cli
 from mmcore.artifact import load
 from mmcore.config import FAMILIES, PRESETS, ModelConfig, RunConfig, SplitConfig, preset_for
-from mmcore.data import BUNDLED_NAMES, Corpus, build_dataset, corpus_from_words
+from mmcore.data import BUNDLED_NAMES, Corpus, build_dataset, build_examples, corpus_from_words, split_words
 from mmcore.evaluation import evaluate, evaluate_splits
 from mmcore.sample import generate
 from mmcore.store import RunState, RunStore, StoreUnavailable
@@ -88,7 +88,10 @@ def test_train_prints_one_object_and_keeps_the_run(words: Path, tmp_path: Path, 
     assert 0 < values["seconds"] < 60
     assert run.config.train.seed == 3
     assert len(store.history(run.id)) >= 2
-    assert store.weights(run.id) == out.read_bytes()
+    kept = load(store.weights(run.id) or b"")
+    assert artifact.model.flat.equal(kept.model.flat) and artifact.config == kept.config == run.config
+    assert artifact.cleaning == kept.cleaning == store.corpus(run.config.corpus_sha256).report.cleaning
+    assert artifact.trained_on([*dataset.splits.train, ""]) == len(dataset.splits.train)
     assert "test_loss" not in result.out + result.err
     assert "20/20" in result.err, "the progress bar"
 
@@ -352,12 +355,55 @@ def test_evaluate_takes_the_split_from_the_model_unless_told(words: Path, tmp_pa
     assert "Warning: the model was trained at split seed 7" in other.err
 
 
-def test_evaluate_warns_about_other_words(model: Path, tmp_path: Path, names: Corpus) -> None:
-    other = tmp_path / "other.txt"
-    other.write_text("\n".join(names.words[:100]), encoding="utf-8")
-    result = Result("evaluate", str(model), "--data", str(other), "--json")
-    assert "Warning: these are not the words that the model was trained on." in result.err
-    assert result.values["same_corpus"] is False
+def test_a13_another_list_has_one_loss_and_says_how_many_words_were_trained_on(
+    model: Path, words: Path, tmp_path: Path
+) -> None:
+    splits = split_words(words.read_text().split(), SplitConfig())
+    listed = [*splits.train[:20], *splits.val[:3], "zzz"]
+    data = written(tmp_path / "other.txt", [word.title() for word in listed])
+    result = Result("evaluate", str(model), "--data", data, "--json")
+    artifact = load(model)
+    known = sum(word in set(splits.train) for word in listed)
+    assert known in range(20, 24)
+    exact = evaluate(artifact.model, build_examples(listed, artifact.vocab, 3))
+    facts = {"words": 24, "trained_words": known, "same_corpus": False}
+    assert result.values == {"loss": exact.loss, "examples": exact.examples} | facts
+    table = Result("evaluate", str(model), "--data", data).out
+    assert f"{exact.loss:.4f}" in table and f"Of these 24 words the model was trained on {known}." in table
+    for word in ("unseen", "val", "train ", "not the words"):
+        assert word not in table
+    assert result.err == "Cleaned: lower-cased 24 words.\n"
+
+
+def test_a13_one_word_can_be_evaluated(model: Path, words: Path, tmp_path: Path) -> None:
+    data = written(tmp_path / "one.txt", [split_words(words.read_text().split(), SplitConfig()).train[0]])
+    assert "Of this word the model was trained on 1." in Result("evaluate", str(model), "--data", data).out
+
+
+def test_a13_a_file_of_an_older_version_says_that_it_does_not_know(
+    model: Path, tmp_path: Path, store: RunStore
+) -> None:
+    run = store.latest()
+    assert run is not None
+    old, data = tmp_path / "old.safetensors", written(tmp_path / "other.txt", ["anna", "bob"])
+    old.write_bytes(store.weights(run.id) or b"")
+    assert Result("evaluate", str(old), "--data", data, "--json").values["trained_words"] is None
+    table = Result("evaluate", str(old), "--data", data).out
+    assert "Of these 2 words it is not known how many the model was trained on: its file does not say." in table
+
+
+def test_a13_options_of_splits_are_refused_for_another_list(model: Path, tmp_path: Path) -> None:
+    data = written(tmp_path / "other.txt", ["anna", "bob"])
+    for option, field in ((["--split-seed", "3"], "split_seed"), (["--open-test"], "open_test")):
+        result = Result("evaluate", str(model), "--data", data, *option)
+        assert result.code == 2
+        assert f"Error: {field} must be left out for words that are not the model's own" in result.err
+
+
+def test_a13_at_another_split_seed_no_word_is_called_unseen(model: Path, words: Path) -> None:
+    other = Result("evaluate", str(model), "--data", str(words), "--split-seed", "8", "--json")
+    assert "val_loss" in other.values and "val_loss_unseen" not in other.values
+    assert "Warning: the model was trained at split seed 42; it knows words of every split." in other.err
 
 
 @pytest.mark.parametrize(
@@ -382,7 +428,7 @@ def test_words_with_unknown_characters_are_refused(model: Path, tmp_path: Path) 
     path.write_text("Ωmega\n" * 20, encoding="utf-8")
     result = Result("evaluate", str(model), "--data", str(path))
     assert result.code == 2
-    assert "got Ω in" in result.err
+    assert "got ω in" in result.err
 
 
 # ---- sample
