@@ -471,7 +471,9 @@ def test_runs_are_listed_shown_exported_and_deleted(words: Path, tmp_path: Path,
 
     out = tmp_path / "exported.safetensors"
     assert Result("runs", "export", first.id, "--out", str(out)).out == f"{out}\n"
-    assert out.read_bytes() == store.weights(first.id)
+    exported, kept_weights = load(out), load(store.weights(first.id) or b"")
+    assert exported.model.flat.equal(kept_weights.model.flat) and exported.losses == kept_weights.losses
+    assert exported.trained_words is not None
 
     kept = Result("runs", "delete", first.id, typed="n\n")
     assert kept.code == 1 and len(store.runs()) == 2
