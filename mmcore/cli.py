@@ -45,7 +45,7 @@ from .config import (
     require,
 )
 from .cost import accept
-from .data import BUNDLED_NAMES, CorpusReport, Splits, Vocab, read_words, split_words
+from .data import BUNDLED_NAMES, Corpus, CorpusReport, Splits, Vocab, join, read_words, split_words
 from .store import Run, RunState, RunStore, UnreadableRun, new_token
 
 if TYPE_CHECKING:
@@ -127,6 +127,10 @@ Out = Annotated[Path | None, typer.Option(help="Write the model here (.safetenso
 def train(
     context: typer.Context,
     data: Data = BUNDLED_NAMES,
+    val_data: Annotated[
+        Path | None, typer.Option(help="A file of validation words: with --test-data, --data is the train split.")
+    ] = None,
+    test_data: Annotated[Path | None, typer.Option(help="A file of test words, with --val-data.")] = None,
     lowercase: Lowercase = True,
     preset: Annotated[
         str | None,
@@ -183,11 +187,10 @@ def train(
     start = chosen_preset(preset, architecture)
     given = dict(context.params) | model_options(start.model, context.params)
     _check_writable(out)
-    corpus = read_words(data, lowercase=lowercase)
-    say_cleaned(corpus.report)
+    corpus, fixed = read_data(data, val_data, test_data, lowercase=lowercase)
     config = RunConfig(
         corpus_sha256=corpus.sha256,
-        split=changed(SplitConfig(), given),
+        split=changed(SplitConfig(), given | {"fixed": fixed}),
         model=changed(start.model, given),
         train=changed(start.train, given),
     )
@@ -220,10 +223,25 @@ def _conclude(store: RunStore, run: Run, facts: dict[str, Any], out: Path | None
     _end(run)
 
 
-def say_cleaned(report: CorpusReport) -> None:
-    """What reading the words changed in them, on stderr."""
+def read_data(
+    data: Path, val_data: Path | None, test_data: Path | None, *, lowercase: bool
+) -> tuple[Corpus, tuple[int, ...]]:
+    """The words of one file; or those of three, and how many are train, validation and test."""
+    alone = test_data if val_data is None else val_data
+    require((val_data is None) == (test_data is None), "val_data and test_data", "given together", str(alone))
+    paths = [path for path in (data, val_data, test_data) if path]
+    corpora = [read_words(path, lowercase=lowercase) for path in paths]
+    for corpus in corpora:
+        say_cleaned(corpus.report, corpus.name if len(corpora) > 1 else "")
+    if len(corpora) == 1:
+        return corpora[0], ()
+    return join(corpora), tuple(len(corpus.words) for corpus in corpora)
+
+
+def say_cleaned(report: CorpusReport, name: str = "") -> None:
+    """What reading the words changed in them, on stderr; with a name where there are several lists."""
     if said := report.cleaned_sentence():
-        typer.echo(said, err=True)
+        typer.echo(f"{name}: {said}" if name else said, err=True)
 
 
 C = TypeVar("C", SplitConfig, ModelConfig, TrainConfig)
@@ -439,7 +457,7 @@ def evaluate(
         values = {name: value for name, value in values.items() if not name.endswith("_unseen")}
     if as_json:
         losses = {name: _finite(loss) for name, (loss, _) in values.items()}
-        facts = {"splits": example_counts(dataset.splits), "split_seed": split.split_seed}
+        facts = {"splits": example_counts(dataset.splits), "split_seed": None if split.fixed else split.split_seed}
         typer.echo(json.dumps(losses | facts | {"same_corpus": True}))
         return
     _print_losses({name.replace("_loss", "").replace("_", ", "): value for name, value in values.items()}, "split")

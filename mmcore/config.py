@@ -5,7 +5,9 @@ What a model is made of is in ``family`` and ``families``.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
+from typing import Any
 
 from .families import FAMILIES as FAMILIES
 from .family import ACTIVATIONS as ACTIVATIONS
@@ -23,19 +25,39 @@ SAMPLERS = ("examples", "contexts", "words")
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig(Config):
-    """How words are divided into train, validation and test."""
+    """How words are divided into train, validation and test: drawn, or `fixed` by who gave them in three files."""
 
     split_seed: int = 42
     train_fraction: float = 0.8
     val_fraction: float = 0.1
     deduplicate: bool = False  # before splitting, so that no word is in two splits
+    fixed: tuple[int, ...] = ()  # how many words of the corpus, in its order, are train, validation and test
 
     def __post_init__(self) -> None:
+        if self.fixed != ():
+            self._check_fixed()
         whole("split_seed", self.split_seed, 0, 2**63 - 1)
         real("train_fraction", self.train_fraction, 0, 1, open_low=True)
         real("val_fraction", self.val_fraction, 0, 1, open_low=True)
         total = self.train_fraction + self.val_fraction
         require(total < 1, "train_fraction + val_fraction", "below 1, so that a test split is left", total)
+
+    def _check_fixed(self) -> None:
+        ok = isinstance(self.fixed, (tuple, list)) and len(self.fixed) == 3
+        require(ok, "fixed", "three numbers of words, or nothing", self.fixed)
+        object.__setattr__(self, "fixed", tuple(self.fixed))
+        for count in self.fixed:
+            whole("fixed", count, 1, 2**53)
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
+            without = setting.name == "fixed" or value == setting.default
+            require(without, setting.name, "left out where files fix the split", value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it: what has no say in this split is left out, so that older versions read what they can."""
+        if self.fixed:
+            return {"fixed": list(self.fixed)}
+        return {name: value for name, value in super().to_dict().items() if name != "fixed"}
 
 
 @dataclass(frozen=True, kw_only=True)

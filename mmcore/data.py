@@ -122,6 +122,34 @@ def corpus_from_words(words: Iterable[str], name: str) -> Corpus:
     return _corpus(name, list(words), Cleaning(), deduplicate=False)
 
 
+def join(corpora: Sequence[Corpus]) -> Corpus:
+    """Several lists as one, named after the first; lines are counted on from one to the next."""
+    words = tuple(word for corpus in corpora for word in corpus.words)
+    reports = [corpus.report for corpus in corpora]
+
+    def added(name: str) -> dict[Any, int]:
+        return dict(sum((Counter(getattr(report, name)) for report in reports), Counter()))
+
+    first: dict[str, int] = {}
+    for at, report in enumerate(reports):
+        before = sum(earlier.lines for earlier in reports[:at])
+        first = {code: before + line for code, line in report.cleaned_at.items()} | first
+    report = CorpusReport(
+        lines=sum(report.lines for report in reports),
+        kept=len(words),
+        dropped=added("dropped"),
+        duplicates=len(words) - len(set(words)),
+        characters=dict(Counter(added("characters")).most_common()),
+        lengths=dict(sorted(added("lengths").items())),
+        lowercase=any(report.lowercase for report in reports),
+        lowered=sum(report.lowered for report in reports),
+        composed=sum(report.composed for report in reports),
+        cleaned=added("cleaned"),
+        cleaned_at=first,
+    )
+    return Corpus(corpora[0].name, words, report)
+
+
 def _decode(raw: bytes) -> str:
     try:
         return raw.decode()
@@ -242,11 +270,15 @@ class Splits:
 def split_words(words: Sequence[str], config: SplitConfig) -> Splits:
     """The lecture's split: shuffle a copy with ``random.Random(split_seed)``, cut at ``int(f·n)``.
 
+    A fixed split is cut as it says, and nothing is shuffled.
+
     Raises
     ------
     ValueError
-        If a split would be empty.
+        If a split would be empty, or a fixed one is of another list.
     """
+    if config.fixed:
+        return _fixed_split(words, config.fixed)
     shuffled = list(dict.fromkeys(words)) if config.deduplicate else list(words)
     random.Random(config.split_seed).shuffle(shuffled)
     # 0.8 + 0.1 is 0.9 to within a rounding error; int() must not see 0.8999….
@@ -257,6 +289,14 @@ def split_words(words: Sequence[str], config: SplitConfig) -> Splits:
         if not part:
             raise ValueError(f"{name} split must have at least one word, got 0 of the corpus's {len(shuffled):,}")
     return splits
+
+
+def _fixed_split(words: Sequence[str], fixed: tuple[int, ...]) -> Splits:
+    if sum(fixed) != len(words):
+        got = f"{' + '.join(f'{count:,}' for count in fixed)} of a corpus of {len(words):,}"
+        raise ValueError(f"fixed split must have as many words as the corpus, got {got}")
+    train, val, _ = fixed
+    return Splits(tuple(words[:train]), tuple(words[train : train + val]), tuple(words[train + val :]))
 
 
 def leakage(splits: Splits) -> pd.DataFrame:

@@ -410,7 +410,7 @@ def _test_opened(facts: Facts) -> Finding | None:
         number=f"opened {times}, and {later} on the same split begun or continued after that",
         reason="What is chosen after looking at the test split is chosen by it, and its loss is no longer a test.",
         remedy=f"Train on a fresh split, split seed {seed}",
-        mended=facts.config.replace(split=facts.config.split.replace(split_seed=seed)),
+        mended=facts.config.replace(split=facts.config.split.replace(split_seed=seed, fixed=())),
     )
 
 

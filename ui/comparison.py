@@ -117,7 +117,7 @@ def differences(first: RunConfig, second: RunConfig) -> str:
 
 def _said(value: object) -> str:
     """A setting's value as on the form."""
-    return {"True": "on", "False": "off", "": "none", **forms.NAMES}.get(str(value), str(value))
+    return {"True": "on", "False": "off", "": "none", "()": "none", **forms.NAMES}.get(str(value), str(value))
 
 
 def refusal(refused: Counter[str]) -> str:

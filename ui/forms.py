@@ -109,6 +109,7 @@ HELP: dict[str, str] = {
     "train_fraction": "Share of the words to train on: 80 % in the lecture.",
     "val_fraction": "Share of the words to choose settings by: 10 % in the lecture, where it is called dev. "
     "The rest is the test split.",
+    "fixed": "Which words are in which split was said when the run was made. Drawing shuffles all of them together.",
     "deduplicate": "Keep each word once before splitting, so that no validation word also occurs in train. "
     "Data shows how many do without it.",
 }
@@ -142,7 +143,7 @@ def read_config(values: Mapping[str, Any], corpus_sha256: str) -> RunConfig:
     if "hidden_sizes" in model:
         model["hidden_sizes"] = parse_hidden(model["hidden_sizes"])
     train = {name: values[name] for name in values_of(TrainConfig())}
-    split = {name: values[name] for name in values_of(SplitConfig())}
+    split = {name: values[name] for name in values_of(SplitConfig()) if values[name] is not None}
     return RunConfig(
         corpus_sha256=corpus_sha256, split=SplitConfig(**split), model=ModelConfig(**model), train=TrainConfig(**train)
     )
@@ -369,6 +370,11 @@ def _draw_training(samplers: Sequence[str]) -> None:
 
 def _draw_split() -> None:
     st.markdown("**Split**")
+    if fixed := st.session_state.get("form_fixed"):
+        train, val, test = (f"{count:,}" for count in fixed)
+        st.markdown(f"Fixed by files: {train} train, {val} validation and {test} test words.")
+        st.button("Draw a split instead", on_click=fill, args=({"fixed": ()},), key="draw_split", help=HELP["fixed"])
+        return
     with st.grid(2, min_column_width=130, vertical_alignment="bottom"):
         _real("Train fraction", step=0.05, **_key("train_fraction"))
         _real("Validation fraction", step=0.05, **_key("val_fraction"))

@@ -340,3 +340,31 @@ def test_a13_a_downloaded_file_knows_the_words_it_was_trained_on(store: RunStore
     )
     assert artifact.trained_on([*train, "", "no such word"]) == len(train)
     assert artifact.cleaning["form"] == "NFC"
+
+
+def test_a13_a_run_with_a_fixed_split_is_shown_and_used_again(open_page: Open, store: RunStore) -> None:
+    corpus = corpus_from_words(["ab", "ba", "abb", "bab", "aa", "bb"], "six")
+    split = SplitConfig(fixed=(3, 2, 1))
+    config = RunConfig(corpus_sha256=store.add_corpus(corpus), split=split, train=TrainConfig(max_steps=5))
+    app = open_page("train", run=store.create(config).id)
+    assert "Fixed by files: 3 train, 2 validation and 1 test words." in texts(app)
+    assert not app.exception and not app.error
+    assert forms.read_config(dict(forms_of(app)), corpus.sha256) == config
+    app.button(key="draw_split").click().run()
+    assert "Fixed by files" not in texts(app)
+    assert forms.read_config(dict(forms_of(app)), corpus.sha256).split == SplitConfig()
+
+
+def test_a13_a_fixed_split_does_not_fit_another_corpus(open_page: Open, store: RunStore) -> None:
+    corpus = corpus_from_words(["ab", "ba", "abb", "bab", "aa", "bb"], "six")
+    config = RunConfig(corpus_sha256=store.add_corpus(corpus), split=SplitConfig(fixed=(3, 2, 1)))
+    other = store.add_corpus(corpus_from_words(["ab"] * 20, "others"))
+    app = open_page("train", run=store.create(config).id, corpus=other)
+    assert "fixed split must have as many words as the corpus, got 3 + 2 + 1 of a corpus of 20" in (
+        app.error[0].value.replace("\\", "")
+    )
+
+
+def forms_of(app: AppTest) -> dict[str, Any]:
+    names = forms.values_of(ModelConfig(), TrainConfig(), SplitConfig())
+    return {name: app.session_state[f"form_{name}"] for name in names}

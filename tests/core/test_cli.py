@@ -392,6 +392,38 @@ def test_a13_a_file_of_an_older_version_says_that_it_does_not_know(
     assert "Of these 2 words it is not known how many the model was trained on: its file does not say." in table
 
 
+def test_a13_train_takes_its_splits_from_three_files(tmp_path: Path, store: RunStore, names: Corpus) -> None:
+    parts = {"train": names.words[:60], "val": names.words[60:72], "test": names.words[72:80]}
+    train, val, test = (written(tmp_path / f"{name}.txt", list(words)) for name, words in parts.items())
+    out = tmp_path / "m.safetensors"
+    files = ("--data", train, "--val-data", val, "--test-data", test)
+    values = Result("train", *FAST, *files, "--out", str(out), "--json").values
+    assert values["splits"] == {name: sum(len(word) + 1 for word in words) for name, words in parts.items()}
+    run, artifact = store.latest(), load(out)
+    assert run is not None
+    assert dict(split_words(store.corpus(run.config.corpus_sha256).words, run.config.split).items()) == parts
+    assert artifact.config == run.config
+    exact = evaluate(artifact.model, build_examples(parts["val"], artifact.vocab, 3)).loss
+    assert values["val_loss"] == exact == Result("evaluate", str(out), "--data", val, "--json").values["loss"]
+    assert "Of these 60 words the model was trained on 60." in Result("evaluate", str(out), "--data", train).out
+    shown = Result("runs", "show", run.id).out
+    assert "60, 12, 8" in shown and "fraction" not in shown
+
+
+def test_a13_splits_from_files_come_whole(words: Path, store: RunStore) -> None:
+    for options, sentence in (
+        (("--val-data", str(words)), "val_data and test_data must be given together"),
+        (("--test-data", str(words)), "val_data and test_data must be given together"),
+        (
+            ("--val-data", str(words), "--test-data", str(words), "--split-seed", "3"),
+            "split_seed must be left out where files fix the split, got 3",
+        ),
+    ):
+        result = Result("train", *FAST, "--data", str(words), *options)
+        assert result.code == 2 and sentence in result.err
+    assert store.runs() == []
+
+
 def test_a13_options_of_splits_are_refused_for_another_list(model: Path, tmp_path: Path) -> None:
     data = written(tmp_path / "other.txt", ["anna", "bob"])
     for option, field in ((["--split-seed", "3"], "split_seed"), (["--open-test"], "open_test")):

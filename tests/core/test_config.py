@@ -20,6 +20,14 @@ REFUSED: list[tuple[Config, dict[str, Any], str]] = [
     (SplitConfig, {"val_fraction": 0.0}, "val_fraction must be a number above 0 and at most 1, got 0.0"),
     (SplitConfig, {"train_fraction": float("nan")}, "train_fraction must be a number"),
     (SplitConfig, {"train_fraction": "0.8"}, "train_fraction must be a number above 0 and at most 1, got '0.8'"),
+    (SplitConfig, {"fixed": (3, 1)}, "fixed must be three numbers of words, or nothing, got (3, 1)"),
+    (SplitConfig, {"fixed": (3, 0, 1)}, "fixed must be a whole number from 1"),
+    (SplitConfig, {"fixed": "321"}, "fixed must be three numbers of words, or nothing, got '321'"),
+    (
+        SplitConfig,
+        {"fixed": (3, 1, 1), "split_seed": 7},
+        "split_seed must be left out where files fix the split, got 7",
+    ),
     (SplitConfig, {"train_fraction": 0.9}, "train_fraction + val_fraction must be below 1, so that a test split"),
     (ModelConfig, {"context_size": 0}, "context_size must be a whole number from 1 to 64, got 0"),
     (ModelConfig, {"context_size": 65}, "context_size must be a whole number from 1 to 64, got 65"),
@@ -138,3 +146,10 @@ def test_an_architecture_starts_from_a_preset_of_its_own_and_not_from_five_minut
     assert PRESETS["best-of-all"].model.architecture == "gru"
     assert preset_for("gru") == "gru" and preset_for("mlp") == "quick"
     assert {preset_for(name) for name in FAMILIES} < set(PRESETS)
+
+
+def test_a_fixed_split_is_written_without_what_has_no_say_in_it() -> None:
+    fixed = SplitConfig(fixed=(3, 2, 1))
+    assert fixed.to_dict() == {"fixed": [3, 2, 1]}
+    assert SplitConfig.from_dict(fixed.to_dict()) == fixed
+    assert set(SplitConfig().to_dict()) == {"split_seed", "train_fraction", "val_fraction", "deduplicate"}

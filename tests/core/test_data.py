@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from mmcore.data import (
     build_dataset,
     build_examples,
     corpus_from_words,
+    join,
     leakage,
     read_words,
     show_symbol,
@@ -345,6 +347,25 @@ def test_deduplication_before_splitting_removes_all_leakage(names: Corpus) -> No
 def test_fractions_cut_where_a_reader_expects(train: float, val: float, n: int, sizes: tuple[int, int, int]) -> None:
     splits = split_words([str(i) for i in range(n)], SplitConfig(train_fraction=train, val_fraction=val))
     assert tuple(len(part) for _, part in splits.items()) == sizes
+
+
+def test_a13_a_fixed_split_is_cut_as_it_says() -> None:
+    words = ["d", "c", "b", "a", "a", "e"]
+    splits = split_words(words, SplitConfig(fixed=(3, 2, 1)))
+    assert dict(splits.items()) == {"train": ("d", "c", "b"), "val": ("a", "a"), "test": ("e",)}
+    with pytest.raises(
+        ValueError, match=r"^fixed split must have as many words as the corpus, got 3 \+ 2 \+ 1 of .* 5$"
+    ):
+        split_words(words[:5], SplitConfig(fixed=(3, 2, 1)))
+
+
+def test_lists_are_joined_with_their_reports() -> None:
+    first, second = read_words(b"ann\n\nbob\n", name="first"), read_words("\nb\ufeffob\nzoe\u0301\n".encode())
+    both = join([first, second])
+    plain = corpus_from_words(["ann", "", "bob", "", "bob", "zo\u00e9"], "first")
+    assert (both.name, both.words, both.sha256) == (plain.name, plain.words, plain.sha256)
+    cleaned = {"composed": 1, "cleaned": {"U+FEFF": 1}, "cleaned_at": {"U+FEFF": 5}}
+    assert asdict(both.report) == asdict(plain.report) | cleaned
 
 
 def test_an_empty_split_is_refused() -> None:
