@@ -51,6 +51,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     if coloring == tables.SET:
         help_set = "Any characters; they are told from the rest."
         wanted = st.text_input("Characters of the set", "aeiouy", key="wanted", width=260, help=help_set)
+        wanted = artifact.vocab.typed(wanted)
 
 
 @st.cache_data(show_spinner="Computing the t-SNE map …", max_entries=32)

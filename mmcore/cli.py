@@ -407,6 +407,8 @@ def _print_summary(summary: dict[str, Any], as_json: bool) -> None:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else escape(str(value))
 
 

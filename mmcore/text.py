@@ -45,7 +45,9 @@ def tidy(text: str, keep: Container[str] = ()) -> tuple[str, list[str]]:
         lost.extend([] if stays else match[0])
         return match[0] if stays else " " if unicodedata.category(match[0][0]).startswith("Z") else ""
 
-    return _JOINER_RUN.sub(mend, _FOUND.sub(mend, text)), lost
+    if _FOUND.search(text):
+        text = _FOUND.sub(mend, text)
+    return (_JOINER_RUN.sub(mend, text) if _JOINER_RUN.search(text) else text), lost
 
 
 def _joins(match: re.Match[str]) -> bool:
@@ -79,23 +81,33 @@ class Cleaning:
 
     def word(self, line: str, number: int) -> str:
         """A line of a list as a word; ``ValueError`` names the line and what is wrong with it."""
-        text, lost = (line, []) if line.isascii() else tidy(line)
+        if not line.isascii():
+            line = self._tidy(line, number)
+        text = line.strip()
+        word = text.lower() if self.lowercase else text
+        self.lowered += word != text
+        if not word.isascii():  # lower-casing can decompose (İ)
+            word = normalised(word)
+        if not word.isprintable() or len(word) > MAX_WORD_LENGTH:
+            _check(word, number)
+        return word
+
+    def _tidy(self, line: str, number: int) -> str:
+        """A line composed and without what is invisible, on record."""
+        text, lost = tidy(line)
         for code in map(code_point, lost):
             self.characters[code] += 1
             self.first.setdefault(code, number)
-        text = text.strip()
         composed = normalised(text)
-        word = normalised(composed, lowercase=self.lowercase)
-        self.composed, self.lowered = self.composed + (composed != text), self.lowered + (word != composed)
-        _check(word, number)
-        return word
+        self.composed += composed != text
+        return composed
 
 
 def _check(word: str, number: int) -> None:
     if "\t" in word:
         what = f"got a tab in {word[:40]!r}"
         raise ValueError(f"corpus line {number} must be one word, {what}: save the column of words alone, one a line")
-    for character in word if not word.isprintable() else "":
+    for character in word:
         if unicodedata.category(character) in ("Cc", "Cs"):
             raise ValueError(f"corpus line {number} must be text, got control character {code_point(character)}")
     if len(word) > MAX_WORD_LENGTH:

@@ -139,6 +139,7 @@ def test_b2_train_says_words_vocabulary_and_what_was_cleaned(tmp_path: Path, sto
     people = Result("train", *FAST, "--data", data)
     assert re.search(r"^words +12 *$", people.out, re.MULTILINE)
     assert re.search(r"^vocab size +16 *$", people.out, re.MULTILINE)
+    assert re.search(r"^lowercase +yes *$", people.out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
