@@ -1,0 +1,73 @@
+"""The door for text in a browser (B2): what is uploaded, pasted and typed is cleaned in one way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mmcore import ModelConfig, RunConfig, RunStore, TrainConfig, read_words
+from mmcore.jobs import run_inline
+from tests.browser.app_server import AppServer, wait_until_idle
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
+NAMES = ["surado", "romon", "lizisun", "lugavon", "nikos", "mevin", "\ufeffmugolas", "kirin", "rigon", "kulu", "kuge"]
+
+
+def add(page: Page, server: AppServer, file: str, content: str) -> None:
+    """Upload a file on Data and send the form."""
+    page.goto(f"{server.url}/data")
+    wait_until_idle(page)
+    page.get_by_text("Add a corpus").click()
+    payload = {"name": file, "mimeType": "text/plain", "buffer": content.encode()}
+    page.locator("input[type=file]").set_input_files(payload)
+    expect(page.get_by_text(file)).to_be_visible()
+    page.get_by_role("button", name="Add corpus").click()
+    wait_until_idle(page)
+
+
+def test_b2_an_uploaded_bom_is_reported_and_gone(page: Page, server: AppServer) -> None:
+    add(page, server, "bom.txt", "".join(name + "\n" for name in [*NAMES, "kizo"]))
+    expect(page.get_by_text("took out U+FEFF (zero width no-break space) once, in line 7")).to_be_visible()
+    metric = page.get_by_test_id("stMetric").filter(has=page.get_by_text("Vocabulary", exact=True))
+    expect(metric.get_by_test_id("stMetricValue")).to_have_text("16")
+
+
+@pytest.mark.parametrize(("file", "between", "said"), [("t.csv", ",", "a table (CSV)"), ("t.tsv", "\t", "a tab")])
+def test_b2_an_uploaded_table_is_refused_in_a_sentence(
+    page: Page, server: AppServer, file: str, between: str, said: str
+) -> None:
+    add(page, server, file, "".join(f"{name.strip()}{between}10\n" for name in NAMES))
+    alert = page.get_by_test_id("stAlert")
+    expect(alert).to_contain_text(said)
+    expect(alert).to_contain_text("save the column of words alone, one a line")
+
+
+def test_b2_a_decomposed_letter_is_the_same_wherever_it_is_typed(page: Page, server: AppServer) -> None:
+    store = RunStore(server.store_url)
+    raw = "zoe\u0301\nrene\u0301\nlore\u0301\nmile\u0301\n".encode() * 5
+    corpus = read_words(raw, name="nfd")
+    config = ModelConfig(embedding_dim=2, hidden_sizes=(8,))
+    run = store.create(RunConfig(corpus_sha256=store.add_corpus(corpus), model=config, train=TrainConfig(max_steps=5)))
+    run_inline(store, run.id, token=store.claim(run.id))
+    store.close()
+    page.goto(f"{server.url}/generate?run={run.id}")
+    wait_until_idle(page)
+    for label in ("Prefix", "Begin with", "Word to score"):
+        field = page.get_by_label(label, exact=True)
+        field.fill("zoe\u0301")
+        field.press("Enter")
+        wait_until_idle(page)
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+    expect(page.get_by_test_id("stCode").first).to_have_text(".zo\u00e9")
+    page.goto(f"{server.url}/data?corpus={corpus.sha256}")
+    wait_until_idle(page)
+    page.get_by_label("Word", exact=True).fill("ZOE\u0301")
+    page.get_by_label("Word", exact=True).press("Enter")
+    wait_until_idle(page)
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
