@@ -531,6 +531,8 @@ def sample(
     from .sample import generate
 
     artifact = load(model)
+    if (typed := artifact.vocab.typed(prefix)) != prefix:
+        typer.echo(f"The prefix is read as {typed!r}, cleaned as the model's words were.", err=True)
     wishes: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "prefix": prefix, "max_length": max_length}
     words = generate(artifact.model, artifact.vocab, n, sample_seed=seed, **wishes)
     for drawn in words:

@@ -162,7 +162,10 @@ def test_b2_a_prefix_is_cleaned_as_the_corpus_was(tmp_path: Path) -> None:
     composed = Result("sample", str(out), "-n", "5", "--prefix", "zo\u00e9")
     assert composed.code == 0 and all(word.startswith("zo\u00e9") for word in composed.out.split())
     for typed in ("zoe\u0301", "ZO\u00c9", "zo\u200b\u00e9"):
-        assert Result("sample", str(out), "-n", "5", "--prefix", typed).out == composed.out
+        result = Result("sample", str(out), "-n", "5", "--prefix", typed)
+        assert result.out == composed.out
+        assert result.err == "The prefix is read as 'zo\u00e9', cleaned as the model's words were.\n"
+    assert composed.err == ""
 
 
 def test_b2_hebrew_words_keep_every_letter(tmp_path: Path) -> None:
