@@ -13,7 +13,7 @@ from .data import Examples, Vocab
 from .evaluation import pieces
 from .model import MLP
 
-BINS = 10  # of a calibration curve
+BINS = 15  # of a calibration curve, as in Guo et al. 2017
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,21 @@ class Breakdown:
     examples: Examples
     losses: NDArray[np.float64]  # (N,) nats
     predicted: NDArray[np.int64]  # (N,) the likeliest character
-    calibrations: NDArray[np.float64]  # (3, BINS): how many predictions, the sum of them, how often it happened
+    confidence: NDArray[np.float64]  # (N,) its probability
 
     @classmethod
     def of(cls, model: MLP, examples: Examples) -> Breakdown:
         """Evaluate once; the tables below only sum. Raises ``ValueError`` without examples."""
         require(len(examples) > 0, "examples", "at least one", 0)
         counts, predicted = examples.counts, np.empty(len(examples.counts.contexts), dtype=np.int64)
-        losses, calibrations = np.empty(len(counts.following.columns)), np.zeros((3, BINS))
+        losses, confidence = np.empty(len(counts.following.columns)), np.empty(len(counts.contexts))
         for rows, piece in pieces(model, counts.contexts, counts.order):
             log_p, at = piece.double().numpy(), rows.numpy()
             which, places = counts.following.entries(at)
             losses[places] = -log_p[which, counts.following.columns[places]]
             predicted[at] = log_p.argmax(axis=1)
-            calibrations += _calibrated(np.exp(log_p), counts.totals[at], counts.following.dense(at))
-        return cls(examples, losses[counts.pairs], predicted[counts.rows], calibrations)
+            confidence[at] = np.exp(log_p.max(axis=1))
+        return cls(examples, losses[counts.pairs], predicted[counts.rows], confidence[counts.rows])
 
     @property
     def positions(self) -> NDArray[np.int64]:
@@ -104,26 +104,19 @@ class Breakdown:
         return float((self.predicted == self.examples.targets).mean())
 
     def calibration(self) -> pd.DataFrame:
-        """Columns ``predicted, happened, predictions``: of all that was given about 30 %, did 30 % happen?
+        """Columns ``confidence, right, predictions``: of the guesses made with about 30 %, were 30 % right?
 
-        Every probability the model gives to every character counts as one prediction, in :data:`BINS` equal bins of
-        probability (Guo et al. 2017, for all classes). Empty bins are left out.
+        The guess is the likeliest character, in :data:`BINS` equal bins of its probability (Guo et al. 2017). Empty
+        bins are left out.
         """
-        made, expected, happened = self.calibrations[:, self.calibrations[0] > 0]
-        columns = {"predicted": expected / made, "happened": happened / made}
-        return pd.DataFrame(columns | {"predictions": made.astype(np.int64)})
+        at = np.minimum((self.confidence * BINS).astype(np.int64), BINS - 1)
+        right = self.predicted == self.examples.targets
+        sums = np.stack([np.bincount(at, weights, BINS) for weights in (None, self.confidence, right)])
+        made, said, correct = sums[:, sums[0] > 0]
+        return pd.DataFrame({"confidence": said / made, "right": correct / made, "predictions": made.astype(np.int64)})
 
 
-def _calibrated(
-    p: NDArray[np.float64], totals: NDArray[np.float64], counts: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """What some contexts' probabilities (B, V) add to :attr:`Breakdown.calibrations`."""
-    at, weight = np.minimum((p * BINS).astype(np.int64), BINS - 1).ravel(), totals[:, None]
-    sums = (np.broadcast_to(weight, p.shape), p * weight, counts)
-    return np.stack([np.bincount(at, values.ravel(), BINS) for values in sums])
-
-
-def calibration_error(calibration: pd.DataFrame) -> float:
-    """The mean distance of predicted from happened, weighted by predictions: expected calibration error."""
+def expected_calibration_error(calibration: pd.DataFrame) -> float:
+    """The mean distance of confidence from accuracy, weighted by predictions (ECE; Guo et al. 2017, equation 3)."""
     weights = calibration["predictions"] / calibration["predictions"].sum()
-    return float(((calibration["predicted"] - calibration["happened"]).abs() * weights).sum())
+    return float(((calibration["confidence"] - calibration["right"]).abs() * weights).sum())

@@ -88,14 +88,16 @@ def _draw_words(found: Breakdown) -> None:
 
 
 def _draw_trust(found: Breakdown, vocab: Vocab, role: Role, theme: Theme) -> None:
-    from mmcore.breakdown import calibration_error
+    from mmcore.breakdown import BINS, expected_calibration_error
 
     left, right = st.columns(2, gap="medium")
     table = found.calibration()
     left.plotly_chart(calibration(table, role, theme), key="calibration", alt="Calibration", **CHART)
+    error = 100 * expected_calibration_error(table)
     left.caption(
-        f"Mean distance from the diagonal {100 * calibration_error(table):.3f} %, weighted by predictions. Below the "
-        "diagonal the model is surer than it should be."
+        f"Expected calibration error (ECE) of the likeliest character: {error:.2f} %, the mean distance from the "
+        f"diagonal over {BINS} equal bins of confidence, weighted by predictions. Below the diagonal the model is "
+        "overconfident."
     )
     confused = found.confusions(vocab)
     for column in ("truth", "predicted"):
@@ -127,20 +129,22 @@ def bars(table: pd.DataFrame, key: str, title: str, x: str, mean: float, role: R
 
 
 def calibration(table: pd.DataFrame, role: Role, theme: Theme) -> go.Figure:
-    """How often things happened against how likely they were said to be."""
+    """How often the likeliest character came, against its probability: a reliability diagram."""
     figure = go.Figure()
     figure.add_scatter(
-        x=[0, 100], y=[0, 100], mode="lines", line=line("reference", theme), name="As said", hoverinfo="skip"
+        x=[0, 100], y=[0, 100], mode="lines", line=line("reference", theme), name="Calibrated", hoverinfo="skip"
     )
     figure.add_scatter(
-        x=100 * table["predicted"],
-        y=100 * table["happened"],
+        x=100 * table["confidence"],
+        y=100 * table["right"],
         customdata=np.asarray(table["predictions"]),
         mode="lines+markers",
         line=line(role, theme),
         marker=marker(role, theme),
-        name="Happened",
-        hovertemplate="said %{x:.3f} %<br>happened %{y:.3f} %<br>%{customdata:,} predictions<extra></extra>",
+        name="This model",
+        hovertemplate="confidence %{x:.2f} %<br>right %{y:.2f} %<br>%{customdata:,} predictions<extra></extra>",
     )
-    layout = figure_layout("Calibration", x="Predicted (%)", y="Happened (%)", theme=theme, height=320)
+    layout = figure_layout(
+        "Calibration of the likeliest character", x="Confidence (%)", y="Accuracy (%)", theme=theme, height=320
+    )
     return figure.update_layout(layout)

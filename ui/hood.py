@@ -215,9 +215,10 @@ def step_curve(
         hovertemplate=hover,
     )
     figure.add_hline(before, line=line("batch", theme), annotation_text=f"before {before:.4f}")
-    figure.add_vline(
-        rate, line=line("validation", theme), annotation_text=f"chosen {rate:g}", annotation_position="bottom right"
-    )
+    figure.add_vline(rate, line=line("validation", theme))
+    # On a logarithmic axis a shape stands at its value, and an annotation at the value's logarithm.
+    chosen = {"text": f"chosen {rate:.3g}", "x": math.log10(rate), "xanchor": "right" if rate > 1 else "left"}
+    figure.add_annotation(chosen, yref="paper", y=0, yanchor="bottom", showarrow=False)
     layout = figure_layout(
         "Loss after one update, by learning rate", x="Learning rate", y="Loss (nats)", theme=theme, height=360
     )
@@ -372,7 +373,7 @@ def update_ratios(checkpoints: Sequence[Checkpoint], theme: Theme) -> go.Figure:
     layout = figure_layout(title, x="Step (updates)", y="Std of update ÷ std of weights", theme=theme, height=340)
     figure.update_layout(layout)
     figure.add_hline(1e-3, line=line("reference", theme))
-    # On a logarithmic axis a shape stands at its value, and an annotation at the value's logarithm.
+    # At the logarithm: see step_curve.
     healthy = {"text": "10⁻³", "xref": "paper", "x": 1, "xanchor": "right", "y": -3, "yanchor": "bottom"}
     figure.add_annotation(healthy, showarrow=False, font={"color": color("reference", theme)})
     figure.update_yaxes(type="log", dtick=1, exponentformat="power")

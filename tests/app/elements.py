@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from plotly.graph_objects import Figure
 from streamlit.testing.v1 import AppTest
 
 FIELDS = ("selectbox", "text_input", "text_area", "number_input", "toggle", "file_uploader", "button_group")
@@ -41,3 +42,19 @@ def without_help(app: AppTest) -> list[str]:
     """Labels of the fields that do not explain themselves."""
     elements: list[Any] = [element for kind in FIELDS for element in app.get(kind)]
     return [element.label for element in elements if not element.proto.help]
+
+
+def astray(figure: Figure) -> list[str]:
+    """Texts of annotations, placed by data, that a logarithmic axis would have to reach out to; both axes looked at."""
+    found = []
+    for letter in "xy":
+        if figure.layout[f"{letter}axis"].type != "log":
+            continue
+        values = [np.asarray(trace[letter], dtype=float) for trace in figure.data if trace[letter] is not None]
+        values += [np.array([shape[f"{letter}0"]]) for shape in figure.layout.shapes if shape[f"{letter}ref"] == letter]
+        known = np.concatenate(values)
+        ends = np.log10(known[known > 0])
+        for note in figure.layout.annotations:
+            if note[f"{letter}ref"] in (None, letter) and not ends.min() - 1e-9 <= note[letter] <= ends.max() + 1e-9:
+                found.append(note.text)
+    return found

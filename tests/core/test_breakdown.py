@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmcore.breakdown import Breakdown, calibration_error
+from mmcore.breakdown import BINS, Breakdown, expected_calibration_error
 from mmcore.config import ModelConfig, TrainConfig
 from mmcore.data import Dataset
 from mmcore.evaluation import evaluate
@@ -61,11 +61,16 @@ def test_parts_are_those_of_a_loop_over_words(parts: Breakdown, model: MLP, smal
     assert parts.accuracy == pytest.approx(1 - confused.total() / len(small.val))
 
 
-def test_calibration_counts_every_probability(parts: Breakdown, small: Dataset) -> None:
+def test_a11_calibration_is_that_of_the_likeliest_character(parts: Breakdown, model: MLP, small: Dataset) -> None:
+    """The usual expected calibration error, example by example."""
+    bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
+    for context, target in zip(small.val.contexts, small.val.targets.tolist(), strict=True):
+        p = model.forward(torch.from_numpy(context)[None]).detach().softmax(dim=1)[0].double().numpy()
+        bins[min(int(p.max() * BINS), BINS - 1)].append((float(p.max()), int(p.argmax()) == target))
+    gaps = [abs(sum(said for said, _ in found) - sum(right for _, right in found)) for found in bins.values()]
     table = parts.calibration()
-    assert table["predictions"].sum() == len(small.val) * small.vocab.size
-    assert (table["happened"] * table["predictions"]).sum() == pytest.approx(len(small.val))
-    assert (table["predicted"] * table["predictions"]).sum() == pytest.approx(len(small.val), rel=1e-5)
+    assert table["predictions"].sum() == len(small.val)
+    assert expected_calibration_error(table) == pytest.approx(sum(gaps) / len(small.val), abs=1e-5)
 
 
 def test_a_model_that_is_too_sure_is_less_calibrated(model: MLP, small: Dataset) -> None:
@@ -73,5 +78,5 @@ def test_a_model_that_is_too_sure_is_less_calibrated(model: MLP, small: Dataset)
     sure.flat.copy_(model.flat)
     for name in ("W2", "b2"):
         sure.tensors[name].mul_(4)
-    errors = [calibration_error(Breakdown.of(one, small.val).calibration()) for one in (model, sure)]
+    errors = [expected_calibration_error(Breakdown.of(one, small.val).calibration()) for one in (model, sure)]
     assert errors[1] > 2 * errors[0]
