@@ -33,7 +33,8 @@ def smoothed(history: pd.DataFrame, weight: float) -> pd.DataFrame:
 
 def loss_traces(weight: float) -> list[Trace]:
     """The curves of the loss chart; with smoothing, the raw batch loss stays visible behind."""
-    train, val = Trace("train_loss", "Train", "train"), Trace("val_loss", "Validation", "validation")
+    train = Trace("train_loss", "Train", "train", measured=True)
+    val = Trace("val_loss", "Validation", "validation", measured=True)
     if weight == 0:
         return [Trace("batch_loss", "Batch", "batch"), train, val]
     return [Trace("batch_loss", "Batch", "batch", faint=True), Trace("smooth", "Batch, smoothed", "batch"), train, val]

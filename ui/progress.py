@@ -143,6 +143,7 @@ def draw_curve(
         run_id=run.id,
         traces=curves.loss_traces(smoothing),
         title="Loss while training",
+        running=run.state in LIVE,
         log_x=log_x,
         references={name.capitalize(): loss for name, loss in references.items()},
         height=height,

@@ -103,6 +103,11 @@ def line(role: Role, theme: Theme) -> dict[str, Any]:
     return {"color": color(role, theme), "dash": style.dash, "width": style.width}
 
 
+def guide(role: Role, theme: Theme) -> dict[str, Any]:
+    """A role as the ``line`` from one measured point to the next: dotted and thin, for nothing was measured on it."""
+    return {"color": color(role, theme), "dash": "dot", "width": 1}
+
+
 def marker(role: Role, theme: Theme, size: float = 8) -> dict[str, Any]:
     """A role as plotly's ``marker``."""
     return {"color": color(role, theme), "symbol": ROLES[role].symbol, "size": size}

@@ -65,6 +65,7 @@ def start_long_run(page: Page, server: AppServer) -> None:
 
 
 def test_newcomer_sees_names_get_better(page: Page, server: AppServer) -> None:
+    """And hears of the last step at the end (A17)."""
     page.goto(server.url)
     page.get_by_role("button", name="Train a model").click()
     badge(page, "Finished")
@@ -72,6 +73,7 @@ def test_newcomer_sees_names_get_better(page: Page, server: AppServer) -> None:
     expect(main.get_by_text("Step 0 (untrained)")).to_be_visible()
     expect(main.get_by_text("Step 5,000", exact=True)).to_be_visible()
     assert page.evaluate(POINTS) > 2
+    expect(page.locator(".live-summary")).to_contain_text("At step 5,000:", timeout=2_000)  # it used to be 10 s late
 
 
 def test_run_survives_refresh_page_switch_and_second_tab(page: Page, server: AppServer) -> None:

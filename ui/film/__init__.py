@@ -128,8 +128,9 @@ def curve_figure(moments: Moments, current: theme.Theme) -> go.Figure:
             x=steps,
             y=moments.curve[column],
             name=name,
-            mode="lines",
-            line=theme.line(role, current),
+            mode="lines+markers",
+            line=theme.guide(role, current),
+            marker=theme.marker(role, current, 6),
             customdata=moments.curve["step"],
             hovertemplate="step %{customdata:,}<br>%{y:.4f}<extra>%{fullData.name}</extra>",
         )
@@ -140,7 +141,7 @@ def curve_figure(moments: Moments, current: theme.Theme) -> go.Figure:
             marker=theme.marker(role, current, 11),
             name=f"{name}, this moment",
             showlegend=False,
-            hovertemplate="%{y:.4f}<extra>%{fullData.name}</extra>",
+            hoverinfo="skip",  # it may stand between two measured ones
         )
     low, high = moments.curve[list(LOSSES)].min().min(), moments.curve[list(LOSSES)].max().max()
     room = 0.05 * (high - low or 1.0)

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -28,6 +29,8 @@ VENDOR = HERE.parents[1] / "static" / "vendor"
 PLOTLY_JS = "plotly.min.js"
 PLOTLY_URL = f"app/static/vendor/{PLOTLY_JS}"
 LOAD_PLOTLY = (HERE / "plotly.js").read_text("utf-8")  # a JavaScript function, once for every component that draws
+MEASURED = 100  # markers of a curve at most; beyond, evenly chosen ones
+TABLE_ROWS = 20
 LABEL_PLACES = ("start", "middle", "end")  # a curve that falls leaves the upper left and the lower right
 
 _component = st.components.v2.component(
@@ -47,6 +50,7 @@ class Trace:
     name: str
     role: theme.Role
     faint: bool = False  # the raw curve behind its smoothed one
+    measured: bool = False  # at single steps: a marker at each, and nothing claimed between them
 
 
 @cache
@@ -88,6 +92,7 @@ def live_chart(
     run_id: str,
     traces: Sequence[Trace],
     title: str,
+    running: bool = False,
     x_title: str = "Step (updates)",
     y_title: str = "Loss (nats per character)",
     log_x: bool = False,
@@ -102,6 +107,8 @@ def live_chart(
         Names the element: the same key on every tick, a new one for a chart elsewhere.
     run_id : str
         Zoom and hidden curves are kept as long as this stays the same.
+    running : bool
+        Whether more will come soon: then the summary is read aloud only now and then, else at every change.
     log_x : bool
         Logarithmic steps. Step 0 has no logarithm and is left out.
     references : mapping of str to float, optional
@@ -110,12 +117,12 @@ def live_chart(
     ensure_plotly_js()
     current = theme.current_theme()
     present = [trace for trace in traces if trace.column in frame and frame[trace.column].notna().any()]
-    small = downsample(frame[["step", *(trace.column for trace in present)]])
+    small = downsample(frame[["step", *(trace.column for trace in present if not trace.measured)]])
     layout = theme.plain_layout(title, x=x_title, y=y_title, theme=current, height=height)
     layout["margin"] = {"t": 8}  # the title stands above the figure, where a narrow screen can wrap it
     layout["xaxis"] |= {"type": "log" if log_x else "linear", "hoverformat": ",d", "rangemode": "nonnegative"}
     if present:
-        layout["yaxis"]["autorangeoptions"] = {"include": label_room(small, present, references or {})}
+        layout["yaxis"]["autorangeoptions"] = {"include": label_room(frame, present, references or {})}
     layout |= {
         "hovermode": "x unified",
         "uirevision": f"{run_id} {log_x}",
@@ -128,31 +135,51 @@ def live_chart(
     }
     data = {
         "title": layout.pop("title")["text"],
-        "steps": [round(step) for step in small["step"]],
-        "traces": [_trace(trace, small[trace.column], current) for trace in present],
+        "traces": [_trace(trace, frame if trace.measured else small, current) for trace in present],
+        "rows": table_rows(frame, present),
+        "running": running,
         "layout": layout,
         "config": theme.PLOTLY_CONFIG | {"responsive": False},  # the component watches its own width
         "plotly": PLOTLY_URL,
-        "summary": _summary(title, frame, present, references or {}),
+        "summary": summary(title, frame, present, references or {}),
     }
     _component(key=key, data=data)
 
 
-def _trace(trace: Trace, values: pd.Series, current: theme.Theme) -> dict[str, Any]:
+def _trace(trace: Trace, frame: pd.DataFrame, current: theme.Theme) -> dict[str, Any]:
+    at = spread(frame[["step", trace.column]].dropna(), MEASURED) if trace.measured else frame
+    line = theme.guide(trace.role, current) if trace.measured else theme.line(trace.role, current)
     return {
         "uid": trace.column,  # a hidden curve stays hidden when another one joins
         "name": trace.name,
-        "y": [round(value, 5) if math.isfinite(value) else None for value in values.astype(float).tolist()],
-        "line": theme.line(trace.role, current),
-        "marker": {"color": theme.color(trace.role, current), "size": 9},  # of a curve that has one point only
+        "mode": "lines+markers" if trace.measured else "lines" if len(at) > 1 else "markers",
+        "x": [round(step) for step in at["step"]],
+        "y": [round(value, 5) if math.isfinite(value) else None for value in at[trace.column].astype(float).tolist()],
+        "line": line,
+        "marker": theme.marker(trace.role, current, 7 if trace.measured else 9),
         "opacity": 0.6 if trace.faint else 1,
-        "hovertemplate": "%{y:.4f}",
+        # Under one heading for all curves: a measured one says its own step.
+        "hovertemplate": "%{y:.4f} at step %{x:,d}" if trace.measured else "%{y:.4f}",
     }
 
 
-def label_room(small: pd.DataFrame, present: Sequence[Trace], references: Mapping[str, float]) -> list[float]:
+def spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """At most ``count`` of the rows, unchanged: the first, the last and evenly chosen ones between."""
+    if len(rows) <= count:
+        return rows
+    return rows.iloc[np.linspace(0, len(rows) - 1, count).round().astype(int)]
+
+
+def table_rows(frame: pd.DataFrame, present: Sequence[Trace]) -> list[list[float | None]]:
+    """The step and each curve's value there, latest first: of the steps with measured losses, where there are such."""
+    measured = [trace.column for trace in present if trace.measured]
+    rows = spread(frame.dropna(subset=measured)[["step", *(trace.column for trace in present)]], TABLE_ROWS)
+    return [[value if math.isfinite(value) else None for value in row] for row in rows[::-1].to_numpy(float).tolist()]
+
+
+def label_room(frame: pd.DataFrame, present: Sequence[Trace], references: Mapping[str, float]) -> list[float]:
     """Heights that must be on the chart so that the label on a line that the curves reach, or nearly, is whole."""
-    values = small[[trace.column for trace in present]]
+    values = frame[[trace.column for trace in present]]
     low, high = values.min(axis=None), values.max(axis=None)
     label = 0.1 * (high - low)
     return [value + label for value in references.values() if low <= value <= high + label]
@@ -173,11 +200,15 @@ def _reference(name: str, value: float, current: theme.Theme, place: str) -> dic
     }
 
 
-def _summary(title: str, frame: pd.DataFrame, present: Sequence[Trace], references: Mapping[str, float]) -> str:
-    """The chart in words: the latest exact value of every curve."""
+def summary(title: str, frame: pd.DataFrame, present: Sequence[Trace], references: Mapping[str, float]) -> str:
+    """The chart in words: the latest exact value of every curve, with its step where that is an earlier one."""
     if frame.empty or not present:
         return f"{title}. No values yet."
-    latest = [f"{trace.name} {frame[trace.column].dropna().iloc[-1]:.4f}" for trace in present]
+    last = int(frame["step"].iloc[-1])
+    latest = []
+    for trace in present:
+        step, value = frame[["step", trace.column]].dropna().iloc[-1]
+        latest.append(f"{trace.name} {value:.4f}" + (f" (of step {int(step):,})" if step < last else ""))
     lines = [f"{name} {value:.4f}" for name, value in references.items()]
-    sentence = f"{title}. At step {int(frame['step'].iloc[-1]):,}: {', '.join(latest)}."
+    sentence = f"{title}. At step {last:,}: {', '.join(latest)}."
     return sentence + (f" Reference lines: {', '.join(lines)}." if lines else "")

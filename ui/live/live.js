@@ -1,4 +1,3 @@
-const TABLE_ROWS = 20;
 const SPEAK_EVERY_MS = 10_000; // twice a second would be read aloud without end
 
 const charts = new WeakMap(); // one state for each mounted chart, by its element
@@ -21,11 +20,10 @@ function mount(root) {
 async function draw(chart) {
   chart.plot.style.minHeight = `${chart.data.layout.height}px`; // nothing below moves when the chart appears
   chart.plotly ??= await loadPlotly(chart.data.plotly);
-  const { steps, traces, layout, config } = chart.data; // after the wait: the newest data
+  const { traces, layout, config } = chart.data; // after the wait: the newest data
   chart.width = Math.round(chart.plot.clientWidth);
   if (!chart.plot.isConnected || !chart.width) return;
-  const mode = steps.length > 1 ? "lines" : "markers"; // a line through a single point cannot be seen
-  const curves = traces.map((trace) => ({ ...trace, type: "scatter", mode, x: steps, connectgaps: true }));
+  const curves = traces.map((trace) => ({ ...trace, type: "scatter", connectgaps: true }));
   await chart.plotly.react(chart.plot, curves, { ...layout, width: chart.width }, config);
   const [picture, ...overlays] = chart.plot.querySelectorAll(".main-svg"); // the tool buttons beside it stay reachable
   picture.setAttribute("role", "img");
@@ -34,19 +32,16 @@ async function draw(chart) {
 }
 
 function announce(chart) {
-  const { title, summary } = chart.data;
+  const { title, summary, running } = chart.data;
   chart.root.querySelector(".live-title").textContent = title;
-  if (performance.now() - chart.spoken < SPEAK_EVERY_MS) return;
+  if (running && performance.now() - chart.spoken < SPEAK_EVERY_MS) return;
   chart.spoken = performance.now();
   chart.root.querySelector(".live-summary").textContent = summary;
 }
 
 function fillTable({ details, data }) {
   if (!details.open) return;
-  const { steps, traces, layout } = data;
-  const last = steps.length - 1;
-  const shown = Math.min(steps.length, TABLE_ROWS);
-  const rows = Array.from({ length: shown }, (_, i) => (shown > 1 ? Math.round((i * last) / (shown - 1)) : last));
+  const { rows, traces, layout } = data;
   const table = details.querySelector("table");
   table.replaceChildren();
   const addRow = (tag, cells) => {
@@ -54,8 +49,8 @@ function fillTable({ details, data }) {
     for (const text of cells) row.append(Object.assign(document.createElement(tag), { textContent: text }));
   };
   addRow("th", [layout.xaxis.title.text, ...traces.map((trace) => trace.name)]);
-  for (const i of rows.reverse()) {
-    addRow("td", [steps[i].toLocaleString("en"), ...traces.map((trace) => trace.y[i]?.toFixed(4) ?? "–")]);
+  for (const [step, ...values] of rows) {
+    addRow("td", [step.toLocaleString("en"), ...values.map((value) => value?.toFixed(4) ?? "–")]);
   }
 }
 
