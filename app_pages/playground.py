@@ -68,11 +68,11 @@ with result:
     with st.container(horizontal=True, gap="medium"):
         for name, title in names.items():
             if name in play.losses:
-                delta = plays.change(play.losses[name], before.losses.get(name) if before else None)
+                delta = plays.change(name, play, before)
                 st.metric(title, f"{play.losses[name]:.4f}", delta, delta_color="inverse", width="content")
         st.metric("Parameters", f"{play.parameters:,}", width="content")
         st.metric("Steps", f"{play.step:,}", width="content", help=f"Trained and measured in {play.seconds:.2f} s.")
-    st.caption(f"{plays.difference(play, before)} Trained in {play.seconds:.2f} s. Losses in nats per character.")
+    st.caption(f"{plays.difference(play, before)} Losses in nats per character.")
     left, right = st.columns(2, gap="medium")
     with left:
         live_chart(

@@ -26,7 +26,7 @@ def start_config(architecture: str, sha256: str, seed: int) -> RunConfig:
     values = plays.start_values(architecture)
     names = ("learning_rate", "weight_decay", "sampler")
     train = PRESETS[preset_for(architecture)].train.replace(
-        max_steps=10, seed=seed, **{name: values[name] for name in names}
+        max_steps=1, seed=seed, **{name: values[name] for name in names}
     )
     return RunConfig(corpus_sha256=sha256, model=plays.read_model(values), train=train)
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 SHARE = 0.6  # of a time budget that goes into updates; the rest evaluates, samples and draws
 UNTIMED, TIMED = 3, 12  # updates to measure a speed with
 MIN_STEPS, MAX_STEPS = 10, 100_000
+KEPT = 4  # a model has the steps asked for if they take up to so many times its budget, or down to so small a part
 SAMPLES, SAMPLE_SEED = 12, 1
 MOST_SECONDS = 20.0  # that a model may train for on the worker that all visitors share
 GRACE_SECONDS = 10.0  # beyond them, for what does not look at the clock: the dataset and the losses
@@ -161,8 +162,17 @@ def steps_within(budget: float, config: RunConfig, dataset: Dataset) -> int:
     return int(float(f"{min(max(steps, MIN_STEPS), MAX_STEPS):.2g}"))
 
 
+def steps_for(budget: float, config: RunConfig, dataset: Dataset) -> int:
+    """The config's own steps if they take about ``budget`` seconds (:data:`KEPT`), else as many as fit.
+
+    Models that are compared must have the same number of updates, whatever one of them takes.
+    """
+    fitting, own = steps_within(budget, config, dataset), config.train.max_steps
+    return own if fitting / KEPT <= own <= fitting * KEPT else fitting
+
+
 def request(store_url: str, config: RunConfig, budget: float | None = None, withdrawn: Path | None = None) -> Play:
-    """What a worker is given: :func:`play`, with as many steps as fit into ``budget`` seconds if there is one.
+    """What a worker is given: :func:`play`, with steps for ``budget`` seconds if there is a budget.
 
     It ends when the file ``withdrawn`` appears, and has at most :data:`MOST_SECONDS` to train.
     """
@@ -171,7 +181,7 @@ def request(store_url: str, config: RunConfig, budget: float | None = None, with
     with _ended_after(MOST_SECONDS + GRACE_SECONDS):
         dataset = worker_dataset(config, lambda: worker_store(store_url).corpus(config.corpus_sha256))
         if budget is not None:
-            config = config.replace(train=config.train.replace(max_steps=steps_within(budget, config, dataset)))
+            config = config.replace(train=config.train.replace(max_steps=steps_for(budget, config, dataset)))
         wanted = (lambda: True) if withdrawn is None else lambda: not withdrawn.exists()
         return play(config, dataset, limit=MOST_SECONDS, wanted=wanted)
 

@@ -17,7 +17,7 @@ import streamlit as st
 from mmcore import ModelConfig, RunConfig, show_symbol
 from mmcore.config import ACTIVATIONS, FAMILIES, INITS, NORMALISATIONS, PRESETS, SAMPLERS, preset_for
 from mmcore.cost import accept
-from mmcore.playground import BudgetTooSmall, Play
+from mmcore.playground import KEPT, BudgetTooSmall, Play
 from ui import forms, hood, session
 from ui.theme import SURFACES, Theme, figure_layout, marker
 
@@ -76,9 +76,10 @@ HELP: dict[str, str] = forms.HELP | {
     "ends with a higher loss.",
     "weight_decay": "Pulls weights and C towards zero in every update. Not the biases.",
     "seed": "Of initialisation and batches. On one machine, the same seed and steps give the same model, bit for bit.",
-    "seconds": "How long one training may take, dataset and drawing included.",
-    "steps": "Updates. From a time budget, the measured speed decides; the number found goes into the address, "
-    "so that whoever opens it gets the same model.",
+    "seconds": "How long the first training takes, dataset and drawing included. The next ones keep its number of "
+    f"steps, to be compared with it, where that takes between a quarter and {KEPT} times as long.",
+    "steps": "Updates. From a time budget, the measured speed decides, and the number stays while you move other "
+    "sliders; it goes into the address, so that whoever opens it gets the same model.",
 }
 
 
@@ -312,7 +313,7 @@ def current(asked: Asked) -> tuple[Play | None, Exception | None]:
     if st.session_state.get("play_asked") == asked:
         return st.session_state.get("play"), st.session_state.get("play_error")
     known = [play for play in remembered() if asked.budget is None and play.config == asked.config]
-    play, error = (known[-1], None) if known else _train(asked)
+    play, error = (known[-1], None) if known else _train(with_steps_kept(asked))
     if play is not None and not known:
         st.session_state["plays"] = [*remembered(), play][-REMEMBERED:]
     if play is not None:
@@ -320,6 +321,16 @@ def current(asked: Asked) -> tuple[Play | None, Exception | None]:
         st.session_state["play"] = play
     st.session_state["play_asked"], st.session_state["play_error"] = asked, error
     return st.session_state.get("play"), error
+
+
+def with_steps_kept(asked: Asked) -> Asked:
+    """The request with the steps of the model on screen, where both come from the same time budget."""
+    before: Asked | None = st.session_state.get("play_asked")
+    play: Play | None = st.session_state.get("play")
+    if asked.budget is None or play is None or before is None or before.budget != asked.budget:
+        return asked
+    config = asked.config
+    return Asked(config.replace(train=config.train.replace(max_steps=play.step)), asked.budget)
 
 
 def _train(asked: Asked) -> tuple[Play | None, Exception | None]:
@@ -371,7 +382,7 @@ def too_little(play: Play, asked: Asked, bigram_loss: float) -> str | None:
     if asked.budget is None or play.config.model.context_size == 1 or loss < bigram_loss:
         return None
     return (
-        f"{title}: {asked.budget:g} s were enough for {play.step:,} updates, which end at {loss:.4f}. Counting pairs "
+        f"{title}: {play.step:,} updates from a budget of {asked.budget:g} s end at {loss:.4f}. Counting pairs "
         f"reaches {bigram_loss:.4f}. Allow more seconds, or train these settings as a run."
     )
 
@@ -386,21 +397,44 @@ def train_as_run(config: RunConfig) -> None:
 # ---- comparing
 
 
-def change(now: float, before: float | None) -> str | None:
+def comparable(now: Play, before: Play) -> bool:
+    """Whether a difference in loss is one of settings: the same number of updates, or that number alone changed."""
+    old, new = values_of(before.config), values_of(now.config)
+    return now.step == before.step or old | {"steps": 0} == new | {"steps": 0}
+
+
+def change(name: str, now: Play, before: Play | None) -> str | None:
     """How a loss changed, for a metric's arrow; None if there is nothing to compare with."""
-    return None if before is None or math.isnan(before) else f"{now - before:+.4f}"
+    if before is None or not comparable(now, before) or math.isnan(before.losses.get(name, math.nan)):
+        return None
+    return f"{now.losses[name] - before.losses[name]:+.4f}"
 
 
 def difference(now: Play, before: Play | None) -> str:
-    """The settings in which two models differ, in a few words."""
+    """The settings in which two models differ, and whether their losses compare, in a few words."""
     if before is None:
-        return "Move a slider: the model is trained again from scratch."
+        return f"Move a slider: the model is trained again from scratch. Trained in {now.seconds:.2f} s."
+    seconds = f"Trained in {now.seconds:.2f} s, the one before in {before.seconds:.2f} s."
+    changed = "Compared with the setting before"
+    if now.step == before.step:
+        return f"{changed}, both after {now.step:,} updates: {_changes(now, before)}. {seconds}"
+    if comparable(now, before):
+        return f"{changed}: {_changes(now, before)}. {seconds}"
+    return (
+        f"Not compared with the setting before ({_changes(now, before)}): its number of updates was another. To "
+        f"compare the two, choose the steps by number. {seconds}"
+    )
+
+
+def _changes(now: Play, before: Play) -> str:
     old, new = values_of(before.config), values_of(now.config)
     if old["architecture"] != new["architecture"]:
-        return f"Compared with the setting before: {before.config.model.title} → {now.config.model.title}."
+        steps = f", steps {before.step:,} → {now.step:,}" if now.step != before.step else ""
+        return f"{before.config.model.title} → {now.config.model.title}{steps}"
     parts = [f"{name.replace('_', ' ')} {written(old[name])} → {written(new[name])}" for name in new]
-    changed = [part for part, name in zip(parts, new, strict=True) if old[name] != new[name]]
-    return "Compared with the setting before: " + (", ".join(changed) or "the same settings") + "."
+    return (
+        ", ".join(part for part, name in zip(parts, new, strict=True) if old[name] != new[name]) or "the same settings"
+    )
 
 
 def following(artifact: Artifact, ids: Sequence[int], theme: Theme) -> go.Figure:

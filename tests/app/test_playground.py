@@ -76,6 +76,31 @@ def test_a_time_budget_puts_its_steps_into_the_address(open_page: Open) -> None:
     assert losses["Parameters"] == shown(app)["Parameters"]
 
 
+def test_a16_under_a_time_budget_compared_models_have_the_same_updates(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the speed of each: 60 updates fit for one, 100 for the other, 20,000 for the third."""
+    fitting = {20: 60, 50: 100, 10: 20_000}
+    monkeypatch.setattr(
+        "mmcore.playground.steps_within", lambda budget, config, dataset: fitting[config.model.hidden_sizes[0]]
+    )
+    app = open_page("playground", **{name: value for name, value in SMALL.items() if name != "steps"})
+    assert shown(app)["Steps"] == "60"
+    app.select_slider(key="play_hidden_size").set_value(50).run()
+    assert shown(app)["Steps"] == "60" == app.query_params["steps"]
+    assert "both after 60 updates: hidden size 20 → 50. Trained in" in texts(app)
+    assert all(metric.delta for metric in app.metric if "loss" in metric.label)
+    monkeypatch.setitem(fitting, 50, 2_000)
+    app.select_slider(key="play_budget").set_value(1.0).run()
+    assert shown(app)["Steps"] == "2,000", "another budget finds the number anew"
+    assert "Compared with the setting before: steps 60 → 2000." in texts(app), "nothing but the steps has changed"
+    monkeypatch.setitem(fitting, 10, 80)
+    app.select_slider(key="play_hidden_size").set_value(10).run()
+    assert shown(app)["Steps"] == "80", "2,000 updates would take 25 times the budget"
+    assert "Not compared with the setting before (hidden size 50 → 10, steps 2000 → 80)" in texts(app)
+    assert not any(metric.delta for metric in app.metric if "loss" in metric.label)
+
+
 def test_a_setting_seen_before_is_not_trained_again(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("playground", **SMALL)
     first = shown(app)["Validation loss"]
@@ -197,7 +222,7 @@ def test_a_model_that_had_no_time_to_learn_says_so() -> None:
     config = RunConfig(corpus_sha256="0" * 64, model=ModelConfig(architecture="gru"), train=train)
     found = played(config, 2.75)
     sentence = plays.too_little(found, plays.Asked(config, 0.5), 2.4546)
-    assert sentence is not None and "0.5 s were enough for 12 updates, which end at 2.7500" in sentence
+    assert sentence is not None and "12 updates from a budget of 0.5 s end at 2.7500" in sentence
     assert "2.4546" in sentence
     assert plays.too_little(played(config, 2.40), plays.Asked(config, 0.5), 2.4546) is None
     assert plays.too_little(found, plays.Asked(config, None), 2.4546) is None, "steps chosen by hand are no surprise"
