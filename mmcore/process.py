@@ -1,9 +1,14 @@
-"""Who this process is, and whether another one lives: a pid is used again, a pid with its start time is not."""
+"""Who this process is, and of another one whether it lives and how much of a core it gets.
+
+A pid is used again, a pid with its start time is not.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+import time
+from collections import deque
 from pathlib import Path
 
 
@@ -27,3 +32,37 @@ def _started(pid: int) -> str:
     except (OSError, IndexError):
         return ""
     return "" if fields[0] in "ZX" else fields[19]  # fields 3 and 22 of proc_pid_stat(5)
+
+
+def core_time(process: str | None) -> tuple[float, float] | None:
+    """Seconds that its main thread had a core, and that it was ready and waited for one; None where not known."""
+    if process is None or not lives(process):
+        return None
+    try:
+        had, waited, _ = Path(f"/proc/{process.rsplit(':', 2)[1]}/schedstat").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return None
+    return int(had) / 1e9, int(waited) / 1e9
+
+
+class CoreShare:
+    """Of the time for which a process wanted a core, the share for which it had one, over the last seconds.
+
+    It says how much slower a process that only computes is than on an idle machine; a paused one wants no core.
+    """
+
+    def __init__(self, process: str | None, seconds: float = 10.0, least: float = 2.0) -> None:
+        self.process, self.seconds, self.least = process, seconds, least
+        self.readings: deque[tuple[float, float, float]] = deque()  # time, had, waited
+
+    def look(self) -> float | None:
+        """The share; None while fewer than ``least`` seconds are known of."""
+        times = core_time(self.process)
+        if times is None:
+            return None
+        now = time.monotonic()
+        self.readings.append((now, *times))
+        while len(self.readings) > 2 and self.readings[1][0] <= now - self.seconds:
+            self.readings.popleft()
+        had, waited = (last - first for first, last in zip(self.readings[0][1:], times, strict=True))
+        return had / (had + waited) if had + waited >= self.least else None

@@ -14,6 +14,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 import threading
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -247,6 +249,12 @@ class RunStore:
         """Bytes that each run, or the one named, takes: weights, training state, checkpoints, curve and samples."""
         with self._read() as db:
             return _stored(db, sa.true() if run_id is None else RUNS.c.id == run_id)
+
+    def room(self) -> int | None:
+        """Bytes left on the disk of a SQLite file; None for other databases."""
+        url = sa.make_url(self.url)
+        on_disk = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+        return shutil.disk_usage(Path(str(url.database)).parent).free if on_disk else None
 
     # ---- runs: for pages and the command line
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from functools import partial
 
 import pandas as pd
@@ -12,13 +13,17 @@ from mmcore.cost import amount
 from mmcore.data import split_words
 from mmcore.doctor import learnt_nothing
 from mmcore.ngram import uniform_loss
+from mmcore.process import CoreShare
 from mmcore.reading import longer
-from mmcore.store import Run, RunState, RunStore
+from mmcore.store import LEASE_SECONDS, WORKING, Run, RunState, RunStore
 from ui import curves, forms, session
 from ui.live import live_chart
 from ui.text import nats, plain
 
 LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
+
+FULL_BYTES = 2**20  # of room left: a save may need as much
+BUSY_SHARE = 0.5  # of the time for which training wants a core
 
 STATES: dict[RunState, tuple[str, str]] = {  # badge icon and colour; the word is always there too
     RunState.QUEUED: (":material/schedule:", "gray"),
@@ -75,12 +80,42 @@ def draw_status(run: Run, history: pd.DataFrame) -> None:
         st.progress(run.step / run.max_steps, text=line)
     else:
         st.markdown(line)
+    if run.state in LIVE and (why := hindrance(run, session.store().room(), core_share(run))):
+        st.warning(why)
     if run.error:
         st.error(f"This run ended with an error. {kept(run)}.")
         st.text(run.error)
     elif run.state is RunState.INTERRUPTED:
         step = f"{run.weights_step or 0:,}"
         st.warning(f"The worker of this run went away. {kept(run)}. Continue goes on from step {step}.")
+
+
+def hindrance(run: Run, room: int | None, share: float | None) -> str | None:
+    """Why a run that waits or works gets on badly: a full disk, a worker that is silent, a busy machine."""
+    if room is not None and room < FULL_BYTES:
+        return (
+            f"The disk that holds the store is full ({amount(room)} left). What is stored can be read; training goes "
+            "on, and is saved as soon as there is room."
+        )
+    if run.state not in WORKING or run.heartbeat is None:
+        return None
+    silent = (datetime.now(UTC) - run.heartbeat).total_seconds()
+    if silent > 2 * LEASE_SECONDS:
+        return f"The worker has saved nothing for {silent:.0f} s: it is paused, or cannot write to the store."
+    if share is not None and share < BUSY_SHARE:
+        return (
+            f"This machine is busy: training has a core for {share:.0%} of the time for which it wants one. Open pages "
+            "and other programs have it for the rest."
+        )
+    return None
+
+
+def core_share(run: Run) -> float | None:
+    """What the worker of a run gets of a core, since this visitor began to look."""
+    if run.state not in WORKING:
+        return None
+    seen: CoreShare = st.session_state.setdefault(f"core_share_{run.worker}", CoreShare(run.worker))
+    return seen.look()
 
 
 def kept(run: Run) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
 from mmcore import (
@@ -368,3 +370,50 @@ def test_a13_a_fixed_split_does_not_fit_another_corpus(open_page: Open, store: R
 def forms_of(app: AppTest) -> dict[str, Any]:
     names = forms.values_of(ModelConfig(), TrainConfig(), SplitConfig())
     return {name: app.session_state[f"form_{name}"] for name in names}
+
+
+def hindered(open_page: Open, run: Run, *sentences: str) -> None:
+    """Train says these of what hinders a run, and nothing else."""
+    app = open_page("train", run=run.id)
+    assert not app.exception
+    assert [warning.value for warning in app.warning] == list(sentences)
+
+
+def test_e6_train_says_that_the_machine_is_busy(
+    open_page: Open, store: RunStore, finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = store.create(finished.config, token="mine")
+    share = 0.5
+    monkeypatch.setattr(progress.CoreShare, "look", lambda _: share)
+    hindered(open_page, run)
+    share = 0.14
+    told = (
+        "This machine is busy: training has a core for 14% of the time for which it wants one. Open pages and other "
+        "programs have it for the rest."
+    )
+    hindered(open_page, run, told)
+    store.finish(run.id, "mine", RunState.FINISHED)
+    hindered(open_page, run)
+
+
+def test_e2_train_says_that_the_disk_is_full(
+    open_page: Open, store: RunStore, finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = store.create(finished.config)
+    hindered(open_page, run)
+    monkeypatch.setattr("mmcore.store.shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    told = (
+        "The disk that holds the store is full (4.1 kB left). What is stored can be read; training goes on, and is "
+        "saved as soon as there is room."
+    )
+    hindered(open_page, run, told)
+
+
+def test_e2_train_says_that_a_worker_saves_nothing(open_page: Open, store: RunStore, finished: Run) -> None:
+    run = store.create(finished.config, token="mine")
+    assert run.heartbeat
+    with store._write() as db:
+        db.execute(sa.text("UPDATE runs SET heartbeat = heartbeat - 60 WHERE id = :id"), {"id": run.id})
+    app = open_page("train", run=run.id)
+    (told,) = (warning.value for warning in app.warning)
+    assert re.fullmatch(r"The worker has saved nothing for 6\d s: it is paused, or cannot write to the store\.", told)
