@@ -252,18 +252,19 @@ def on_screen(browser: Browser, address: str) -> list[str]:
 # ---- killed
 
 
-def killed(folder: Path, workers: int = 30, servers: int = 10, steps: int = 6_000) -> Figures:
+def killed(folder: Path, workers: int = 30, servers: int = 10, steps: int = 2_000) -> Figures:
     """SIGKILL of a worker, and of the server, at any step; each run is continued and ends as one never killed."""
-    moments = random.Random(1)
+    moments, interrupted = random.Random(1), 0
     with Lab(folder) as lab:
         reference = run_inline(lab.store, lab.store.create(lab.config(steps), token="drill").id, token="drill").id
         for number in range(workers + servers):
             run_id, step = lab.create(steps), moments.uniform(1, 0.8 * steps)
             until(lambda r=run_id, s=step: lab.store.run(r).step >= s, "a step to kill at")  # type: ignore[misc]
             (_kill_worker if number < workers else _kill_server)(lab, run_id)
-            ended_as(lab, run_id, reference)
+            interrupted += ended_as(lab, run_id, reference)
+            print(f"kill {number + 1}: {interrupted} interrupted", file=sys.stderr)
     lab.server.check_log()
-    return {"workers": workers, "servers": servers}
+    return {"workers": workers, "servers": servers, "interrupted": interrupted}
 
 
 def _kill_worker(lab: Lab, run_id: str) -> None:
@@ -277,41 +278,50 @@ def _kill_server(lab: Lab, run_id: str) -> None:
     lab.server.start()
 
 
-def ended_as(lab: Lab, run_id: str, reference: str) -> None:
-    """Check what a killed run has kept, continue it, and compare it with one that was not killed."""
+def ended_as(lab: Lab, run_id: str, reference: str) -> bool:
+    """Check what a killed run has kept, continue it, and compare it with one never killed; whether it was cut short."""
     until(lambda: lab.store.run(run_id).state is not RunState.RUNNING, "a run whose worker was killed is noticed")
     run, points = lab.store.run(run_id), len(lab.store.history(run_id))
     assert points, run
-    if run.state is RunState.INTERRUPTED:  # else it was quicker than the kill
+    interrupted = run.state is RunState.INTERRUPTED
+    if interrupted:  # else it was quicker than the kill
         lab.store.continue_run(run_id)
     until(lambda: lab.is_in(RunState.FINISHED, run_id), "a continued run ends")
     assert lab.weights(run_id).equal(lab.weights(reference)), run
     assert lab.store.run(run_id).losses == lab.store.run(reference).losses
+    return interrupted
 
 
-PARTS: dict[str, Callable[[Path, Any], Any]] = {
-    "pauses": lambda folder, _: pauses(folder),
-    "busy": lambda folder, _: busy(folder),
-    "full_disk": lambda folder, browser: full_disk(folder, browser),
-    "killed": lambda folder, _: killed(folder),
+PARTS: dict[str, Callable[[Path], Any]] = {
+    "pauses": pauses,
+    "busy": busy,
+    "full_disk": lambda folder: with_browser(lambda browser: full_disk(folder, browser)),
+    "killed": killed,
 }
+
+
+def with_browser(part: Callable[[Browser], Figures | None]) -> Figures | None:
+    """Chromium for one part: elsewhere it would only take time from what is measured."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        try:
+            return part(browser)
+        finally:
+            browser.close()
 
 
 def main() -> None:
     """Go through the parts, print and keep what they found."""
-    from playwright.sync_api import sync_playwright
-
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        for name in sys.argv[1:] or PARTS:
-            began, load_before = time.monotonic(), os.getloadavg()[0]
-            with tempfile.TemporaryDirectory() as folder:
-                figures = PARTS[name](Path(folder), browser)
-            found[name] = {"figures": figures, "took": time.monotonic() - began, "load": load_before}
-            print(name, json.dumps(found[name], indent=1), flush=True)
-            RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-        browser.close()
+    for name in sys.argv[1:] or PARTS:
+        began, load_before = time.monotonic(), os.getloadavg()[0]
+        with tempfile.TemporaryDirectory() as folder:
+            figures = PARTS[name](Path(folder))
+        found[name] = {"figures": figures, "took": time.monotonic() - began, "load": load_before}
+        print(name, json.dumps(found[name], indent=1), flush=True)
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

