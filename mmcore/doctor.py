@@ -44,6 +44,7 @@ FEW = {"adamw": 200, "sgd": 2_000}  # updates
 ENOUGH = {"adamw": 400, "sgd": 4_000}
 STRONG = {"adamw": 2.0, "sgd": 0.01}  # weight decay
 WEAKER = {"adamw": 1.0, "sgd": 0.001}
+APART = 0.1  # nats between validation and train; the quick preset ends at 0.07
 NARROW, WIDE = 8, 32  # hidden units
 CHECKS = 5  # of validation until the step where it was lowest, and as many in vain after it
 
@@ -217,7 +218,7 @@ def _first_loss(facts: Facts) -> Finding | None:
     if facts.start_saturation is not None:
         number += f"; {_percent(facts.start_saturation)} of tanh outputs beyond ±0.97 before the first update"
     mended = facts.config.replace(model=facts.config.model.replace(init="scaled"))
-    stop = _overfits(facts)  # else what is gained at the start is lost to it
+    stop = _overfits(facts) or _apart(facts)  # else what is gained at the start is lost to overfitting
     return Finding(
         rule="first_loss",
         title="The start is confidently wrong",
@@ -250,8 +251,14 @@ def _overfits(facts: Facts) -> bool:
 
 def _stopping(facts: Facts) -> TrainConfig:
     """Early stopping that cannot end before the step where validation was lowest, and that looks there."""
-    every = max(1, facts.turn.best_step // CHECKS) if facts.turn else 1
-    return facts.config.train.replace(patience=CHECKS, check_every=every)
+    train = facts.config.train
+    steps = facts.turn.best_step if facts.turn and _overfits(facts) else train.max_steps // 4
+    return train.replace(patience=CHECKS, check_every=max(1, steps // CHECKS))
+
+
+def _apart(facts: Facts) -> bool:
+    """Whether the run has begun to fit its train words more than others."""
+    return facts.train_loss is not None and facts.val_loss is not None and facts.val_loss > facts.train_loss + APART
 
 
 def _severe(facts: Facts) -> bool:

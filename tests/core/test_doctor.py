@@ -21,6 +21,7 @@ THREE = ("3,000 names", "4,000 in Greek letters", "squares")
 ELSEWHERE = {  # where the case is healthy on one of the three
     "AdamW, rate 1": ("names", *THREE[:2]),
     "AdamW, 20 steps": ("numbers in words", *THREE[:2]),
+    "lecture's start": ("syllables", *THREE[:2]),
     "1 hidden unit": ("numbers in words", *THREE[:2]),
 }
 BENCHMARKED = {"AdamW, rate 0.2", "AdamW, rate 1e-3", "AdamW, decay 3", "SGD, 400 steps", "SGD, rate 10"}  # only
