@@ -107,11 +107,14 @@ def by_beginning(contexts: Ids, vocab_size: int) -> Ids:
 
 def _unique_rows(contexts: Ids, vocab_size: int) -> tuple[int, Ids, Ids]:
     """How many distinct rows, where each first stands, and which of them every row is."""
-    rows, distinct, first = np.zeros(len(contexts), dtype=np.int64), 1, np.zeros(1, dtype=np.int64)
+    if not len(contexts):
+        return 0, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    keys, bound = np.zeros(len(contexts), dtype=np.int64), 1
     for column in contexts.T:
-        # Ranking again after each column keeps the key below N·V, however long the context is.
-        distinct, first, rows = _rank(rows * vocab_size + column, distinct * vocab_size)
-    return (distinct, first, rows) if len(contexts) else (0, first[:0], rows)
+        if bound * vocab_size >= 2**62:  # ranks in place of keys begin again below N, however long the context is
+            bound, _, keys = _rank(keys, bound)
+        keys, bound = keys * vocab_size + column, bound * vocab_size
+    return _rank(keys, bound)
 
 
 def _rank(keys: Ids, bound: int) -> tuple[int, Ids, Ids]:

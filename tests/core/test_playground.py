@@ -107,6 +107,22 @@ def test_c4_training_ends_at_the_limit_and_says_how_far_it_got(corpus: Corpus, c
     assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)
 
 
+def test_c2_losses_that_take_long_are_left_when_nobody_waits(
+    corpus: Corpus, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = build_dataset(corpus, config.split, 3)
+    monkeypatch.setattr(type(config.model), "rows_at_once", 1)
+    asked: list[int] = []
+
+    def wanted() -> bool:
+        asked.append(len(asked))
+        return len(asked) < 4
+
+    with pytest.raises(CancelledError):
+        play(config, data, wanted=wanted)
+    assert len(asked) <= 6 < len(data.train.counts.contexts), "within the first losses"
+
+
 def test_c4_a_worker_ends_a_request_that_was_withdrawn(corpus: Corpus, config: RunConfig, tmp_path: Path) -> None:
     store = RunStore(str(tmp_path / "store.sqlite"))
     store.add_corpus(corpus)
