@@ -95,7 +95,7 @@ st.caption(tables.reading(report))
 
 left, right = st.columns(2, gap="large")
 with left:
-    st.subheader("Vocabulary", anchor=False)
+    st.header("Vocabulary", anchor=False)
     st.caption("`stoi` maps a symbol to its id and `itos` an id to its symbol; the boundary is id 0.")
     columns = {
         "id": "id (stoi)",
@@ -108,13 +108,13 @@ with left:
     st.dataframe(listed, hide_index=True, column_config=columns, height=350, alt="Vocabulary with ids")
     st.caption(symbols.left_out(ids, vocab))
 with right:
-    st.subheader("Lengths", anchor=False)
+    st.header("Lengths", anchor=False)
     st.caption("A word of n characters gives n + 1 examples: one for each character and one for its end.")
     lengths = charts.word_lengths(report.lengths, theme)
     lengths.update_layout(height=350)
     st.plotly_chart(lengths, theme=None, config=PLOTLY_CONFIG, key="lengths", alt="Words by length")
 
-st.subheader("Context → next character", anchor=False)
+st.header("Context → next character", anchor=False)
 st.caption("The lecture's sliding window: what the model sees, and what it must predict, for one word.")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     word = st.text_input(
@@ -131,7 +131,7 @@ else:
     columns = {"context": "context", "next": "next character", "context_ids": "context ids", "next_id": "next id"}
     st.dataframe(rows, hide_index=True, column_config=columns, alt=f"{len(rows)} examples")
 
-st.subheader("Pairs of characters", anchor=False)
+st.header("Pairs of characters", anchor=False)
 st.caption(f"Each row is a character, each column the one after it; {show_symbol('')} is the start and the end.")
 
 
@@ -153,7 +153,7 @@ st.plotly_chart(
 if vocab.size > charts.MAX_HEATMAP_SYMBOLS:
     st.caption(f"The {charts.MAX_HEATMAP_SYMBOLS} most frequent of {vocab.size:,} symbols.")
 
-st.subheader("Splits and leakage", anchor=False)
+st.header("Splits and leakage", anchor=False)
 st.caption(
     "Train fits the weights, validation (the lecture's dev) chooses settings, test is looked at once. A word that "
     "occurs twice can land on both sides: it leaks, and the model is then asked for what it was told."

@@ -58,7 +58,7 @@ with st.grid("auto", min_column_width=150):
     )
 options = {"temperature": temperature, "top_k": top_k or None}
 
-st.subheader("Words", anchor=False)
+st.header("Words", anchor=False)
 try:
     samples = generate(model, vocab, count, sample_seed=sample_seed, prefix=prefix, max_length=max_length, **options)
 except ValueError as error:
@@ -93,7 +93,7 @@ else:
             help="Each word with where it was found and whether the model ended it.",
         )
 
-st.subheader("One character at a time", anchor=False)
+st.header("One character at a time", anchor=False)
 st.caption("Click a bar to choose the next character, or draw one; temperature and top-k above apply.")
 word_key = f"built_{run.id}"
 built: list[str] = st.session_state.setdefault(word_key, [])
@@ -188,7 +188,7 @@ else:
         alt="Probability of each next character",
     )
 
-st.subheader("Score a word", anchor=False)
+st.header("Score a word", anchor=False)
 scored_word = st.text_input(
     "Word to score",
     "emma" if set("emma") <= set(vocab.symbols) else splits.train[0],

@@ -49,7 +49,7 @@ if run:
         else:
             progress.draw_short(run)
 
-st.subheader("Then look closer")
+st.header("Then look closer")
 with st.container(gap="xxsmall"):
     for name, question, icon in LINKS:
         st.page_link(f"app_pages/{name}.py", label=question, icon=icon)

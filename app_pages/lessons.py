@@ -37,7 +37,7 @@ for number, lesson in enumerate(lessons.LESSONS):
                 st.session_state[name] = value
             st.switch_page(f"app_pages/{lesson.page}.py")
 
-st.subheader("Exercises of the lecture", anchor=False)
+st.header("Exercises of the lecture", anchor=False)
 store = session.store()
 runs = store.runs()[:50]
 firsts = {run.id: losses.iloc[0] for run in runs if len(losses := store.history(run.id)["train_loss"].dropna())}

@@ -73,7 +73,7 @@ st.caption(
     "count model (Kneser-Ney)."
 )
 
-st.subheader("Generalisation gap", anchor=False)
+st.header("Generalisation gap", anchor=False)
 train, val = known.loc["Train"], known.loc["Validation"]
 st.metric(
     "Validation − train",

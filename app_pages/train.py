@@ -8,7 +8,7 @@ from ui import clinic, finder, forms, progress, reading, session
 from ui.text import plain
 from ui.theme import current_theme
 
-st.title("Train")
+st.title("Train", anchor=False)
 st.markdown(
     "A model reads the last few characters and predicts the next one: the lecture's MLP, or one of its relatives. "
     "Training repeats forward, backward, update; the loss says how surprised the model still is."

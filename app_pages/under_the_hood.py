@@ -363,7 +363,7 @@ elif view == "While it learned":
 
 elif view == "What if":
     if layers:
-        st.subheader("Switch a unit off", anchor=False)
+        st.header("Switch a unit off", anchor=False)
         with st.container(horizontal=True, vertical_alignment="bottom"):
             layer = asked_layer()
             last = model.config.hidden_sizes[layer - 1] - 1
@@ -376,7 +376,7 @@ elif view == "What if":
         here = [one(torch.tensor([context])).detach().softmax(1)[0].numpy() for one in (model, off)]
         both = hood.two_bars(here[0], here[1], ("With", "Without"), vocab, theme)
         st.plotly_chart(both, key="hood_without", alt="Probabilities with and without the unit", **draw)
-    st.subheader("Shift a weight", anchor=False)
+    st.header("Shift a weight", anchor=False)
     names = list(model.tensors)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         tensor = st.selectbox("Tensor", names, len(names) - 1, key="hood_shift", width=160, help="Where the number is.")

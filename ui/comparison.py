@@ -31,7 +31,7 @@ def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Ma
 
     ``look`` is the first map's colouring, as from :func:`ui.tables.coloring`.
     """
-    st.subheader("Two runs side by side", anchor=False)
+    st.header("Two runs side by side", anchor=False)
     st.markdown(
         "Training starts from random numbers, so every run draws another map: turned, flipped, stretched. Who is near "
         "whom should stay, as far as it was learned from the words. How far do two runs agree, and how far by chance?"

@@ -75,12 +75,12 @@ def shown_word(word: str, longest: int = 18) -> str:
 
 def loss_table(losses: Mapping[str, float]) -> pd.DataFrame:
     """A row for each known loss that is no secret: nats per character, perplexity, bits per character, as text."""
-    rows = {
-        label: (nats(loss), f"{math.exp(loss):.3f}" if loss < 700 else "∞", nats(loss / math.log(2)))
+    rows = [
+        (label, nats(loss), f"{math.exp(loss):.3f}" if loss < 700 else "∞", nats(loss / math.log(2)))
         for name, label in SPLITS.items()
         if (loss := losses.get(name)) is not None
-    }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["Loss", "Perplexity", "Bits"])
+    ]
+    return pd.DataFrame(rows, columns=["Split", "Loss", "Perplexity", "Bits"])
 
 
 def duration(seconds: float) -> str:

@@ -153,7 +153,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 def draw(corpus_sha256: str, theme: Theme) -> None:
     """One experiment at a time: its buttons, how far its runs are, and what those that have finished say."""
-    st.subheader("Experiments", anchor=False)
+    st.header("Experiments", anchor=False)
     moving = _moving(session.store().runs())
 
     @st.fragment(run_every=1 if moving else None)

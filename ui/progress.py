@@ -216,7 +216,8 @@ def draw_short(run: Run) -> None:
 def draw_summary(run: Run) -> None:
     """Exact losses of the saved weights, in three units, and what they cost."""
     st.markdown("**Result**")
-    st.table(curves.loss_table(run.losses), border="horizontal", alt="Losses of the saved weights")
+    table = curves.loss_table(run.losses)  # without an index, whose heading would be empty
+    st.table(table, border="horizontal", alt="Losses of the saved weights", hide_index=True)
     size = session.vocab(run.config.corpus_sha256).size
     cost = f"{run.config.model.parameters(size):,} parameters, {run.weights_step or 0:,} steps"
     room = amount(session.store().stored(run.id)[run.id])
@@ -282,7 +283,7 @@ def draw_heading(run: Run, *, anchor: str | None = None) -> None:
     icon, color = STATES[run.state]
     vain = in_vain(run)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(plain(run.name), anchor=anchor or False, width="content")
+        st.header(plain(run.name), anchor=anchor or False, width="content")
         st.badge(run.state.capitalize(), icon=icon, color=color)  # type: ignore[arg-type]
         if vain:
             st.badge("Learnt nothing", icon=":material/trending_up:", color="orange")

@@ -70,8 +70,9 @@ SURFACES: dict[Theme, Surface] = {
 
 
 # What the theme settings cannot say, for ``st.html``: figures of equal width, so that numbers changing in place do not
-# jump; dark text on dark-theme primary buttons, where Streamlit's white is 3 : 1 and the background colour 5.9 : 1; and
-# a container, by its key, that only screens so narrow that columns stack show.
+# jump; dark text on dark-theme primary buttons, where Streamlit's white is 3 : 1 and the background colour 5.9 : 1;
+# targets of 24 px where Streamlit's and plotly's icons are of 16 and 22, in the same place; and a container, by its
+# key, that only screens so narrow that columns stack show.
 STYLE = f"""<style>
 .stApp {{ font-variant-numeric: tabular-nums; }}
 .stApp [data-testid^="stBaseButton-primary"]:not(:disabled) {{
@@ -81,6 +82,10 @@ STYLE = f"""<style>
   opacity: 1;
   color: light-dark({SURFACES["light"].muted}, {SURFACES["dark"].muted});
 }}
+.stApp .stTooltipHoverTarget > button, .stApp [data-testid="stHeaderActionElements"] a {{
+  padding: 4px; margin: -4px; box-sizing: content-box;
+}}
+.stApp .modebar-btn {{ min-height: 24px; }}
 .stApp [data-testid="stMainBlockContainer"] {{ padding-top: 4rem; }}
 @media (min-width: 640px) {{ .stApp :has(> .st-key-narrow) {{ display: none; }} }}
 </style>"""

@@ -118,6 +118,6 @@ def open_page(store: RunStore) -> Open:
 
 def texts(app: AppTest) -> str:
     """Everything a page says, in one string."""
-    kinds = ("title", "subheader", "markdown", "caption", "text", "info", "warning", "error", "metric", "progress")
+    kinds = ("title", "header", "markdown", "caption", "text", "info", "warning", "error", "metric", "progress")
     said = [element for kind in kinds for element in app.get(kind)]
     return "\n".join(f"{getattr(e, 'label', '')} {getattr(e, 'value', '')} {getattr(e, 'text', '')}" for e in said)

@@ -275,7 +275,7 @@ def test_a_finished_run_shows_its_losses_and_never_the_test_loss(
     assert "test_loss" in losses
     app = open_page("train", run=finished.id)
     table = next(t.value for t in app.table if "Perplexity" in t.value.columns)
-    assert table.loc["Validation", "Loss"] == f"{losses['val_loss']:.4f}"
+    assert table.set_index("Split").loc["Validation", "Loss"] == f"{losses['val_loss']:.4f}"
     shown = texts(app) + "".join(t.value.to_string() for t in app.table)
     assert f"{losses['test_loss']:.4f}" not in shown
     labels = [button.label for button in app.get("download_button")]
@@ -317,7 +317,7 @@ def test_samples_shown_are_few_and_tell_the_whole_story() -> None:
 def test_names_of_runs_are_text_and_not_markup(finished: Run, store: RunStore, open_page: Open) -> None:
     store.rename(finished.id, "# [x](http://a) :red[b] $y$")
     app = open_page("train", run=finished.id)
-    assert r"\[x\]\(http\://a\)" in app.subheader[0].value
+    assert r"\[x\]\(http\://a\)" in app.header[0].value
 
 
 def test_c5_memory_and_size_are_said_and_too_much_of_them_is_refused_before_training(

@@ -148,7 +148,7 @@ def test_downloads_hold_what_the_screen_says(page: Page, server: AppServer, tmp_
     page.wait_for_url("**/train?run=*")
     badge(page, "Finished")
     row = page.get_by_role("row").filter(has=page.get_by_text("Validation", exact=True))
-    shown = float(row.get_by_role("cell").nth(0).inner_text())
+    shown = float(row.get_by_role("cell").nth(1).inner_text())
 
     config = RunConfig.from_dict(json.loads(download(page, "Settings (JSON)", tmp_path).read_text()))
     assert config.train.max_steps == 300

@@ -1,0 +1,52 @@
+"""What a screen reader and a fingertip need of every page: headings in order, headed columns, targets of 24 px."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore.jobs import run_inline
+from tests.browser.app_server import AppServer
+from tests.browser.screenshots import settle
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+PAGES = ("", "lessons", "data", "train", "playground", "splits", "embeddings", "generate", "under_the_hood", "runs")
+
+# axe's rules heading-order, empty-table-header and target-size, for what the project can decide.
+FOUND = """() => {
+  const size = (box) => Math.min(box.width, box.height);
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const small = all('.stTooltipHoverTarget > button, .modebar-btn').map((e) => size(e.getBoundingClientRect()));
+  return {
+    levels: all('h1, h2, h3, h4, h5, h6').map((heading) => Number(heading.tagName[1])),
+    unnamed: all('th').filter((cell) => !cell.textContent.trim()).length,
+    small: small.filter((side) => side > 0 && side < 23.5).length,
+  };
+}"""
+
+
+@pytest.fixture(scope="module")
+def run(server: AppServer) -> Run:
+    store = RunStore(server.store_url)
+    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
+    config = RunConfig(corpus_sha256=sha256, model=ModelConfig(hidden_sizes=(20,)), train=TrainConfig(max_steps=100))
+    ended = run_inline(store, store.create(config).id)
+    store.close()
+    return ended
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_d6_headings_tables_and_targets(page: Page, server: AppServer, run: Run, path: str) -> None:
+    """No level of heading is left out, no column is without a name, no icon is smaller than a fingertip finds."""
+    page.goto(f"{server.url}/{path}?run={run.id}")
+    settle(page)
+    found: dict[str, Any] = page.evaluate(FOUND)
+    levels = found["levels"]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels)), levels
+    assert (found["unnamed"], found["small"]) == (0, 0)
