@@ -95,7 +95,7 @@ WHO = ("server and workers", "workers", "server")
 
 
 def pauses(
-    folder: Path, seconds: Sequence[float] = (7, 30), who: Sequence[str] = WHO, steps: int = 10_000
+    folder: Path, seconds: Sequence[float] = (7, 30), who: Sequence[str] = WHO, steps: int = 5_000
 ) -> list[Figures]:
     """SIGSTOP of the server with its workers, of the workers, and of the server, with two runs at work."""
     found = []

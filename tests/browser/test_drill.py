@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_e1_runs_go_on_after_a_pause_longer_than_the_lease(tmp_path: Path) -> None:
-    (server, *_) = drill.pauses(tmp_path, seconds=(7,), who=("server and workers",), steps=5_000)
+    (server, *_) = drill.pauses(tmp_path, seconds=(7,), who=("server and workers",))
     assert server["finished"] == 2
 
 
