@@ -54,7 +54,8 @@ def test_e6_a_share_is_that_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch)
     assert len(share.readings) == 2
 
 
-@pytest.mark.parametrize("worker", [None, "", "elsewhere:1:1", f"{this_process()}0"])
+@pytest.mark.parametrize("worker", [None, "", "elsewhere:1:1", "{this}0"])
 def test_e6_nothing_is_said_of_a_process_that_cannot_be_asked(worker: str | None) -> None:
+    worker = worker and worker.format(this=this_process())
     assert core_time(worker) is None
     assert CoreShare(worker, least=0).look() is None
