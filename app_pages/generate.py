@@ -6,7 +6,7 @@ from mmcore import generate, labels, next_distribution, show_symbol
 from mmcore.sample import MAX_LENGTH
 from ui import charts, reading, scores, session, symbols, tables
 from ui.picker import trained_run
-from ui.text import plain
+from ui.text import csv, plain
 from ui.theme import PLOTLY_CONFIG, current_theme
 
 theme = current_theme()
@@ -85,7 +85,7 @@ else:
         )
         st.download_button(
             "Table (.csv)",
-            words.to_csv(index=False),
+            csv(words),
             f"{run.id}-words.csv",
             "text/csv",
             icon=":material/download:",

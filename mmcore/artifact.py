@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from torch import Tensor
 from .config import ModelConfig, RunConfig
 from .cost import MAX_FILE_BYTES as MAX_BYTES
 from .data import Splits, Vocab
+from .fields import cut, quoted
 from .model import Model
 from .version import __version__
 
@@ -61,7 +63,7 @@ class Artifact:
             "version": __version__,
             "config": self.config.to_dict(),
             "vocab": self.vocab.symbols,
-            "losses": dict(self.losses),
+            "losses": {name: loss for name, loss in self.losses.items() if math.isfinite(loss)},
             "step": self.step,
         }
         values |= {"cleaning": dict(self.cleaning)} if self.cleaning else {}
@@ -92,7 +94,9 @@ def load(source: bytes | str | Path) -> Artifact:
     try:
         tensors = load_tensors(data)
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise ValueError(f"weights file must be a whole .safetensors file, got {len(data):,} bytes: {error}") from None
+        raise ValueError(
+            f"weights file must be a whole .safetensors file, got {len(data):,} bytes: {cut(str(error))}"
+        ) from None
     values = _metadata(data)
     config, vocab = RunConfig.from_dict(values["config"]), _vocab(values["vocab"])
     _check_tensors(tensors, config.model, vocab.size)
@@ -122,7 +126,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ValueError(f"weights file must be readable, got {str(path)!r} ({error.strerror})") from None
+        raise ValueError(f"weights file must be readable, got {quoted(str(path))} ({error.strerror})") from None
 
 
 def _metadata(data: bytes) -> dict[str, Any]:
@@ -136,23 +140,25 @@ def _metadata(data: bytes) -> dict[str, Any]:
     try:
         values = {key: json.loads(raw[key]) for key in (*needed, *optional) if key in raw}
     except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"weights file metadata must be JSON, got {error}") from None
+        raise ValueError(f"weights file metadata must be JSON, got {cut(str(error))}") from None
     if values["format"] != FORMAT:
-        raise ValueError(f"weights file format must be {FORMAT}, got {values['format']!r}")
+        raise ValueError(f"weights file format must be {FORMAT}, got {quoted(values['format'])}")
     return values
 
 
 def _vocab(symbols: object) -> Vocab:
     valid = isinstance(symbols, list) and all(isinstance(s, str) and len(s) <= 1 for s in symbols)
     if not valid:
-        raise ValueError(f"vocab must be a list of characters, got {str(symbols)[:80]}")
+        raise ValueError(f"vocab must be a list of characters, got {cut(str(symbols))}")
+    if lone := [hex(ord(s)) for s in symbols if "\ud800" <= s <= "\udfff"]:  # type: ignore[attr-defined]
+        raise ValueError(f"vocab must be characters, got half of one, the lone surrogate {lone[0]}")
     return Vocab(tuple(symbols))  # type: ignore[arg-type]
 
 
 def _check_tensors(tensors: dict[str, Tensor], config: ModelConfig, vocab_size: int) -> None:
     shapes = config.shapes(vocab_size)
     if set(tensors) != set(shapes):
-        raise ValueError(f"tensors must be {', '.join(shapes)} for this config, got {', '.join(sorted(tensors))}")
+        raise ValueError(f"tensors must be {', '.join(shapes)} for this config, got {cut(', '.join(sorted(tensors)))}")
     for name, shape in shapes.items():
         tensor = tensors[name]
         if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
@@ -164,13 +170,16 @@ def _check_tensors(tensors: dict[str, Tensor], config: ModelConfig, vocab_size: 
 
 def _losses(values: object) -> dict[str, float]:
     if not (isinstance(values, dict) and all(type(v) in (int, float) for v in values.values())):
-        raise ValueError(f"losses must be numbers by name, got {str(values)[:80]}")
+        raise ValueError(f"losses must be numbers by name, got {cut(str(values))}")
+    # Comparing refuses NaN too, and does not overflow on a huge int as math.isfinite would.
+    if not all(-math.inf < loss < math.inf for loss in values.values()):
+        raise ValueError(f"losses must be finite numbers, got {cut(str(values))}")
     return values
 
 
 def _cleaning(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"cleaning must be a table of what was done to the text, got {str(value)[:80]}")
+        raise ValueError(f"cleaning must be a table of what was done to the text, got {cut(str(value))}")
     return value
 
 
@@ -180,12 +189,12 @@ def _hashes(value: object) -> Hashes | None:
     try:
         return np.frombuffer(base64.b64decode(value, validate=True), dtype="<u8")  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise ValueError(f"trained_words must be base64 of 8 bytes a word, got {str(value)[:80]}") from None
+        raise ValueError(f"trained_words must be base64 of 8 bytes a word, got {cut(str(value))}") from None
 
 
 def _step(value: object) -> int:
     if type(value) is not int or value < 0:  # JSON's true is an int to isinstance
-        raise ValueError(f"step must be a whole number from 0, got {value!r}")
+        raise ValueError(f"step must be a whole number from 0, got {quoted(value)}")
     return value
 
 

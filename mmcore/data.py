@@ -17,6 +17,7 @@ import pandas as pd
 
 from .config import SplitConfig
 from .contexts import ContextCounts, Ids, count_contexts
+from .fields import cut, quoted
 from .text import Cleaning, code_point, is_invisible, normalised, refuse_table, tidy
 
 BOUNDARY = ""
@@ -110,7 +111,7 @@ def read_words(
         try:
             raw = Path(source).read_bytes()
         except OSError as error:
-            raise ValueError(f"corpus must be a readable file, got {str(source)!r} ({error.strerror})") from error
+            raise ValueError(f"corpus must be a readable file, got {quoted(str(source))} ({error.strerror})") from error
     lines = _lines(_decode(raw))
     if lines[-1] == "":
         lines.pop()
@@ -196,7 +197,7 @@ class Vocab:
         valid = len(set(self.symbols)) == len(self.symbols) and self.symbols[:1] == (BOUNDARY,)
         if not valid or "\n" in self.symbols:  # a line break marks the end of a word where examples are built
             rule = "start with the boundary and have distinct symbols, none a line break"
-            raise ValueError(f"vocab must {rule}, got {self.symbols!r}")
+            raise ValueError(f"vocab must {rule}, got {quoted(self.symbols)}")
 
     @classmethod
     def from_words(cls, words: Iterable[str]) -> Vocab:
@@ -246,7 +247,7 @@ class Vocab:
         if unknown:
             known = " ".join(map(show_symbol, self.symbols[1:41])) + (" …" if self.size > 41 else "")
             got = " ".join(map(show_symbol, unknown))
-            raise ValueError(f"characters must be in the vocabulary ({known}), got {got} in {word!r}")
+            raise ValueError(f"characters must be in the vocabulary ({known}), got {cut(got)} in {quoted(word)}")
         return [self.stoi[character] for character in word]
 
     def decode(self, ids: Iterable[int]) -> str:

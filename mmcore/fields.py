@@ -6,11 +6,27 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
+MAX_QUOTED = 120  # characters of a value that a message repeats
+
+
+def cut(text: str, most: int = MAX_QUOTED) -> str:
+    """Text for a message, of a length that somebody else does not choose."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def quoted(value: object) -> str:
+    """A value as a message repeats it: as Python writes it, cut."""
+    return repr(value) if isinstance(value, str) and len(value) <= MAX_QUOTED else cut(_written(value))
+
+
+def _written(value: object) -> str:
+    return repr(value[: MAX_QUOTED + 1]) if isinstance(value, (str, list, tuple)) else repr(value)
+
 
 def require(valid: bool, field_name: str, rule: str, value: object) -> None:
     """Raise the one sentence every invalid setting gets: field, rule, value."""
     if not valid:
-        raise ValueError(f"{field_name} must be {rule}, got {value!r}")
+        raise ValueError(f"{field_name} must be {rule}, got {quoted(value)}")
 
 
 def whole(name: str, value: object, low: int, high: int) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
+from .fields import quoted
+
 SCHEMA_VERSION = 3
 HISTORY = ("step", "batch_loss", "train_loss", "val_loss", "val_loss_unseen", "learning_rate", "seconds")
 """Columns of a run's curve."""
@@ -123,9 +125,9 @@ def full_url(url: str) -> str:
     try:
         parsed = sa.make_url(url if "://" in url else f"sqlite:///{Path(url).absolute()}")
     except sa.exc.ArgumentError as error:
-        raise ValueError(f"store must be a SQLAlchemy URL or a file, got {url!r}") from error
+        raise ValueError(f"store must be a SQLAlchemy URL or a file, got {quoted(url)}") from error
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise ValueError(f"store must be a file or a server, because workers share it, got {url!r}")
+        raise ValueError(f"store must be a file or a server, because workers share it, got {quoted(url)}")
     return parsed.render_as_string(hide_password=False)
 
 

@@ -34,7 +34,7 @@ from .checkpoint import COUNT, MAX_BYTES, Checkpoint, TensorUpdate
 from .config import PRESETS, RunConfig
 from .cost import Cost, accept, estimate
 from .data import Corpus, CorpusReport
-from .fields import require, whole
+from .fields import cut, quoted, require, whole
 from .limits import MAX_NAME, MAX_NOTE, Usage
 from .process import lives, this_process
 from .schema import (
@@ -226,7 +226,7 @@ class RunStore:
         with self._read() as db:
             row = db.execute(sa.select(CORPORA).where(CORPORA.c.sha256 == sha256)).one_or_none()
         if row is None:
-            raise ValueError(f"corpus must be in the store, got sha256 {sha256}")
+            raise ValueError(f"corpus must be in the store, got sha256 {cut(sha256)}")
         return Corpus(row.name, tuple(row.words.split("\n")), _report(row.report))
 
     def delete_corpus(self, sha256: str) -> None:
@@ -236,7 +236,7 @@ class RunStore:
             if runs:
                 raise ValueError(f"a corpus must have no runs to be deleted, got one with {runs:,}")
             if not db.execute(sa.delete(CORPORA).where(CORPORA.c.sha256 == sha256)).rowcount:
-                raise ValueError(f"corpus must be in the store, got sha256 {sha256}")
+                raise ValueError(f"corpus must be in the store, got sha256 {cut(sha256)}")
 
     # ---- what takes room
 
@@ -308,7 +308,7 @@ class RunStore:
         if not start or not found:
             raise _no_run(start)
         if len(found) > 1 and start not in found:
-            raise ValueError(f"id must begin the id of one run, got {start!r}, which begins {', '.join(found)}")
+            raise ValueError(f"id must begin the id of one run, got {quoted(start)}, which begins {', '.join(found)}")
         return start if start in found else found[0]
 
     def runs(self) -> list[Run]:
@@ -845,7 +845,7 @@ def _report(text: str) -> CorpusReport:
 
 
 def _no_run(run_id: str) -> ValueError:
-    return ValueError(f"run must be in the store, got id {run_id!r}")
+    return ValueError(f"run must be in the store, got id {quoted(run_id)}")
 
 
 def _clean_name(name: str) -> str:

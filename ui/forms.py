@@ -34,6 +34,7 @@ from mmcore.config import (
 )
 from mmcore.cost import Cost, amount
 from mmcore.family import is_statistic
+from mmcore.fields import quoted
 from mmcore.store import Run
 from ui.curves import duration
 
@@ -123,7 +124,7 @@ def parse_hidden(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in parts)
     except ValueError:
-        raise ValueError(f"hidden_sizes must be whole numbers with commas between, got {text!r}") from None
+        raise ValueError(f"hidden_sizes must be whole numbers with commas between, got {quoted(text)}") from None
 
 
 def values_of(*configs: ModelConfig | TrainConfig | SplitConfig) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import streamlit as st
 from mmcore import ModelConfig, RunConfig, show_symbol
 from mmcore.config import ACTIVATIONS, FAMILIES, INITS, NORMALISATIONS, PRESETS, SAMPLERS, preset_for
 from mmcore.cost import accept
+from mmcore.fields import quoted
 from mmcore.playground import KEPT, BudgetTooSmall, Play
 from ui import forms, hood, session
 from ui.theme import SURFACES, Theme, figure_layout, marker
@@ -190,7 +191,9 @@ def read_address(query: Mapping[str, str]) -> tuple[dict[str, Value], str | None
             values[name] = value
         else:
             rule = "from 0 to 1,000,000" if allowed is None else "one of " + ", ".join(map(written, allowed))
-            wrong = wrong or f"{name} in the address must be {rule}, got {query[name]!r}. Using {written(default)}."
+            wrong = (
+                wrong or f"{name} in the address must be {rule}, got {quoted(query[name])}. Using {written(default)}."
+            )
     return values, wrong
 
 

@@ -18,7 +18,7 @@ from mmcore.reading import longer
 from mmcore.store import LEASE_SECONDS, WORKING, Run, RunState, RunStore
 from ui import curves, forms, session
 from ui.live import live_chart
-from ui.text import nats, plain
+from ui.text import csv, nats, plain
 
 LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
 
@@ -263,8 +263,7 @@ def _state_dict(store: RunStore, run_id: str) -> bytes:
 
 
 def _curve(store: RunStore, run_id: str) -> bytes:
-    table: str = store.history(run_id).to_csv(index=False)
-    return table.encode()
+    return csv(store.history(run_id)).encode()
 
 
 def in_vain(run: Run) -> bool:

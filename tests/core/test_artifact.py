@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import json
+import math
 import struct
 import subprocess
 import sys
@@ -220,6 +221,17 @@ DAMAGED: list[tuple[str, bytes, str]] = [
     ("vocab words", with_metadata(vocab=["", "ab", "c", "d", "e"]), "vocab must be a list of characters, got ['', 'ab"),
     ("losses a list", with_metadata(losses=[1]), "losses must be numbers by name, got [1]"),
     ("losses text", with_metadata(losses={"val_loss": "low"}), "losses must be numbers by name, got {'val_loss': 'low"),
+    (
+        "E7 losses NaN",
+        with_metadata(losses={"val_loss": math.nan}),
+        "losses must be finite numbers, got {'val_loss': n",
+    ),
+    ("E7 losses infinite", with_metadata(losses={"val_loss": math.inf}), "losses must be finite numbers, got {'val_l"),
+    (
+        "E7 surrogate",
+        with_metadata(vocab=["", *"abc", "\udc80"]),
+        "vocab must be characters, got half of one, the lone ",
+    ),
     ("step", with_metadata(step=-1), "step must be a whole number from 0, got -1"),
     ("step true", with_metadata(step=True), "step must be a whole number from 0, got True"),
     ("extra tensor", with_tensors(lambda t: t.update(X=torch.zeros(1))), "tensors must be C, W1, b1, W2, b2 for this"),
@@ -326,3 +338,18 @@ def test_a_record_that_is_none_is_refused(values: dict[str, Any], sentence: str)
     with pytest.raises(ValueError) as error:
         load(with_metadata(**values))
     assert str(error.value) == sentence
+
+
+def test_e7_a_file_of_ours_holds_no_loss_that_is_none() -> None:
+    assert load(replace(load(DATA), losses={"val_loss": math.inf, "train_loss": 2.0}).to_bytes()).losses == {
+        "train_loss": 2.0
+    }
+
+
+@pytest.mark.parametrize(
+    "values", [{"format": "x" * 10**5}, {"step": "x" * 10**5}, {"vocab": ["", *map(str, range(9**5))]}]
+)
+def test_e7_a_message_repeats_no_more_than_a_line_of_what_it_refuses(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError) as refused:
+        load(with_metadata(**values))
+    assert len(str(refused.value)) < 300

@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Each tier may import the tiers before it, and nothing beside or after itself.
 TIERS = (
-    ("version", "fields", "contexts", "schema", "layers", "process", "text"),
+    ("version", "fields", "contexts", "layers", "process", "text"),
+    ("schema",),
     ("family",),
     ("families",),
     ("config",),
