@@ -338,7 +338,7 @@ def progress_bar(max_steps: int) -> Iterator[Callable[[Step], None]]:
 
 def losses_line(step: Step) -> str:
     """The losses of an evaluated step, in a few words."""
-    return f"train {step.train_loss:.3f}, validation {step.val_loss:.3f}"
+    return f"train {_loss(step.train_loss)}, validation {_loss(step.val_loss)}"
 
 
 def run_summary(run: Run) -> dict[str, Any]:
@@ -468,9 +468,8 @@ def evaluate(
 def _print_losses(values: Mapping[str, tuple[float, int]], of: str) -> None:
     table = Table(of, "loss (nats)", "perplexity", "bits per character", "examples")
     for label, (loss, examples) in values.items():
-        table.add_row(
-            label, f"{loss:.4f}", f"{math.exp(min(loss, 700)):.2f}", f"{loss / math.log(2):.3f}", f"{examples:,}"
-        )
+        perplexity = f"{math.exp(loss):.2f}" if loss < 20 else f"{math.exp(loss):.2g}" if loss < 700 else "∞"
+        table.add_row(label, _loss(loss), perplexity, _loss(loss / math.log(2)), f"{examples:,}")
     Console().print(table)
 
 

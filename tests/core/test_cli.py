@@ -25,6 +25,7 @@ from mmcore.data import BUNDLED_NAMES, Corpus, build_dataset, build_examples, co
 from mmcore.evaluation import evaluate, evaluate_splits
 from mmcore.sample import generate
 from mmcore.store import RunState, RunStore, StoreUnavailable
+from mmcore.training import Step
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = ("--max-steps", "20", "--hidden-size", "16", "--embedding-dim", "4")
@@ -860,3 +861,14 @@ def test_c6_a_corpus_without_runs_is_listed_and_can_be_deleted(model: Path, stor
     assert Result("corpora", "delete", free[:10], typed="n\n").code == 1
     assert Result("corpora", "delete", free[:10], typed="y\n").err.endswith(f"Deleted corpus {free[:10]}.\n")
     assert set(store.corpora().sha256) == {used}
+
+
+@pytest.mark.parametrize(("loss", "said"), [(2.5, ["2.5000", "12.18", "3.6067"]), (4e20, ["4e+20", "∞", "5.8e+20"])])
+def test_b5_a_loss_that_went_astray_is_said_by_its_size(
+    loss: float, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    mmcore.cli._print_losses({"val": (loss, 7)}, "split")
+    row = next(line for line in capsys.readouterr().out.splitlines() if "val" in line)
+    assert [part for part in row.split() if part[0].isalnum() or part == "∞"] == ["val", *said, "7"]
+    step = Step(step=1, learning_rate=1.0, seconds=1.0, train_loss=loss, val_loss=loss)
+    assert mmcore.cli.losses_line(step) == f"train {said[0]}, validation {said[0]}"
