@@ -234,6 +234,7 @@ def test_c2_ctrl_c_ends_a_run_in_the_midst_of_its_losses(
 
 
 def test_a_run_that_diverges_keeps_text_curve_and_finite_weights(store: RunStore, make: Callable[..., str]) -> None:
+    """B5: its text names the rate that was typed, not what one-cycle made of it at that step."""
     run = run_inline(store, make(ENDLESS, optimizer="sgd", learning_rate=1_000.0, weight_decay=10.0))
     assert run.state is S.FAILED
     assert run.error and "learning_rate 1000. Try a learning_rate of 0.1." in run.error
