@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -258,6 +259,7 @@ def start(config: RunConfig | None) -> None:
 
 def draw(corpus_sha256: str) -> RunConfig | ValueError:
     """Draw the form; its config, or what is wrong with it."""
+    _keep_what_was_typed()
     try:
         config: RunConfig | ValueError = read_config(settings(), corpus_sha256)
     except ValueError as error:
@@ -274,17 +276,73 @@ def draw(corpus_sha256: str) -> RunConfig | ValueError:
 
 
 def _take_preset() -> None:
-    if preset := PRESETS.get(st.session_state["form_preset"]):
+    preset = PRESETS.get(st.session_state["form_preset"])
+    if preset and not _outdated("preset"):
         _fill_from(preset)
 
 
 def _take_architecture() -> None:
-    _fill_from(PRESETS[preset_for(st.session_state["form_architecture"])])
+    if not _outdated("architecture"):
+        _fill_from(PRESETS[preset_for(st.session_state["form_architecture"])])
 
 
 def _fill_from(preset: Preset) -> None:
     values = values_of(preset.model, preset.train)
-    fill({name: value for name, value in values.items() if name != "seed"})
+    refill({name: value for name, value in values.items() if name != "seed"})
+
+
+# Between a choice and the moment its values arrive in the browser, the browser still sends the values from before,
+# and what was typed meanwhile. A field that comes back as it was is then not a wish, and one that differs is.
+
+ON_ITS_WAY_SECONDS = 2.0  # after which nothing comes that was sent before the values arrived
+
+
+@dataclass
+class _Refill:
+    """Values on their way to the browser, and what it shows until they arrive."""
+
+    before: dict[str, Any]
+    values: dict[str, Any]
+    drawn: float | None = None  # when they were sent: time.monotonic()
+
+    def has_arrived(self) -> bool:
+        """Whether what the browser has sent now was sent after the values had arrived."""
+        if self.drawn is None:
+            return False
+        always_drawn = self.values.keys() & values_of(TrainConfig()).keys()  # whatever the architecture
+        changed = [name for name in always_drawn if self.values[name] != self.before[name]]
+        seen = any(st.session_state[f"form_{name}"] == self.values[name] for name in changed)
+        return seen or time.monotonic() > self.drawn + ON_ITS_WAY_SECONDS
+
+
+def refill(values: Mapping[str, Any]) -> None:
+    """Put values into a form that is on screen, in a callback; what is typed until they arrive there, stays."""
+    before = {name: st.session_state.get(f"form_{name}") for name in [*values, "preset"]}
+    st.session_state["form_refill"] = _Refill(before, dict(values))
+    fill(values)
+
+
+def _outdated(name: str) -> bool:
+    """Whether a choice only seems to change, because the browser has not heard of the last one."""
+    refill: _Refill | None = st.session_state.get("form_refill")
+    return refill is not None and not refill.has_arrived() and st.session_state[f"form_{name}"] == refill.before[name]
+
+
+def _keep_what_was_typed() -> None:
+    """Merge what the browser sent with values that it does not have yet."""
+    refill: _Refill | None = st.session_state.get("form_refill")
+    if refill is None:
+        return
+    came = {name: st.session_state.get(f"form_{name}") for name in refill.values}
+    if came == refill.values and refill.drawn is None:
+        refill.drawn = time.monotonic()
+    elif refill.has_arrived():
+        del st.session_state["form_refill"]
+    else:
+        typed = {name: value for name, value in came.items() if value != refill.before[name]}
+        refill.values |= typed
+        refill.drawn = time.monotonic()
+        fill(refill.values)  # and so the browser is sent them all, once more
 
 
 def _key(name: str) -> dict[str, Any]:

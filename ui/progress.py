@@ -152,7 +152,7 @@ def _draw_longer(run: Run) -> None:
 
 
 def _reuse(run: Run) -> None:
-    forms.fill(forms.values_of(run.config.model, run.config.train, run.config.split))
+    forms.refill(forms.values_of(run.config.model, run.config.train, run.config.split))
 
 
 def draw_reuse(run: Run) -> None:

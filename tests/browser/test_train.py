@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from mmcore import BUNDLED_NAMES, RunConfig, RunStore, TrainConfig, build_dataset, read_words
+from mmcore.config import PRESETS, preset_for
 from tests.browser.app_server import AppServer, wait_until_idle
 
 if TYPE_CHECKING:
@@ -121,6 +122,43 @@ def test_chart_keeps_its_element_and_its_zoom_while_it_grows(page: Page, server:
     assert kept == [True, [2, 2.5]]
     page.get_by_role("button", name="Stop", exact=True).click()
     badge(page, "Stopped")
+
+
+def test_d5_what_is_typed_before_a_preset_arrives_stays(page: Page, server: AppServer) -> None:
+    """Choose an architecture and type at once: the typed field is kept, every other one is the preset's."""
+    held: list[str | bytes] = []
+    gate: dict[str, Any] = {"open": True}
+
+    def connect(socket: Any) -> None:
+        gate["browser"] = socket
+        upstream = socket.connect_to_server()
+        upstream.on_message(lambda message: socket.send(message) if gate["open"] else held.append(message))
+
+    page.route_web_socket("**/_stcore/stream", connect)
+    page.goto(f"{server.url}/train")
+    wait_until_idle(page)
+    gate["open"] = False
+    page.get_by_label("Architecture", exact=True).click()
+    page.get_by_role("option", name="GRU", exact=True).click()
+    steps = page.get_by_label("Steps", exact=True)
+    steps.fill("77")
+    steps.press("Tab")
+    expect(steps).to_have_value("77")
+    while held:  # and whatever comes while they are sent, in its order
+        gate["browser"].send(held.pop(0))
+    gate["open"] = True
+    preset = PRESETS[preset_for("gru")]
+    expect(page.get_by_label("Batch size", exact=True)).to_have_value(str(preset.train.batch_size))
+    expect(page.get_by_label("Context size", exact=True)).to_have_value(str(preset.model.context_size))
+    wait_until_idle(page)
+    expect(steps).to_have_value("77")
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_url("**/train?run=*")
+    store = RunStore(server.store_url)
+    run = store.run(page.url.rpartition("=")[2])
+    store.close()
+    assert (run.config.model, run.config.train) == (preset.model, preset.train.replace(max_steps=77))
+    badge(page, "Finished")
 
 
 def download(page: Page, label: str, folder: Path) -> Path:
