@@ -217,7 +217,7 @@ def _full(lab: Lab, disk: Path, browser: Browser | None, seconds: float) -> Figu
     )
     assert listed.returncode == 0 and lives in listed.stdout, listed
     seen = on_screen(browser, f"{lab.server.url}/train?run={lives}") if browser else None
-    said = log.read_text().splitlines()[lines:]
+    said = [line.replace(str(disk), "") for line in log.read_text().splitlines()[lines:]]
     (disk / "rest").unlink()
     step = store.run(lives).step
     again = until(lambda: store.run(lives).step > step, "the run goes on")

@@ -166,7 +166,9 @@ def drill(data: dict[str, Any]) -> str:
     rows.append((*busy, f"all finished, in {crowd['seconds']:.1f} s"))
     if full := data["full_disk"]["figures"]:
         again = full["seconds_until_saved_again"]
+        gap = full["longest_gap_in_curve"]
         done = f"{full['reads']} reads answered; saved again {again:.1f} s after there was room"
+        done += f", no gap in the curve above {gap:.1f} s"
         rows.append((f"disk of 8 MB full for {full['seconds']:g} s and more", "2 runs at work, 1 waits", done))
         rows.append(("", "in the log, all of it", f"{len(set(full['log']))} sentences in {len(full['log'])} lines"))
         rows.append(("", "on screen", " ".join(full["on_screen"])))
