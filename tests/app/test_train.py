@@ -318,7 +318,7 @@ def test_samples_shown_are_few_and_tell_the_whole_story() -> None:
 def test_names_of_runs_are_text_and_not_markup(finished: Run, store: RunStore, open_page: Open) -> None:
     store.rename(finished.id, "# [x](http://a) :red[b] $y$")
     app = open_page("train", run=finished.id)
-    assert r"\[x\]\(http\://a\)" in app.header[0].value
+    assert "\\[x\\]\\(http\\:\u2060//a\\)" in app.header[0].value  # a word joiner breaks the address
 
 
 def test_c5_memory_and_size_are_said_and_too_much_of_them_is_refused_before_training(
