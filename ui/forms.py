@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -292,33 +291,31 @@ def _fill_from(preset: Preset) -> None:
 
 
 # Between a choice and the moment its values arrive in the browser, the browser still sends the values from before,
-# and what was typed meanwhile. A field that comes back as it was is then not a wish, and one that differs is.
-
-ON_ITS_WAY_SECONDS = 2.0  # after which nothing comes that was sent before the values arrived
+# and what was typed meanwhile. A field that comes back as it was is then not a wish, and one that differs is. A field
+# that nobody sees is filled with the rest, so what the browser sends says whether it has them.
 
 
 @dataclass
 class _Refill:
     """Values on their way to the browser, and what it shows until they arrive."""
 
+    number: int
     before: dict[str, Any]
     values: dict[str, Any]
-    drawn: float | None = None  # when they were sent: time.monotonic()
+    sent: bool = False
 
     def has_arrived(self) -> bool:
         """Whether what the browser has sent now was sent after the values had arrived."""
-        if self.drawn is None:
-            return False
-        always_drawn = self.values.keys() & values_of(TrainConfig()).keys()  # whatever the architecture
-        changed = [name for name in always_drawn if self.values[name] != self.before[name]]
-        seen = any(st.session_state[f"form_{name}"] == self.values[name] for name in changed)
-        return seen or time.monotonic() > self.drawn + ON_ITS_WAY_SECONDS
+        return self.sent and st.session_state.get("refill", self.number) == self.number
 
 
 def refill(values: Mapping[str, Any]) -> None:
     """Put values into a form that is on screen, in a callback; what is typed until they arrive there, stays."""
     before = {name: st.session_state.get(f"form_{name}") for name in [*values, "preset"]}
-    st.session_state["form_refill"] = _Refill(before, dict(values))
+    last: _Refill | None = st.session_state.get("form_refill")
+    number = max(st.session_state.get("refill", 0), last.number if last else 0) + 1
+    st.session_state["form_refill"] = _Refill(number, before, dict(values))
+    st.session_state["refill"] = number
     fill(values)
 
 
@@ -331,18 +328,17 @@ def _outdated(name: str) -> bool:
 def _keep_what_was_typed() -> None:
     """Merge what the browser sent with values that it does not have yet."""
     refill: _Refill | None = st.session_state.get("form_refill")
-    if refill is None:
-        return
-    came = {name: st.session_state.get(f"form_{name}") for name in refill.values}
-    if came == refill.values and refill.drawn is None:
-        refill.drawn = time.monotonic()
-    elif refill.has_arrived():
+    if refill is not None and refill.has_arrived():
         del st.session_state["form_refill"]
-    else:
-        typed = {name: value for name, value in came.items() if value != refill.before[name]}
-        refill.values |= typed
-        refill.drawn = time.monotonic()
+    elif refill is not None and refill.sent:
+        came = {name: st.session_state.get(f"form_{name}") for name in refill.values}
+        refill.values |= {name: value for name, value in came.items() if value != refill.before[name]}
+        st.session_state["refill"] = refill.number
         fill(refill.values)  # and so the browser is sent them all, once more
+    elif refill is not None:
+        refill.sent = True
+    with st.container(key="unseen"):
+        st.number_input("Refill", 0, key="refill", label_visibility="collapsed")
 
 
 def _key(name: str) -> dict[str, Any]:

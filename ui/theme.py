@@ -87,6 +87,7 @@ STYLE = f"""<style>
 }}
 .stApp .modebar-btn {{ min-height: 24px; }}
 .stApp [data-testid="stMainBlockContainer"] {{ padding-top: 4rem; }}
+.stApp :has(> .st-key-unseen) {{ display: none; }}
 @media (min-width: 640px) {{ .stApp :has(> .st-key-narrow) {{ display: none; }} }}
 </style>"""
 
