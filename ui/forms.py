@@ -263,7 +263,9 @@ def draw(corpus_sha256: str) -> RunConfig | ValueError:
         config: RunConfig | ValueError = read_config(settings(), corpus_sha256)
     except ValueError as error:
         config = error
-    st.session_state["form_preset"] = preset_of(config) if isinstance(config, RunConfig) else None
+    _name_preset(preset_of(config) if isinstance(config, RunConfig) else None)
+    with st.container(key="unseen"):
+        st.number_input("Answer", 0, key="answer", label_visibility="collapsed")
     family = FAMILIES[st.session_state["form_architecture"]]
     fields = [field.name for field in dataclasses.fields(family)]
     _draw_main(fields)
@@ -276,7 +278,7 @@ def draw(corpus_sha256: str) -> RunConfig | ValueError:
 
 def _take_preset() -> None:
     preset = PRESETS.get(st.session_state["form_preset"])
-    if preset and not _outdated("preset"):
+    if preset and not _outdated("preset") and not _renamed():
         _fill_from(preset)
 
 
@@ -291,8 +293,9 @@ def _fill_from(preset: Preset) -> None:
 
 
 # Between a choice and the moment its values arrive in the browser, the browser still sends the values from before,
-# and what was typed meanwhile. A field that comes back as it was is then not a wish, and one that differs is. A field
-# that nobody sees is filled with the rest, so what the browser sends says whether it has them.
+# and what was typed meanwhile. A field that comes back as it was is then not a wish, and one that differs is. With
+# each change that the server makes, a number goes into a field that nobody sees: the number that the browser answers
+# with says which changes it has.
 
 
 @dataclass
@@ -306,16 +309,24 @@ class _Refill:
 
     def has_arrived(self) -> bool:
         """Whether what the browser has sent now was sent after the values had arrived."""
-        return self.sent and st.session_state.get("refill", self.number) == self.number
+        return self.sent and _answered(self.number)
+
+
+def _answered(number: int) -> bool:
+    return bool(st.session_state.get("answer", number) >= number)
+
+
+def _send_number() -> int:
+    """The number of the server's next change, put where the browser answers with it."""
+    number: int = st.session_state.get("form_changes", 0) + 1
+    st.session_state["form_changes"] = st.session_state["answer"] = number
+    return number
 
 
 def refill(values: Mapping[str, Any]) -> None:
     """Put values into a form that is on screen, in a callback; what is typed until they arrive there, stays."""
     before = {name: st.session_state.get(f"form_{name}") for name in [*values, "preset"]}
-    last: _Refill | None = st.session_state.get("form_refill")
-    number = max(st.session_state.get("refill", 0), last.number if last else 0) + 1
-    st.session_state["form_refill"] = _Refill(number, before, dict(values))
-    st.session_state["refill"] = number
+    st.session_state["form_refill"] = _Refill(_send_number(), before, dict(values))
     fill(values)
 
 
@@ -333,12 +344,24 @@ def _keep_what_was_typed() -> None:
     elif refill is not None and refill.sent:
         came = {name: st.session_state.get(f"form_{name}") for name in refill.values}
         refill.values |= {name: value for name, value in came.items() if value != refill.before[name]}
-        st.session_state["refill"] = refill.number
+        refill.number = _send_number()
         fill(refill.values)  # and so the browser is sent them all, once more
     elif refill is not None:
         refill.sent = True
-    with st.container(key="unseen"):
-        st.number_input("Refill", 0, key="refill", label_visibility="collapsed")
+
+
+def _name_preset(name: str | None) -> None:
+    """Show which preset the settings are; a change is on its way to the browser, as values are."""
+    shown = st.session_state.get("form_preset")
+    st.session_state["form_preset"] = name
+    if name != shown:
+        st.session_state["form_named"] = (_send_number(), shown)
+
+
+def _renamed() -> bool:
+    """Whether a preset only seems to be chosen, because the browser has not heard that the settings are another now."""
+    number, shown = st.session_state.get("form_named", (0, None))
+    return st.session_state["form_preset"] == shown and not _answered(number)
 
 
 def _key(name: str) -> dict[str, Any]:
