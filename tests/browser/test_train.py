@@ -181,9 +181,9 @@ def plain_val_loss(tensors: dict[str, torch.Tensor], config: RunConfig) -> float
 def test_downloads_hold_what_the_screen_says(page: Page, server: AppServer, tmp_path: Path) -> None:
     page.goto(f"{server.url}/train")
     wait_until_idle(page)
-    page.get_by_role("combobox", name="Architecture").click()  # another test may have left another
-    page.get_by_role("option", name="MLP", exact=True).click()
-    expect(page.get_by_label("Steps", exact=True)).to_have_value(str(PRESETS[preset_for("mlp")].train.max_steps))
+    page.get_by_role("combobox", name="Preset").click()  # other tests may have left other settings
+    page.get_by_role("option", name=PRESETS["quick"].title, exact=True).click()
+    expect(page.get_by_label("Steps", exact=True)).to_have_value(str(PRESETS["quick"].train.max_steps))
     wait_until_idle(page)
     fill(page, "Steps", 300)
     page.get_by_role("button", name="Train", exact=True).click()
