@@ -188,6 +188,7 @@ def test_downloads_hold_what_the_screen_says(page: Page, server: AppServer, tmp_
     fill(page, "Steps", 300)
     page.get_by_role("button", name="Train", exact=True).click()
     page.wait_for_url("**/train?run=*")
+    expect(page.get_by_text("300 of 300 steps")).to_be_visible(timeout=PATIENCE_MS)  # of this run, not the one before
     badge(page, "Finished")
     row = page.get_by_role("row").filter(has=page.get_by_text("Validation", exact=True))
     shown = float(row.get_by_role("cell").nth(1).inner_text())
