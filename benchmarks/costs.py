@@ -29,7 +29,8 @@ from mmcore import (
     read_words,
 )
 from mmcore.backprop import gradients_of
-from mmcore.training import SAMPLERS, update
+from mmcore.optimizer import update
+from mmcore.samplers import SAMPLERS
 
 PRODUCTS = ("mm", "addmm", "bmm", "matmul")
 

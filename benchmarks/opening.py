@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import sync_playwright
 
 from mmcore import BUNDLED_NAMES, RunConfig, RunStore, read_words
-from mmcore.config import PRESETS
 from mmcore.jobs import run_inline
+from mmcore.presets import PRESETS
 from tests.browser.app_server import AppServer, launch, watched_page
 
 if TYPE_CHECKING:

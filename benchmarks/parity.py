@@ -25,10 +25,10 @@ import numpy as np
 import torch
 
 from mmcore import BUNDLED_NAMES, Corpus, Model, ModelConfig, SplitConfig, TrainConfig, TrainState, read_words
-from mmcore.config import PRESETS
-from mmcore.data import Dataset, Splits, Vocab, build_dataset, split_words
+from mmcore.dataset import Dataset, Splits, Vocab, build_dataset, split_words
 from mmcore.evaluation import evaluate_splits, word_losses
 from mmcore.ngram import NGram, uniform_loss
+from mmcore.presets import PRESETS
 from mmcore.training import Pace, train
 
 FOLDER = Path(__file__).parent

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mmcore import BUNDLED_NAMES, FAMILIES, RunConfig, RunStore, read_words
-from mmcore.config import PRESETS, preset_for
 from mmcore.playground import BudgetTooSmall, request
+from mmcore.presets import PRESETS, preset_for
 from ui import plays
 
 RESULTS = Path(__file__).parent / "results" / "playground.json"

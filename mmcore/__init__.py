@@ -12,39 +12,34 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:  # the same names, for type checkers and editors
-    from .artifact import Artifact as Artifact
-    from .artifact import load as load
-    from .artifact import plain_torch as plain_torch
+    from .architectures import FAMILIES as FAMILIES
+    from .architectures import ModelConfig as ModelConfig
     from .backprop import Autograd as Autograd
     from .backprop import Backprop as Backprop
     from .backprop import gradients_of as gradients_of
     from .checkpoint import Checkpoint as Checkpoint
     from .checkpoint import checkpoint_steps as checkpoint_steps
     from .checkpoint import restore as restore
-    from .config import FAMILIES as FAMILIES
-    from .config import PRESETS as PRESETS
-    from .config import ModelConfig as ModelConfig
-    from .config import Preset as Preset
     from .config import RunConfig as RunConfig
     from .config import SplitConfig as SplitConfig
     from .config import TrainConfig as TrainConfig
     from .contexts import ContextCounts as ContextCounts
     from .contexts import count_contexts as count_contexts
-    from .data import BOUNDARY as BOUNDARY
-    from .data import BUNDLED_NAMES as BUNDLED_NAMES
-    from .data import Corpus as Corpus
-    from .data import CorpusReport as CorpusReport
-    from .data import Dataset as Dataset
-    from .data import Examples as Examples
-    from .data import Splits as Splits
-    from .data import Vocab as Vocab
-    from .data import build_dataset as build_dataset
-    from .data import build_examples as build_examples
-    from .data import corpus_from_words as corpus_from_words
-    from .data import leakage as leakage
-    from .data import read_words as read_words
-    from .data import show_symbol as show_symbol
-    from .data import split_words as split_words
+    from .corpus import BUNDLED_NAMES as BUNDLED_NAMES
+    from .corpus import Corpus as Corpus
+    from .corpus import CorpusReport as CorpusReport
+    from .corpus import corpus_from_words as corpus_from_words
+    from .corpus import read_words as read_words
+    from .dataset import BOUNDARY as BOUNDARY
+    from .dataset import Dataset as Dataset
+    from .dataset import Examples as Examples
+    from .dataset import Splits as Splits
+    from .dataset import Vocab as Vocab
+    from .dataset import build_dataset as build_dataset
+    from .dataset import build_examples as build_examples
+    from .dataset import leakage as leakage
+    from .dataset import show_symbol as show_symbol
+    from .dataset import split_words as split_words
     from .doctor import Finding as Finding
     from .doctor import examine as examine
     from .evaluation import Losses as Losses
@@ -53,6 +48,9 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .evaluation import evaluate_splits as evaluate_splits
     from .evaluation import target_probabilities as target_probabilities
     from .evaluation import word_losses as word_losses
+    from .export.artifact import Artifact as Artifact
+    from .export.artifact import load as load
+    from .export.artifact import plain_torch as plain_torch
     from .finder import learning_rate_sweep as learning_rate_sweep
     from .finder import suggest_rate as suggest_rate
     from .jobs import JobQueue as JobQueue
@@ -68,6 +66,9 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .ngram import kneser_ney_table as kneser_ney_table
     from .ngram import mixture_losses as mixture_losses
     from .ngram import uniform_loss as uniform_loss
+    from .optimizer import learning_rate_at as learning_rate_at
+    from .presets import PRESETS as PRESETS
+    from .presets import Preset as Preset
     from .sample import Sample as Sample
     from .sample import generate as generate
     from .sample import label as label
@@ -91,37 +92,72 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .trace import one_update as one_update
     from .trace import stable_softmax_demo as stable_softmax_demo
     from .trace import update_ratios as update_ratios
+    from .train_state import TrainState as TrainState
     from .training import Pace as Pace
     from .training import Step as Step
     from .training import TrainingDiverged as TrainingDiverged
-    from .training import TrainState as TrainState
-    from .training import learning_rate_at as learning_rate_at
     from .training import train as train
 
 _MODULES: dict[str, tuple[str, ...]] = {
-    "checkpoint": ("Checkpoint", "checkpoint_steps", "restore"),
-    "config": ("FAMILIES", "ModelConfig", "Preset", "PRESETS", "RunConfig", "SplitConfig", "TrainConfig"),
-    "contexts": ("ContextCounts", "count_contexts"),
-    "data": (
+    "checkpoint": (
+        "Checkpoint",
+        "checkpoint_steps",
+        "restore",
+    ),
+    "architectures": (
+        "FAMILIES",
+        "ModelConfig",
+    ),
+    "presets": (
+        "PRESETS",
+        "Preset",
+    ),
+    "config": (
+        "RunConfig",
+        "SplitConfig",
+        "TrainConfig",
+    ),
+    "contexts": (
+        "ContextCounts",
+        "count_contexts",
+    ),
+    "dataset": (
         "BOUNDARY",
-        "BUNDLED_NAMES",
-        "Corpus",
-        "CorpusReport",
         "Dataset",
         "Examples",
         "Splits",
         "Vocab",
         "build_dataset",
         "build_examples",
-        "corpus_from_words",
         "leakage",
-        "read_words",
         "show_symbol",
         "split_words",
     ),
-    "model": ("MLP", "Model", "cross_entropy"),
-    "backprop": ("Autograd", "Backprop", "gradients_of"),
-    "training": ("Pace", "Step", "TrainingDiverged", "TrainState", "learning_rate_at", "train"),
+    "corpus": (
+        "BUNDLED_NAMES",
+        "Corpus",
+        "CorpusReport",
+        "corpus_from_words",
+        "read_words",
+    ),
+    "model": (
+        "MLP",
+        "Model",
+        "cross_entropy",
+    ),
+    "backprop": (
+        "Autograd",
+        "Backprop",
+        "gradients_of",
+    ),
+    "train_state": ("TrainState",),
+    "training": (
+        "Pace",
+        "Step",
+        "TrainingDiverged",
+        "train",
+    ),
+    "optimizer": ("learning_rate_at",),
     "evaluation": (
         "Losses",
         "bootstrap_interval",
@@ -139,12 +175,37 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "mixture_losses",
         "uniform_loss",
     ),
-    "sample": ("Sample", "generate", "label", "labels", "next_distribution"),
-    "artifact": ("Artifact", "load", "plain_torch"),
-    "playground": ("Play", "play", "steps_within"),
-    "scoring": ("NearestWords", "novelty_by_temperature", "percentile", "score_word"),
-    "doctor": ("Finding", "examine"),
-    "finder": ("learning_rate_sweep", "suggest_rate"),
+    "sample": (
+        "Sample",
+        "generate",
+        "label",
+        "labels",
+        "next_distribution",
+    ),
+    "export.artifact": (
+        "Artifact",
+        "load",
+        "plain_torch",
+    ),
+    "playground": (
+        "Play",
+        "play",
+        "steps_within",
+    ),
+    "scoring": (
+        "NearestWords",
+        "novelty_by_temperature",
+        "percentile",
+        "score_word",
+    ),
+    "doctor": (
+        "Finding",
+        "examine",
+    ),
+    "finder": (
+        "learning_rate_sweep",
+        "suggest_rate",
+    ),
     "trace": (
         "Neurons",
         "Trace",
@@ -158,8 +219,16 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "stable_softmax_demo",
         "update_ratios",
     ),
-    "store": ("Run", "RunState", "RunStore"),
-    "jobs": ("JobQueue", "execute", "run_inline"),
+    "store": (
+        "Run",
+        "RunState",
+        "RunStore",
+    ),
+    "jobs": (
+        "JobQueue",
+        "execute",
+        "run_inline",
+    ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -6,7 +6,7 @@ import sys
 INTERRUPTED = 130  # what shells expect after Ctrl-C: 128 + SIGINT
 
 try:
-    from .cli import app
+    from .cli.app import app
 
     app(prog_name="python -m mmcore")
 except KeyboardInterrupt:  # so early that no command has begun: no traceback then either

@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .families.mlp import MLPConfig
-from .family import ModelConfig
-from .layers import Levels, dropout_mask
+from .architectures.interface import ModelConfig
+from .architectures.layers import dropout_mask
+from .architectures.mlp import MLPConfig
+from .architectures.prefix_tree import Levels
 from .model import Model, cross_entropy, views
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .config import require
-from .data import Examples, Vocab
+from .dataset import Examples, Vocab
 from .evaluation import pieces
+from .fields import require
 from .model import MLP
 
 BINS = 15  # of a calibration curve, as in Guo et al. 2017

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .config import require
+from .fields import require
 
 if TYPE_CHECKING:
     from .model import Model

@@ -11,9 +11,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from .architectures.interface import ModelConfig
 from .checkpoint import COUNT, FLOAT, affordable
-from .config import ModelConfig, RunConfig
-from .data import CorpusReport
+from .config import RunConfig
+from .corpus import CorpusReport
 
 MAX_FILE_BYTES = 512 * 2**20  # of a weights file that will be read again
 MAX_ROW_BYTES = 10**9  # SQLite's limit of a row, as it is compiled by default; PostgreSQL's of a value is 2**30

@@ -17,12 +17,13 @@ import numpy as np
 import pandas as pd
 
 from .checkpoint import Checkpoint
-from .config import PRESETS, RunConfig, TrainConfig, calmer_rate, preset_for, usual_rate
+from .config import RunConfig, TrainConfig
+from .diagnosis import Turn, turning_point
 from .ngram import KneserNey, uniform_loss
-from .reading import Turn, turning_point
+from .presets import PRESETS, calmer_rate, preset_for, usual_rate
 
 if TYPE_CHECKING:
-    from .data import Dataset
+    from .dataset import Dataset
     from .model import Model
 
 ABOVE_UNIFORM = 0.05  # nats above ln V that a run ends at for nothing; an untrained scaled start is within 0.02

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .config import require
-from .data import BOUNDARY, Vocab
+from .dataset import BOUNDARY, Vocab
+from .fields import require
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def tsne(table: NDArray[np.floating], seed: int = 0) -> Floats:
     The same table and seed give the same map. It starts from a random one, so that other seeds show what is chance.
     """
     require(len(table) >= 3, "vocabulary", "at least 3 symbols for t-SNE", len(table))
-    from sklearn.manifold import TSNE  # takes a second to import, and few ask for it
+    from sklearn.manifold import TSNE
 
     perplexity = min(TSNE_PERPLEXITY, (len(table) - 1) / 3)
     mapped = TSNE(2, perplexity=perplexity, init="random", random_state=seed).fit_transform(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .contexts import Ids, by_beginning
-from .data import Dataset, Examples
+from .dataset import Dataset, Examples
 from .model import Model
 
 CELLS = 2**20  # log-probabilities to compute together: 4 MB

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from .config import FAMILIES, INITS, PRESETS, ModelConfig, RunConfig, TrainConfig, preset_for
+from .architectures import FAMILIES
+from .architectures.interface import INITS, ModelConfig
+from .config import RunConfig, TrainConfig
+from .presets import PRESETS, preset_for
 from .store import Run, RunState
 
 DEPTHS = (1, 2, 3, 4, 5, 6)

@@ -11,10 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .architectures.interface import ModelConfig
 from .backprop import gradients_of
-from .config import ModelConfig, TrainConfig, require
-from .data import Dataset
-from .training import SAMPLERS, TrainState, update
+from .config import TrainConfig
+from .dataset import Dataset
+from .fields import require
+from .optimizer import update
+from .samplers import SAMPLERS
+from .train_state import TrainState
 
 HALF_LIFE = 0.06  # of a power of ten, 20 updates of 1,000: a batch's loss is noisy, its trend over that is not
 SPOILT = 4.0  # times the lowest smoothed loss: from there on the sweep only shows that it diverges

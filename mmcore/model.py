@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from .families.sequence import SequenceConfig
-from .family import ModelConfig, Stage, is_statistic, is_weight
-from .layers import Levels
-from .layers import dropout_mask as dropout_mask
+from .architectures.interface import ModelConfig, Stage, is_statistic, is_weight
+from .architectures.layers import dropout_mask as dropout_mask
+from .architectures.prefix_tree import Levels
+from .architectures.sequence import SequenceConfig
 
 
 class Model(nn.Module):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .data import Dataset, Examples
+from .dataset import Dataset, Examples
 
 SMOOTHING = 1.0  # added to every count, so that nothing is impossible (Laplace)
 

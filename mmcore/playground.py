@@ -18,17 +18,15 @@ from concurrent.futures import CancelledError, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from .config import RunConfig, require
-from .data import Dataset, build_dataset
-from .schema import HISTORY
+from .config import RunConfig
+from .dataset import Dataset, build_dataset
+from .fields import require
 from .store import Run, RunState, RunStore, new_token
-
-if TYPE_CHECKING:
-    pass
+from .store.schema import HISTORY
 
 SHARE = 0.6  # of a time budget that goes into updates; the rest evaluates, samples and draws
 UNTIMED, TIMED = 3, 12  # updates to measure a speed with
@@ -102,9 +100,10 @@ def play(
     CancelledError
         If it is no longer wanted.
     """
-    from .artifact import Artifact
+    from .export.artifact import Artifact
     from .sample import drawn_words
-    from .training import Pace, TrainState, train
+    from .train_state import TrainState
+    from .training import Pace, train
 
     began = time.perf_counter()
     state = TrainState(config.model, config.train, dataset.vocab.size)
@@ -144,7 +143,8 @@ def steps_within(budget: float, config: RunConfig, dataset: Dataset) -> int:
         If the losses before and after leave no time for :data:`MIN_STEPS` updates.
     """
     from .evaluation import expected_seconds
-    from .training import Pace, TrainState, train
+    from .train_state import TrainState
+    from .training import Pace, train
 
     require(0.05 <= budget <= 60, "budget", "from 0.05 to 60 seconds", budget)
     trial = config.train.replace(max_steps=MAX_STEPS, patience=0, learning_rate=1e-6)
@@ -201,8 +201,8 @@ def _ended_after(seconds: float) -> Iterator[None]:
 
 def keep(store: RunStore, kept: Play, name: str | None = None, owner: str | None = None) -> Run:
     """Store a throw-away model as a finished run, with its curve, samples and weights."""
-    from .artifact import load
     from .evaluation import evaluate_splits
+    from .export.artifact import load
     from .training import Step
 
     config, token = kept.config, new_token()

@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .config import require
-from .data import Splits, Vocab
+from .dataset import Splits, Vocab
+from .fields import require
 from .model import Model
 
 MAX_LENGTH = 100

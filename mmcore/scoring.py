@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .config import require
-from .data import Examples, Splits, Vocab, build_examples, show_symbol
+from .dataset import Examples, Splits, Vocab, build_examples, show_symbol
 from .evaluation import log_probabilities
+from .fields import require
 from .model import MLP
 from .sample import Sample, generate, labels
 

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mmcore import experiments
-from mmcore.config import PRESETS
 from mmcore.experiments import Setting
 from mmcore.jobs import WORKERS
+from mmcore.presets import PRESETS
 from mmcore.store import Run
 from ui import charts, curves, forms, progress, session
 from ui.text import nats

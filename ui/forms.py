@@ -17,24 +17,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from mmcore.config import (
-    ACTIVATIONS,
-    FAMILIES,
-    INITS,
-    NORMALISATIONS,
-    OPTIMIZERS,
-    PRESETS,
-    SCHEDULES,
-    ModelConfig,
-    Preset,
-    RunConfig,
-    SplitConfig,
-    TrainConfig,
-    preset_for,
-)
+from mmcore.architectures import FAMILIES
+from mmcore.architectures.interface import ACTIVATIONS, INITS, NORMALISATIONS, ModelConfig, is_statistic
+from mmcore.config import OPTIMIZERS, SCHEDULES, RunConfig, SplitConfig, TrainConfig
 from mmcore.cost import Cost, amount
-from mmcore.family import is_statistic
 from mmcore.fields import quoted
+from mmcore.presets import PRESETS, Preset, preset_for
 from mmcore.store import Run
 from ui.curves import duration
 

@@ -15,10 +15,13 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mmcore import ModelConfig, RunConfig, show_symbol
-from mmcore.config import ACTIVATIONS, FAMILIES, INITS, NORMALISATIONS, PRESETS, SAMPLERS, preset_for
+from mmcore.architectures import FAMILIES
+from mmcore.architectures.interface import ACTIVATIONS, INITS, NORMALISATIONS
+from mmcore.config import SAMPLERS
 from mmcore.cost import accept
 from mmcore.fields import quoted
 from mmcore.playground import KEPT, BudgetTooSmall, Play
+from mmcore.presets import PRESETS, preset_for
 from ui import forms, hood, session
 from ui.theme import SURFACES, Theme, figure_layout, marker
 

@@ -10,11 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from mmcore.cost import amount
-from mmcore.data import split_words
+from mmcore.dataset import split_words
+from mmcore.diagnosis import longer
 from mmcore.doctor import learnt_nothing
 from mmcore.ngram import uniform_loss
 from mmcore.process import CoreShare
-from mmcore.reading import longer
 from mmcore.store import LEASE_SECONDS, WORKING, Run, RunState, RunStore
 from ui import curves, forms, session
 from ui.live import live_chart
@@ -239,7 +239,7 @@ def draw_downloads(run: Run) -> None:
         save("Settings (JSON)", config, f"{name}.json", "application/json", key="save_config")
     code = st.expander("Load the weights in plain torch", icon=":material/code:", key="code", on_change="rerun")
     if code.open:
-        from mmcore.artifact import plain_torch  # brings torch, which nothing else here needs
+        from mmcore.export.artifact import plain_torch
 
         code.code(plain_torch(run.config.model, f"{name}.safetensors"), language="python")
 
@@ -248,7 +248,7 @@ def draw_downloads(run: Run) -> None:
 
 
 def _weights(store: RunStore, run_id: str) -> bytes:
-    from mmcore.artifact import with_words
+    from mmcore.export.artifact import with_words
 
     if (weights := store.weights(run_id)) is None:
         return b""
@@ -257,7 +257,7 @@ def _weights(store: RunStore, run_id: str) -> bytes:
 
 
 def _state_dict(store: RunStore, run_id: str) -> bytes:
-    from mmcore.artifact import load
+    from mmcore.export.artifact import load
 
     return load(store.weights(run_id) or b"").to_state_dict_bytes()
 

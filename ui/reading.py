@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from mmcore import Vocab, show_symbol
-from mmcore.reading import RISE, FirstMoment, Turn, turning_point
+from mmcore.diagnosis import RISE, FirstMoment, Turn, turning_point
 from mmcore.store import Run
 from ui import hood, session
 from ui.text import nats, plain
@@ -27,7 +27,7 @@ LIKELIEST = 4
 @st.cache_data(show_spinner="Looking at the start …", max_entries=128)
 def first_moment(run_id: str, _run: Run) -> FirstMoment:
     """The run's untrained model, kept per run; its loss is the curve's, exact over all train examples."""
-    from mmcore.reading import first_moment
+    from mmcore.diagnosis import first_moment
 
     moment, losses = first_moment(_run.config, session.run_dataset(_run)), session.store().history(run_id)
     exact = losses.loc[losses["step"] == 0, "train_loss"].dropna()
@@ -158,7 +158,7 @@ def draw_start(run: Run, vocab: Vocab, context: list[int], target: int, theme: T
     """A run's first loss: what it is made of, and one example as the untrained model saw it."""
     import torch
 
-    from mmcore.reading import untrained
+    from mmcore.diagnosis import untrained
 
     moment = first_moment(run.id, run)
     st.markdown(plain_bold(first_loss(moment, vocab.size)))

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from mmcore.config import RunConfig, SplitConfig
-from mmcore.data import BUNDLED_NAMES, Corpus, Dataset, Vocab, build_dataset, read_words
+from mmcore.corpus import BUNDLED_NAMES, Corpus, read_words
+from mmcore.dataset import Dataset, Vocab, build_dataset
 from mmcore.ngram import baselines as count_baselines
 from mmcore.store import Run, RunStore, StoreUnavailable, UnreadableRun
-
-from .text import plain
+from ui.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence

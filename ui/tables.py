@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mmcore import BOUNDARY, Corpus, Dataset, Examples, Splits, Vocab, build_examples, leakage, show_symbol
-from mmcore.data import CorpusReport
+from mmcore.corpus import CorpusReport
 from mmcore.embedding import character_class, membership, vowel_neighbours
 from ui.text import nats
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mmcore import Corpus, RunStore, read_words
-from mmcore.config import require
+from mmcore.fields import require
 
 MAX_UPLOAD_BYTES = 10 * 2**20  # checked here: the browser's limit can be bypassed
 MAX_NAME = 80

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from mmcore import Vocab, show_symbol
-from mmcore.family import is_statistic
+from mmcore.architectures.interface import is_statistic
 from mmcore.trace import SATURATED
 from ui import hood
 from ui.theme import SURFACES, Role, Theme, color, figure_layout

@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from mmcore import Model, ModelConfig, Run, RunConfig, RunStore, TrainConfig, corpus_from_words, load, read_words
-from mmcore.data import BUNDLED_NAMES, build_dataset
+from mmcore.corpus import BUNDLED_NAMES
+from mmcore.dataset import build_dataset
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 

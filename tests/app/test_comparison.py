@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
 from mmcore import ModelConfig, Run, RunState, RunStore, TrainConfig
-from mmcore.data import corpus_from_words
+from mmcore.corpus import corpus_from_words
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import figure, numbers, without_help

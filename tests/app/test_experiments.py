@@ -10,10 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mmcore import FAMILIES, Run, RunState, RunStore, corpus_from_words, experiments, read_words
-from mmcore.config import PRESETS, RunConfig, TrainConfig
-from mmcore.data import BUNDLED_NAMES
+from mmcore.config import RunConfig, TrainConfig
+from mmcore.corpus import BUNDLED_NAMES
 from mmcore.experiments import CONTEXT_SIZES, EMBEDDING_DIMS
 from mmcore.jobs import WORKERS, run_inline
+from mmcore.presets import PRESETS
 from tests.app.conftest import Open, texts
 from tests.app.elements import figure, numbers, without_help
 from ui import forms

@@ -9,9 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mmcore import FAMILIES, PRESETS, ModelConfig, Run, RunConfig, RunStore, read_words
-from mmcore.config import preset_for
-from mmcore.data import BUNDLED_NAMES
+from mmcore.corpus import BUNDLED_NAMES
 from mmcore.jobs import run_inline
+from mmcore.presets import preset_for
 from tests.app.conftest import Open, texts
 from ui import forms
 

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mmcore import ModelConfig, Run, RunStore, TrainConfig, embedding, evaluate, generate, load, restore
-from mmcore.data import build_dataset
+from mmcore.dataset import build_dataset
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import numbers

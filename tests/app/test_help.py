@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from mmcore import BUNDLED_NAMES, ModelConfig, RunConfig, SplitConfig, TrainConfig, cli, play, read_words
-from mmcore.data import Dataset, Splits, Vocab, build_dataset
+from mmcore.dataset import Dataset, Splits, Vocab, build_dataset
 from mmcore.model import Model
 from mmcore.ngram import NGram
+from mmcore.optimizer import update
+from mmcore.samplers import ContextSampler, WordSampler
 from mmcore.trace import forward_trace
-from mmcore.training import ContextSampler, TrainState, WordSampler, update
+from mmcore.train_state import TrainState
 from ui import forms, plays
 
 WRONG = ("diverge.", "it is a bigram", "how many places", "along the gradient", "tanh layer", "bends", "silenced")

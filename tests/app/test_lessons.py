@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmcore import ModelConfig, Run, RunStore, TrainConfig
-from mmcore.data import corpus_from_words
+from mmcore.corpus import corpus_from_words
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import without_help

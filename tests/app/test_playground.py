@@ -11,9 +11,9 @@ from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from mmcore import FAMILIES, PRESETS, ModelConfig, RunConfig, RunState, RunStore, TrainConfig, load, play
-from mmcore.config import preset_for
-from mmcore.data import build_dataset
+from mmcore.dataset import build_dataset
 from mmcore.playground import BudgetTooSmall, Play
+from mmcore.presets import preset_for
 from tests.app.conftest import Open, texts
 from ui import plays, session
 from ui.curves import shown_word

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from mmcore.reading import FirstMoment, Turn
+from mmcore.diagnosis import FirstMoment, Turn
 from mmcore.trace import Neurons
 from ui import reading
 

@@ -10,8 +10,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from mmcore import Artifact, Dataset, Examples, Run, RunStore, SplitConfig, TrainConfig, build_dataset, load
+from mmcore.diagnosis import Turn
 from mmcore.jobs import run_inline
-from mmcore.reading import Turn
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, metrics, numbers, without_help
 from ui import reading, tables

@@ -27,7 +27,7 @@ from mmcore import (
     load,
     read_words,
 )
-from mmcore.data import split_words
+from mmcore.dataset import split_words
 from tests.app.conftest import Open, texts
 from ui import curves, forms, progress
 
@@ -402,7 +402,7 @@ def test_e2_train_says_that_the_disk_is_full(
 ) -> None:
     run = store.create(finished.config)
     hindered(open_page, run)
-    monkeypatch.setattr("mmcore.store.shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    monkeypatch.setattr("mmcore.store.store.shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
     told = (
         "The disk that holds the store is full (4.1 kB left). What is stored can be read; training goes on, and is "
         "saved as soon as there is room."

@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from mmcore import FAMILIES as ARCHITECTURES
 from mmcore import Artifact, ModelConfig, Run, RunStore, TrainConfig, evaluate, generate, load, restore, trace
-from mmcore.data import Dataset, Vocab, build_dataset, corpus_from_words
+from mmcore.corpus import corpus_from_words
+from mmcore.dataset import Dataset, Vocab, build_dataset
 from mmcore.jobs import run_inline
 from mmcore.model import cross_entropy
 from tests.app.conftest import Open, texts

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mmcore import Vocab
-from mmcore.config import ModelConfig
+from mmcore.architectures.interface import ModelConfig
 from mmcore.model import Model
 from mmcore.trace import Trace, TraceStep, backward_trace, forward_trace
 from tests.core.test_families import SMALL, every, shaken

@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import load_file
 
 from mmcore import FAMILIES, PRESETS
-from mmcore.config import preset_for
+from mmcore.presets import preset_for
 from tests.browser.app_server import AppServer, wait_until_idle
 from tests.browser.test_train import badge, download, fill, nav
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from mmcore import BUNDLED_NAMES, RunConfig, RunStore, TrainConfig, build_dataset, read_words
-from mmcore.config import PRESETS, preset_for
+from mmcore.presets import PRESETS, preset_for
 from tests.browser.app_server import AppServer, wait_until_idle
 
 if TYPE_CHECKING:

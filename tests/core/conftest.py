@@ -7,7 +7,8 @@ import torch
 from hypothesis import settings
 
 from mmcore.config import SplitConfig
-from mmcore.data import BUNDLED_NAMES, Corpus, Dataset, build_dataset, read_words
+from mmcore.corpus import BUNDLED_NAMES, Corpus, read_words
+from mmcore.dataset import Dataset, build_dataset
 
 # Derandomised: the same examples on every run, so that a red suite is a change of ours and not luck.
 settings.register_profile("suite", deadline=None, max_examples=40, derandomize=True)

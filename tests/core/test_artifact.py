@@ -20,12 +20,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save as save_tensors
 
-import mmcore.artifact
-from mmcore.artifact import Artifact, load, plain_torch, with_words
-from mmcore.config import PRESETS, ModelConfig, RunConfig, SplitConfig, TrainConfig
-from mmcore.data import Corpus, Dataset, Splits, Vocab, read_words
+import mmcore.export.artifact
+from mmcore.architectures.interface import ModelConfig
+from mmcore.config import RunConfig, SplitConfig, TrainConfig
+from mmcore.corpus import Corpus, read_words
+from mmcore.dataset import Dataset, Splits, Vocab
 from mmcore.evaluation import evaluate
+from mmcore.export.artifact import Artifact, load, plain_torch, with_words
 from mmcore.model import MLP
+from mmcore.presets import PRESETS
 from mmcore.version import __version__
 
 CONFIGS = [
@@ -260,7 +263,7 @@ def test_a_file_cut_short_anywhere_is_refused() -> None:
 
 
 def test_a_file_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mmcore.artifact, "MAX_BYTES", len(DATA) - 1)
+    monkeypatch.setattr(mmcore.export.artifact, "MAX_BYTES", len(DATA) - 1)
     with pytest.raises(ValueError, match="weights file must be at most"):
         load(DATA)
 

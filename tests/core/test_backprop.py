@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Backprop
-from mmcore.config import ModelConfig
 from mmcore.model import MLP, cross_entropy
 
 VOCAB_SIZE = 7

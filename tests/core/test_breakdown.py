@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from mmcore.architectures.interface import ModelConfig
 from mmcore.breakdown import BINS, Breakdown, expected_calibration_error
-from mmcore.config import ModelConfig, TrainConfig
-from mmcore.data import Dataset
+from mmcore.config import TrainConfig
+from mmcore.dataset import Dataset
 from mmcore.evaluation import evaluate
 from mmcore.model import MLP
-from mmcore.training import Pace, TrainState, train
+from mmcore.train_state import TrainState
+from mmcore.training import Pace, train
 
 
 @pytest.fixture(scope="module")

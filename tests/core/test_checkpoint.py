@@ -14,14 +14,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmcore import artifact, jobs
+from mmcore.architectures.interface import ModelConfig
 from mmcore.checkpoint import COUNT, MAX_BYTES, affordable, checkpoint_steps, restore, weights_of
-from mmcore.config import ModelConfig, RunConfig, TrainConfig
-from mmcore.data import Corpus, Dataset, corpus_from_words
+from mmcore.config import RunConfig, TrainConfig
+from mmcore.corpus import Corpus, corpus_from_words
+from mmcore.dataset import Dataset
+from mmcore.export import artifact
+from mmcore.jobs import execution as jobs
 from mmcore.jobs import run_inline
 from mmcore.model import Model
+from mmcore.optimizer import learning_rate_at
 from mmcore.store import Run, RunState, RunStore
-from mmcore.training import Pace, Step, TrainState, learning_rate_at, train
+from mmcore.train_state import TrainState
+from mmcore.training import Pace, Step, train
 
 TINY = ModelConfig(context_size=2, embedding_dim=2, hidden_sizes=(8,))
 SHORT = TrainConfig(max_steps=300, batch_size=16, schedule="constant", learning_rate=0.005, weight_decay=0.1)

@@ -19,10 +19,14 @@ import torch
 from typer.testing import CliRunner
 
 import mmcore.cli
-from mmcore.artifact import load
-from mmcore.config import FAMILIES, PRESETS, ModelConfig, RunConfig, SplitConfig, preset_for
-from mmcore.data import BUNDLED_NAMES, Corpus, build_dataset, build_examples, corpus_from_words, split_words
+from mmcore.architectures import FAMILIES
+from mmcore.architectures.interface import ModelConfig
+from mmcore.config import RunConfig, SplitConfig
+from mmcore.corpus import BUNDLED_NAMES, Corpus, corpus_from_words
+from mmcore.dataset import build_dataset, build_examples, split_words
 from mmcore.evaluation import evaluate, evaluate_splits
+from mmcore.export.artifact import load
+from mmcore.presets import PRESETS, preset_for
 from mmcore.sample import generate
 from mmcore.store import RunState, RunStore, StoreUnavailable
 from mmcore.training import Step
@@ -765,7 +769,7 @@ def test_b3_a_disk_that_fills_while_training_leaves_the_summary_and_the_old_file
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mmcore.cli.os.replace", full)
+    monkeypatch.setattr("mmcore.cli.output.os.replace", full)
     told = Result("train", *FAST, "--data", str(words), "--out", str(out))
     run = store.latest()
     assert run and run.id in told.out
@@ -867,8 +871,8 @@ def test_c6_a_corpus_without_runs_is_listed_and_can_be_deleted(model: Path, stor
 def test_b5_a_loss_that_went_astray_is_said_by_its_size(
     loss: float, said: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mmcore.cli._print_losses({"val": (loss, 7)}, "split")
+    mmcore.cli.output.print_losses({"val": (loss, 7)}, "split")
     row = next(line for line in capsys.readouterr().out.splitlines() if "val" in line)
     assert [part for part in row.split() if part[0].isalnum() or part == "∞"] == ["val", *said, "7"]
     step = Step(step=1, learning_rate=1.0, seconds=1.0, train_loss=loss, val_loss=loss)
-    assert mmcore.cli.losses_line(step) == f"train {said[0]}, validation {said[0]}"
+    assert mmcore.cli.output.losses_line(step) == f"train {said[0]}, validation {said[0]}"

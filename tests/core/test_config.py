@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from mmcore.config import FAMILIES, PRESETS, ModelConfig, RunConfig, SplitConfig, TrainConfig, preset_for
+from mmcore.architectures import FAMILIES
+from mmcore.architectures.interface import ModelConfig
+from mmcore.config import RunConfig, SplitConfig, TrainConfig
+from mmcore.presets import PRESETS, preset_for
 
 SHA = "0123456789abcdef" * 4
 Config = type[SplitConfig] | type[ModelConfig] | type[TrainConfig] | type[RunConfig]

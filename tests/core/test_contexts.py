@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mmcore.contexts import ContextCounts, Ids, _rank, count_contexts
-from mmcore.data import Corpus, Dataset, Vocab, build_examples
+from mmcore.corpus import Corpus
+from mmcore.dataset import Dataset, Vocab, build_examples
 
 
 def naive_counts(words: tuple[str, ...], context_size: int) -> Counter[tuple[str, str]]:

@@ -14,21 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmcore.config import SplitConfig
-from mmcore.data import (
-    BOUNDARY,
-    BUNDLED_NAMES,
-    Corpus,
-    Dataset,
-    Vocab,
-    build_dataset,
-    build_examples,
-    corpus_from_words,
-    join,
-    leakage,
-    read_words,
-    show_symbol,
-    split_words,
-)
+from mmcore.corpus import BUNDLED_NAMES, Corpus, corpus_from_words, join, read_words
+from mmcore.dataset import BOUNDARY, Dataset, Vocab, build_dataset, build_examples, leakage, show_symbol, split_words
 
 # Letters, the full stop, a space inside, an accent, and characters beyond the first 65,536.
 WORDS = st.lists(st.text(alphabet="abc. é\u4e2d\U0001f600\U0010fffd", min_size=1, max_size=12), min_size=1, max_size=12)

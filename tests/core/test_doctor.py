@@ -11,11 +11,14 @@ import pandas as pd
 import pytest
 
 from benchmarks.doctor import CORPORA, ILL, LARGE, Examined, run
+from mmcore.architectures import FAMILIES
+from mmcore.architectures.interface import ModelConfig
 from mmcore.checkpoint import Checkpoint, TensorUpdate
-from mmcore.config import FAMILIES, PRESETS, ModelConfig, RunConfig, TrainConfig, preset_for
-from mmcore.data import Dataset
+from mmcore.config import RunConfig, TrainConfig
+from mmcore.dataset import Dataset
+from mmcore.diagnosis import Turn
 from mmcore.doctor import CAUSES, RULES, Facts, Finding, examine, gather, looked_at
-from mmcore.reading import Turn
+from mmcore.presets import PRESETS, preset_for
 
 THREE = ("3,000 names", "4,000 in Greek letters", "squares")
 ELSEWHERE = {  # where the case is healthy on one of the three

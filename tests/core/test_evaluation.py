@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmcore.config import ModelConfig, SplitConfig, TrainConfig
-from mmcore.data import Dataset, Examples, Splits, Vocab, build_dataset, build_examples
+from mmcore.architectures.interface import ModelConfig
+from mmcore.config import SplitConfig, TrainConfig
+from mmcore.dataset import Dataset, Examples, Splits, Vocab, build_dataset, build_examples
 from mmcore.evaluation import (
     CELLS,
     Losses,
@@ -21,7 +22,8 @@ from mmcore.evaluation import (
     word_losses,
 )
 from mmcore.model import MLP
-from mmcore.training import TrainState, train
+from mmcore.train_state import TrainState
+from mmcore.training import train
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from mmcore import experiments
-from mmcore.config import FAMILIES, PRESETS, preset_for
-from mmcore.data import Vocab, build_dataset, corpus_from_words
+from mmcore.architectures import FAMILIES
+from mmcore.corpus import corpus_from_words
+from mmcore.dataset import Vocab, build_dataset
 from mmcore.experiments import (
     CONTEXT_SIZES,
     DEPTHS,
@@ -24,6 +25,7 @@ from mmcore.experiments import (
     unfinished,
 )
 from mmcore.jobs import run_inline
+from mmcore.presets import PRESETS, preset_for
 from mmcore.store import RunState, RunStore
 
 SHA = "ab" * 32
@@ -116,7 +118,7 @@ def test_results_are_those_that_finished_else_the_newest(store: RunStore, short:
 
 
 def test_parameters_are_those_of_the_model_trained(store: RunStore, short: list[Setting]) -> None:
-    from mmcore.training import TrainState
+    from mmcore.train_state import TrainState
 
     setting = short[-1]
     run_inline(store, store.create(setting.config).id)

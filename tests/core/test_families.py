@@ -16,16 +16,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmcore.artifact import Artifact, load, plain_torch
+from mmcore.architectures import FAMILIES
+from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures.layers import EPSILON, batch_norm, dropout_mask
+from mmcore.architectures.prefix_tree import Levels
+from mmcore.architectures.sequence import SequenceConfig
 from mmcore.backprop import Autograd, Backprop, gradients_of
-from mmcore.config import FAMILIES, PRESETS, ModelConfig, RunConfig, TrainConfig, preset_for
-from mmcore.data import Dataset, Splits, Vocab, build_examples
+from mmcore.config import RunConfig, TrainConfig
+from mmcore.dataset import Dataset, Splits, Vocab, build_examples
 from mmcore.evaluation import evaluate, log_probabilities
-from mmcore.families.sequence import SequenceConfig
-from mmcore.layers import EPSILON, Levels, batch_norm, dropout_mask
+from mmcore.export.artifact import Artifact, load, plain_torch
 from mmcore.model import Model, cross_entropy
+from mmcore.optimizer import update
+from mmcore.presets import PRESETS, preset_for
 from mmcore.sample import generate
-from mmcore.training import SAMPLERS, Pace, TrainState, WordSampler, train, update
+from mmcore.samplers import SAMPLERS, WordSampler
+from mmcore.train_state import TrainState
+from mmcore.training import Pace, train
 
 SMALL: dict[str, ModelConfig] = {
     "bigram": ModelConfig(architecture="bigram"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmcore.config import PRESETS, ModelConfig, TrainConfig
-from mmcore.data import Dataset
+from mmcore.architectures.interface import ModelConfig
+from mmcore.config import TrainConfig
+from mmcore.dataset import Dataset
 from mmcore.finder import learning_rate_sweep, suggest_rate, sweep_steps
+from mmcore.presets import PRESETS
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("quick", 0.005, 0.04), ("lecture", 0.05, 0.4)])

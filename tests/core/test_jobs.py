@@ -23,14 +23,18 @@ import pytest
 import sqlalchemy as sa
 import torch
 
-from mmcore import artifact, evaluation, jobs, training
-from mmcore.config import STRETCHED, ModelConfig, RunConfig, TrainConfig
-from mmcore.data import Corpus, corpus_from_words
+from mmcore import evaluation, training
+from mmcore.architectures.interface import ModelConfig
+from mmcore.config import STRETCHED, RunConfig, TrainConfig
+from mmcore.corpus import Corpus, corpus_from_words
 from mmcore.evaluation import evaluate_splits
-from mmcore.jobs import JobQueue, run_inline
+from mmcore.export import artifact
+from mmcore.jobs import JobQueue, processes, run_inline
+from mmcore.jobs import execution as jobs
 from mmcore.process import lives, this_process
 from mmcore.store import LEASE_SECONDS, MAX_POINTS, Run, RunState, RunStore, StoreUnavailable
-from mmcore.training import Step, TrainState, train
+from mmcore.train_state import TrainState
+from mmcore.training import Step, train
 
 S = RunState
 ENDLESS = 100_000_000
@@ -252,7 +256,7 @@ def test_scores_that_overflow_before_a_loss_is_seen_end_as_divergence(
         state.model.flat.fill_(3e38)  # finite numbers, whose products are not
 
     monkeypatch.setattr("mmcore.training.update", too_far)
-    monkeypatch.setattr("mmcore.jobs.TICK_SECONDS", 0.0)
+    monkeypatch.setattr("mmcore.jobs.execution.TICK_SECONDS", 0.0)
     monkeypatch.setattr("mmcore.training._Reporter.affordable", lambda self: False)
     run = run_inline(store, make(ENDLESS))
     assert run.state is S.FAILED and run.weights_step == 0
@@ -342,7 +346,7 @@ def test_e1_a_silent_worker_keeps_its_run_while_it_lives(
         assert store.expire_leases() == []  # as a training that still imports torch on a busy machine
         worker.send_signal(signal.SIGSTOP)
         assert store.expire_leases() == []
-        monkeypatch.setattr("mmcore.store.SILENT_SECONDS", -1.0)
+        monkeypatch.setattr("mmcore.store.store.SILENT_SECONDS", -1.0)
         assert store.expire_leases() == [run_id]  # nor for ever
         monkeypatch.undo()
         store.continue_run(run_id)
@@ -459,7 +463,7 @@ def test_e2_points_without_room_are_bounded(store: RunStore, make: Callable[...,
         raise StoreUnavailable("full")
 
     config = store.run(make(10)).config
-    training = jobs._Training(config, lambda: store.corpus(config.corpus_sha256), full)
+    training = jobs.Training(config, lambda: store.corpus(config.corpus_sha256), full)
     for number in range(3 * MAX_POINTS):
         training.points.append(Step(step=number, learning_rate=0.1, seconds=0.0))
         training.next_write = 0.0
@@ -597,7 +601,7 @@ def test_a_queue_outlasts_the_process_that_forks_its_workers(
 ) -> None:
     made, failures = JobQueue._executor, [EOFError()]
 
-    def executor(queue: JobQueue, nice: int = jobs.NICE) -> Any:
+    def executor(queue: JobQueue, nice: int = processes.NICE) -> Any:
         if failures:
             raise failures.pop()
         return made(queue, nice)
@@ -621,7 +625,8 @@ def test_two_queues_on_one_store_train_each_run_once(
 
 SERVER = """
 import functools, sys, threading
-from mmcore import jobs, store
+from mmcore import store
+from mmcore.jobs import execution as jobs
 from mmcore.jobs import JobQueue
 jobs.LEASE_SECONDS = lease = float(sys.argv[2])
 for writes in ("claim", "record"):
@@ -637,7 +642,7 @@ if __name__ == "__main__":
 def server(store: RunStore, folder: Path, lease: float = LEASE_SECONDS) -> Iterator[subprocess.Popen[str]]:
     """Another process that serves the queue."""
     (folder / "server.py").write_text(SERVER)
-    environment = os.environ | {"PYTHONPATH": str(Path(jobs.__file__).parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(Path(training.__file__).parents[1])}
     command = [sys.executable, str(folder / "server.py"), store.url, str(lease)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
         try:
@@ -675,10 +680,10 @@ def test_e1_after_a_pause_of_its_own_a_queue_waits_one_lease(
 ) -> None:
     run_id, queue = make(10), JobQueue(store.url)
     assert store.claim(run_id, lease=-1)
-    monkeypatch.setattr("mmcore.store.lives", lambda worker: False)  # as of a worker on another host
+    monkeypatch.setattr("mmcore.store.store.lives", lambda worker: False)  # as of a worker on another host
     now = time.time()
     clock = iter([now, now + 30, now + 32, now + 34, now + 36])
-    monkeypatch.setattr("mmcore.jobs.time.time", lambda: next(clock))
+    monkeypatch.setattr("mmcore.jobs.queue.time.time", lambda: next(clock))
     monkeypatch.setattr(queue.store, "expire_leases", expired := MagicMock())
     seen = []
     for _ in range(5):

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mmcore.config import ModelConfig
-from mmcore.data import Dataset
+from mmcore.architectures.interface import ModelConfig
+from mmcore.dataset import Dataset
 from mmcore.model import MLP, cross_entropy, dropout_mask
 
 CONFIGS = [

@@ -12,11 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmcore.config import ModelConfig, SplitConfig, TrainConfig
-from mmcore.data import Corpus, Dataset, Vocab, build_dataset, build_examples
+from mmcore.architectures.interface import ModelConfig
+from mmcore.config import SplitConfig, TrainConfig
+from mmcore.corpus import Corpus
+from mmcore.dataset import Dataset, Vocab, build_dataset, build_examples
 from mmcore.evaluation import log_probabilities
 from mmcore.ngram import KneserNey, NGram, baselines, best_mixture, kneser_ney_table, mixture_losses, uniform_loss
-from mmcore.training import Pace, TrainState, train
+from mmcore.train_state import TrainState
+from mmcore.training import Pace, train
 
 
 def naive_loss(train: tuple[str, ...], words: tuple[str, ...], order: int, vocab_size: int) -> float:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mmcore.artifact import load
-from mmcore.data import BUNDLED_NAMES, build_dataset, corpus_from_words, read_words
+from mmcore.corpus import BUNDLED_NAMES, corpus_from_words, read_words
+from mmcore.dataset import build_dataset
 from mmcore.evaluation import evaluate_splits
+from mmcore.export.artifact import load
 
 FILES = Path(__file__).parent / "artifacts"
 # Losses on the first 400 bundled names, as the version that wrote the file gave them.

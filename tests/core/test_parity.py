@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from benchmarks import parity
-from mmcore.config import ModelConfig, TrainConfig
-from mmcore.data import Corpus, Dataset, read_words
+from mmcore.architectures.interface import ModelConfig
+from mmcore.config import TrainConfig
+from mmcore.corpus import Corpus, read_words
+from mmcore.dataset import Dataset
 from mmcore.model import Model
-from mmcore.training import TrainState, learning_rate_at
+from mmcore.optimizer import learning_rate_at
+from mmcore.train_state import TrainState
 
 ROOT = Path(__file__).resolve().parents[2]
 

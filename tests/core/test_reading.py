@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from mmcore import FAMILIES, ModelConfig, RunConfig, TrainConfig
-from mmcore.config import PRESETS, preset_for
-from mmcore.data import Corpus, Dataset, build_dataset
+from mmcore.corpus import Corpus
+from mmcore.dataset import Dataset, build_dataset
+from mmcore.diagnosis import first_moment, turning_point, untrained
 from mmcore.evaluation import evaluate
-from mmcore.reading import first_moment, turning_point, untrained
+from mmcore.presets import PRESETS, preset_for
 
 
 def curve(val: list[float | None], train: list[float]) -> pd.DataFrame:

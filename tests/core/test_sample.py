@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 import torch
 
-from mmcore.config import ModelConfig, TrainConfig
-from mmcore.data import BOUNDARY, Dataset, Splits
+from mmcore.architectures.interface import ModelConfig
+from mmcore.config import TrainConfig
+from mmcore.dataset import BOUNDARY, Dataset, Splits
 from mmcore.model import MLP
 from mmcore.sample import Overflown, drawn_words, generate, label, labels, next_distribution, probabilities
-from mmcore.training import TrainState, train
+from mmcore.train_state import TrainState
+from mmcore.training import train
 
 
 @pytest.fixture(scope="module")

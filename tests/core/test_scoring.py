@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmcore.config import ModelConfig
-from mmcore.data import Dataset, Vocab
+from mmcore.architectures.interface import ModelConfig
+from mmcore.dataset import Dataset, Vocab
 from mmcore.evaluation import word_losses
 from mmcore.model import MLP
 from mmcore.scoring import (

@@ -21,10 +21,11 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from mmcore import schema
+from mmcore.architectures.interface import ModelConfig
 from mmcore.checkpoint import Checkpoint, TensorUpdate
-from mmcore.config import PRESETS, ModelConfig, RunConfig, TrainConfig
-from mmcore.data import Corpus, corpus_from_words
+from mmcore.config import RunConfig, TrainConfig
+from mmcore.corpus import Corpus, corpus_from_words
+from mmcore.presets import PRESETS
 from mmcore.store import (
     MAX_POINTS,
     MAX_SAMPLES,
@@ -35,6 +36,7 @@ from mmcore.store import (
     StaleToken,
     StoreUnavailable,
     UnreadableRun,
+    schema,
     thinned,
 )
 from mmcore.training import Step
@@ -53,7 +55,7 @@ def store(tmp_path: Path) -> Iterator[RunStore]:
 @pytest.fixture(autouse=True)
 def worker_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process claims the runs of these tests, and must not count as a worker that lives."""
-    monkeypatch.setattr("mmcore.store.lives", lambda process: False)
+    monkeypatch.setattr("mmcore.store.store.lives", lambda process: False)
 
 
 @pytest.fixture

@@ -10,9 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Autograd
-from mmcore.config import ModelConfig, SplitConfig, TrainConfig
-from mmcore.data import Corpus, Dataset, Vocab, build_dataset, build_examples
+from mmcore.config import SplitConfig, TrainConfig
+from mmcore.corpus import Corpus
+from mmcore.dataset import Dataset, Vocab, build_dataset, build_examples
 from mmcore.evaluation import evaluate
 from mmcore.model import MLP
 from mmcore.trace import (
@@ -28,7 +30,8 @@ from mmcore.trace import (
     update_ratios,
     without_unit,
 )
-from mmcore.training import TrainState, train
+from mmcore.train_state import TrainState
+from mmcore.training import train
 from tests.core.test_backprop import VOCAB_SIZE, configs, randomised
 
 VOCAB = Vocab(("", *"abcdef"))

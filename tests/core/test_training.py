@@ -13,28 +13,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmcore import training
+from mmcore import samplers, training
+from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Backprop
-from mmcore.config import ModelConfig, SplitConfig, TrainConfig
-from mmcore.data import Dataset, Splits, Vocab, build_dataset
+from mmcore.config import SplitConfig, TrainConfig
+from mmcore.dataset import Dataset, Splits, Vocab, build_dataset
 from mmcore.evaluation import evaluate, expected_seconds
 from mmcore.ngram import KneserNey, NGram
+from mmcore.optimizer import BETA1, BETA2, EPSILON, learning_rate_at, update
 from mmcore.sample import generate
-from mmcore.training import (
-    BETA1,
-    BETA2,
-    EPSILON,
-    SAMPLERS,
-    ContextSampler,
-    Pace,
-    Step,
-    TrainingDiverged,
-    TrainState,
-    WordSampler,
-    learning_rate_at,
-    train,
-    update,
-)
+from mmcore.samplers import SAMPLERS, ContextSampler, WordSampler
+from mmcore.train_state import TrainState
+from mmcore.training import Pace, Step, TrainingDiverged, train
 
 LECTURE = TrainConfig(batch_size=32, sampler="examples", optimizer="sgd", learning_rate=0.1, schedule="constant")
 TINY = ModelConfig(embedding_dim=4, hidden_sizes=(16,))
@@ -326,7 +316,7 @@ def test_c1_targets_written_out_a_batch_at_a_time_are_those_of_a_whole_table(
     small: Dataset, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
     table = SAMPLERS[sampler](small.train, 32)
-    monkeypatch.setattr(training, "DENSE", 0)
+    monkeypatch.setattr(samplers, "DENSE", 0)
     batches = SAMPLERS[sampler](small.train, 32)
     for seed in range(5):
         g, h = (torch.Generator().manual_seed(seed) for _ in range(2))

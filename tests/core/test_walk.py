@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmcore.architectures import FAMILIES
+from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures.sequence import SequenceConfig
 from mmcore.backprop import Autograd
-from mmcore.config import FAMILIES, ModelConfig
-from mmcore.families.sequence import SequenceConfig
 from mmcore.model import Model
 from mmcore.trace import backward_trace, forward_trace
 from tests.core.test_families import SMALL, configs, every, shaken
@@ -87,7 +88,7 @@ def test_both_ways_to_a_gradient_meet_at_every_step(monkeypatch: pytest.MonkeyPa
     """By hand, and by autograd through the perceptron's walk."""
     model = shaken(ModelConfig(embedding_dim=3, hidden_sizes=(5, 4), direct=True), V)
     by_hand = backward_trace(model, [1, 5, 1], 2)
-    monkeypatch.setattr("mmcore.trace.can_trace", lambda model: False)
+    monkeypatch.setattr("mmcore.trace.example.can_trace", lambda model: False)
     automatic = backward_trace(model, [1, 5, 1], 2)
     assert set(automatic.names) < set(by_hand.names)
     assert {"dh2", "dz2", "dh1", "dz1", "dx", "drows", "dC"} <= set(automatic.names)

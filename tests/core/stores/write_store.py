@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from mmcore import ModelConfig, RunConfig, RunStore, TrainConfig, corpus_from_words, run_inline
-from mmcore.schema import SCHEMA_VERSION
+from mmcore.store.schema import SCHEMA_VERSION
 
 if __name__ == "__main__":
     path = Path(__file__).parent / f"schema-{SCHEMA_VERSION}.sqlite"

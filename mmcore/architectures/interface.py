@@ -1,0 +1,226 @@
+"""What every architecture is to the rest of the project: fields, named tensors, and a function to logits.
+
+A family is one file in ``families``, and one line in ``families/__init__.py``. The file holds a frozen
+dataclass: its fields are the form's, :meth:`ModelConfig.shapes` names its tensors, :meth:`ModelConfig.logits`
+is its forward pass, and :meth:`ModelConfig.walk` the same for one context, step by step. Torch is imported inside
+the methods that compute, so that a form or a command line knows every family without it.
+
+The first letters of a tensor's name say what happens to it: a capital is a weight, which weight decay pulls
+towards zero; ``mean`` and ``var`` are running statistics, which no gradient reaches; other small letters are
+biases (``b…``, first 0) and gains (``gain…``, first 1).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from ..fields import Config, choice, real, require, whole
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+ACTIVATIONS = ("tanh", "relu", "gelu")
+NORMALISATIONS = ("none", "batch", "layer")
+INITS = ("scaled", "lecture")
+OUTPUT_SCALE = 0.1  # of the usual 1/√fan_in: first logits near 0, first loss near ln V
+DEFAULT = "mlp"  # also of files from before there were others
+STATISTICS = ("mean", "var")
+
+Shapes = dict[str, tuple[int, ...]]
+Parameters = Mapping[str, "Tensor"]
+Weights = Mapping[str, tuple[str, "Tensor"]]  # by name: the letters of the shape, and the values
+Stages = Generator["Stage", None, "Tensor"]  # a part of a walk; what it hands on is its last result
+
+CHECKS: dict[str, Callable[[str, object], None]] = {
+    "context_size": partial(whole, low=1, high=64),
+    "embedding_dim": partial(whole, low=1, high=1024),
+    "hidden_size": partial(whole, low=1, high=4096),
+    "layers": partial(whole, low=1, high=12),
+    "heads": partial(whole, low=1, high=32),
+    "activation": partial(choice, options=ACTIVATIONS),
+    "normalisation": partial(choice, options=NORMALISATIONS),
+    "init": partial(choice, options=INITS),
+    "direct": lambda name, value: require(isinstance(value, bool), name, "true or false", value),
+    "dropout": partial(real, low=0, high=0.95),
+    "state_dropout": partial(real, low=0, high=0.95),
+}
+"""Fields that mean the same in every family that has them; the rest a family checks itself."""
+
+SAY = {
+    "context_size": "context {}",
+    "embedding_dim": "dimension {}",
+    "hidden_sizes": "hidden {}",
+    "hidden_size": "hidden {}",
+    "layers": "{} layers",
+    "heads": "{} heads",
+}
+
+UNUSUAL = {"relu": "ReLU", "gelu": "GELU", "lecture": "lecture initialisation"}
+
+
+def is_weight(name: str) -> bool:
+    """Whether weight decay applies to a tensor."""
+    return name[0].isupper()
+
+
+def is_statistic(name: str) -> bool:
+    """Whether a tensor is a running statistic, kept with the parameters but not trained."""
+    return name.startswith(STATISTICS)
+
+
+def norm_shapes(normalisation: str, layer: int, size: int) -> Shapes:
+    """What a normalised layer has beside its weights and biases."""
+    names = {"none": (), "layer": ("gain",), "batch": ("gain", "mean", "var")}[normalisation]
+    return {f"{name}{layer}": (size,) for name in names}
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One intermediate result of a forward pass: its name in the code, what it is, how it is made, and its value.
+
+    Parameters
+    ----------
+    letters : the shape in letters, such as "T, D"
+    value : a list where one character's result goes into the next one's, so that each has a gradient of its own
+    kind : what can be said of such a value, whichever architecture it comes from
+    weights : the tensors, or parts of them, that it is made with beside earlier results
+    """
+
+    name: str
+    title: str
+    formula: str  # LaTeX: what it is called, " = ", and how it is made; further lines say what that is made with
+    letters: str
+    value: Tensor | Sequence[Tensor]
+    kind: str
+    weights: Weights = dataclasses.field(default_factory=dict)
+
+
+class ModelConfig(Config):
+    """Which model: one architecture's settings.
+
+    ``ModelConfig(…)`` and :meth:`from_dict` build the family that ``architecture`` names, an MLP if it names none.
+    """
+
+    families: ClassVar[dict[str, type[ModelConfig]]] = {}  # filled by the package ``families``
+    title: ClassVar[str]  # on screen
+    samplers: ClassVar[tuple[str, ...]] = ("examples", "contexts")  # of TrainConfig, that make sense here
+    rows_at_once: ClassVar[int] = 1_024  # contexts to evaluate together: 8,192 leave the cache, at half the speed
+    architecture: str
+    context_size: int  # T
+
+    def __new__(cls, **fields: Any) -> Self:
+        if cls is not ModelConfig:
+            return super().__new__(cls)
+        return object.__new__(cls.family(fields.get("architecture", DEFAULT)))  # type: ignore[return-value]
+
+    if TYPE_CHECKING:  # the families are dataclasses
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+
+        def __init__(self, **fields: Any) -> None: ...
+
+    def __post_init__(self) -> None:
+        choice("architecture", self.architecture, (type(self).architecture,))
+        for field in dataclasses.fields(self):
+            if check := CHECKS.get(field.name):
+                check(field.name, getattr(self, field.name))
+
+    @classmethod
+    def _called(cls) -> str:
+        return "ModelConfig"
+
+    @classmethod
+    def family(cls, architecture: object) -> type[ModelConfig]:
+        """The config class of an architecture; ``ValueError`` if there is none of that name."""
+        choice("architecture", architecture, tuple(cls.families))
+        return cls.families[str(architecture)]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`to_dict`, for any family."""
+        if cls is not ModelConfig or not isinstance(values, Mapping):
+            return super().from_dict(values)
+        return cls.family(values.get("architecture", DEFAULT)).from_dict(values)  # type: ignore[return-value]
+
+    def shapes(self, vocab_size: int) -> Shapes:
+        """Every tensor of the model and its shape, in the order the forward pass uses them."""
+        raise NotImplementedError
+
+    def logits(self, p: Parameters, contexts: Tensor, training: torch.Generator | None = None) -> Tensor:
+        """Unnormalised scores (B, V) of what follows contexts (B, T).
+
+        Parameters
+        ----------
+        p : the tensors of :meth:`shapes`
+        training : given while training, to draw dropout masks from; statistics are updated only then
+        """
+        raise NotImplementedError
+
+    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+        """The forward pass of one context, ids (T,), written out: from the ids to the logits (V,), which come last.
+
+        No batch, no dropout and no shortcut: every result on the way is a stage that the logits depend on.
+        """
+        raise NotImplementedError
+
+    def spread(self, name: str, shape: tuple[int, ...]) -> float:
+        """Standard deviation of a weight's first values: 1/√fan_in, a tenth of it at the output; 1 for embeddings."""
+        if name == "C":
+            return 1.0
+        return (OUTPUT_SCALE if name == "W" else 1.0) / math.sqrt(shape[0])
+
+    def parameters(self, vocab_size: int) -> int:
+        """How many numbers training adjusts."""
+        shapes = self.shapes(vocab_size)
+        return sum(math.prod(shape) for name, shape in shapes.items() if not is_statistic(name))
+
+    @property
+    def reuse(self) -> float:
+        """How many times a forward pass goes over the parameters for one context; for guessing times."""
+        return 1.0
+
+    def activations(self, length: float, *, training: bool) -> float:
+        """About how many numbers a forward pass holds for a context that fills ``length`` places, logits aside."""
+        made = sum(shape[1] for name, shape in self.shapes(1).items() if is_weight(name) and name not in ("C", "P"))
+        return made * (1 if getattr(self, "normalisation", "none") == "none" else 2)
+
+    def tables(self, vocab_size: int) -> int:
+        """How many numbers training keeps whose count depends on the vocabulary, beside parameters and logits."""
+        return 0
+
+    def plain_lines(self) -> list[str]:
+        """Plain torch from tensors ``p`` and the ids of T boundaries and the word so far to ``logits`` (V,)."""
+        raise NotImplementedError
+
+    def summary(self) -> str:
+        """The settings in a few words."""
+        fields = self.to_dict()
+        parts = [SAY[name].format(_said(value)) for name, value in fields.items() if name in SAY]
+        parts = [part.removesuffix("s") if part.startswith("1 ") else part for part in parts]
+        parts += [UNUSUAL[value] for name in ("activation", "init") if (value := fields.get(name)) in UNUSUAL]
+        if (normalisation := fields.get("normalisation", "none")) != "none":
+            parts.append(f"{normalisation} normalisation")
+        if fields.get("direct"):
+            parts.append("direct connections")
+        if dropout := fields.get("dropout"):
+            parts.append(f"dropout {dropout:g}")
+        if state_dropout := fields.get("state_dropout"):
+            parts.append(f"state dropout {state_dropout:g}")
+        return ", ".join([self.title, *parts])
+
+
+def look_up(p: Parameters, ids: Tensor, letter: str) -> Stages:
+    """The first stages of every model with an embedding table: ids, and their rows of C."""
+    yield Stage("ids", "Context as ids", r"\text{ids}", letter, ids, "ids")
+    rows = p["C"][ids]
+    formula, weights = r"\text{rows} = C[\text{ids}]", {"C": ("V, D", p["C"])}
+    yield Stage("rows", "Rows of C", formula, f"{letter}, D", rows, "rows", weights)
+    return rows
+
+
+def _said(value: object) -> str:
+    return (" × ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)

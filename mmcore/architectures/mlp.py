@@ -1,0 +1,170 @@
+"""Multi-layer perceptron over the embeddings of the context, side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ..fields import require, whole
+from .interface import OUTPUT_SCALE, ModelConfig, Parameters, Shapes, Stage, Stages, look_up, norm_shapes
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+GAIN = {"tanh": 5 / 3, "relu": math.sqrt(2), "gelu": math.sqrt(2)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLPConfig(ModelConfig):
+    """The multi-layer perceptron of Bengio et al. (2003), equation 1: ``y = b + Wx + U tanh(d + Hx)``.
+
+    Y. Bengio, R. Ducharme, P. Vincent, C. Jauvin, "A Neural Probabilistic Language Model", JMLR 3. Here ``x`` holds
+    the rows of ``C`` for the context's characters, side by side; H, d are ``W1, b1``; U, b are ``W2, b2``; ``W``
+    (optional) are the direct connections. More hidden layers may follow the first. A normalised layer has
+    ``gain1`` too, and its ``b1`` comes after normalising.
+    """
+
+    title = "MLP"
+
+    architecture: str = "mlp"
+    context_size: int = 3
+    embedding_dim: int = 10
+    hidden_sizes: tuple[int, ...] = (200,)
+    activation: str = "tanh"
+    normalisation: str = "none"
+    direct: bool = False  # the paper's W: straight from the embeddings to the logits
+    dropout: float = 0.0  # share of hidden units silenced while training
+    init: str = "scaled"
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.hidden_sizes, (tuple, list)), "hidden_sizes", "a list of numbers", self.hidden_sizes)
+        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
+        require(len(self.hidden_sizes) <= 8, "hidden_sizes", "at most 8 layers", self.hidden_sizes)
+        for size in self.hidden_sizes:
+            whole("hidden_sizes", size, 1, 4096)
+        super().__post_init__()
+        require(bool(self.hidden_sizes) or self.direct, "hidden_sizes", "non-empty unless direct is on", ())
+
+    @property
+    def output(self) -> int:
+        """Number of the last layer, which gives the logits."""
+        return len(self.hidden_sizes) + 1
+
+    def shapes(self, vocab_size: int) -> Shapes:
+        width = self.context_size * self.embedding_dim
+        shapes: Shapes = {"C": (vocab_size, self.embedding_dim)}
+        sizes = (width, *self.hidden_sizes)
+        for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
+            shapes |= {f"W{layer}": (fan_in, fan_out), f"b{layer}": (fan_out,)}
+            shapes |= norm_shapes(self.normalisation, layer, fan_out)
+        if self.hidden_sizes:
+            shapes[f"W{self.output}"] = (sizes[-1], vocab_size)
+        shapes[f"b{self.output}"] = (vocab_size,)
+        if self.direct:
+            shapes["W"] = (width, vocab_size)
+        return shapes
+
+    def tables(self, vocab_size: int) -> int:
+        first = sum(self.hidden_sizes[:1]) + self.direct * vocab_size
+        return self.context_size * vocab_size * first  # a row for each character at each place
+
+    def spread(self, name: str, shape: tuple[int, ...]) -> float:
+        if name == "C":
+            return 1.0
+        scale = OUTPUT_SCALE if name in ("W", f"W{self.output}") else GAIN[self.activation]
+        return scale / math.sqrt(shape[0])
+
+    def logits(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
+        from .layers import activate, dropout, normalise
+
+        x = h = p["C"][contexts].flatten(1)  # (B, T·D)
+        for layer in range(1, len(self.hidden_sizes) + 1):
+            z = normalise(self.normalisation, h @ p[f"W{layer}"], p, layer, training)
+            h = dropout(activate(self.activation, z + p[f"b{layer}"]), self.dropout, training)  # (B, H)
+        output = len(self.hidden_sizes) + 1
+        logits = p[f"b{output}"]
+        if self.hidden_sizes:
+            logits = h @ p[f"W{output}"] + logits
+        if self.direct:
+            logits = logits + x @ p["W"]
+        return logits
+
+    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+        rows = yield from look_up(p, ids, "T")
+        x = h = rows.flatten()
+        yield Stage("x", "Rows side by side", r"x = [\,C_{i_1};\ \dots;\ C_{i_T}\,]", "T·D", x, "joined")
+        for layer in range(1, self.output):
+            said, letters = ("x", "T·D, H") if layer == 1 else (f"h_{layer - 1}", "H, H")
+            h = yield from hidden_layer(p, layer, h, said, ("H", letters), self.normalisation, self.activation)
+        output, logits, terms = self.output, p[f"b{self.output}"], [f"b_{self.output}"]
+        weights = {f"b{output}": ("V", logits)}
+        if self.direct:
+            logits, terms = x @ p["W"] + logits, ["x W", *terms]
+            weights = {"W": ("T·D, V", p["W"])} | weights
+        if self.hidden_sizes:
+            logits, terms = h @ p[f"W{output}"] + logits, [f"h_{output - 1} W_{output}", *terms]
+            weights = {f"W{output}": ("H, V", p[f"W{output}"])} | weights
+        formula = r"\text{logits} = " + " + ".join(terms)
+        yield Stage("logits", "Logits", formula, "V", logits, "logits", weights)
+
+    def plain_lines(self) -> list[str]:
+        layers = range(1, self.output)
+        terms = ([f"h @ p['W{self.output}']"] if layers else []) + (["x @ p['W']"] if self.direct else [])
+        return [
+            f"x = h = p['C'][ids[-{self.context_size}:]].flatten()",
+            *(line for n in layers for line in plain_layer(n, "h", self.normalisation, self.activation)),
+            f"logits = {' + '.join(terms)} + p['b{self.output}']",
+        ]
+
+
+def plain_layer(layer: int, inputs: str, kind: str, activation: str) -> list[str]:
+    """A hidden layer in plain torch, from the variable ``inputs`` to ``h``."""
+    from .layers import EPSILON
+
+    function = {"gelu": "torch.nn.functional.gelu"}.get(activation, f"torch.{activation}")
+    weighted, gain, b = f"{inputs} @ p['W{layer}']", f"p['gain{layer}']", f"p['b{layer}']"
+    if kind == "none":
+        return [f"h = {function}({weighted} + {b})"]
+    if kind == "layer":
+        normalised = "torch.nn.functional.layer_norm(z, z.shape[-1:])"
+    else:
+        normalised = f"(z - p['mean{layer}']) / (p['var{layer}'] + {EPSILON}).sqrt()"
+    return [f"z = {weighted}", f"h = {function}({normalised} * {gain} + {b})"]
+
+
+BENT = {"tanh": r"\tanh(", "relu": r"\max(0, ", "gelu": r"\text{GELU}("}
+
+
+def hidden_layer(
+    p: Parameters, layer: int, inputs: Tensor, said: str, letters: tuple[str, str], kind: str, activation: str
+) -> Stages:
+    """The stages of a hidden layer: pre-activations, normalised if they are, and activations.
+
+    Parameters
+    ----------
+    said : the inputs in LaTeX
+    letters : of the results' shape, and of the weights'
+    kind : of normalisation
+    """
+    from .layers import activate, normalise
+
+    W, b = f"W{layer}", f"b{layer}"
+    z, weights = inputs @ p[W], {W: (letters[1], p[W])}
+    title, bent = f"Pre-activations of layer {layer}", f"z_{layer}"
+    if kind == "none":
+        z, weights = z + p[b], weights | {b: ("H", p[b])}
+        yield Stage(f"z{layer}", title, f"z_{layer} = {said} W_{layer} + b_{layer}", letters[0], z, "sums", weights)
+    else:
+        yield Stage(f"z{layer}", title, f"z_{layer} = {said} W_{layer}", letters[0], z, "sums", weights)
+        z, bent = normalise(kind, z, p, layer, None) + p[b], rf"\text{{norm}}_{layer}"
+        over = "running, of each unit" if kind == "batch" else "of this layer here"
+        formula = rf"{bent} = \frac{{z_{layer} - \mu}}{{\sigma}} \odot \text{{gain}}_{layer} + b_{layer}"
+        formula += "\n" + rf"\mu, \sigma \text{{: {over}}}"
+        weights = {name: ("H", p[name]) for name in (*norm_shapes(kind, layer, 0), b)}
+        yield Stage(f"norm{layer}", f"Layer {layer}, normalised", formula, letters[0], z, "normalised", weights)
+    h, formula = activate(activation, z), f"h_{layer} = {BENT[activation]}{bent})"
+    yield Stage(f"h{layer}", f"Output of hidden layer {layer}", formula, letters[0], h, activation)
+    return h

@@ -1,0 +1,80 @@
+"""What reads a context from left to right: recurrent networks and the transformer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from .interface import ModelConfig, Parameters, Shapes, Stage, Stages, Weights, look_up
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from .prefix_tree import Levels
+
+
+class SequenceConfig(ModelConfig):
+    """A model with a state after every character, which gives the logits: ``W · state + b``.
+
+    A boundary begins a word: the state after it depends on nothing before it, and no word sees another. So a state
+    belongs to a beginning of a word, whichever contexts have it, and is computed once for all of them.
+    """
+
+    samplers = ("words", "examples", "contexts")
+    rows_at_once = 4_096  # the more, the more begin alike
+
+    def states(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
+        """The state (M, H) after each of some beginnings, level by level; see :func:`.prefix_tree.prefixes`."""
+        raise NotImplementedError
+
+    def logits(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
+        from .prefix_tree import prefixes
+
+        levels, ends = prefixes(contexts)
+        return self.states(p, levels, training)[ends] @ p["W"] + p["b"]
+
+    def level_logits(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
+        """What follows each of some beginnings: scores (M, V)."""
+        return self.states(p, levels, training) @ p["W"] + p["b"]
+
+    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+        boundaries = (ids == 0).nonzero()[:, 0].tolist()
+        rows = yield from look_up(p, ids[max(boundaries, default=0) :], "L")
+        state = yield from self.reading(p, rows)
+        weights = {"W": ("H, V", p["W"]), "b": ("V", p["b"])}
+        formula = r"\text{logits} = h_L W + b"
+        yield Stage("logits", "Logits", formula, "V", state @ p["W"] + p["b"], "logits", weights)
+
+    def reading(self, p: Parameters, rows: Tensor) -> Stages:
+        """The part of :meth:`walk` that makes the last state (H,), ``h_L``, of the rows of C (L, D) read."""
+        raise NotImplementedError
+
+    def plain_lines(self) -> list[str]:
+        T = self.context_size
+        word = f"word = ids[{T - 1}:][-{T}:]  # from its boundary on"
+        return [word, *self.plain_reading(), "logits = h @ p['W'] + p['b']"]
+
+    def plain_reading(self) -> list[str]:
+        """Lines of plain torch from ``p`` and the ids ``word`` to the last state ``h`` (H,)."""
+        raise NotImplementedError
+
+    def activations(self, length: float, *, training: bool) -> float:
+        return length * super().activations(length, training=training)
+
+    @property
+    def reuse(self) -> float:
+        return 1.0 + self.context_size / 4  # words are shorter than contexts, and begin alike
+
+
+def gate_weights(gates: str, **parts: Sequence[Tensor]) -> list[Weights]:
+    """What each gate, one letter each, is made with: its part of every tensor."""
+    letters = {"Wx": "D, H", "Wh": "H, H"}
+    return [
+        {f"{name}[{gate}]": (letters.get(name, "H"), part[at]) for name, part in parts.items()}
+        for at, gate in enumerate(gates)
+    ]
+
+
+def head(size: int, vocab_size: int) -> Shapes:
+    """The tensors from a state to logits."""
+    return {"W": (size, vocab_size), "b": (vocab_size,)}

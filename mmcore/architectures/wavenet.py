@@ -1,0 +1,84 @@
+"""WaveNet: neighbours are fused two by two, until one vector stands for the whole context."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..fields import require
+from .interface import ModelConfig, Parameters, Shapes, Stage, look_up, norm_shapes
+from .mlp import GAIN, hidden_layer, plain_layer
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaveNetConfig(ModelConfig):
+    """The tree of dilated causal convolutions, without its gates and residual connections.
+
+    A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio" (2016), as in the lecture series' fifth part:
+    layer after layer, ``h ← tanh(norm([h_left, h_right] W))`` halves the length, log₂ T times.
+    """
+
+    title = "WaveNet"
+
+    architecture: str = "wavenet"
+    context_size: int = 8
+    embedding_dim: int = 24
+    hidden_size: int = 128
+    activation: str = "tanh"
+    normalisation: str = "batch"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        power = self.context_size > 1 and self.context_size.bit_count() == 1
+        require(power, "context_size", "a power of two from 2, as neighbours are fused in pairs", self.context_size)
+
+    def shapes(self, vocab_size: int) -> Shapes:
+        H, size = self.hidden_size, self.embedding_dim
+        shapes: Shapes = {"C": (vocab_size, size)}
+        for layer in range(1, self.context_size.bit_length()):
+            shapes |= {f"W{layer}": (2 * size, H), f"b{layer}": (H,)} | norm_shapes(self.normalisation, layer, H)
+            size = H
+        return shapes | {"W": (H, vocab_size), "b": (vocab_size,)}
+
+    def spread(self, name: str, shape: tuple[int, ...]) -> float:
+        hidden = name not in ("C", "W")
+        return GAIN[self.activation] / math.sqrt(shape[0]) if hidden else super().spread(name, shape)
+
+    def logits(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
+        from .layers import activate, dropout, normalise
+
+        h = p["C"][contexts]  # (B, T, D)
+        for layer in range(1, self.context_size.bit_length()):
+            pairs = h.unflatten(1, (-1, 2)).flatten(2)  # half as many, twice as long
+            z = normalise(self.normalisation, pairs @ p[f"W{layer}"], p, layer, training)
+            h = dropout(activate(self.activation, z + p[f"b{layer}"]), self.dropout, training)
+        return h[:, 0] @ p["W"] + p["b"]
+
+    def activations(self, length: float, *, training: bool) -> float:
+        halved = self.context_size - 1  # the places of all layers together: T/2 + T/4 + … + 1
+        made = self.context_size * self.embedding_dim + halved * self.hidden_size
+        return made * (1 if self.normalisation == "none" else 2)
+
+    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+        h = yield from look_up(p, ids, "T")
+        for layer in range(1, self.context_size.bit_length()):
+            name, width = (f"h_{{{layer - 1},", "2H") if layer > 1 else (r"\text{rows}_{", "2D")
+            said, letters = f"[{name}2t-1}}, {name}2t}}]", (f"T/{2**layer}, H", f"{width}, H")
+            pairs = h.unflatten(0, (-1, 2)).flatten(1)
+            h = yield from hidden_layer(p, layer, pairs, said, letters, self.normalisation, self.activation)
+        weights = {"W": ("H, V", p["W"]), "b": ("V", p["b"])}
+        formula = rf"\text{{logits}} = h_{layer} W + b"
+        yield Stage("logits", "Logits", formula, "V", h[0] @ p["W"] + p["b"], "logits", weights)
+
+    def plain_lines(self) -> list[str]:
+        lines = [f"h = p['C'][ids[-{self.context_size}:]]"]
+        for layer in range(1, self.context_size.bit_length()):
+            lines.append("h = h.view(len(h) // 2, -1)  # half as many, twice as long")
+            lines += plain_layer(layer, "h", self.normalisation, self.activation)
+        return [*lines, "logits = h[0] @ p['W'] + p['b']"]

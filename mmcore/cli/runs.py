@@ -1,0 +1,188 @@
+"""``runs``: the runs in the store."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..fields import require
+from ..store import RunState, RunStore, UnreadableRun, new_token
+from .app import AsJson, OpenTest, Out, RunId, runs, sentences
+from .output import (
+    SEALED,
+    check_writable,
+    conclude,
+    print_summary,
+    progress_bar,
+    run_summary,
+    said_loss,
+    with_its_words,
+    write_model,
+)
+
+# ---- runs
+
+
+def looked_at() -> RunStore:
+    """The store, with runs whose worker is gone marked as interrupted; without room for that it can still be read."""
+    store = RunStore()
+    with contextlib.suppress(OSError):
+        store.expire_leases()
+    return store
+
+
+@runs.command("list")
+@sentences
+def list_runs(as_json: AsJson = False) -> None:
+    """All runs, newest first."""
+    store = looked_at()
+    found = store.runs()
+    for unreadable in store.unreadable():
+        typer.echo(f"Warning: {unreadable}", err=True)
+    if as_json:
+        typer.echo(json.dumps([run_summary(run) | {"created": run.created.isoformat()} for run in found]))
+        return
+    if not found:
+        typer.echo("No runs yet: python -m mmcore train", err=True)
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("id", "state", "step", "val loss", "created (UTC)", "name"):
+        table.add_column(title, no_wrap=True, justify="right" if title in ("step", "val loss") else "left")
+    console = Console()
+    narrow = console.is_terminal or "COLUMNS" in os.environ
+    room = max(8, console.width - TAKEN) if narrow else None  # what goes to a file or a pipe is not cut
+    for run in found:
+        cells = (run.id, str(run.state), f"{run.step:,}", said_loss(run.losses.get("val_loss")))
+        table.add_row(*cells, f"{run.created:%Y-%m-%d %H:%M}", _cut(run.name, room))
+    (console if narrow else Console(width=1_000)).print(table)
+
+
+TAKEN = 66  # columns before the name, in the list of runs
+
+
+def _cut(text: str, room: int | None) -> Text:
+    """A name in so many columns of a terminal; whole where there is no limit."""
+    shown = Text(text)
+    if room is not None:
+        shown.truncate(room, overflow="ellipsis")
+    return shown
+
+
+@runs.command("show")
+@sentences
+def show_run(run_id: RunId, open_test: OpenTest = False, as_json: AsJson = False) -> None:
+    """One run: state, losses, settings."""
+    store = looked_at()
+    run_id = store.whole_id(run_id)
+    run = store.run(run_id)
+    summary = run_summary(run) | {"note": run.note, "corpus": run.corpus_name, "created": run.created.isoformat()}
+    if open_test:
+        summary["test_openings"] = store.open_test(run_id)
+        opened = store.run(run_id).losses
+        summary |= {name: opened.get(name) for name in SEALED}
+    config = run.config.to_dict()
+    if as_json:
+        print_summary(summary | {"config": config}, as_json)
+        return
+    settings = config["split"] | config["model"] | config["train"]
+    print_summary(summary | {key: str(value) for key, value in settings.items()}, as_json)
+
+
+@runs.command("continue")
+@sentences
+def continue_run(
+    run_id: RunId,
+    more_steps: Annotated[
+        int | None, typer.Option(help="Updates beyond those it was to make; needed for a finished run.")
+    ] = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a run go on that was stopped or interrupted, as if it never had been; or train a finished one longer."""
+    from ..diagnosis import longer
+    from ..jobs import run_inline
+
+    check_writable(out)
+    store = looked_at()
+    run = store.run(store.whole_id(run_id))
+    require(more_steps is None or more_steps >= 1, "more_steps", "at least 1", more_steps)
+    needed = run.state is RunState.FINISHED and more_steps is None
+    require(not needed, "more_steps", "given for a finished run", more_steps)
+    max_steps, token = run.max_steps + (more_steps or 0), new_token()
+    store.continue_run(run.id, max_steps=max_steps if more_steps else None, token=token)
+    if more_steps:
+        typer.echo(longer(run.config.train, run.step, max_steps), err=True)
+    with progress_bar(max_steps) as show:
+        run = run_inline(store, run.id, show, token)
+    conclude(store, run, {}, out, as_json)
+
+
+@runs.command("export")
+@sentences
+def export_run(
+    run_id: RunId,
+    out: Annotated[
+        Path | None, typer.Option(help="A .safetensors, .pt or .pth file.", show_default="ID.safetensors")
+    ] = None,
+) -> None:
+    """Write a run's model to a file."""
+    store = RunStore()
+    run_id = store.whole_id(run_id)
+    out = out or Path(f"{run_id}.safetensors")
+    check_writable(out)
+    run = store.run(run_id)
+    weights = store.weights(run_id)
+    if weights is None:
+        raise ValueError(f"run {run_id} must have saved weights to be exported, got one that is {run.state}")
+    write_model(out, with_its_words(store, run, weights))
+    typer.echo(str(out))
+
+
+@runs.command("delete")
+@sentences
+def delete_run(run_id: RunId, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Delete a run with its curve and its weights."""
+    store = RunStore()
+    run_id = store.whole_id(run_id)
+    try:
+        run = store.run(run_id)
+        what = f"{run.name}, {run.step:,} steps"
+    except UnreadableRun as unreadable:
+        what = unreadable.name
+    if not yes:
+        typer.confirm(f"Delete run {run_id} ({what}) for good?", abort=True, err=True)
+    store.delete(run_id)
+    typer.echo(f"Deleted run {run_id}.", err=True)
+
+
+@runs.command("gc")
+@sentences
+def collect_checkpoints(
+    run_ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", show_default="all runs")] = None,
+    max_mb: Annotated[float, typer.Option(help="Megabytes (2^20 bytes) of checkpoints a run may keep.")] = 4.0,
+    keep_last_only: Annotated[bool, typer.Option("--keep-last-only", help="Keep no checkpoints at all.")] = False,
+    older_than: Annotated[float, typer.Option(metavar="DAYS", help="Only runs made so many days ago or more.")] = 0.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and keep it.")] = False,
+) -> None:
+    """Drop the weights that runs keep along the way, beyond a limit; the last weights of a run always stay."""
+    require(max_mb >= 0, "max_mb", "at least 0", max_mb)
+    require(older_than >= 0, "older_than", "at least 0 days", older_than)
+    store = RunStore()
+    made_before = datetime.now(UTC) - timedelta(days=older_than)
+    found = [store.run(store.whole_id(run_id)) for run_id in run_ids] if run_ids else store.runs()
+    chosen = [run.id for run in found if run.created <= made_before]
+    limit = 0 if keep_last_only else int(max_mb * 2**20)
+    dropped, freed = store.collect(chosen, limit=limit, dry_run=dry_run)
+    if not dry_run:
+        store.compact()
+    verb = "Would free" if dry_run else "Freed"
+    typer.echo(f"{verb} {freed:,} bytes: {dropped:,} checkpoints of {len(chosen):,} runs looked at.")

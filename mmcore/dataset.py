@@ -1,0 +1,257 @@
+"""From a list of words to what a model is trained on: vocabulary, splits, context → target pairs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .config import SplitConfig
+from .contexts import ContextCounts, Ids, count_contexts
+from .corpus import Corpus
+from .fields import cut, quoted
+from .text import code_point, is_invisible, normalised, tidy
+
+BOUNDARY = ""
+"""Start, end and padding symbol, id 0. The empty string: no word can contain it, so a corpus may contain "."."""
+
+
+def show_symbol(symbol: str) -> str:
+    """A symbol as it is drawn: the boundary as the lecture's ``.``, a real full stop and a space apart from it.
+
+    What leaves no ink is drawn as its code point, ``U+200C``.
+    """
+    if len(symbol) == 1 and symbol != " " and is_invisible(symbol):
+        return code_point(symbol)
+    return {BOUNDARY: ".", ".": "“.”", " ": "␣"}.get(symbol, symbol)
+
+
+@dataclass(frozen=True)
+class Vocab:
+    """The symbols a model knows; a symbol's place is its id. The first is always :data:`BOUNDARY`."""
+
+    symbols: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        valid = len(set(self.symbols)) == len(self.symbols) and self.symbols[:1] == (BOUNDARY,)
+        if not valid or "\n" in self.symbols:  # a line break marks the end of a word where examples are built
+            rule = "start with the boundary and have distinct symbols, none a line break"
+            raise ValueError(f"vocab must {rule}, got {quoted(self.symbols)}")
+
+    @classmethod
+    def from_words(cls, words: Iterable[str]) -> Vocab:
+        """The sorted distinct characters of some words, after the boundary."""
+        return cls((BOUNDARY, *sorted(set("".join(words)))))
+
+    @property
+    def size(self) -> int:
+        """V."""
+        return len(self.symbols)
+
+    @property
+    def itos(self) -> tuple[str, ...]:
+        """Id to symbol."""
+        return self.symbols
+
+    @cached_property
+    def stoi(self) -> dict[str, int]:
+        """Symbol to id."""
+        return {symbol: i for i, symbol in enumerate(self.symbols)}
+
+    @cached_property
+    def has_capitals(self) -> bool:
+        """Whether some symbol is not lower-case: what is typed for a vocabulary without any is lower-cased."""
+        return any(symbol != symbol.lower() for symbol in self.symbols)
+
+    def typed(self, text: str) -> str:
+        """What someone typed, cleaned as the words were: Unicode NFC, nothing invisible, lower-cased if they are."""
+        cleaned = normalised(tidy(text, self.stoi)[0])
+        if not self.has_capitals:
+            cleaned = normalised("".join(map(self._lowered, cleaned)))
+        # A letter and a mark of the vocabulary may compose to one that it lacks.
+        return text if self.spells(text) and not self.spells(cleaned) else cleaned
+
+    def _lowered(self, character: str) -> str:
+        """A capital as its small letter if that is known; one that is not is refused as it was typed."""
+        lowered = normalised(character, lowercase=True)
+        return lowered if self.spells(lowered) else character
+
+    def spells(self, text: str) -> bool:
+        """Whether the vocabulary knows every character of a text."""
+        return self.stoi.keys() >= set(text)
+
+    def encode(self, word: str) -> list[int]:
+        """Ids of a word's characters, without boundaries; ``ValueError`` names characters it does not know."""
+        unknown = sorted(set(word) - set(self.stoi))
+        if unknown:
+            known = " ".join(map(show_symbol, self.symbols[1:41])) + (" …" if self.size > 41 else "")
+            got = " ".join(map(show_symbol, unknown))
+            raise ValueError(f"characters must be in the vocabulary ({known}), got {cut(got)} in {quoted(word)}")
+        return [self.stoi[character] for character in word]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The word that some ids spell; boundaries vanish."""
+        return "".join(self.symbols[i] for i in ids)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The words of the three splits, in shuffled order."""
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    test: tuple[str, ...]
+
+    def items(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """(name, words) of each split."""
+        yield from (("train", self.train), ("val", self.val), ("test", self.test))
+
+
+def split_words(words: Sequence[str], config: SplitConfig) -> Splits:
+    """The lecture's split: shuffle a copy with ``random.Random(split_seed)``, cut at ``int(f·n)``.
+
+    A fixed split is cut as it says, and nothing is shuffled.
+
+    Raises
+    ------
+    ValueError
+        If a split would be empty, or a fixed one is of another list.
+    """
+    if config.fixed:
+        return _fixed_split(words, config.fixed)
+    shuffled = list(dict.fromkeys(words)) if config.deduplicate else list(words)
+    random.Random(config.split_seed).shuffle(shuffled)
+    # 0.8 + 0.1 is 0.9 to within a rounding error; int() must not see 0.8999….
+    fractions = (config.train_fraction, config.train_fraction + config.val_fraction)
+    cuts = [int(round(fraction, 9) * len(shuffled)) for fraction in fractions]
+    splits = Splits(tuple(shuffled[: cuts[0]]), tuple(shuffled[cuts[0] : cuts[1]]), tuple(shuffled[cuts[1] :]))
+    for name, part in splits.items():
+        if not part:
+            raise ValueError(f"{name} split must have at least one word, got 0 of the corpus's {len(shuffled):,}")
+    return splits
+
+
+def _fixed_split(words: Sequence[str], fixed: tuple[int, ...]) -> Splits:
+    if sum(fixed) != len(words):
+        got = f"{' + '.join(f'{count:,}' for count in fixed)} of a corpus of {len(words):,}"
+        raise ValueError(f"fixed split must have as many words as the corpus, got {got}")
+    train, val, _ = fixed
+    return Splits(tuple(words[:train]), tuple(words[train : train + val]), tuple(words[train + val :]))
+
+
+def leakage(splits: Splits) -> pd.DataFrame:
+    """How many words of validation and test (columns ``split, words, in_train, share``) also occur in train."""
+    seen = set(splits.train)
+    rows = []
+    for name, words in (("val", splits.val), ("test", splits.test)):
+        in_train = sum(word in seen for word in words)
+        rows.append({"split": name, "words": len(words), "in_train": in_train, "share": in_train / len(words)})
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Some words as context → next-character pairs."""
+
+    words: tuple[str, ...] = field(repr=False)
+    contexts: Ids = field(repr=False)  # (N, T)
+    targets: Ids = field(repr=False)  # (N,)
+    vocab_size: int
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @cached_property
+    def counts(self) -> ContextCounts:
+        """The same examples as distinct contexts with next-character counts."""
+        return count_contexts(self.contexts, self.targets, self.vocab_size)
+
+    @cached_property
+    def word_index(self) -> Ids:
+        """(N,): which word each example comes from; every word's last target is the boundary."""
+        ends = self.targets == 0
+        index: Ids = np.cumsum(ends) - ends
+        return index
+
+
+def build_examples(words: Sequence[str], vocab: Vocab, context_size: int) -> Examples:
+    """The sliding window over every word, for all words at once.
+
+    A word of n characters gives n + 1 examples: its first context is all boundary, its last target the
+    boundary. Raises ``ValueError`` for characters that are not in the vocabulary.
+    """
+    ids = _id_stream(words, vocab, gap=context_size)
+    # With T boundaries before every word, a window never reaches into the word before. A target is any
+    # character, or the first boundary after one.
+    inside = ids != 0
+    inside[1:] |= inside[:-1].copy()
+    ends = np.flatnonzero(inside)
+    windows = np.lib.stride_tricks.sliding_window_view(ids, context_size)
+    return Examples(tuple(words), windows[ends - context_size], ids[ends], vocab.size)
+
+
+def _id_stream(words: Sequence[str], vocab: Vocab, gap: int) -> Ids:
+    """All words as one array of ids, with ``gap`` boundaries before, between and after them."""
+    between = "\n" * gap  # no word contains it
+    points = np.frombuffer((between + between.join(words) + between).encode("utf-32-le"), dtype=np.uint32)
+    table = np.zeros(max(map(ord, vocab.symbols[1:]), default=0) + 2, dtype=np.int64)
+    table[[ord(symbol) for symbol in vocab.symbols[1:]]] = np.arange(1, vocab.size)
+    ids = table.take(points, mode="clip")  # beyond the table is its last entry, 0
+    if np.count_nonzero(ids == 0) != np.count_nonzero(points == ord("\n")):
+        for word in words:
+            vocab.encode(word)  # the first that it cannot spell is named
+    return ids
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All that training and evaluation need of a corpus at one split and context size.
+
+    Each part is turned into examples when it is first asked for.
+    """
+
+    vocab: Vocab
+    context_size: int
+    splits: Splits = field(repr=False)
+    cleaning: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of its corpus, for artifacts to record
+
+    @cached_property
+    def train(self) -> Examples:
+        """The train split."""
+        return build_examples(self.splits.train, self.vocab, self.context_size)
+
+    @cached_property
+    def val(self) -> Examples:
+        """The validation split."""
+        return build_examples(self.splits.val, self.vocab, self.context_size)
+
+    @cached_property
+    def test(self) -> Examples:
+        """The test split."""
+        return build_examples(self.splits.test, self.vocab, self.context_size)
+
+    @cached_property
+    def val_unseen(self) -> Examples:
+        """Validation words that do not occur in train; may be empty."""
+        return build_examples(self._unseen(self.splits.val), self.vocab, self.context_size)
+
+    @cached_property
+    def test_unseen(self) -> Examples:
+        """Test words that do not occur in train; may be empty."""
+        return build_examples(self._unseen(self.splits.test), self.vocab, self.context_size)
+
+    def _unseen(self, words: Sequence[str]) -> list[str]:
+        seen = set(self.splits.train)
+        return [word for word in words if word not in seen]
+
+
+def build_dataset(words: Corpus | Sequence[str], split: SplitConfig, context_size: int) -> Dataset:
+    """Split some words into what a model is trained and judged on. The vocabulary is that of all words."""
+    listed = words.words if isinstance(words, Corpus) else tuple(words)
+    cleaning = words.report.cleaning if isinstance(words, Corpus) else {}
+    return Dataset(Vocab.from_words(listed), context_size, split_words(listed, split), cleaning)

@@ -1,0 +1,135 @@
+"""What a run's numbers say about it: its state before the first update, and where validation turned.
+
+Unlike the doctor's rules these look at every run, healthy or not; the pages put them into sentences.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from .config import STRETCHED, RunConfig, TrainConfig
+from .dataset import Dataset
+from .ngram import uniform_loss
+
+if TYPE_CHECKING:
+    from .model import Model
+
+SAMPLED = 2_000  # train examples that the untrained model is looked at on
+RISE = 0.01  # nats above its minimum from which validation counts as risen; less is the noise of a curve
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstMoment:
+    """A model before its first update, on some train examples."""
+
+    loss: float  # mean −ln p of the right answers
+    uniform: float  # ln V: the loss of giving every character the same chance
+    spread: float  # standard deviation of the logits around their mean, example by example
+    favourite: float  # mean probability of the likeliest character
+    right: float  # how often that is the right one
+    examples: int  # that were looked at
+    inputs: int = 0  # numbers that a logit adds up, each times a weight; 0 where more than a bias joins them
+    input_size: float = math.nan  # their root mean square
+    weight_size: float = math.nan  # that of the weights
+    bias_size: float = math.nan  # and that of the biases
+
+    @property
+    def expected_spread(self) -> float:
+        """√(n · inputs² · weights² + biases²): how far n products and a bias spread that are all independent."""
+        return math.hypot(math.sqrt(self.inputs) * self.input_size * self.weight_size, self.bias_size)
+
+    @property
+    def overconfident(self) -> bool:
+        """Whether the likeliest character is right less often than its probability says."""
+        return self.favourite > self.right
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """Where validation was lowest, and the end of the curve."""
+
+    best_step: int
+    best_val: float
+    best_train: float  # at the same step
+    last_step: int
+    last_val: float
+    last_train: float
+
+    @property
+    def overfits(self) -> bool:
+        """Whether validation rose after its minimum while train went on falling."""
+        return self.last_val - self.best_val > RISE and self.last_train < self.best_train
+
+
+def untrained(config: RunConfig, vocab_size: int) -> Model:
+    """The model of a run before its first update, which the seed brings back."""
+    from .model import Model
+
+    return Model(config.model, vocab_size, seed=config.train.seed)
+
+
+def longer(train: TrainConfig, step: int, max_steps: int) -> str:
+    """What training a run that has made `step` updates on to `max_steps` comes to."""
+    if train.schedule in STRETCHED:
+        return (
+            f"The {train.schedule} schedule is stretched to {max_steps:,} steps: the learning rate goes on from where "
+            f"step {step + 1:,} of {max_steps:,} has it. A new run of {max_steps:,} steps would come to other weights."
+        )
+    return f"It comes to the weights of a run of {max_steps:,} steps."
+
+
+def first_moment(config: RunConfig, dataset: Dataset) -> FirstMoment:
+    """What the untrained model of a run does on some train examples."""
+    import torch
+
+    from .trace import can_trace, neuron_report
+
+    model = untrained(config, dataset.vocab.size)
+    count = len(dataset.train)
+    rows = np.random.default_rng(0).integers(count, size=SAMPLED) if count > SAMPLED else np.arange(count)
+    contexts, targets = dataset.train.contexts[rows], torch.from_numpy(dataset.train.targets[rows])
+    with torch.no_grad():
+        logits = model(torch.from_numpy(contexts)).double()
+    log_p = logits.log_softmax(1)
+    best = log_p.max(1)
+    moment = FirstMoment(
+        loss=-log_p.gather(1, targets[:, None]).mean().item(),
+        uniform=uniform_loss(dataset.vocab.size),
+        spread=logits.std(1, correction=0).mean().item(),
+        favourite=best.values.exp().mean().item(),
+        right=(best.indices == targets).double().mean().item(),
+        examples=len(rows),
+    )
+    layers = len(getattr(config.model, "hidden_sizes", ()))
+    if not can_trace(model) or not layers or "W" in model.tensors:  # direct connections add to the sum
+        return moment
+    inputs = neuron_report(model, contexts, layers).outputs
+    weights = model.tensors[f"W{layers + 1}"]
+    size = float(np.sqrt((inputs.astype(np.float64) ** 2).mean()))
+    sizes = {
+        "input_size": size,
+        "weight_size": weights.double().square().mean().sqrt().item(),
+        "bias_size": model.tensors[f"b{layers + 1}"].double().square().mean().sqrt().item(),
+    }
+    return FirstMoment(**vars(moment) | {"inputs": inputs.shape[1]} | sizes)
+
+
+def turning_point(history: pd.DataFrame) -> Turn | None:
+    """Where a curve's validation loss was lowest; None if fewer than three of its points were evaluated."""
+    curve = history.dropna(subset=["train_loss", "val_loss"])
+    if len(curve) < 3:
+        return None
+    best, last = curve.loc[curve["val_loss"].idxmin()], curve.iloc[-1]
+    return Turn(
+        best_step=int(best["step"]),
+        best_val=float(best["val_loss"]),
+        best_train=float(best["train_loss"]),
+        last_step=int(last["step"]),
+        last_val=float(last["val_loss"]),
+        last_train=float(last["train_loss"]),
+    )

@@ -1,0 +1,350 @@
+"""One run, from its claim to its end: trained in this process, written to the store as it goes."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..checkpoint import Checkpoint, affordable, checkpoint_steps, weights_of
+from ..config import RunConfig, SplitConfig
+from ..corpus import Corpus
+from ..dataset import Dataset, build_dataset
+from ..store import LEASE_SECONDS, MAX_POINTS, Run, RunState, RunStore, StaleToken, StoreUnavailable, thinned
+
+if TYPE_CHECKING:
+    from ..training import Step
+
+
+TICK_SECONDS = 0.15  # between two looks at training, so that writes are at most 0.25 s apart
+SAVE_SECONDS = 1.0  # between two saves of the weights
+SAVE_SHARE = 0.05  # of the time that saving a large model may take
+POLL_SECONDS = 0.25  # between a server's looks at the queue
+LAST_SECONDS = 0.25  # that the losses at the end may take once someone asked for it
+LONGEST_PAUSE = 10.0  # seconds between two tries of a write for which there is no room
+SAMPLES, SAMPLE_SEED = 8, 1
+
+log = logging.getLogger(__name__)
+
+
+class Pauses:
+    """How long to wait after each failure in a row: twice as long every time, and what failed is said once."""
+
+    def __init__(self, first: float = POLL_SECONDS, longest: float = LONGEST_PAUSE) -> None:
+        self.first = self.next = first
+        self.longest, self.said = longest, ""
+
+    def failed(self, sentence: str) -> float:
+        """Seconds to wait now."""
+        if sentence != self.said:
+            log.warning("%s", sentence)
+        pause, self.said = self.next, sentence
+        self.next = min(self.longest, 2 * pause)
+        return pause
+
+    def over(self) -> None:
+        """It works, or works again."""
+        if self.said:
+            log.warning("over: %s", self.said)
+        self.next, self.said = self.first, ""
+
+
+def run_inline(
+    store: RunStore, run_id: str, on_step: Callable[[Step], None] | None = None, token: str | None = None
+) -> Run:
+    """Train one run in this process, and return it as it ended: a queued one, or one claimed with `token`.
+
+    Ctrl-C stops it within a second and keeps it; a second Ctrl-C, or one before the first step, does not wait for
+    that.
+    """
+    token = token or store.claim(run_id)
+    if token is None:
+        raise ValueError(f"run must be queued, got {run_id} that is {store.run(run_id).state}")
+    begun = threading.Event()
+
+    def show(step: Step) -> None:
+        begun.set()
+        if on_step:
+            on_step(step)
+
+    with _ctrl_c(begun) as stopped:
+        work(store, run_id, token, show, None, stopped)
+    return store.run(run_id)
+
+
+def work(
+    store: RunStore,
+    run_id: str,
+    token: str,
+    on_step: Callable[[Step], None] | None,
+    leaving: threading.Event | None,
+    stopped: threading.Event | None = None,
+) -> None:
+    """All that is between the claim of a run and its end."""
+    training = None
+    last: dict[str, Any] = {}
+    with _lease_kept(store, run_id, token), _stale_is_fine(run_id):
+        try:
+            training = Training.of(store, store.run(run_id), token)
+            state = training.go(on_step, leaving, stopped)
+            last = training.last()
+        except StaleToken:
+            raise
+        except KeyboardInterrupt:  # the second one: the last saved weights are what stays
+            state = RunState.STOPPED
+        except Exception as problem:
+            state, last = RunState.FAILED, training.last(problem) if training else {}
+            last |= {"error": _sentence(problem), "error_type": type(problem).__name__}
+        end = functools.partial(store.finish, run_id, token, state, **last)
+        _end(store, run_id, token, end, [event for event in (leaving, stopped) if event])
+
+
+def _end(
+    store: RunStore, run_id: str, token: str, finish: Callable[[], None], hurry: Sequence[threading.Event]
+) -> None:
+    """End a run, as soon as there is room to write that; who is in a hurry gets :class:`StoreUnavailable` instead."""
+    pauses = Pauses()
+    while True:
+        try:
+            store.record(run_id, token)  # a run whose worker was thought dead goes on, so that it can end
+            finish()
+            return
+        except StoreUnavailable as problem:
+            again = time.monotonic() + pauses.failed(f"run {run_id} waits to be saved: {problem}")
+            while time.monotonic() < again:
+                if any(event.is_set() for event in hurry):
+                    raise
+                time.sleep(TICK_SECONDS)
+
+
+class Training:
+    """A run in this process's memory; `write` is where its results go, and says whether to stop."""
+
+    def __init__(
+        self, config: RunConfig, corpus: Callable[[], Corpus], write: Callable[..., bool], checkpoints: int = 0
+    ) -> None:
+        from ..train_state import TrainState
+
+        self.config, self.write = config, write
+        self.dataset = worker_dataset(config, corpus)
+        self.state = TrainState(config.model, config.train, self.dataset.vocab.size)
+        self.seconds_before = 0.0  # this run's training before it was continued
+        self.newest: Step | None = None
+        count = affordable(self.state.model.flat.numel(), checkpoints)
+        self.film_steps = frozenset(checkpoint_steps(config.train.max_steps, count))
+        self.points: list[Step] = []  # not written yet, as are these
+        self.film: list[Checkpoint] = []
+        self.ticks, self.next_write, self.next_save, self.next_samples = 0, 0.0, 0.0, 0.0
+        self.pauses = Pauses()
+        self.events: Sequence[threading.Event] = ()  # each of them asks to stop or leave, as the store may
+        self.asked, self.next_look = math.inf, 0.0  # when somebody did; when to look into the store again
+
+    @classmethod
+    def of(cls, store: RunStore, run: Run, token: str) -> Training:
+        """A claimed run, at the step at which it was last saved."""
+        from safetensors.torch import load
+
+        write = functools.partial(store.record, run.id, token)
+        training = cls(run.config, lambda: store.corpus(run.config.corpus_sha256), write, run.checkpoints)
+        if saved := store.train_state(run.id):
+            training.state.load(load(saved))
+            history = store.history(run.id)
+            training.seconds_before = float(history.seconds[history.step <= training.state.step].max())
+        return training
+
+    def go(
+        self,
+        on_step: Callable[[Step], None] | None = None,
+        leaving: threading.Event | None = None,
+        stopped: threading.Event | None = None,
+    ) -> RunState:
+        """Train until the end, or until someone asks to stop or leave; the state the run is in then."""
+        from ..training import Pace, train
+
+        self.events = [event for event in (leaving, stopped) if event]
+        pace = Pace(seconds=TICK_SECONDS, at=self.film_steps)
+        for step in train(self.state, self.dataset, pace=pace, stop=self.stops):
+            self.newest = replace(step, seconds=step.seconds + self.seconds_before)
+            stop = self.tick(self.newest)
+            if on_step:
+                on_step(self.newest)
+            if step.step >= self.config.train.max_steps and (step.losses or not self.stops()):
+                break
+            if leaving and leaving.is_set():
+                return RunState.INTERRUPTED
+            if stop or any(event.is_set() for event in self.events):
+                return RunState.STOPPED
+        return RunState.FINISHED
+
+    def stops(self) -> bool:
+        """Whether someone asked to stop or leave. Asked while losses are computed, which may take minutes."""
+        now, wanted = time.monotonic(), any(event.is_set() for event in self.events)
+        if not wanted and now >= max(self.next_look, self.next_write):
+            self.next_look = now + TICK_SECONDS
+            try:
+                wanted = self.write()
+            except StoreUnavailable as problem:
+                self.wait(problem)
+        self.asked = min(self.asked, now) if wanted else self.asked
+        return self.asked <= now
+
+    def must_end(self) -> bool:
+        """Whether losses that are still missing have to be left out, as someone waits for the end."""
+        return self.stops() and time.monotonic() > self.asked + LAST_SECONDS
+
+    def tick(self, step: Step) -> bool:
+        """Write a step, from time to time with weights and samples; whether someone asked for a stop."""
+        now = time.monotonic()
+        self.points.append(step)
+        self.keep(step)
+        if now < self.next_write and (step.step in self.film_steps or self.pauses.said):
+            return False  # these come thick at first: each in a transaction of its own would slow training down
+        extra: dict[str, Any] = {}
+        if step.train_loss is not None and now >= self.next_save:
+            extra |= self.checkpoint(step.step, step.losses)
+        if (self.ticks < 4 or now >= self.next_samples) and not self.stops():
+            extra["samples"] = step.step, self.samples()
+            self.next_samples = now + SAVE_SECONDS
+        self.ticks += 1
+        try:
+            stop = self.write(points=self.points, checkpoints=self.film, **extra)
+        except StoreUnavailable as problem:  # training goes on, and what it gave is written when there is room
+            self.wait(problem)
+            return False
+        self.pauses.over()
+        self.points, self.film, self.next_write = [], [], now + 0.9 * TICK_SECONDS
+        if "weights" in extra:
+            self.next_save = now + max(SAVE_SECONDS, (time.monotonic() - now) / SAVE_SHARE)
+        return stop
+
+    def wait(self, problem: StoreUnavailable) -> None:
+        """Keep what could not be written, within bounds, and leave the store alone for a while."""
+        self.next_write = time.monotonic() + self.pauses.failed(str(problem))
+        if len(self.points) > MAX_POINTS:
+            kept = thinned([point.step for point in self.points], MAX_POINTS // 2)
+            self.points = [point for point in self.points if point.step in kept]
+
+    def keep(self, step: Step) -> None:
+        """Remember the weights of a step of the film; what a continued run starts with is in the store already."""
+        fresh = step.step == 0 or step.updates is not None
+        if fresh and step.step in self.film_steps and self.state.model.flat.isfinite().all():
+            weights = weights_of(self.state.model)
+            self.film.append(Checkpoint(step=step.step, weights=weights, updates=step.updates or {}))
+
+    def last(self, problem: Exception | None = None) -> dict[str, Any]:
+        """What is left to write at the end: the newest step with exact losses, the weights and samples of it."""
+        from ..evaluation import evaluate_splits
+        from ..training import TrainingDiverged
+
+        if self.newest is None or (problem and not isinstance(problem, TrainingDiverged)):
+            return {}
+        known = {} if problem else self.newest.losses
+        losses = evaluate_splits(self.state.model, self.dataset, test=True, known=known, stop=self.must_end)
+        shown: dict[str, Any] = {name: loss for name, loss in losses.items() if not name.startswith("test")}
+        # The weights kept by a run that diverged are those before the update that spoiled them.
+        step = max(0, problem.step - 1) if isinstance(problem, TrainingDiverged) else self.newest.step
+        ended = replace(self.newest, step=step, **shown)
+        points = [*(point for point in self.points if point.step < step), ended]
+        last = {"points": points, "checkpoints": self.film} | self.checkpoint(step, losses)
+        return last if self.must_end() else last | {"samples": (step, self.samples())}
+
+    def checkpoint(self, step: int, losses: dict[str, float]) -> dict[str, Any]:
+        """Weights, training state and losses of this moment; nothing if they are not finite numbers."""
+        from safetensors.torch import save
+
+        from ..export.artifact import Artifact
+
+        if not self.state.model.flat.isfinite().all():
+            return {}
+        sealed = {name: loss for name, loss in losses.items() if not name.startswith("test")}
+        dataset = self.dataset
+        artifact = Artifact(self.state.model, dataset.vocab, self.config, sealed, step, dataset.cleaning)
+        return {"weights": artifact.to_bytes(), "train_state": save(self.state.tensors()), "losses": losses}
+
+    def samples(self) -> list[str]:
+        """Some words from the model as it is, always with the same sample seed."""
+        from ..sample import drawn_words
+
+        return drawn_words(self.state.model, self.dataset.vocab, SAMPLES, SAMPLE_SEED)
+
+
+@contextlib.contextmanager
+def _lease_kept(store: RunStore, run_id: str, token: str) -> Iterator[None]:
+    """Renew the lease from a thread too: a large corpus or model may take longer than it between two steps."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(LEASE_SECONDS / 4):
+            try:
+                store.record(run_id, token)
+            except StaleToken:
+                return
+            except Exception:  # the training thread meets the same problem and reports it
+                log.debug("lease of run %s not renewed", run_id, exc_info=True)
+
+    thread = threading.Thread(target=renew, name=f"lease {run_id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def _stale_is_fine(run_id: str) -> Iterator[None]:
+    try:
+        yield
+    except StaleToken:
+        log.warning("run %s was taken from this worker; its results are dropped", run_id)
+
+
+@contextlib.contextmanager
+def _ctrl_c(begun: threading.Event) -> Iterator[threading.Event]:
+    """The first Ctrl-C sets an event; the second interrupts as usual, and so does any while nothing has begun."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped  # only the main thread may handle signals
+        return
+    usual = signal.getsignal(signal.SIGINT)
+
+    def first(number: int, frame: object) -> None:
+        stopped.set()
+        signal.signal(signal.SIGINT, usual)
+        if not begun.is_set():
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _sentence(problem: Exception) -> str:
+    from ..training import TrainingDiverged
+
+    if isinstance(problem, (ValueError, TrainingDiverged, StoreUnavailable)):
+        return str(problem)
+    log.error("training failed", exc_info=problem)
+    return f"{type(problem).__name__}: {problem}"
+
+
+_datasets: dict[tuple[str, SplitConfig, int], Dataset] = {}
+
+
+def worker_dataset(config: RunConfig, corpus: Callable[[], Corpus]) -> Dataset:
+    """A run's dataset, from the last few of this process if it is among them."""
+    key = (config.corpus_sha256, config.split, config.model.context_size)
+    dataset = _datasets.pop(key, None) or build_dataset(corpus(), config.split, config.model.context_size)
+    _datasets[key] = dataset  # the newest is last
+    for oldest in list(_datasets)[:-3]:
+        del _datasets[oldest]
+    return dataset

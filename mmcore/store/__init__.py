@@ -1,0 +1,24 @@
+"""The run store: every run, its curve, samples and weights, and the corpora, in one SQL database.
+
+The store is the only channel between the worker that trains a run and whoever looks at it. A worker owns a run
+by its token: claiming is one conditional UPDATE that sets a fresh token, every later write carries it, and a
+write with an old one raises :class:`StaleToken`. Every write renews a lease; whoever finds a lease expired, and
+does not know the worker to live, marks the run interrupted. A worker that was only slow takes it back. Readers
+never wait for writers (SQLite in WAL mode), and nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from .points import MAX_POINTS as MAX_POINTS
+from .points import MAX_SAMPLES as MAX_SAMPLES
+from .points import thinned as thinned
+from .run import TRANSITIONS as TRANSITIONS
+from .run import WORKING as WORKING
+from .run import Run as Run
+from .run import RunState as RunState
+from .run import StaleToken as StaleToken
+from .run import StoreUnavailable as StoreUnavailable
+from .run import UnreadableRun as UnreadableRun
+from .store import LEASE_SECONDS as LEASE_SECONDS
+from .store import RunStore as RunStore
+from .store import new_token as new_token

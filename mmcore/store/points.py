@@ -1,0 +1,135 @@
+"""What a run leaves along the way: its curve, samples and weights, within bounds. Inside a transaction."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from ..checkpoint import Checkpoint, TensorUpdate
+from .schema import CHECKPOINTS, HISTORY, RUNS, SAMPLES, STEPS
+
+if TYPE_CHECKING:
+    from ..training import Step
+
+
+MAX_POINTS = 2_000  # of a curve; beyond it, the curve is thinned
+MAX_SAMPLES = 400
+
+
+def thinned(steps: Sequence[int], cap: int) -> set[int]:
+    """At most `cap` of some ascending steps, first and last included.
+
+    Four fifths are spaced evenly on a linear axis and one fifth on a logarithmic one, because charts offer both.
+    """
+    have = np.asarray(steps, dtype=float)
+    logarithmic = np.geomspace(have[0] + 1, have[-1] + 1, cap // 5) - 1
+    wanted = np.concatenate([np.linspace(have[0], have[-1], cap - cap // 5), logarithmic])
+    after = np.clip(np.searchsorted(have, wanted), 1, len(have) - 1)
+    nearest = np.where(wanted - have[after - 1] < have[after] - wanted, after - 1, after)
+    return {steps[i] for i in nearest.tolist()}
+
+
+def write_results(
+    db: Connection,
+    run_id: str,
+    points: Sequence[Step],
+    samples: tuple[int, Sequence[str]] | None,
+    weights: bytes | None,
+    train_state: bytes | None,
+    losses: dict[str, float] | None,
+    checkpoints: Sequence[Checkpoint],
+) -> None:
+    if checkpoints:
+        _write_checkpoints(db, run_id, checkpoints)
+    if points:
+        _write_points(db, run_id, points)
+        db.execute(sa.delete(CHECKPOINTS).where(*of_film(run_id), CHECKPOINTS.c.step > points[-1].step))
+    if samples is not None:
+        row = {"run_id": run_id, "step": samples[0], "words": json.dumps(list(samples[1]))}
+        _append(db, SAMPLES, run_id, [row], MAX_SAMPLES)
+    if weights is not None:
+        _write_last(db, run_id, weights, train_state, losses or {})
+
+
+def _write_points(db: Connection, run_id: str, points: Sequence[Step]) -> None:
+    rows: list[dict[str, Any]] = [
+        {"run_id": run_id} | {name: _finite(getattr(point, name)) for name in HISTORY} for point in points
+    ]
+    _append(db, STEPS, run_id, rows, MAX_POINTS)
+    newest = {"step": points[-1].step, "seconds": points[-1].seconds}
+    measured = [row["batch_loss"] for row in rows if row["batch_loss"] is not None]
+    newest |= {"batch_loss": measured[-1]} if measured else {}
+    db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(**newest))
+
+
+def of_film(run_id: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == "film"
+
+
+def _write_checkpoints(db: Connection, run_id: str, checkpoints: Sequence[Checkpoint]) -> None:
+    db.execute(sa.delete(CHECKPOINTS).where(*of_film(run_id), CHECKPOINTS.c.step >= checkpoints[0].step))
+    rows = [
+        {"run_id": run_id, "kind": "film", "step": c.step, "weights": c.weights, "updates": _numbers(c.updates)}
+        for c in checkpoints
+    ]
+    db.execute(sa.insert(CHECKPOINTS), rows)
+
+
+def checkpoint_sizes(db: Connection, run_id: str) -> dict[int, int]:
+    """Bytes of a run's checkpoints by step, ascending."""
+    query = sa.select(CHECKPOINTS.c.step, sa.func.length(CHECKPOINTS.c.weights)).where(*of_film(run_id))
+    return {row[0]: row[1] for row in db.execute(query.order_by(CHECKPOINTS.c.step))}
+
+
+def beyond(sizes: dict[int, int], limit: int) -> list[int]:
+    """The steps to drop so that what stays is within the limit."""
+    steps = list(sizes)
+    fit = min(len(steps), limit // max(sizes.values(), default=1))
+    kept = {steps[round(i)] for i in np.linspace(0, len(steps) - 1, fit)} if fit >= 2 else set()
+    return [step for step in steps if step not in kept]
+
+
+def _append(db: Connection, table: sa.Table, run_id: str, rows: list[dict[str, Any]], cap: int) -> None:
+    """Put rows at the end of a run's series, in place of what it has from their first step on."""
+    of_run = table.c.run_id == run_id
+    db.execute(sa.delete(table).where(of_run, table.c.step >= rows[0]["step"]))
+    db.execute(sa.insert(table), rows)
+    if db.scalar(sa.select(sa.func.count()).select_from(table).where(of_run)) <= cap:  # type: ignore[operator]
+        return
+    steps = list(db.scalars(sa.select(table.c.step).where(of_run).order_by(table.c.step)))
+    drop = sorted(set(steps) - thinned(steps, cap // 2))  # to half, so that it is not done at every write
+    db.execute(sa.delete(table).where(of_run, table.c.step.in_(drop)))
+
+
+def _write_last(
+    db: Connection, run_id: str, weights: bytes, train_state: bytes | None, losses: dict[str, float]
+) -> None:
+    step = db.scalar(sa.select(RUNS.c.step).where(RUNS.c.id == run_id))
+    db.execute(sa.delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == "last"))
+    row = {"run_id": run_id, "kind": "last", "step": step, "weights": weights, "train_state": train_state}
+    db.execute(sa.insert(CHECKPOINTS).values(**row))
+    finite = {name: value for name, value in losses.items() if _finite(value) is not None}
+    db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(weights_step=step, losses=json.dumps(finite)))
+
+
+# ---- values
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _numbers(updates: Mapping[str, TensorUpdate]) -> str:
+    return json.dumps({name: [_finite(value) for value in astuple(update)] for name, update in updates.items()})
+
+
+def read_updates(text: str) -> dict[str, TensorUpdate]:
+    found = json.loads(text)
+    return {name: TensorUpdate(*(math.nan if v is None else v for v in values)) for name, values in found.items()}

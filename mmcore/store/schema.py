@@ -1,0 +1,219 @@
+"""The store's tables, and opening a database that has them: making, checking, copying, upgrading."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine
+
+from ..fields import quoted
+
+SCHEMA_VERSION = 3
+HISTORY = ("step", "batch_loss", "train_loss", "val_loss", "val_loss_unseen", "learning_rate", "seconds")
+"""Columns of a run's curve."""
+
+METADATA = sa.MetaData()
+_BLOB = sa.LargeBinary(2**32 - 1)  # the length lets MySQL choose a type that is large enough
+_TEXT = sa.Text(2**32 - 1)
+
+
+def _run_key() -> sa.Column[str]:
+    return sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+
+
+VERSIONS = sa.Table("schema_version", METADATA, sa.Column("version", sa.Integer, nullable=False))
+CORPORA = sa.Table(
+    "corpora",
+    METADATA,
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("words", _TEXT, nullable=False),  # one a line
+    sa.Column("report", _TEXT, nullable=False),  # JSON of CorpusReport
+    sa.Column("created", sa.Double, nullable=False),  # this and all times: seconds since 1970, UTC
+    sa.Column("owner", sa.String(255)),  # the visitor who added it first
+)
+RUNS = sa.Table(
+    "runs",
+    METADATA,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("note", _TEXT, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("config", _TEXT, nullable=False),  # JSON of RunConfig
+    sa.Column("corpus_sha256", sa.String(64), sa.ForeignKey("corpora.sha256"), nullable=False),
+    sa.Column("owner", sa.String(255)),
+    sa.Column("error", _TEXT),
+    sa.Column("error_type", sa.String(64)),  # class of the exception that ended it
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("queued", sa.Double, nullable=False),  # the order of the queue
+    sa.Column("started", sa.Double),
+    sa.Column("ended", sa.Double),
+    sa.Column("heartbeat", sa.Double),
+    sa.Column("lease_until", sa.Double),
+    sa.Column("token", sa.String(64)),
+    sa.Column("worker", sa.String(255)),  # host:pid:start of who claimed it last
+    sa.Column("step", sa.Integer, nullable=False, default=0),
+    sa.Column("seconds", sa.Double, nullable=False, default=0.0),
+    sa.Column("batch_loss", sa.Double),
+    sa.Column("losses", _TEXT, nullable=False, default="{}"),  # JSON, of the last checkpoint
+    sa.Column("weights_step", sa.Integer),
+    sa.Column("test_openings", sa.Integer, nullable=False, default=0),
+    sa.Column("test_opened", sa.Double),  # when first; none where that was before it was kept
+    sa.Column("checkpoints", sa.Integer),  # how many moments it keeps while it trains; none where not known
+)
+STEPS = sa.Table(
+    "steps",
+    METADATA,
+    _run_key(),
+    sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
+    *(sa.Column(name, sa.Double) for name in HISTORY[1:]),
+)
+SAMPLES = sa.Table(
+    "samples",
+    METADATA,
+    _run_key(),
+    sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("words", _TEXT, nullable=False),  # JSON list
+)
+CHECKPOINTS = sa.Table(
+    "checkpoints",
+    METADATA,
+    _run_key(),
+    sa.Column("kind", sa.String(16), primary_key=True),  # "last", one row a run, or "film"
+    sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("weights", _BLOB),  # the artifact, .safetensors; of a film the flat float32 alone
+    sa.Column("train_state", _BLOB),  # what Continue needs
+    sa.Column("updates", sa.Text),  # of a film: JSON, tensor -> [ratio, gradient mean, gradient std]
+)
+
+
+def _keep_checkpoints(db: Connection) -> None:
+    db.execute(sa.text("ALTER TABLE runs ADD COLUMN checkpoints INTEGER"))
+    db.execute(sa.text("ALTER TABLE checkpoints ADD COLUMN updates TEXT"))
+
+
+def _keep_first_opening(db: Connection) -> None:
+    db.execute(sa.text("ALTER TABLE runs ADD COLUMN test_opened DOUBLE PRECISION"))
+    db.execute(sa.text("ALTER TABLE runs ADD COLUMN error_type VARCHAR(64)"))
+    db.execute(sa.text("ALTER TABLE corpora ADD COLUMN owner VARCHAR(255)"))
+    diverged = RUNS.c.error.like("The loss was no longer a finite number%")  # until then only its words told
+    db.execute(sa.update(RUNS).where(diverged).values(error_type="TrainingDiverged"))
+
+
+UPGRADES: dict[int, Callable[[Connection], None]] = {1: _keep_checkpoints, 2: _keep_first_opening}
+"""Schema version -> what makes the next version of it."""
+
+
+def default_url() -> str:
+    """``MMCORE_STORE``, or else ``runs/makemore.sqlite`` in the project's folder.
+
+    The project's folder is the nearest one with a ``pyproject.toml``, from the current folder upwards; without
+    one it is the current folder.
+    """
+    here = Path.cwd()
+    project = next((folder for folder in (here, *here.parents) if (folder / "pyproject.toml").is_file()), here)
+    return os.environ.get("MMCORE_STORE") or str(project / "runs" / "makemore.sqlite")
+
+
+def full_url(url: str) -> str:
+    """A path as the URL of a SQLite file; a URL as it is, if several processes can share what it names."""
+    try:
+        parsed = sa.make_url(url if "://" in url else f"sqlite:///{Path(url).absolute()}")
+    except sa.exc.ArgumentError as error:
+        raise ValueError(f"store must be a SQLAlchemy URL or a file, got {quoted(url)}") from error
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ValueError(f"store must be a file or a server, because workers share it, got {quoted(url)}")
+    return parsed.render_as_string(hide_password=False)
+
+
+def open_database(url: str) -> Engine:
+    """An engine on a store of the current schema, made or upgraded where needed."""
+    parsed = sa.make_url(url)
+    shown = parsed.render_as_string(hide_password=True)
+    try:
+        engine = _engine(parsed)
+        with engine.connect() as db:
+            version = _version(db, shown)
+        if version < SCHEMA_VERSION:
+            _upgrade(engine, version, shown)
+        if engine.dialect.name == "sqlite":
+            _use_wal(engine)
+    except (sa.exc.DatabaseError, sa.exc.ArgumentError, ImportError, OSError) as error:
+        reason = getattr(error, "orig", None) or error
+        raise ValueError(f"store must be a database that can be opened, got {shown} ({reason})") from error
+    return engine
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True)
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": 30})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, record: object) -> None:
+        connection.isolation_level = None  # or sqlite3 begins transactions in its own way
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")  # survives a killed process; fsync only at checkpoints
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(db: Connection) -> None:
+        # A writer takes the lock first: a transaction that reads before it writes could fail half-way.
+        db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("writes") else "BEGIN")
+
+    return engine
+
+
+def compact(engine: Engine) -> None:
+    """Rewrite a SQLite file without its free pages; other databases see to that themselves."""
+    if engine.dialect.name != "sqlite":
+        return
+    with contextlib.closing(engine.raw_connection()) as connection, contextlib.suppress(sqlite3.OperationalError):
+        connection.cursor().execute("VACUUM")  # where others keep it busy, the free pages wait for the next time
+        connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _use_wal(engine: Engine) -> None:
+    connection = engine.raw_connection()
+    try:  # it is kept in the file, so a busy moment may leave it to the next who opens
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection.cursor().execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
+
+
+def _version(db: Connection, shown: str) -> int:
+    """The schema version of a database; 0 if it is empty."""
+    tables = sa.inspect(db).get_table_names()
+    if not tables:
+        return 0
+    version = db.scalar(sa.select(VERSIONS.c.version)) if VERSIONS.name in tables else None
+    if version is None:
+        raise ValueError(f"store must be empty or hold runs, got {shown} with tables {', '.join(tables[:5])}")
+    if version > SCHEMA_VERSION:
+        raise ValueError(f"store must have schema version {SCHEMA_VERSION} or older, got {version} in {shown}")
+    return int(version)
+
+
+def _upgrade(engine: Engine, found: int, shown: str) -> None:
+    if found and engine.dialect.name == "sqlite":
+        path = str(engine.url.database)
+        with (
+            contextlib.closing(sqlite3.connect(path)) as old,
+            contextlib.closing(sqlite3.connect(f"{path}.schema{found}.bak")) as copy,
+        ):
+            old.backup(copy)
+    with engine.execution_options(writes=True).begin() as db:
+        version = _version(db, shown)  # again, now that no one else can write
+        if version == 0:
+            METADATA.create_all(db)
+            db.execute(sa.insert(VERSIONS).values(version=SCHEMA_VERSION))
+            return
+        for step in range(version, SCHEMA_VERSION):
+            UPGRADES[step](db)
+        db.execute(sa.update(VERSIONS).values(version=SCHEMA_VERSION))

@@ -1,0 +1,558 @@
+"""The run store: every run, its curve, samples and weights, and the corpora, in one SQL database.
+
+The store is the only channel between the worker that trains a run and whoever looks at it. A worker owns a run
+by its token: claiming is one conditional UPDATE that sets a fresh token, every later write carries it, and a
+write with an old one raises :class:`StaleToken`. Every write renews a lease; whoever finds a lease expired, and
+does not know the worker to live, marks the run interrupted. A worker that was only slow takes it back. Readers
+never wait for writers (SQLite in WAL mode), and nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from ..checkpoint import COUNT, MAX_BYTES, Checkpoint
+from ..config import RunConfig
+from ..corpus import Corpus
+from ..fields import cut, quoted, require, whole
+from ..limits import MAX_NOTE, Usage
+from ..process import lives, this_process
+from .schema import CHECKPOINTS, CORPORA, HISTORY, RUNS, SAMPLES, STEPS, compact, default_url, full_url, open_database
+
+if TYPE_CHECKING:
+    from ..training import Step
+from .points import beyond, checkpoint_sizes, of_film, read_updates, write_results
+from .run import (
+    TRANSITIONS,
+    WORKING,
+    Run,
+    RunState,
+    StaleToken,
+    StoreUnavailable,
+    UnreadableRun,
+    clean_name,
+    default_name,
+    no_run,
+    run_of_row,
+    utc,
+)
+from .usage import accepted_cost, read_report, stored_bytes, text_bytes, usage_of
+
+LEASE_SECONDS = 5.0
+SILENT_SECONDS = 600.0  # a worker that lives and writes nothing for so long has given its run up
+
+
+class RunStore:
+    """Runs in a database.
+
+    Parameters
+    ----------
+    url : str, optional
+        A SQLAlchemy URL, or the path of a SQLite file, which is made where there is none. Default: see
+        :func:`default_url`.
+
+    Raises
+    ------
+    ValueError
+        On first use, if the database cannot be opened, is not a store, or was written by a newer version. It is
+        then left as it was. A store of an older version is copied beside itself, then upgraded.
+
+    Notes
+    -----
+    The connection is made when first needed and again in every process that uses the store, so a store may be
+    made before forking. It may be used from several threads.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = full_url(url or default_url())
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._pid = 0
+
+    def close(self) -> None:
+        """Close this process's connections; the store can still be used, with new ones."""
+        with self._lock:
+            if self._engine is not None and self._pid == os.getpid():
+                self._engine.dispose()
+            self._engine = None
+
+    # ---- corpora
+
+    def add_corpus(self, corpus: Corpus, owner: str | None = None) -> str:
+        """Keep a corpus, once however often it is added, and return its sha256.
+
+        ``ValueError`` where its owner has too much; see :mod:`mmcore.limits`.
+        """
+        row: dict[str, Any] = {"sha256": corpus.sha256, "name": corpus.name[:255], "words": "\n".join(corpus.words)}
+        row |= {"owner": owner}
+        row |= {"report": json.dumps(asdict(corpus.report)), "created": time.time()}
+        with contextlib.suppress(sa.exc.IntegrityError), self._write() as db:  # another was quicker
+            known = db.scalar(sa.select(CORPORA.c.sha256).where(CORPORA.c.sha256 == corpus.sha256))
+            if known is None:
+                if owner is not None:
+                    usage_of(db, owner).check(corpora=1, stored=text_bytes(corpus.report))
+                db.execute(sa.insert(CORPORA).values(**row))
+        return corpus.sha256
+
+    def corpora(self) -> pd.DataFrame:
+        """Columns ``sha256, name, words`` (how many) ``, created, runs`` (how many are on it); newest first."""
+        runs = sa.select(sa.func.count()).where(RUNS.c.corpus_sha256 == CORPORA.c.sha256).scalar_subquery()
+        columns = (CORPORA.c.sha256, CORPORA.c.name, CORPORA.c.report, CORPORA.c.created, runs.label("runs"))
+        with self._read() as db:
+            rows = db.execute(sa.select(*columns).order_by(CORPORA.c.created.desc())).all()
+        table = [(r.sha256, r.name, json.loads(r.report)["kept"], utc(r.created), r.runs) for r in rows]
+        return pd.DataFrame(table, columns=["sha256", "name", "words", "created", "runs"])
+
+    def corpus(self, sha256: str) -> Corpus:
+        """The corpus with this hash; ``ValueError`` if the store does not have it."""
+        with self._read() as db:
+            row = db.execute(sa.select(CORPORA).where(CORPORA.c.sha256 == sha256)).one_or_none()
+        if row is None:
+            raise ValueError(f"corpus must be in the store, got sha256 {cut(sha256)}")
+        return Corpus(row.name, tuple(row.words.split("\n")), read_report(row.report))
+
+    def delete_corpus(self, sha256: str) -> None:
+        """Remove a corpus; refused while there are runs on it, which could not be understood without it."""
+        with self._write() as db:
+            runs = db.scalar(sa.select(sa.func.count()).select_from(RUNS).where(RUNS.c.corpus_sha256 == sha256))
+            if runs:
+                raise ValueError(f"a corpus must have no runs to be deleted, got one with {runs:,}")
+            if not db.execute(sa.delete(CORPORA).where(CORPORA.c.sha256 == sha256)).rowcount:
+                raise ValueError(f"corpus must be in the store, got sha256 {cut(sha256)}")
+
+    # ---- what takes room
+
+    def usage(self, owner: str) -> Usage:
+        """What a visitor has waiting and keeps; a run that has not ended counts as what it will have then."""
+        with self._read() as db:
+            return usage_of(db, owner)
+
+    def stored(self, run_id: str | None = None) -> dict[str, int]:
+        """Bytes that each run, or the one named, takes: weights, training state, checkpoints, curve and samples."""
+        with self._read() as db:
+            return stored_bytes(db, sa.true() if run_id is None else RUNS.c.id == run_id)
+
+    def room(self) -> int | None:
+        """Bytes left on the disk of a SQLite file; None for other databases."""
+        url = sa.make_url(self.url)
+        on_disk = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+        return shutil.disk_usage(Path(str(url.database)).parent).free if on_disk else None
+
+    # ---- runs: for pages and the command line
+
+    def create(
+        self,
+        config: RunConfig,
+        *,
+        name: str | None = None,
+        owner: str | None = None,
+        token: str | None = None,
+        checkpoints: int = COUNT,
+    ) -> Run:
+        """Queue a new run; its corpus must be in the store. With a `token` the caller has claimed it already.
+
+        `checkpoints`: moments whose weights it keeps while it trains, as far as they are small enough; with 0 it keeps
+        its last weights only. ``ValueError`` also where it needs more memory or room than there is, or than its owner
+        may have; see :func:`mmcore.cost.accept` and :mod:`mmcore.limits`.
+        """
+        whole("checkpoints", checkpoints, 0, 1_000)
+        run_id, now = secrets.token_hex(5), time.time()
+        row: dict[str, Any] = {
+            "id": run_id,
+            "name": clean_name(name or default_name(config)),
+            "note": "",
+            "owner": owner,
+            "checkpoints": checkpoints,
+        }
+        row |= {"state": RunState.QUEUED, "config": json.dumps(config.to_dict()), "created": now, "queued": now}
+        with self._write() as db:
+            cost = accepted_cost(db, config, checkpoints)
+            if owner is not None:
+                usage_of(db, owner).check(waiting=int(token is None), stored=cost.stored)
+            db.execute(sa.insert(RUNS).values(**row, corpus_sha256=config.corpus_sha256))
+            if token is not None:
+                _claim(db, run_id, token, LEASE_SECONDS)
+        return self.run(run_id)
+
+    def run(self, run_id: str) -> Run:
+        """The run with this id; ``ValueError`` if there is none, :class:`UnreadableRun` if it cannot be read."""
+        for found in self._find(RUNS.c.id == run_id):
+            if isinstance(found, UnreadableRun):
+                raise found
+            return found
+        raise no_run(run_id)
+
+    def whole_id(self, start: str) -> str:
+        """The id that begins so; ``ValueError`` if none does, or several do."""
+        query = sa.select(RUNS.c.id).where(RUNS.c.id.startswith(start, autoescape=True)).order_by(RUNS.c.id)
+        with self._read() as db:
+            found = db.scalars(query.limit(5)).all()
+        if not start or not found:
+            raise no_run(start)
+        if len(found) > 1 and start not in found:
+            raise ValueError(f"id must begin the id of one run, got {quoted(start)}, which begins {', '.join(found)}")
+        return start if start in found else found[0]
+
+    def runs(self) -> list[Run]:
+        """All runs that can be read, newest first."""
+        return [run for run in self._find(sa.true()) if isinstance(run, Run)]
+
+    def unreadable(self) -> list[UnreadableRun]:
+        """The other runs, newest first."""
+        return [run for run in self._find(sa.true()) if isinstance(run, UnreadableRun)]
+
+    def latest(self) -> Run | None:
+        """The newest run that can be read."""
+        newest = sa.select(RUNS.c.id).order_by(RUNS.c.created.desc(), RUNS.c.id).limit(1)
+        for found in self._find(RUNS.c.id == newest.scalar_subquery()):
+            return found if isinstance(found, Run) else next(iter(self.runs()), None)
+        return None
+
+    def runs_table(self) -> pd.DataFrame:
+        """One row a run, newest first: what it is, how far it got, its losses, its settings."""
+        rows = []
+        for run in self.runs():
+            row: dict[str, Any] = {"id": run.id, "name": run.name, "state": str(run.state), "corpus": run.corpus_name}
+            row |= {"step": run.step, "max_steps": run.max_steps, "seconds": run.seconds}
+            row |= {name: run.losses.get(name, math.nan) for name in _LOSSES}
+            row |= {"created": run.created, "note": run.note, "error": run.error, "owner": run.owner}
+            row |= {"split_seed": run.config.split.split_seed}
+            rows.append(row | asdict(run.config.model) | asdict(run.config.train))
+        return pd.DataFrame(rows)
+
+    def queued(self) -> list[str]:
+        """Ids of the runs that wait, in the order in which they are to begin: owners take turns.
+
+        Next is the oldest run of the owner who has the fewest at work; of several, who was served longest ago.
+        """
+        waiting = sa.select(RUNS.c.id, RUNS.c.owner).where(RUNS.c.state == RunState.QUEUED)
+        with self._read() as db:
+            rows = db.execute(waiting.order_by(RUNS.c.queued, RUNS.c.id)).all()
+            served = _served(db) if len({row.owner for row in rows}) > 1 else {}
+        turn: Counter[str | None] = Counter({owner: working for owner, (working, _) in served.items()})
+        keys = []
+        for row in rows:
+            keys.append((turn[row.owner], served.get(row.owner, (0, 0.0))[1]))
+            turn[row.owner] += 1
+        return [rows[i].id for i in sorted(range(len(rows)), key=keys.__getitem__)]
+
+    def queue_position(self, run_id: str) -> int | None:
+        """1 for the run that is next; None for one that does not wait."""
+        waiting = self.queued()
+        return waiting.index(run_id) + 1 if run_id in waiting else None
+
+    def history(self, run_id: str) -> pd.DataFrame:
+        """The curve: columns :data:`HISTORY`, a row a point, at most :data:`MAX_POINTS`; NaN where not measured."""
+        query = sa.select(*(STEPS.c[name] for name in HISTORY)).where(STEPS.c.run_id == run_id)
+        with self._read() as db:
+            rows = db.execute(query.order_by(STEPS.c.step)).all()
+        types = {name: "int64" if name == "step" else "float64" for name in HISTORY}
+        return pd.DataFrame.from_records(rows, columns=list(HISTORY)).astype(types)
+
+    def samples(self, run_id: str) -> pd.DataFrame:
+        """Words drawn while it trained: columns ``step, words`` (a list)."""
+        query = sa.select(SAMPLES.c.step, SAMPLES.c.words).where(SAMPLES.c.run_id == run_id)
+        with self._read() as db:
+            rows = db.execute(query.order_by(SAMPLES.c.step)).all()
+        return pd.DataFrame([(r.step, json.loads(r.words)) for r in rows], columns=["step", "words"])
+
+    def weights(self, run_id: str) -> bytes | None:
+        """The last saved weights, as the bytes of an artifact; None before the first save."""
+        return self._checkpoint(run_id, CHECKPOINTS.c.weights)
+
+    def train_state(self, run_id: str) -> bytes | None:
+        """What training goes on from; belongs to the same step as :meth:`weights`."""
+        return self._checkpoint(run_id, CHECKPOINTS.c.train_state)
+
+    def checkpoints(self, run_id: str) -> list[Checkpoint]:
+        """The weights kept along the way, first to last; none for runs of older stores, or once collected."""
+        columns = (CHECKPOINTS.c.step, CHECKPOINTS.c.weights, CHECKPOINTS.c.updates)
+        with self._read() as db:
+            rows = db.execute(sa.select(*columns).where(*of_film(run_id)).order_by(CHECKPOINTS.c.step)).all()
+        return [Checkpoint(step=r.step, weights=r.weights, updates=read_updates(r.updates)) for r in rows]
+
+    def collect(self, run_ids: Iterable[str], *, limit: int = MAX_BYTES, dry_run: bool = False) -> tuple[int, int]:
+        """Drop checkpoints of runs beyond `limit` bytes each, and return how many went and their bytes.
+
+        The last weights of a run always stay, and of its checkpoints the first, the last and evenly some between; with
+        a limit that holds fewer than two, none. Runs that a worker has are left alone.
+        """
+        whole("limit", limit, 0, 2**40)
+        dropped = freed = 0
+        for run_id in run_ids:
+            with self._write() as db:
+                sizes = {} if _state(db, run_id) in WORKING else checkpoint_sizes(db, run_id)
+                drop = beyond(sizes, limit)
+                if not dry_run:
+                    db.execute(sa.delete(CHECKPOINTS).where(*of_film(run_id), CHECKPOINTS.c.step.in_(drop)))
+            dropped, freed = dropped + len(drop), freed + sum(sizes[step] for step in drop)
+        return dropped, freed
+
+    def compact(self) -> None:
+        """Give the space of what was deleted back to the file system, where the database does not do so itself."""
+        compact(self._connected())
+
+    def rename(self, run_id: str, name: str) -> None:
+        """Give a run another name."""
+        self._change(run_id, name=clean_name(name))
+
+    def annotate(self, run_id: str, note: str) -> None:
+        """Replace a run's note."""
+        if len(note) > MAX_NOTE:
+            raise ValueError(f"note must have at most {MAX_NOTE:,} characters, got {len(note):,}")
+        self._change(run_id, note=note)
+
+    def open_test(self, run_id: str) -> int:
+        """Unseal the test losses and return how often that was done to this run."""
+        first = sa.func.coalesce(RUNS.c.test_opened, time.time())
+        self._change(run_id, test_openings=RUNS.c.test_openings + 1, test_opened=first)
+        return self.run(run_id).test_openings
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run with all that belongs to it; refused while a worker has it."""
+        with self._write() as db:
+            state = _state(db, run_id)
+            if state in WORKING:
+                raise ValueError(f"a run must be stopped before it is deleted, got one that is {state}")
+            db.execute(sa.delete(RUNS).where(RUNS.c.id == run_id))
+
+    def request_stop(self, run_id: str) -> RunState:
+        """Stop a run: at once if it waits, else as soon as its worker sees it. Nothing happens to one that ended."""
+        with self._write() as db:
+            state = _state(db, run_id)
+            if state is RunState.QUEUED:
+                return _move(db, run_id, RunState.STOPPED, ended=time.time())
+            return _move(db, run_id, RunState.STOPPING) if state is RunState.RUNNING else state
+
+    def continue_run(self, run_id: str, *, max_steps: int | None = None, token: str | None = None) -> Run:
+        """Queue a stopped, interrupted or finished run again, for `max_steps` updates in all, if that is given.
+
+        It goes on from its train state, or from the start without one. With a `token` the caller has claimed it
+        already. ``ValueError`` for a finished run without more steps, or with early stopping, which chose its weights.
+        """
+        run = self.run(run_id)
+        config = run.config
+        if max_steps is not None:
+            require(max_steps > run.step, "max_steps", f"more than the {run.step:,} steps it has made", max_steps)
+            config = config.replace(train=config.train.replace(max_steps=max_steps))
+        if run.state is RunState.FINISHED:
+            require(max_steps is not None, "max_steps", "given for a finished run", max_steps)
+            require(not config.train.patience, "patience", "0 for a run to be trained longer", config.train.patience)
+        again = {"config": json.dumps(config.to_dict()), "queued": time.time(), "ended": None, "token": None}
+        with self._write() as db:
+            accepted_cost(db, config, run.checkpoints)
+            if run.owner is not None:
+                usage_of(db, run.owner).check(waiting=1)
+            _move(db, run_id, RunState.QUEUED, **again, error=None, error_type=None)
+            if token is not None:
+                _claim(db, run_id, token, LEASE_SECONDS)
+        return self.run(run_id)
+
+    def expire_leases(self) -> list[str]:
+        """Mark runs whose worker has gone silent as interrupted, and return their ids. Anyone may call this.
+
+        A worker known to live is spared: it was paused, or the machine is busy. It keeps its token in any case, and
+        takes the run back with its next :meth:`record`, unless someone has continued it.
+        """
+        now = time.time()
+        expired = sa.and_(RUNS.c.state.in_(WORKING), RUNS.c.lease_until < now)
+        query = sa.select(RUNS.c.id, RUNS.c.heartbeat, RUNS.c.worker).where(expired)
+        with self._read() as db:  # looked at often, so take no write lock unless there is something to write
+            if all(_spared(row.heartbeat, row.worker, now) for row in db.execute(query)):
+                return []
+        with self._write() as db:
+            rows = [
+                row for row in db.execute(query.with_for_update()).all() if not _spared(row.heartbeat, row.worker, now)
+            ]
+            for row in rows:
+                _move(db, row.id, RunState.INTERRUPTED, ended=row.heartbeat, lease_until=None)
+        return [row.id for row in rows]
+
+    # ---- runs: for the worker
+
+    def claim(self, run_id: str, token: str | None = None, *, lease: float = LEASE_SECONDS) -> str | None:
+        """Take a queued run, and return the token that every later write needs; None if it is not to be had.
+
+        `token` is a fresh secret of the caller's, for a server that wants to answer for its worker's death.
+        """
+        token = token or new_token()
+        with self._write() as db:
+            return token if _claim(db, run_id, token, lease) else None
+
+    def record(
+        self,
+        run_id: str,
+        token: str,
+        *,
+        points: Sequence[Step] = (),
+        samples: tuple[int, Sequence[str]] | None = None,
+        weights: bytes | None = None,
+        train_state: bytes | None = None,
+        losses: dict[str, float] | None = None,
+        checkpoints: Sequence[Checkpoint] = (),
+        lease: float = LEASE_SECONDS,
+    ) -> bool:
+        """Write what happened since the last call, in one transaction, and renew the lease.
+
+        `losses` and `train_state` are those of `weights`, at the step of the last point. A point replaces those
+        from its step on, and checkpoints beyond the last point go: a continued run overwrites what its saved state
+        did not know. A run whose worker was thought dead is running again.
+
+        Returns
+        -------
+        bool
+            Whether someone asked for a stop.
+        """
+        with self._write() as db:
+            now = time.time()
+            _take_back(db, run_id, token)
+            _own(db, run_id, token, heartbeat=now, lease_until=now + lease)
+            write_results(db, run_id, points, samples, weights, train_state, losses, checkpoints)
+            return _state(db, run_id) is RunState.STOPPING
+
+    def finish(
+        self,
+        run_id: str,
+        token: str,
+        state: RunState,
+        *,
+        error: str | None = None,
+        error_type: str | None = None,
+        points: Sequence[Step] = (),
+        samples: tuple[int, Sequence[str]] | None = None,
+        weights: bytes | None = None,
+        train_state: bytes | None = None,
+        losses: dict[str, float] | None = None,
+        checkpoints: Sequence[Checkpoint] = (),
+    ) -> None:
+        """End a run, with the last of what :meth:`record` takes; the token is worth nothing afterwards."""
+        with self._write() as db:
+            now = time.time()
+            _own(db, run_id, token, heartbeat=now)
+            write_results(db, run_id, points, samples, weights, train_state, losses, checkpoints)
+            ended = {"ended": now, "error": error, "error_type": error_type}
+            _move(db, run_id, state, **ended, token=None, lease_until=None)
+
+    # ---- the database
+
+    def _find(self, where: sa.ColumnElement[bool]) -> list[Run | UnreadableRun]:
+        query = sa.select(RUNS, CORPORA.c.name.label("corpus_name")).join(CORPORA).where(where)
+        with self._read() as db:
+            return [run_of_row(row) for row in db.execute(query.order_by(RUNS.c.created.desc(), RUNS.c.id))]
+
+    def _change(self, run_id: str, **values: Any) -> None:
+        with self._write() as db:
+            if not db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(**values)).rowcount:
+                raise no_run(run_id)
+
+    def _checkpoint(self, run_id: str, column: sa.Column[bytes]) -> bytes | None:
+        with self._read() as db:
+            return db.scalar(sa.select(column).where(CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == "last"))
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with self._in_a_sentence("readable"), self._connected().connect() as db:
+            yield db
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with self._in_a_sentence("writable"), self._connected().execution_options(writes=True).begin() as db:
+            yield db
+
+    @contextlib.contextmanager
+    def _in_a_sentence(self, rule: str) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.IntegrityError:  # a row was there already: no matter of the database's
+            raise
+        except sa.exc.DatabaseError as error:
+            shown = sa.make_url(self.url).render_as_string(hide_password=True)
+            raise StoreUnavailable(f"store must be {rule}, got {shown} ({error.orig})") from error
+
+    def _connected(self) -> Engine:
+        with self._lock:
+            if self._engine is None or self._pid != os.getpid():
+                # A parent's connections must not be closed here: keep its engine referenced for good.
+                self._inherited, self._pid = self._engine, os.getpid()
+                self._engine = open_database(self.url)
+            return self._engine
+
+
+_LOSSES = ("train_loss", "val_loss", "val_loss_unseen", "test_loss", "test_loss_unseen")
+
+
+def new_token() -> str:
+    """A secret that proves ownership of a run."""
+    return secrets.token_hex(16)
+
+
+# ---- inside a transaction
+
+
+def _state(db: Connection, run_id: str) -> RunState:
+    """A run's state, locked until the transaction ends."""
+    state = db.scalar(sa.select(RUNS.c.state).where(RUNS.c.id == run_id).with_for_update())
+    if state is None:
+        raise no_run(run_id)
+    return RunState(state)
+
+
+def _move(db: Connection, run_id: str, to: RunState, **values: Any) -> RunState:
+    """Change a run's state; ``ValueError`` where :data:`TRANSITIONS` has no such change."""
+    state = _state(db, run_id)
+    if (state, to) not in TRANSITIONS:
+        before = " or ".join(old for old, new in TRANSITIONS if new is to)
+        raise ValueError(f"a run must be {before} to become {to}, got one that is {state}")
+    db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(state=to, **values))
+    return to
+
+
+def _claim(db: Connection, run_id: str, token: str, lease: float) -> bool:
+    """Take a run if it is queued: one conditional UPDATE, so that of many who try one wins."""
+    now = time.time()
+    won: dict[str, Any] = {"state": RunState.RUNNING, "token": token, "heartbeat": now, "lease_until": now + lease}
+    won["worker"] = this_process()
+    won["started"] = sa.func.coalesce(RUNS.c.started, now)
+    free = (RUNS.c.id == run_id, RUNS.c.state == RunState.QUEUED)
+    return bool(db.execute(sa.update(RUNS).where(*free).values(**won)).rowcount)
+
+
+def _spared(heartbeat: float | None, worker: str | None, now: float) -> bool:
+    """Whether a worker whose lease has expired keeps its run."""
+    return now < (heartbeat or 0.0) + SILENT_SECONDS and lives(worker)
+
+
+def _take_back(db: Connection, run_id: str, token: str) -> None:
+    """Let a run go on whose worker was thought dead; its token is kept until someone continues the run."""
+    mine = (RUNS.c.id == run_id, RUNS.c.token == token, RUNS.c.state == RunState.INTERRUPTED)
+    db.execute(sa.update(RUNS).where(*mine).values(state=RunState.RUNNING, ended=None))
+
+
+def _own(db: Connection, run_id: str, token: str, **values: Any) -> None:
+    """Lock a run for its worker and set some values; :class:`StaleToken` if it is no longer the worker's."""
+    mine = (RUNS.c.id == run_id, RUNS.c.token == token, RUNS.c.state.in_(WORKING))
+    if not db.execute(sa.update(RUNS).where(*mine).values(token=token, **values)).rowcount:
+        raise StaleToken(f"run {run_id} belongs to no one or to another worker now")
+
+
+def _served(db: Connection) -> dict[str | None, tuple[int, float]]:
+    """By owner: how many runs workers have now, and when the newest of all was begun."""
+    working = sa.func.sum(sa.case((RUNS.c.state.in_(WORKING), 1), else_=0))
+    rows = db.execute(sa.select(RUNS.c.owner, working, sa.func.max(RUNS.c.started)).group_by(RUNS.c.owner))
+    return {owner: (int(count), started or 0.0) for owner, count, started in rows}

@@ -1,0 +1,77 @@
+"""What an owner's runs and corpora take. Inside a transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from ..config import RunConfig
+from ..corpus import CorpusReport
+from ..cost import Cost, accept, estimate
+from ..limits import Usage
+from .run import WORKING, RunState
+from .schema import CHECKPOINTS, CORPORA, HISTORY, RUNS, SAMPLES, STEPS
+
+
+def accepted_cost(db: Connection, config: RunConfig, checkpoints: int) -> Cost:
+    """What a run will need; ``ValueError`` where its corpus is not in the store, or it needs more than there is."""
+    report = db.scalar(sa.select(CORPORA.c.report).where(CORPORA.c.sha256 == config.corpus_sha256))
+    if report is None:
+        raise ValueError(f"corpus must be in the store, got sha256 {config.corpus_sha256}")
+    return accept(config, read_report(report), checkpoints)
+
+
+def usage_of(db: Connection, owner: str) -> Usage:
+    waiting = sa.select(sa.func.count()).where(RUNS.c.owner == owner, RUNS.c.state == RunState.QUEUED)
+    reports = list(db.scalars(sa.select(CORPORA.c.report).where(CORPORA.c.owner == owner)))
+    runs = stored_bytes(db, RUNS.c.owner == owner)
+    for run_id, expected in _expected(db, owner).items():
+        runs[run_id] = max(runs[run_id], expected)
+    stored = sum(text_bytes(read_report(report)) for report in reports) + sum(runs.values())
+    return Usage(waiting=db.scalar(waiting) or 0, corpora=len(reports), stored=stored)
+
+
+def _expected(db: Connection, owner: str) -> dict[str, int]:
+    """Bytes that each run of an owner that waits or is at work will have in the end."""
+    query = sa.select(RUNS.c.id, RUNS.c.config, RUNS.c.checkpoints, CORPORA.c.report).join(CORPORA)
+    found = {}
+    for row in db.execute(query.where(RUNS.c.owner == owner, RUNS.c.state.in_((RunState.QUEUED, *WORKING)))):
+        with contextlib.suppress(ValueError):  # of another version, and so not to be read
+            config = RunConfig.from_dict(json.loads(row.config))
+            found[row.id] = estimate(config, read_report(row.report), row.checkpoints or 0).stored
+    return found
+
+
+def text_bytes(report: CorpusReport) -> int:
+    """Of a corpus's words, one a line: counted without reading them."""
+    return report.kept + sum(len(character.encode()) * count for character, count in report.characters.items())
+
+
+def stored_bytes(db: Connection, where: sa.ColumnElement[bool]) -> dict[str, int]:
+    """Bytes by run."""
+    ids = sa.select(RUNS.c.id).where(where)
+    found = dict.fromkeys(db.scalars(ids), 0)
+    for table, size in _SIZES.items():
+        rows = sa.select(table.c.run_id, sa.func.sum(size)).where(table.c.run_id.in_(ids)).group_by(table.c.run_id)
+        for run_id, count in db.execute(rows):
+            found[run_id] = found.get(run_id, 0) + int(count)
+    return found
+
+
+_SIZES: dict[sa.Table, sa.ColumnElement[int]] = {
+    # Of blobs SQLite knows the length without reading them. A checkpoint's updates would be read, so they are guessed.
+    CHECKPOINTS: sa.func.coalesce(sa.func.length(CHECKPOINTS.c.weights), 0)
+    + sa.func.coalesce(sa.func.length(CHECKPOINTS.c.train_state), 0)
+    + 1_000,
+    STEPS: sa.literal(8 * len(HISTORY)),
+    SAMPLES: sa.func.length(SAMPLES.c.words),
+}
+
+
+def read_report(text: str) -> CorpusReport:
+    values = json.loads(text)
+    values["lengths"] = {int(length): count for length, count in values["lengths"].items()}
+    return CorpusReport(**values)

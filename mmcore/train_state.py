@@ -1,0 +1,56 @@
+"""A model in training and all that its next update depends on, so that it can be put away and continued."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from .architectures.interface import ModelConfig
+from .config import TrainConfig
+from .model import Model
+
+
+class TrainState:
+    """A model in training and all that its next update depends on, so that it can be put away and continued.
+
+    Randomness is explicit: initialisation, batches and dropout each draw from a generator of their own.
+    """
+
+    def __init__(self, model_config: ModelConfig, config: TrainConfig, vocab_size: int) -> None:
+        self.config = config
+        self.model = Model(model_config, vocab_size, seed=config.seed)
+        self.moments = torch.zeros(2, self.model.flat.numel()) if config.optimizer == "adamw" else None
+        self.generators = {
+            name: torch.Generator().manual_seed((config.seed + offset) % 2**63)
+            for name, offset in (("batches", 0x5EED_0001), ("dropout", 0x5EED_0002))
+        }
+        self.step = 0
+        self.best: Tensor | None = None  # flat weights with the lowest validation loss at a check
+        self.best_loss, self.checks_since_best = math.inf, 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that changes while training, as named tensors (copies)."""
+        tensors = {"flat": self.model.flat, **{f"generator.{n}": g.get_state() for n, g in self.generators.items()}}
+        tensors["progress"] = torch.tensor([self.step, self.best_loss, self.checks_since_best], dtype=torch.float64)
+        if self.moments is not None:
+            tensors["moments"] = self.moments
+        if self.best is not None:
+            tensors["best"] = self.best
+        return {name: tensor.clone() for name, tensor in tensors.items()}
+
+    def load(self, tensors: dict[str, Tensor]) -> None:
+        """The inverse of :meth:`tensors`, for a state with the same configs; ``ValueError`` if they do not fit."""
+        needed = {name: tensor for name, tensor in self.tensors().items() if name != "best"}
+        needed |= {"best": self.model.flat} if "best" in tensors else {}
+        shapes, got = ({n: (tuple(t.shape), t.dtype) for n, t in parts.items()} for parts in (needed, tensors))
+        if shapes != got:
+            raise ValueError(f"training state must fit its config ({shapes}), got {got}")
+        self.model.flat.copy_(tensors["flat"])
+        for name, generator in self.generators.items():
+            generator.set_state(tensors[f"generator.{name}"])
+        step, self.best_loss, since = tensors["progress"].tolist()
+        self.step, self.checks_since_best = int(step), int(since)
+        self.moments = tensors["moments"].clone() if self.moments is not None else None
+        self.best = tensors["best"].clone() if "best" in tensors else None
