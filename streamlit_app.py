@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np  # noqa: F401 (before any thread starts: an import that two threads share can come out half done)
 import streamlit as st
 
-from ui import session, theme
-from ui.live import ensure_plotly_js
+from ui import session
+from ui.kit import theme
+from ui.kit.live import ensure_plotly_js
 
 PAGES = (
     ("home", "Start", ":material/home:"),

@@ -3,10 +3,12 @@
 import streamlit as st
 
 from mmcore import SplitConfig, Vocab, build_examples, show_symbol, split_words
-from ui import charts, session, symbols, tables
-from ui.text import plain
-from ui.theme import PLOTLY_CONFIG, current_theme
-from ui.uploads import MAX_UPLOAD_BYTES, add_upload
+from ui import session, visitor
+from ui.data import plots, tables
+from ui.data.upload import MAX_UPLOAD_BYTES, add_upload
+from ui.kit import symbols
+from ui.kit.text import plain
+from ui.kit.theme import PLOTLY_CONFIG, current_theme
 
 COUNT = st.column_config.NumberColumn(format="localized")
 MOST_ROWS = 1_000  # of the vocabulary
@@ -20,19 +22,19 @@ st.markdown(
 )
 
 stored = session.store().corpora().set_index("sha256")
-corpus = session.current_corpus()
+corpus = visitor.current_corpus()
 st.session_state["corpus_choice"] = corpus.sha256
 st.selectbox(
     "Corpus",
     list(stored.index),
     key="corpus_choice",
     format_func=lambda sha256: f"{stored.name[sha256]} · {stored.words[sha256]:,} words",
-    on_change=lambda: session.choose_corpus(st.session_state["corpus_choice"]),
+    on_change=lambda: visitor.choose_corpus(st.session_state["corpus_choice"]),
     help="What this page shows and the Train page trains on.",
 )
 form = f"add_corpus_{st.session_state.setdefault('corpora_added', 0)}"  # a new, empty one after each success
 with st.expander("Add a corpus", icon=":material/add:"), st.form(form, border=False):
-    said = session.usage().said()
+    said = visitor.usage().said()
     st.caption(f"Yours: {said['corpora']}, {said['stored']}.")
     limit = MAX_UPLOAD_BYTES // 2**20
     upload = st.file_uploader(
@@ -49,12 +51,12 @@ with st.expander("Add a corpus", icon=":material/add:"), st.form(form, border=Fa
         raw = pasted.encode() if upload is None else upload.getvalue()
         title = name or ("pasted" if upload is None else upload.name.rpartition(".")[0])
         try:
-            owner = session.visitor()
+            owner = visitor.visitor()
             added = add_upload(session.store(), raw, title, lowercase=lowercase, deduplicate=deduplicate, owner=owner)
         except ValueError as error:
             st.error(plain(error), icon=":material/error:")
         else:
-            session.choose_corpus(added.sha256)
+            visitor.choose_corpus(added.sha256)
             st.session_state["corpora_added"] += 1
             st.rerun()
 
@@ -66,7 +68,7 @@ def confirm_delete(sha256: str, title: str) -> None:
     st.markdown("No run was trained on it. This cannot be undone.")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete"):
-            session.delete_corpus(sha256)
+            visitor.delete_corpus(sha256)
             st.rerun()
         if st.button("Keep", key="keep"):
             st.rerun()
@@ -110,7 +112,7 @@ with left:
 with right:
     st.header("Lengths", anchor=False)
     st.caption("A word of n characters gives n + 1 examples: one for each character and one for its end.")
-    lengths = charts.word_lengths(report.lengths, theme)
+    lengths = plots.word_lengths(report.lengths, theme)
     lengths.update_layout(height=350)
     st.plotly_chart(lengths, theme=None, config=PLOTLY_CONFIG, key="lengths", alt="Words by length")
 
@@ -144,14 +146,14 @@ def pairs(sha256: str) -> object:
 
 counts = pairs(corpus.sha256)
 st.plotly_chart(
-    charts.bigram_heatmap(counts, vocab.symbols, theme),
+    plots.bigram_heatmap(counts, vocab.symbols, theme),
     theme=None,
     config=PLOTLY_CONFIG,
     key="bigrams",
     alt="Bigram counts",
 )
-if vocab.size > charts.MAX_HEATMAP_SYMBOLS:
-    st.caption(f"The {charts.MAX_HEATMAP_SYMBOLS} most frequent of {vocab.size:,} symbols.")
+if vocab.size > plots.MAX_HEATMAP_SYMBOLS:
+    st.caption(f"The {plots.MAX_HEATMAP_SYMBOLS} most frequent of {vocab.size:,} symbols.")
 
 st.header("Splits and leakage", anchor=False)
 st.caption(

@@ -4,9 +4,12 @@ import numpy as np
 import streamlit as st
 
 from mmcore import embedding
-from ui import charts, comparison, session, symbols, tables
-from ui.picker import trained_run
-from ui.theme import PLOTLY_CONFIG, current_theme
+from ui import session
+from ui.embeddings import two_runs, views
+from ui.kit import plots, symbols
+from ui.kit.theme import PLOTLY_CONFIG, current_theme
+from ui.run import embedding_map
+from ui.run.picker import trained_run
 
 theme = current_theme()
 
@@ -26,14 +29,14 @@ table = C[ids]
 if said := symbols.left_out(ids, artifact.vocab):
     st.caption(f"{said} Maps, neighbours and the comparison are among these.")
 dimensions = table.shape[1]
-views = tables.embedding_views(dimensions)
-title_of = {symbol: tables.symbol_title(symbol) for symbol in listed}
+pictures = views.embedding_views(dimensions)
+title_of = {symbol: symbols.symbol_title(symbol) for symbol in listed}
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     view = st.segmented_control(
         "View",
-        views,
-        default=views[0],
+        pictures,
+        default=pictures[0],
         required=True,
         key=f"view_{dimensions}",
         persist_state="session",
@@ -41,14 +44,14 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
     coloring = st.selectbox(
         "Colour by",
-        list(tables.COLORINGS),
+        list(views.COLORINGS),
         key="coloring",
         persist_state="session",
         width=260,
         help="What the model was never told: does it show in where it put the characters?",
     )
     wanted = ""
-    if coloring == tables.SET:
+    if coloring == views.SET:
         help_set = "Any characters; they are told from the rest."
         wanted = st.text_input("Characters of the set", "aeiouy", key="wanted", width=260, help=help_set)
         wanted = artifact.vocab.typed(wanted)
@@ -74,8 +77,8 @@ elif view == "t-SNE":
 else:
     points, axes = table, [f"Dimension {i}" for i in range(dimensions)]
 where = positions(run.config.corpus_sha256, artifact.vocab.symbols).iloc[ids]
-look = tables.coloring(coloring, listed, where, wanted)
-figure = charts.embedding(points, listed, axes, title="Characters in the embedding table", theme=theme, **look)
+look = views.coloring(coloring, listed, where, wanted)
+figure = embedding_map.embedding(points, listed, axes, title="Characters in the embedding table", theme=theme, **look)
 
 chart_key = f"embedding_{run.id}_{st.session_state.get('embedding_picks', 0)}"
 
@@ -84,7 +87,7 @@ def clicked() -> None:
     """Take the character clicked on as the one looked at."""
     found = st.session_state[chart_key].selection.points
     if found:
-        st.session_state["embedding_symbol"] = listed[tables.clicked_id(found[0])]
+        st.session_state["embedding_symbol"] = listed[plots.clicked_id(found[0])]
 
 
 def picked() -> None:
@@ -142,10 +145,10 @@ with detail:
     st.dataframe(
         nearest, hide_index=True, column_config=columns, height=248, alt=f"Nearest neighbours of {title_of[symbol]}"
     )
-    if said := tables.vowel_sentence(table, listed, metric):
+    if said := views.vowel_sentence(table, listed, metric):
         st.caption(said)
     st.plotly_chart(
-        charts.table_row(table[index], symbol, theme), theme=None, config=PLOTLY_CONFIG, key="row", alt="Row of C"
+        views.table_row(table[index], symbol, theme), theme=None, config=PLOTLY_CONFIG, key="row", alt="Row of C"
     )
     difference = embedding.one_hot_difference(C, ids[index])
     st.markdown(
@@ -155,4 +158,4 @@ with detail:
     st.caption("Looking a character up is a matrix product with a one-hot vector: a linear layer without a bias.")
 
 st.divider()
-comparison.draw(run, artifact, ids, metric, look, theme)
+two_runs.draw(run, artifact, ids, metric, look, theme)

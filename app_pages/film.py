@@ -3,8 +3,9 @@
 import streamlit as st
 
 from mmcore.checkpoint import COUNT
-from ui import film, session, symbols
-from ui.picker import trained_run
+from ui import film, session
+from ui.kit import symbols
+from ui.run.picker import trained_run
 
 st.title("Film", anchor=False)
 st.markdown(

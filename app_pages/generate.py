@@ -4,10 +4,13 @@ import streamlit as st
 
 from mmcore import generate, labels, next_distribution, show_symbol
 from mmcore.sample import MAX_LENGTH
-from ui import charts, reading, scores, session, symbols, tables
-from ui.picker import trained_run
-from ui.text import csv, plain
-from ui.theme import PLOTLY_CONFIG, current_theme
+from ui import session
+from ui.generate import samples, scoring
+from ui.kit import plots, symbols
+from ui.kit.text import csv, plain
+from ui.kit.theme import PLOTLY_CONFIG, current_theme
+from ui.run import in_words
+from ui.run.picker import trained_run
 
 theme = current_theme()
 
@@ -60,12 +63,12 @@ options = {"temperature": temperature, "top_k": top_k or None}
 
 st.header("Words", anchor=False)
 try:
-    samples = generate(model, vocab, count, sample_seed=sample_seed, prefix=prefix, max_length=max_length, **options)
+    drawn = generate(model, vocab, count, sample_seed=sample_seed, prefix=prefix, max_length=max_length, **options)
 except ValueError as error:
     st.error(plain(error), icon=":material/error:")
 else:
-    words = tables.generated(samples, labels([sample.word for sample in samples], splits))
-    st.caption(tables.novelty(words))
+    words = samples.generated(drawn, labels([sample.word for sample in drawn], splits))
+    st.caption(samples.novelty(words))
     st.dataframe(
         words.drop(columns="ended"),
         hide_index=True,
@@ -76,7 +79,7 @@ else:
     with st.container(horizontal=True):
         st.download_button(
             "Words (.txt)",
-            "".join(f"{sample.word}\n" for sample in samples),
+            "".join(f"{sample.word}\n" for sample in drawn),
             f"{run.id}-words.txt",
             "text/plain",
             icon=":material/download:",
@@ -122,7 +125,7 @@ def clicked() -> None:
     """Add the character whose bar was clicked."""
     found = st.session_state[step_key].selection.points
     if found:
-        add(vocab.symbols[tables.clicked_id(found[0])])
+        add(vocab.symbols[plots.clicked_id(found[0])])
 
 
 def draw() -> None:
@@ -163,7 +166,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Next character",
         likeliest[: symbols.MOST],
         key=choice_key,
-        format_func=tables.symbol_title,
+        format_func=symbols.symbol_title,
         disabled=ended,
         width=180,
         help="The likeliest first" + (f", and only {symbols.MOST} of them." if len(likeliest) > symbols.MOST else "."),
@@ -174,12 +177,12 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Start over", on_click=start_over, disabled=not built, icon=":material/restart_alt:", help="Empty the word."
     )
 if ended:
-    found = tables.LABEL_TITLES[labels([written], splits)[0]]
+    found = samples.LABEL_TITLES[labels([written], splits)[0]]
     st.success(f"The word is complete: {plain(written) or 'the empty word'} ({found.lower()}).")
 else:
-    st.markdown(plain(reading.belief(distribution, written)))
+    st.markdown(plain(in_words.belief(distribution, written)))
     st.plotly_chart(
-        charts.next_characters(distribution, theme),
+        samples.next_characters(distribution, theme),
         theme=None,
         config=PLOTLY_CONFIG,
         key=step_key,
@@ -198,11 +201,11 @@ scored_word = st.text_input(
     width=260,
     help="Any word: how likely does the model find it, letter by letter?",
 )
-scores.draw_score(run.id, model, vocab, scored_word, session.run_dataset(run).val, theme)
+scoring.draw_score(run.id, model, vocab, scored_word, session.run_dataset(run).val, theme)
 
 audit = st.expander(
     "Sample audit: new, or learned by heart?", icon=":material/fact_check:", key="audit", on_change="rerun"
 )
 if audit.open:
     with audit:
-        scores.draw_audit(run.id, artifact, splits, theme)
+        scoring.draw_audit(run.id, artifact, splits, theme)

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from mmcore import PRESETS, Run, RunConfig
-from ui import progress, session
+from ui import session, visitor
+from ui.run import progress
 
 LINKS = (
     ("lessons", "**Lessons** Where do I begin?", ":material/school:"),
@@ -20,11 +21,11 @@ LINKS = (
 
 st.title("Makemore Lab")
 st.markdown("Learn how a neural network writes new names, one character at a time, by training one and watching it.")
-run = session.current_run()
+run = visitor.current_run()
 if st.button("Train a model", type="primary", icon=":material/play_arrow:", key="train_quick"):
     preset = PRESETS["quick"]
     sha256 = session.bundled_sha256()
-    run = session.start_run(RunConfig(corpus_sha256=sha256, model=preset.model, train=preset.train)) or run
+    run = visitor.start_run(RunConfig(corpus_sha256=sha256, model=preset.model, train=preset.train)) or run
 words = len(session.corpus(session.bundled_sha256()).words)
 st.caption(f"The quick preset on {words:,} first names: some seconds. The loss falls, and the names get better.")
 

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from ui import experiments, lessons, session
-from ui.text import plain
-from ui.theme import current_theme
+from ui import session, visitor
+from ui.kit.text import plain
+from ui.kit.theme import current_theme
+from ui.lessons import experiments, lessons
 
 st.title("Lessons", anchor=False)
 st.markdown("Make a prediction first, then look. Every page shows your own run, so train one before you start.")
@@ -50,4 +51,4 @@ with st.grid(3, min_column_width=260):
             st.markdown(challenge.task)
             st.caption(plain(challenge.evidence))
 
-experiments.draw(session.current_corpus().sha256, current_theme())
+experiments.draw(visitor.current_corpus().sha256, current_theme())

@@ -3,10 +3,14 @@
 import streamlit as st
 
 from mmcore import embedding, playground
-from ui import charts, curves, forms, plays, session, symbols
-from ui.live import live_chart
-from ui.text import plain
-from ui.theme import PLOTLY_CONFIG, current_theme
+from ui import session, visitor
+from ui.form import settings
+from ui.kit import symbols
+from ui.kit.live import live_chart
+from ui.kit.text import plain
+from ui.kit.theme import PLOTLY_CONFIG, current_theme
+from ui.playground import models, sliders
+from ui.run import curves, embedding_map
 
 theme = current_theme()
 
@@ -15,33 +19,33 @@ st.markdown(
     "Move a slider and the model is trained again from scratch: the loss, the embedding table and the names below are "
     "those of the new one. Nothing is stored until you keep one; the test split stays sealed."
 )
-corpus = session.current_corpus()
-if wrong := plays.start(st.query_params):
+corpus = visitor.current_corpus()
+if wrong := sliders.start(st.query_params):
     st.warning(plain(wrong))
 controls, result = st.columns([1, 3], gap="large")
 with controls:
-    asked = plays.draw_sliders(corpus.sha256)
+    asked = sliders.draw_sliders(corpus.sha256)
     if isinstance(asked, ValueError):
         result.error(plain(asked), icon=":material/error:")
         st.stop()
-    play, problem = plays.current(asked)
+    play, problem = models.current(asked)
 if problem:
     result.error(plain(problem))
     if play:
-        result.caption(plain(f"Below is still the model before: {forms.describe(play.config)}."))
+        result.caption(plain(f"Below is still the model before: {settings.describe(play.config)}."))
 if play is None and not problem:
     st.stop()
 bigram = session.baselines(corpus.sha256, asked.config.split)["bigram"]
-slow = plays.too_little(play, asked, bigram) if play and not problem else None
+slow = models.too_little(play, asked, bigram) if play and not problem else None
 if slow:
     result.info(plain(slow), icon=":material/hourglass_bottom:")
 if slow or isinstance(problem, (playground.BudgetTooSmall, playground.TooManySteps)):
     with result.container(horizontal=True):
-        if more := plays.more_time(problem, asked.budget):
+        if more := models.more_time(problem, asked.budget):
             st.button(
                 f"Allow {more:g} s",
                 icon=":material/timer:",
-                on_click=plays.allow,
+                on_click=models.allow,
                 args=(more,),
                 help="Moves the slider of the time budget.",
             )
@@ -50,17 +54,17 @@ if slow or isinstance(problem, (playground.BudgetTooSmall, playground.TooManySte
             icon=":material/model_training:",
             help="With the steps of its preset, on the page Train.",
         ):
-            plays.train_as_run(asked.config)
+            models.train_as_run(asked.config)
 if play is None:
     st.stop()
-plays.write_address(play)
+sliders.write_address(play)
 before = st.session_state.get("play_before")
 
 
 def reopen() -> None:
     """Put the settings of the point clicked on back on the sliders; the model is still there."""
     if found := st.session_state["play_strip"].selection.points:
-        plays.fill(plays.values_of(plays.remembered()[found[0]["customdata"]].config))
+        sliders.fill(sliders.values_of(models.remembered()[found[0]["customdata"]].config))
 
 
 with result:
@@ -68,11 +72,11 @@ with result:
     with st.container(horizontal=True, gap="medium"):
         for name, title in names.items():
             if name in play.losses:
-                delta = plays.change(name, play, before)
+                delta = models.change(name, play, before)
                 st.metric(title, f"{play.losses[name]:.4f}", delta, delta_color="inverse", width="content")
         st.metric("Parameters", f"{play.parameters:,}", width="content")
         st.metric("Steps", f"{play.step:,}", width="content", help=f"Trained and measured in {play.seconds:.2f} s.")
-    st.caption(f"{plays.difference(play, before)} Losses in nats per character.")
+    st.caption(f"{models.difference(play, before)} Losses in nats per character.")
     left, right = st.columns(2, gap="medium")
     with left:
         live_chart(
@@ -92,7 +96,7 @@ with result:
         listed = [model.vocab.symbols[i] for i in ids]
         if "C" in model.model.tensors:
             points, axes = embedding.plane(model.model.tensors["C"].numpy()[ids])
-            figure = charts.embedding(
+            figure = embedding_map.embedding(
                 points,
                 listed,
                 axes,
@@ -102,13 +106,13 @@ with result:
             )
             alt = "Map of the embedding table"
         else:
-            figure, alt = plays.following(model, ids, theme), "Probability of each next character after each character"
+            figure, alt = models.following(model, ids, theme), "Probability of each next character after each character"
         figure.update_layout(height=420)
         st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="play_map", alt=alt)
         if said := symbols.left_out(ids, model.vocab):
             st.caption(said)
     st.plotly_chart(
-        plays.strip(plays.remembered(), play, theme),
+        models.strip(models.remembered(), play, theme),
         theme=None,
         config=PLOTLY_CONFIG,
         key="play_strip",
@@ -121,9 +125,9 @@ with result:
         "Keep as run", icon=":material/bookmark_add:", key="play_keep", help="Stores it under Runs, with its weights."
     ):
         try:
-            kept = playground.keep(session.store(), play, owner=session.visitor())
+            kept = playground.keep(session.store(), play, owner=visitor.visitor())
         except ValueError as refused:
             st.error(plain(refused), icon=":material/error:")
         else:
-            session.open_run(kept.id)
+            visitor.open_run(kept.id)
             st.success(f"Kept as run {kept.id}, “{plain(kept.name)}”. It opens on every page.", icon=":material/check:")

@@ -4,8 +4,10 @@ import streamlit as st
 
 from mmcore.limits import MAX_NAME, MAX_NOTE
 from mmcore.store import WORKING, RunState
-from ui import clinic, curves, forms, progress, session
-from ui.text import plain
+from ui import session, visitor
+from ui.form import settings
+from ui.kit.text import plain
+from ui.run import doctor, downloads, progress, runs_table
 
 st.title("Runs")
 st.markdown(
@@ -23,7 +25,7 @@ def confirm_delete(run_id: str, what: str) -> None:
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete"):
             session.store().delete(run_id)
-            session.close_run()
+            visitor.close_run()
             st.rerun()
         if st.button("Keep", key="keep"):
             st.rerun()
@@ -43,13 +45,13 @@ if not runs:
 def choose() -> None:
     """Make the selected row the current run."""
     for row in st.session_state[table].selection.rows:
-        session.open_run(runs[row].id)
+        visitor.open_run(runs[row].id)
 
 
-current = session.current_run() or runs[0]
+current = visitor.current_run() or runs[0]
 table = f"runs_{runs[0].id}_{len(runs)}"  # rows are selected by number: other rows, other table
 st.dataframe(
-    curves.runs_table(runs, forms.describe, progress.state_title, session.store().stored()),
+    runs_table.runs_table(runs, settings.describe, progress.state_title, session.store().stored()),
     key=table,
     on_select=choose,
     selection_default={"selection": {"rows": [i for i, run in enumerate(runs) if run.id == current.id]}},
@@ -71,7 +73,7 @@ st.dataframe(
     },
     alt="All runs, newest first",
 )
-said = session.usage().said()
+said = visitor.usage().said()
 st.caption(f"Yours: {said['waiting']}, {said['stored']}.")
 
 
@@ -90,7 +92,7 @@ if len(interrupted) > 1:
         icon=":material/resume:",
         key="continue_all",
         help="Each goes on from the weights it saved last, oldest first.",
-        on_click=session.continue_runs,
+        on_click=visitor.continue_runs,
         args=(interrupted,),
     )
 
@@ -108,7 +110,7 @@ def annotate(run_id: str) -> None:
     try:
         session.store().annotate(run_id, st.session_state[f"note_{run_id}"])
     except ValueError as error:  # the field's own limit can be bypassed
-        session.refuse(error)
+        visitor.refuse(error)
 
 
 with st.container(border=True):
@@ -120,7 +122,7 @@ with st.container(border=True):
         busy = current.state in WORKING
         why = "Stop it first." if busy else None
         if st.button("Delete", icon=":material/delete:", key="delete", disabled=busy, help=why):
-            confirm_delete(current.id, f"{current.name}, {forms.describe(current.config)}")
+            confirm_delete(current.id, f"{current.name}, {settings.describe(current.config)}")
     name, note = st.columns(2)
     name.text_input(
         "Name", current.name, key=f"name_{current.id}", on_change=rename, args=(current.id,), max_chars=MAX_NAME
@@ -138,12 +140,12 @@ with st.container(border=True):
     if problem := st.session_state.pop("rename_error", None):
         st.error(plain(problem))
     if current.weights_step is not None:
-        progress.draw_downloads(current)
+        downloads.draw_downloads(current)
     if not busy and current.state not in progress.LIVE:
-        doctor = st.expander("Ask the doctor", icon=":material/stethoscope:", key="doctor", on_change="rerun")
-        if doctor.open:
-            with doctor:
-                clinic.draw(current)
+        asked = st.expander("Ask the doctor", icon=":material/stethoscope:", key="doctor", on_change="rerun")
+        if asked.open:
+            with asked:
+                doctor.draw(current)
 
 st.page_link(
     "app_pages/lessons.py",

@@ -3,10 +3,12 @@
 import pandas as pd
 import streamlit as st
 
-from ui import anatomy, charts, counts, progress, reading, session, tables
-from ui.picker import trained_run
-from ui.text import nats
-from ui.theme import PLOTLY_CONFIG, current_theme
+from ui import session
+from ui.kit.text import nats
+from ui.kit.theme import PLOTLY_CONFIG, current_theme
+from ui.run import in_words, progress
+from ui.run.picker import trained_run
+from ui.splits import breakdown, losses, ngram
 
 theme = current_theme()
 
@@ -22,13 +24,13 @@ dataset = session.run_dataset(run)
 @st.cache_data(show_spinner="Measuring …", max_entries=128)
 def measured(run_id: str, weights: object, title: str, role: str, _examples: object) -> dict[str, object]:
     """A split's figures, kept per weights: resampling the train words takes a second."""
-    return tables.measured(artifact.model, title, role, _examples)
+    return losses.measured(artifact.model, title, role, _examples)
 
 
 # What a visitor opened stays open until a reload, which begins a new session; the store counts the openings.
 unsealed: set[str] = st.session_state.setdefault("unsealed", set())
 weights = artifact.model.flat.numpy()
-parts = tables.split_parts(dataset, test=run.id in unsealed)
+parts = losses.split_parts(dataset, test=run.id in unsealed)
 rows = pd.DataFrame([measured(run.id, weights, *part) for part in parts])
 known = rows.set_index("title")
 
@@ -61,7 +63,7 @@ with st.grid(3):
                 st.caption(f"Opened {times}." if run.test_openings else "Never opened.")
 
 st.plotly_chart(
-    charts.split_losses(rows, counts.references(run.config), theme),
+    losses.split_losses(rows, ngram.references(run.config), theme),
     theme=None,
     config=PLOTLY_CONFIG,
     key="split_losses",
@@ -83,10 +85,10 @@ st.metric(
 st.markdown(
     "This run learned nothing that could carry over to other words."
     if progress.in_vain(run)
-    else tables.gap(train.loss, val.loss, (val.low, val.high))
+    else losses.gap(train.loss, val.loss, (val.low, val.high))
 )
-if turn := reading.turn_sentence(run):
-    st.markdown(reading.plain_bold(turn))
+if turn := in_words.turn_sentence(run):
+    st.markdown(in_words.plain_bold(turn))
 
 with st.expander("All figures", icon=":material/table:"):
     shown = rows.drop(columns="role").rename(columns={"title": "split", "low": "95 % from", "high": "to"})
@@ -96,7 +98,7 @@ with st.expander("All figures", icon=":material/table:"):
     st.dataframe(shown, hide_index=True, column_config=figures, alt="Every figure of this page")
 
 counting = st.expander(
-    "Count models", counts.quick(run.config), icon=":material/tag:", key="counting", on_change="rerun"
+    "Count models", ngram.quick(run.config), icon=":material/tag:", key="counting", on_change="rerun"
 )
 if counting.open:
     with counting:
@@ -105,11 +107,11 @@ if counting.open:
             "Kneser-Ney smoothing is a strong way to do that, and a serious opponent on words this short; of those "
             "that Chen & Goodman (1999) compared, its *modified* form did best."
         )
-        counted = counts.table(run.config.corpus_sha256, run.config.split)
+        counted = ngram.table(run.config.corpus_sha256, run.config.split)
         left, right = st.columns(2, gap="medium")
         with left:
             st.plotly_chart(
-                counts.by_order(counted, val.loss, theme),
+                ngram.by_order(counted, val.loss, theme),
                 theme=None,
                 config=PLOTLY_CONFIG,
                 key="count_orders",
@@ -118,13 +120,11 @@ if counting.open:
             figures = {
                 name: st.column_config.NumberColumn(format="%.4f") for name in ("train", "validation", "unseen words")
             }
-            st.dataframe(
-                counts.shown(counted), hide_index=True, column_config=figures, alt="Losses of the count models"
-            )
+            st.dataframe(ngram.shown(counted), hide_index=True, column_config=figures, alt="Losses of the count models")
         with right:
             order = st.segmented_control(
                 "Mix the run with the count model of order",
-                counts.ORDERS,
+                ngram.ORDERS,
                 default=4,
                 required=True,
                 key="mix_order",
@@ -139,9 +139,9 @@ if counting.open:
                 key="mix_weight",
                 help="The paper averages the two: one half.",
             )
-            mixed = counts.mixture(run.config, artifact.model, dataset.val, order)
+            mixed = ngram.mixture(run.config, artifact.model, dataset.val, order)
             st.plotly_chart(
-                counts.mixture_chart(mixed, weight, theme),
+                ngram.mixture_chart(mixed, weight, theme),
                 theme=None,
                 config=PLOTLY_CONFIG,
                 key="mixture",
@@ -152,9 +152,9 @@ if counting.open:
             best.metric(
                 f"Best, at weight {mixed.best:.2f}", f"{mixed.at(mixed.best):.4f}", help="The optimum on validation."
             )
-            st.caption(counts.mixture_sentence(mixed))
+            st.caption(ngram.mixture_sentence(mixed))
 
 taken_apart = st.expander("Where the loss comes from", icon=":material/biotech:", key="anatomy", on_change="rerun")
 if taken_apart.open:
     with taken_apart:
-        anatomy.draw(run.id, artifact.model, artifact.vocab, dataset, theme, test=run.id in unsealed)
+        breakdown.draw(run.id, artifact.model, artifact.vocab, dataset, theme, test=run.id in unsealed)

@@ -3,26 +3,29 @@
 import streamlit as st
 
 from mmcore import Run, RunConfig, split_words
-from mmcore.cost import accept, amount
-from ui import clinic, finder, forms, progress, reading, session
-from ui.text import plain
-from ui.theme import current_theme
+from mmcore.cost import accept, amount, expected_time
+from ui import session, visitor
+from ui.form import estimate, form, settings
+from ui.kit.text import plain
+from ui.kit.theme import current_theme
+from ui.run import doctor, downloads, in_words, progress
+from ui.train import finder
 
 st.title("Train", anchor=False)
 st.markdown(
     "A model reads the last few characters and predicts the next one: the lecture's MLP, or one of its relatives. "
     "Training repeats forward, backward, update; the loss says how surprised the model still is."
 )
-run = session.current_run()
-corpus = session.current_corpus()
-forms.start(run.config if run else None)
-forms.fill(st.session_state.pop("mended", {}))  # the doctor's settings, chosen below
+run = visitor.current_run()
+corpus = visitor.current_corpus()
+form.start(run.config if run else None)
+form.fill(st.session_state.pop("mended", {}))  # the doctor's settings, chosen below
 if run:
     st.container(key="narrow").markdown(":material/arrow_downward: [To the run, below the settings](#run)")
-settings, result = st.columns([1, 2], gap="large")
+left, result = st.columns([1, 2], gap="large")
 
-with settings:
-    config = forms.draw(corpus.sha256)
+with left:
+    config = form.draw(corpus.sha256)
     if isinstance(config, RunConfig):
         try:
             split_words(corpus.words, config.split)
@@ -31,9 +34,9 @@ with settings:
             config = error
     if isinstance(config, RunConfig):
         size = session.vocab(corpus.sha256).size
-        time = forms.expected_time(config, size, forms.finished_runs(session.store().runs()))
-        with st.expander(f"{config.model.parameters(size):,} parameters, {forms.room(cost)}, {time}"):
-            st.table(forms.parameter_table(config.model, size), hide_index=True, border="horizontal")
+        time = expected_time(config, size, estimate.finished_runs(session.store().runs()))
+        with st.expander(f"{config.model.parameters(size):,} parameters, {estimate.room(cost)}, {time}"):
+            st.table(estimate.parameter_table(config.model, size), hide_index=True, border="horizontal")
             st.caption(f"Vocabulary of {size} symbols. The weights file will have {amount(cost.file)}.")
     else:
         st.error(plain(str(config)))
@@ -46,8 +49,8 @@ with settings:
         key="train",
         disabled=not isinstance(config, RunConfig),
     ) and isinstance(config, RunConfig):
-        run = session.start_run(config) or run
-    said = session.usage().said()
+        run = visitor.start_run(config) or run
+    said = visitor.usage().said()
     st.caption(f"Yours: {said['waiting']}, {said['stored']}.")
     if isinstance(config, RunConfig):
         finder.draw(config, current_theme())
@@ -83,17 +86,17 @@ def watch(shown: Run) -> None:
     if run.state not in progress.LIVE and run.losses:
         with summary:
             progress.draw_summary(run)
-        progress.draw_downloads(run)
+        downloads.draw_downloads(run)
 
 
 with result:
     if run:
         progress.draw_heading(run, anchor="run")
-        if forms.settings() != forms.values_of(run.config.model, run.config.train, run.config.split):
+        if form.settings() != settings.values_of(run.config.model, run.config.train, run.config.split):
             progress.draw_reuse(run)
         watch(run)
         if run.state not in progress.LIVE:
-            clinic.draw(run)
-            reading.draw(run)
+            doctor.draw(run)
+            in_words.draw(run)
     else:
         st.info("No run yet. The settings on the page are the quick preset: press Train and the loss appears here.")

@@ -8,10 +8,13 @@ import streamlit as st
 import torch
 
 from mmcore import evaluate, generate, trace, uniform_loss
-from ui import hood, moments, reading, session, walk
-from ui.picker import trained_run
-from ui.text import nats, plain
-from ui.theme import PLOTLY_CONFIG, current_theme
+from ui import session
+from ui.kit import plots
+from ui.kit.text import nats, plain
+from ui.kit.theme import PLOTLY_CONFIG, current_theme
+from ui.run import in_words
+from ui.run.picker import trained_run
+from ui.under_the_hood import charts, checkpoints, walk
 
 VIEWS = {
     "Forward": "From characters to the loss, one operation at a time.",
@@ -33,14 +36,14 @@ vocab = artifact.vocab
 dataset = session.run_dataset(run)
 size = artifact.model.config.context_size
 draw = {"theme": None, "config": PLOTLY_CONFIG}
-if artifact.model.flat.numel() > hood.MAX_PARAMETERS:
-    most = f"{hood.MAX_PARAMETERS:,} parameters"
+if artifact.model.flat.numel() > charts.MAX_PARAMETERS:
+    most = f"{charts.MAX_PARAMETERS:,} parameters"
     st.info(f"Copies of this model in double precision would fill the memory. Choose a run of at most {most}.")
     st.stop()
 
 kept = session.store().checkpoints(run.id)
-model, moment = moments.choose(run, artifact, kept)
-known_loss, ignorant = moments.val_loss(run.id, moment, run, model), uniform_loss(vocab.size)
+model, moment = checkpoints.choose(run, artifact, kept)
+known_loss, ignorant = checkpoints.val_loss(run.id, moment, run, model), uniform_loss(vocab.size)
 st.caption(
     f"Step {moment:,}: validation loss {nats(known_loss)}. "
     f"Giving all {vocab.size} characters the same probability costs ln {vocab.size} = {ignorant:.4f}: this model is "
@@ -53,7 +56,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     ).strip()
     word = vocab.typed(word)
     try:
-        titles = hood.example_titles(word, vocab, size)
+        titles = charts.example_titles(word, vocab, size)
     except ValueError as error:
         st.error(plain(error), icon=":material/error:")
         st.stop()
@@ -66,7 +69,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         width=260,
         help="Which character of the word is to be predicted from those before it; a dot is the boundary.",
     )
-context, target = hood.example(word, at, vocab, size)
+context, target = charts.example(word, at, vocab, size)
 view = st.segmented_control(
     "View",
     list(VIEWS),
@@ -131,11 +134,11 @@ if view in ("Forward", "Backward"):
         st.session_state["hood_play"] = False
     playing = st.toggle("Play", key="hood_play", help="Goes on by itself, a step every one and a half seconds.")
 
-    @st.fragment(run_every=hood.PLAY_SECONDS if playing else None)
+    @st.fragment(run_every=charts.PLAY_SECONDS if playing else None)
     def step_by_step() -> None:
         """The buttons that lead from step to step, and the step."""
         last = passed.names[-1]
-        if playing and time.monotonic() - st.session_state.get("hood_moved", 0.0) > 0.9 * hood.PLAY_SECONDS:
+        if playing and time.monotonic() - st.session_state.get("hood_moved", 0.0) > 0.9 * charts.PLAY_SECONDS:
             move(passed.names, 1)
             if st.session_state[step_key] == last:
                 st.session_state["hood_ended"] = True
@@ -177,11 +180,11 @@ if view in ("Forward", "Backward"):
         say = walk.forward_sentence if forward else walk.backward_sentence
         st.markdown(plain(say(step, passed, vocab)))
         if step.kind == "ids":
-            shown = [hood.labels("V", len(vocab.symbols), context, vocab)[i] for i in step.value]
+            shown = [plots.labels("V", len(vocab.symbols), context, vocab)[i] for i in step.value]
             table = pd.DataFrame({"position": range(1, len(shown) + 1), "character": shown, "id": step.value})
             st.dataframe(table, hide_index=True, width=320, alt="The context as ids")
         elif step.kind == "loss":
-            st.plotly_chart(hood.surprise(float(passed["p"][target]), theme), key="hood_loss", alt="−ln p", **draw)
+            st.plotly_chart(charts.surprise(float(passed["p"][target]), theme), key="hood_loss", alt="−ln p", **draw)
         elif step.kind == "attention":
             with st.container(horizontal=True):
                 for head, figure in enumerate(walk.heads(step, passed, vocab, theme, forward)):
@@ -192,8 +195,8 @@ if view in ("Forward", "Backward"):
             st.plotly_chart(figure, key=f"hood_chart_{step.name}", alt=f"{step.name}: {step.title}", **draw)
         if step.local is not None:
             what = "Taken away: y, a 1 at the right answer" if step.kind == "logits" else "Local derivative"
-            names = hood.labels(step.letters, len(step.local), context, vocab)
-            figure = hood.bars(step.local, names, what, hood.axis(step.letters), theme)
+            names = plots.labels(step.letters, len(step.local), context, vocab)
+            figure = plots.bars(step.local, names, what, plots.axis(step.letters), theme)
             st.plotly_chart(figure, key="hood_local", alt=what, **draw)
         if not forward and walk.by_character(step) and len(step.value) > 1:
             figure = walk.lengths(step, passed, vocab, theme)
@@ -241,7 +244,7 @@ elif view == "Gradient check":
         "autograd_numeric": st.column_config.NumberColumn("To central differences", format="%.1e"),
         "nudged": st.column_config.NumberColumn("Numbers nudged"),
     }
-    st.dataframe(hood.gradient_table(table), hide_index=True, column_config=number, alt="Gradients, each way")
+    st.dataframe(charts.gradient_table(table), hide_index=True, column_config=number, alt="Gradients, each way")
 
 elif view == "Update":
     contexts, targets = asked_examples("update")
@@ -266,7 +269,7 @@ elif view == "Update":
         st.metric("Gradient norm", f"{update.gradient_norm:.4f}", width="content")
     rates = np.logspace(-4, 2, 61)
     losses = trace.losses_along_gradient(model, contexts, targets, rates.tolist())
-    curve = hood.step_curve(rates, losses, update.learning_rate, update.before, update.gradient_norm**2, theme)
+    curve = charts.step_curve(rates, losses, update.learning_rate, update.before, update.gradient_norm**2, theme)
     st.plotly_chart(curve, key="hood_curve", alt="Loss after one update by learning rate", **draw)
     st.markdown("**Size of the update beside the weights.** The lecture's rule of thumb is a ratio of about 0.001.")
     ratios = trace.update_ratios(model, contexts, targets, update.learning_rate)
@@ -279,7 +282,7 @@ elif view == "Update":
         ),
     }
     st.dataframe(ratios, hide_index=True, column_config=number, alt="Size of the update for each tensor")
-    both = hood.two_bars(update.p_before, update.p_after, ("Before", "After"), vocab, theme)
+    both = plots.two_bars(update.p_before, update.p_after, ("Before", "After"), vocab, theme)
     st.plotly_chart(both, key="hood_both", alt="Probabilities before and after the update", **draw)
     st.caption(
         f"Averaged over the batch's {len(targets):,} examples. " * (len(targets) > 1)
@@ -287,12 +290,12 @@ elif view == "Update":
     )
 
 elif view == "First loss":
-    reading.draw_start(run, vocab, context, target, theme)
+    in_words.draw_start(run, vocab, context, target, theme)
 
 elif view == "Neurons":
     if not layers:
         nothing = "This model has no hidden layer: its direct connections are all there is."
-        st.info(nothing if trace.can_trace(model) else hood.not_written_out(model.config))
+        st.info(nothing if trace.can_trace(model) else charts.not_written_out(model.config))
         st.stop()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer = asked_layer()
@@ -315,15 +318,15 @@ elif view == "Neurons":
         rule = "|h| above 0.97, where tanh passes on less than 6 % of a gradient." if tanh else "h is 0."
         st.metric("Saturated" if tanh else "Silent", f"{100 * report.saturated:.2f} %", help=rule, width="content")
         st.metric("Dead units", f"{len(report.dead)} of {units}", help="Stuck on every example.", width="content")
-    st.markdown(reading.plain_bold(reading.dead_units(report)))
+    st.markdown(in_words.plain_bold(in_words.dead_units(report)))
     reach = float(np.quantile(np.abs(report.sums), 0.999)) or 1.0
     left, right = st.columns(2, gap="medium")
-    sums = hood.histogram(report.sums, "Pre-activations, z", "Pre-activation", theme, (-reach, reach))
+    sums = plots.histogram(report.sums, "Pre-activations, z", "Pre-activation", theme, (-reach, reach))
     left.plotly_chart(sums, key="hood_sums", alt="Histogram of pre-activations", **draw)
     span = (-1.0, 1.0) if tanh else (0.0, float(report.outputs.max()) or 1.0)
-    coming = hood.histogram(report.outputs, f"Outputs, h = {report.activation}(z)", "Output", theme, span)
+    coming = plots.histogram(report.outputs, f"Outputs, h = {report.activation}(z)", "Output", theme, span)
     right.plotly_chart(coming, key="hood_outputs", alt="Histogram of outputs", **draw)
-    st.plotly_chart(hood.unit_saturation(report, theme), key="hood_units", alt="Saturation of each unit", **draw)
+    st.plotly_chart(charts.unit_saturation(report, theme), key="hood_units", alt="Saturation of each unit", **draw)
 
 elif view == "While it learned":
     if len(kept) < 2:
@@ -332,32 +335,32 @@ elif view == "While it learned":
     moment_steps = tuple(checkpoint.step for checkpoint in kept)
     if layers:
         layer = asked_layer()
-        history = moments.neurons(run.id, moment_steps, layer, run, artifact.model, kept)
+        history = checkpoints.neurons(run.id, moment_steps, layer, run, artifact.model, kept)
         tanh = model.config.activation == "tanh"
         left, right = st.columns(2, gap="medium")
-        sums = hood.over_steps(history.sums, moment_steps, "Pre-activations, z, by step", "Pre-activation", theme)
+        sums = charts.over_steps(history.sums, moment_steps, "Pre-activations, z, by step", "Pre-activation", theme)
         left.plotly_chart(sums, key="hood_sums_steps", alt="Pre-activations at every moment", **draw)
-        coming = hood.over_steps(history.outputs, moment_steps, "Outputs, h, by step", "Output", theme)
+        coming = charts.over_steps(history.outputs, moment_steps, "Outputs, h, by step", "Output", theme)
         right.plotly_chart(coming, key="hood_outputs_steps", alt="Outputs at every moment", **draw)
-        stuck = hood.stuck_over_steps(history, moment_steps, tanh, theme)
+        stuck = charts.stuck_over_steps(history, moment_steps, tanh, theme)
         st.plotly_chart(stuck, key="hood_stuck_steps", alt="Saturated outputs and dead units at every moment", **draw)
-        st.caption(f"On the same {moments.ROWS} train examples at every moment.")
-    ratios = hood.update_ratios(kept, theme)
+        st.caption(f"On the same {checkpoints.ROWS} train examples at every moment.")
+    ratios = charts.update_ratios(kept, theme)
     st.plotly_chart(ratios, key="hood_ratios", alt="Update to data ratio of each tensor over steps", **draw)
     st.caption(
         "Recorded while this run trained, with its own optimiser and schedule: the standard deviation of an update "
-        f"over that of the tensor. {hood.largest_ratio(kept)} The line at 10⁻³ is the lecture's rule of thumb, not a "
+        f"over that of the tensor. {charts.largest_ratio(kept)} The line at 10⁻³ is the lecture's rule of thumb, not a "
         "limit. A learning rate that ends at 0 takes the ratio there, too."
     )
-    spread = moments.gradients(run.id, moment_steps, run, artifact.model, kept)
+    spread = checkpoints.gradients(run.id, moment_steps, run, artifact.model, kept)
     tensor = st.selectbox(
         "Gradients of", list(spread), key="hood_gradients_of", width=260, help="Which tensor's gradients are shown."
     )
     title = f"Gradients of {tensor} by step"
-    figure = hood.over_steps(spread[tensor], moment_steps, title, "Size, log₁₀ |gradient|", theme)
+    figure = charts.over_steps(spread[tensor], moment_steps, title, "Size, log₁₀ |gradient|", theme)
     st.plotly_chart(figure, key="hood_gradients_steps", alt=title, **draw)
     st.caption(
-        f"On the same {moments.BATCH} train examples at every moment; what is too small for the map counts to its "
+        f"On the same {checkpoints.BATCH} train examples at every moment; what is too small for the map counts to its "
         "lowest row."
     )
 
@@ -374,7 +377,7 @@ elif view == "What if":
         without = evaluate(off, dataset.val).loss
         st.metric("Validation loss without it", f"{without:.6f}", f"{without - known_loss:+.6f}", delta_color="inverse")
         here = [one(torch.tensor([context])).detach().softmax(1)[0].numpy() for one in (model, off)]
-        both = hood.two_bars(here[0], here[1], ("With", "Without"), vocab, theme)
+        both = plots.two_bars(here[0], here[1], ("With", "Without"), vocab, theme)
         st.plotly_chart(both, key="hood_without", alt="Probabilities with and without the unit", **draw)
     st.header("Shift a weight", anchor=False)
     names = list(model.tensors)
@@ -413,7 +416,7 @@ elif view == "What if":
             width="content",
         )
     here = [one(torch.tensor([context])).detach().softmax(1)[0].numpy() for one in (model, other)]
-    both = hood.two_bars(here[0], here[1], ("Before", "After"), vocab, theme)
+    both = plots.two_bars(here[0], here[1], ("Before", "After"), vocab, theme)
     st.plotly_chart(both, key="hood_shifted", alt="Probabilities before and after the shift", **draw)
     written = [[s.word for s in generate(one, vocab, 10, sample_seed=1)] for one in (model, other)]
     words = pd.DataFrame(dict(zip(("Before", "After"), written, strict=True)))
@@ -446,6 +449,6 @@ else:
         )
     else:
         st.markdown("Up to this scale the naive way holds. Scale further.")
-    st.plotly_chart(hood.softmax_curve(table, theme), key="hood_softmax", alt="Loss against the scale", **draw)
+    st.plotly_chart(charts.softmax_curve(table, theme), key="hood_softmax", alt="Loss against the scale", **draw)
     figures = {name: st.column_config.NumberColumn(format="%.4f") for name in table.columns}
     st.dataframe(table, hide_index=True, column_config=figures, alt="Both losses at each scale")

@@ -15,7 +15,7 @@ from typing import Any
 from mmcore import BUNDLED_NAMES, FAMILIES, RunConfig, RunStore, read_words
 from mmcore.playground import BudgetTooSmall, request
 from mmcore.presets import PRESETS, preset_for
-from ui import plays
+from ui.playground import sliders
 
 RESULTS = Path(__file__).parent / "results" / "playground.json"
 BUDGETS, SEEDS = (0.5, 1.0, 2.0), range(1, 6)
@@ -23,12 +23,12 @@ BUDGETS, SEEDS = (0.5, 1.0, 2.0), range(1, 6)
 
 def start_config(architecture: str, sha256: str, seed: int) -> RunConfig:
     """Where an architecture's sliders stand at first."""
-    values = plays.start_values(architecture)
+    values = sliders.start_values(architecture)
     names = ("learning_rate", "weight_decay", "sampler")
     train = PRESETS[preset_for(architecture)].train.replace(
         max_steps=1, seed=seed, **{name: values[name] for name in names}
     )
-    return RunConfig(corpus_sha256=sha256, model=plays.read_model(values), train=train)
+    return RunConfig(corpus_sha256=sha256, model=sliders.read_model(values), train=train)
 
 
 def reached(store: RunStore, architecture: str, sha256: str, budget: float) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .architectures.interface import ModelConfig
+from .architectures.interface import ModelConfig, is_statistic
 from .checkpoint import COUNT, FLOAT, affordable
 from .config import RunConfig
 from .corpus import CorpusReport
@@ -112,3 +113,67 @@ def memory_limit() -> int:
     files = [CGROUP / name for name in MEMORY_LIMITS]
     told = [file.read_text().strip() for file in files if file.is_file()]
     return min([physical, *(int(limit) for limit in told if limit.isdecimal())])
+
+
+def duration(seconds: float) -> str:
+    """Seconds as someone would say them: ``1.3 s``, ``42 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+
+
+# ---- time
+
+FEW_STEPS = 20  # of a run that was stopped at once, most of the time went into its start
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long a run may take."""
+
+    seconds: float
+    measured: bool  # from the speed of an earlier run on this server; otherwise a rough guess
+
+    def __str__(self) -> str:
+        time = duration(self.seconds)
+        return f"about {time} at the speed of earlier runs" if self.measured else f"roughly {time}, a guess"
+
+
+def expected_time(config: RunConfig, vocab_size: int, earlier: Sequence[tuple[RunConfig, int, float]]) -> Estimate:
+    """Expected training time, from the earlier run that is most like it.
+
+    Parameters
+    ----------
+    earlier : config, steps done and seconds of runs of the same store; few steps or under 0.3 s say too little.
+    """
+    work = _step_work(config, vocab_size)
+    best, closest = 1.0, math.inf
+    for other, steps, seconds in earlier:
+        theirs = _step_work(other, vocab_size)
+        distance = abs(math.log(work / theirs)) + (other.train.sampler != config.train.sampler)
+        if steps >= FEW_STEPS and seconds > 0.3 and distance < closest:
+            best, closest = seconds / steps / theirs, distance
+    return Estimate(best * work * config.train.max_steps, measured=closest < math.inf)
+
+
+def expected_times(
+    configs: Sequence[RunConfig], vocab_size: int, earlier: Sequence[tuple[RunConfig, int, float]], at_once: int
+) -> Estimate:
+    """Expected time until the last of several runs ends, so many at once; see :func:`expected_time`."""
+    each = [expected_time(config, vocab_size, earlier) for config in configs]
+    seconds = [estimate.seconds for estimate in each]
+    return Estimate(max(sum(seconds) / at_once, *seconds), measured=all(estimate.measured for estimate in each))
+
+
+def _step_work(config: RunConfig, vocab_size: int) -> float:
+    """Rough seconds of one update on one core of 2020: fixed costs, the parameters, the batch through them."""
+    parameters, batch = config.model.parameters(vocab_size), config.train.batch_size
+    normalising = sum(name.startswith("gain") or is_statistic(name) for name in config.model.shapes(vocab_size))
+    touched = 8 if config.train.optimizer == "adamw" else 3  # times an update goes over the parameters
+    fixed = 1e-4 + 5e-5 * normalising  # small operations, each of which takes as long as it takes to ask for it
+    return fixed + 4e-10 * touched * parameters + 1.5e-10 * batch * parameters * config.model.reuse

@@ -1,33 +1,28 @@
-"""What a page is about: the server's store and workers, and the visitor's current corpus and run."""
+"""The server's store and workers, and what it keeps ready: corpora, datasets, weights."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
 import contextlib
-import hashlib
 import logging
-import secrets
 from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from mmcore.config import RunConfig, SplitConfig
+from mmcore.config import SplitConfig
 from mmcore.corpus import BUNDLED_NAMES, Corpus, read_words
 from mmcore.dataset import Dataset, Vocab, build_dataset
 from mmcore.ngram import baselines as count_baselines
-from mmcore.store import Run, RunStore, StoreUnavailable, UnreadableRun
-from ui.text import plain
+from mmcore.store import Run, RunStore, StoreUnavailable
+from ui.kit.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator
 
     from mmcore import Artifact
-    from mmcore.experiments import Setting
     from mmcore.jobs import JobQueue
-    from mmcore.limits import Usage
     from mmcore.playground import Turns
 
 
@@ -158,173 +153,6 @@ def loaded(weights: bytes) -> Artifact:
     return load(weights)
 
 
-# ---- the visitor's
-
-
-def current_corpus() -> Corpus:
-    """The corpus the visitor works on: the one in the URL, else the last one chosen, else the bundled names.
-
-    Where a page shows a run too, ask for that first: opening a run selects its corpus.
-    """
-    sha256 = st.query_params.get("corpus") or st.session_state.get("corpus_sha256") or bundled_sha256()
-    try:
-        found = corpus(sha256)
-    except ValueError:
-        st.warning("This address names a corpus that this server does not have. Showing the bundled names instead.")
-        found = bundled()
-    choose_corpus(found.sha256)
-    return found
-
-
 def bundled_sha256() -> str:
     """The bundled names, by their hash."""
     return bundled().sha256
-
-
-def choose_corpus(sha256: str) -> None:
-    """Make a stored corpus the visitor's current one, here, in the URL, and on every other page."""
-    st.session_state["corpus_sha256"] = sha256
-    if sha256 == _implied_corpus():
-        st.query_params.pop("corpus", None)
-    elif st.query_params.get("corpus") != sha256:
-        st.query_params["corpus"] = sha256
-
-
-def _implied_corpus() -> str:
-    """What an address that names no corpus means: that of its run, else the bundled names."""
-    with contextlib.suppress(ValueError, KeyError):  # no run, or none that this server has
-        return _run_corpus(st.query_params["run"])
-    return bundled_sha256()
-
-
-@st.cache_data(show_spinner=False, max_entries=1024)
-def _run_corpus(run_id: str) -> str:
-    return store().run(run_id).config.corpus_sha256
-
-
-def delete_corpus(sha256: str) -> None:
-    """Remove a stored corpus that has no runs, and go on with the bundled names."""
-    try:
-        store().delete_corpus(sha256)
-    except ValueError as problem:  # a run was begun meanwhile
-        refuse(problem)
-        return
-    corpus.clear()
-    choose_corpus(bundled_sha256())
-
-
-def current_run() -> Run | None:
-    """The run the visitor looks at: the one in the URL, else the last one opened, else the newest."""
-    asked = st.query_params.get("run") or st.session_state.get("run_id")
-    if asked is not None:
-        try:
-            run = store().run(asked)
-        except UnreadableRun as unreadable:
-            st.warning(plain(f"{unreadable}. Showing the newest one that can be read instead."))
-            close_run()
-        except ValueError:
-            st.warning("This address names a run that this server does not have. Showing the newest one instead.")
-            close_run()
-        else:
-            open_run(run.id)
-            return run
-    return store().latest()
-
-
-def open_run(run_id: str) -> None:
-    """Make a run the visitor's current one, here, in the URL, and on every other page; and its corpus with it.
-
-    A link that names a corpus beside the run keeps that corpus.
-    """
-    chosen = st.session_state.get("run_id") != run_id
-    linked = "run_id" not in st.session_state and "corpus" in st.query_params
-    st.session_state["run_id"] = run_id
-    if st.query_params.get("run") != run_id:
-        st.query_params["run"] = run_id
-    if chosen and not linked:
-        choose_corpus(_run_corpus(run_id))
-
-
-def close_run() -> None:
-    """Forget the visitor's current run; pages fall back to the newest."""
-    st.session_state.pop("run_id", None)
-    st.query_params.pop("run", None)
-
-
-def visitor() -> str:
-    """Who looks, as a hash: a browser for as long as it keeps its cookies, else this session."""
-    session_id: str = st.session_state.setdefault("visitor", secrets.token_hex(8))
-    try:  # the cookie's secret is the same in every tab; it comes masked, each time by another mask
-        _, mask, masked, _ = st.context.cookies["_streamlit_xsrf"].split("|")
-        secret = bytes(a ^ b for a, b in zip(bytes.fromhex(masked), cycle(bytes.fromhex(mask)), strict=False))
-    except (KeyError, ValueError):
-        return session_id
-    return hashlib.sha256(secret).hexdigest()[:16]
-
-
-def usage() -> Usage:
-    """What the visitor has waiting and keeps."""
-    return store().usage(visitor())
-
-
-def refuse(problem: ValueError) -> None:
-    """Say why something was not done; from a callback too."""
-    st.toast(plain(problem), icon=":material/block:", duration="infinite")
-
-
-def queue_run(config: RunConfig, name: str | None = None) -> Run | None:
-    """Store a new run and hand it to the workers; the visitor stays where they are. None, and why, if it is refused."""
-    try:
-        run = store().create(config, name=name, owner=visitor())
-    except ValueError as problem:
-        refuse(problem)
-        return None
-    queue().submit(run.id)
-    return run
-
-
-def start_run(config: RunConfig) -> Run | None:
-    """Store a new run, hand it to the workers, and make it the visitor's current one; None if it is refused."""
-    run = queue_run(config)
-    if run is not None:
-        open_run(run.id)
-    return run
-
-
-def start_experiment(new: Sequence[Setting], cut_short: Sequence[Run]) -> None:
-    """Store the new runs of an experiment, let others go on; the visitor stays where they are. All of them or none."""
-    try:
-        usage().check(waiting=len(new) + len(cut_short))
-    except ValueError as problem:
-        refuse(problem)
-        return
-    for setting in new:
-        queue_run(setting.config, setting.name)
-    continue_runs(cut_short)
-
-
-def stop_run(run_id: str) -> None:
-    """Ask a run to stop: at once if it waits, else within half a second."""
-    store().request_stop(run_id)
-
-
-def stop_runs(runs: Iterable[Run]) -> None:
-    """Ask several runs to stop, in their order."""
-    for run in runs:
-        stop_run(run.id)
-
-
-def continue_run(run_id: str, max_steps: int | None = None) -> None:
-    """Let a stopped or interrupted run go on from its saved state; with more steps a finished one too."""
-    try:
-        store().continue_run(run_id, max_steps=max_steps)
-    except ValueError as problem:
-        refuse(problem)
-        return
-    queue().submit(run_id)
-
-
-def continue_runs(runs: Iterable[Run]) -> None:
-    """Let several runs go on, in their order."""
-    for run in runs:
-        continue_run(run.id)

@@ -6,7 +6,7 @@ needs torch is imported when a command needs it, so that ``--help`` is quick.
 
 from __future__ import annotations
 
-from . import corpora, model, runs, training  # each adds its commands
+from . import corpora, model, runs, training
 from .app import app as app
 
 __all__ = ["app", "corpora", "model", "runs", "training"]

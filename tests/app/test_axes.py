@@ -14,19 +14,21 @@ import pytest
 import ui
 from mmcore.checkpoint import Checkpoint, TensorUpdate
 from tests.app.elements import astray
-from ui import film, finder, hood
+from ui import film
+from ui.train import finder
+from ui.under_the_hood import charts
 
 RATES = np.logspace(-4, 2, 61)
 
 
 def one_update(rate: float) -> go.Figure:
-    return hood.step_curve(RATES, 2.5 + RATES, rate, 2.5, 0.3, "light")
+    return charts.step_curve(RATES, 2.5 + RATES, rate, 2.5, 0.3, "light")
 
 
 def kept_steps() -> go.Figure:
     sizes = {name: TensorUpdate(2e-4, 0.0, 1.0) for name in ("C", "W1")}
     kept = [Checkpoint(step=step, weights=b"", updates=sizes) for step in (1, 10, 100)]
-    return hood.update_ratios(kept, "light")
+    return charts.update_ratios(kept, "light")
 
 
 def film_curve() -> go.Figure:
@@ -38,7 +40,7 @@ def film_curve() -> go.Figure:
 CHARTS: dict[str, Callable[[], go.Figure]] = {
     "step_curve": lambda: one_update(0.1),
     "update_ratios": kept_steps,
-    "softmax_curve": lambda: hood.softmax_curve(
+    "softmax_curve": lambda: charts.softmax_curve(
         pd.DataFrame({"scale": [1.0, 10, 100], "naive": [1, 2, np.inf], "stable": [1, 2, 3.0]}), "light"
     ),
     "curve_figure": film_curve,

@@ -18,7 +18,7 @@ from mmcore import (
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import field
-from ui.clinic import checked
+from ui.run.doctor import checked
 
 
 def ended(store: RunStore, like: Run, model: ModelConfig, train: TrainConfig) -> Run:

@@ -15,7 +15,7 @@ from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import figure, numbers, without_help
 from tests.app.test_embeddings import table_of
-from ui import comparison
+from ui.embeddings import two_runs
 
 FIRST, SECOND, SHARES = 2, 3, 4  # the section's charts, after the page's map and row
 Again = Callable[..., Run]
@@ -89,13 +89,13 @@ def test_the_run_of_the_button_is_compared_once_it_has_ended(
 def test_two_architectures_differ_in_what_both_have(finished: Run) -> None:
     mlp = finished.config.replace(model=ModelConfig(direct=True), train=TrainConfig(seed=0))
     relu = mlp.replace(model=ModelConfig(hidden_sizes=(), direct=True, activation="relu"), train=TrainConfig(seed=1))
-    assert comparison.differences(mlp, relu) == (
+    assert two_runs.differences(mlp, relu) == (
         "They differ in hidden sizes (200 → none), activation (tanh → ReLU), seed (0 → 1)."
     )
     plain = mlp.replace(model=ModelConfig())
-    assert comparison.differences(plain, mlp) == "They differ in direct (off → on)."
+    assert two_runs.differences(plain, mlp) == "They differ in direct (off → on)."
     gru = mlp.replace(model=ModelConfig(architecture="gru"), train=TrainConfig(seed=0, sampler="words"))
-    assert comparison.differences(mlp, gru) == (
+    assert two_runs.differences(mlp, gru) == (
         "They differ in architecture (MLP → GRU), context size (3 → 16), embedding dim (10 → 32), "
         "sampler (Contexts → Words)."
     )
@@ -175,6 +175,6 @@ def test_shares_are_counted_beside_chance(
 def test_the_next_seed_is_one_that_no_run_like_it_has_had(finished: Run, again: Again, store: RunStore) -> None:
     again(2)
     again(3, embedding_dim=5)
-    assert comparison.next_seed(finished.config, store.runs()) == 3
+    assert two_runs.next_seed(finished.config, store.runs()) == 3
     last = finished.config.replace(train=finished.config.train.replace(seed=2**63 - 1))
-    assert comparison.next_seed(last, store.runs()) == 0
+    assert two_runs.next_seed(last, store.runs()) == 0

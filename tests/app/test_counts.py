@@ -10,7 +10,7 @@ from mmcore.evaluation import target_probabilities
 from mmcore.ngram import KneserNey
 from tests.app.conftest import Open
 from tests.app.elements import field, figure, metrics, numbers, without_help
-from ui import counts
+from ui.splits import ngram
 
 
 def test_the_count_models_are_a_table_a_chart_and_a_line(finished: Run, store: RunStore, open_page: Open) -> None:
@@ -46,17 +46,17 @@ def test_the_mixture_follows_its_slider_and_order(finished: Run, store: RunStore
 
 def test_a_mixture_that_gains_nothing_says_so(finished: Run) -> None:
     p = np.array([0.5, 0.25])
-    same = counts.Mixture(p, p, np.full(101, -np.log(p).mean()), 0.5)
-    assert "next to nothing" in counts.mixture_sentence(same)
+    same = ngram.Mixture(p, p, np.full(101, -np.log(p).mean()), 0.5)
+    assert "next to nothing" in ngram.mixture_sentence(same)
     other = np.array([0.25, 0.5])
-    losses = np.array([-np.log(w * p + (1 - w) * other).mean() for w in counts.WEIGHTS])
-    assert "different mistakes" in counts.mixture_sentence(counts.Mixture(p, other, losses, 0.5))
+    losses = np.array([-np.log(w * p + (1 - w) * other).mean() for w in ngram.WEIGHTS])
+    assert "different mistakes" in ngram.mixture_sentence(ngram.Mixture(p, other, losses, 0.5))
 
 
 def test_a_large_corpus_is_only_counted_when_asked(
     finished: Run, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counts, "QUICK", 10)
+    monkeypatch.setattr(ngram, "QUICK", 10)
     app = open_page("splits", run=finished.id)
     assert len(app.get("plotly_chart")) == 1
     lines = [note["text"].split("<br>")[0] for note in figure(app, 0)["layout"]["annotations"]]

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from mmcore import BUNDLED_NAMES, RunStore, corpus_from_words
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, metrics, numbers, without_help
-from ui import uploads
+from ui.data import upload
 
 NAMES = BUNDLED_NAMES.read_text(encoding="utf-8").splitlines()
 
@@ -167,7 +167,7 @@ def test_a_bad_upload_says_why_and_harms_nothing(store: RunStore, open_page: Ope
 
 
 def test_a_file_over_the_limit_is_refused(store: RunStore, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MAX_UPLOAD_BYTES", 2**20)
+    monkeypatch.setattr(upload, "MAX_UPLOAD_BYTES", 2**20)
     app = add(open_page("data"), pasted="a" * (2**20 + 1))
     assert "corpus must be at most 1,048,576 bytes, got 1048577" in app.error[0].value.replace("\\", "")
 

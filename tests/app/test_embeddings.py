@@ -13,7 +13,9 @@ from mmcore import ModelConfig, Run, RunStore, TrainConfig, load
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, numbers, without_help
-from ui import charts, tables
+from ui.embeddings import views
+from ui.kit import plots
+from ui.run import embedding_map
 
 
 def table_of(store: RunStore, run: Run) -> NDArray[np.float32]:
@@ -115,7 +117,7 @@ def test_a11_how_near_vowels_are_is_counted_in_the_runs_own_table(
 
 def test_a_set_of_ones_own_is_told_from_the_rest(finished: Run, open_page: Open) -> None:
     app = open_page("embeddings", run=finished.id)
-    app.selectbox(key="coloring").set_value(tables.SET).run()
+    app.selectbox(key="coloring").set_value(views.SET).run()
     app.text_input(key="wanted").set_value("XYz\ufeffq").run()  # B2: cleaned as the corpus was
     groups = {trace["name"]: trace["text"] for trace in figure(app, 0)["data"]}
     assert sorted(groups["in the set"]) == list("qxyz")
@@ -177,12 +179,12 @@ def test_another_run_can_be_picked_and_every_field_has_help(trained: Any, finish
 
 def test_a_strip_keeps_letters_on_one_level_apart() -> None:
     values = np.random.default_rng(0).normal(size=40)
-    levels = charts.stacked(values, gap=0.1)
+    levels = embedding_map.stacked(values, gap=0.1)
     for level in set(levels.tolist()):
         on_it = np.sort(values[levels == level])
         assert (np.diff(on_it) >= 0.1 * np.ptp(values)).all()
-    assert charts.stacked(np.ones(3)).tolist() == [0, 1, 2]
+    assert embedding_map.stacked(np.ones(3)).tolist() == [0, 1, 2]
 
 
 def test_a_click_arrives_bare_or_in_a_list() -> None:
-    assert tables.clicked_id({"customdata": 7}) == tables.clicked_id({"customdata": [7]}) == 7
+    assert plots.clicked_id({"customdata": 7}) == plots.clicked_id({"customdata": [7]}) == 7

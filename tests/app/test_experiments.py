@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mmcore import FAMILIES, Run, RunState, RunStore, corpus_from_words, experiments, read_words
+from mmcore import FAMILIES, Run, RunState, RunStore, corpus_from_words, cost, experiments, read_words
 from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import BUNDLED_NAMES
 from mmcore.experiments import CONTEXT_SIZES, EMBEDDING_DIMS
@@ -17,8 +17,8 @@ from mmcore.jobs import WORKERS, run_inline
 from mmcore.presets import PRESETS
 from tests.app.conftest import Open, texts
 from tests.app.elements import figure, numbers, without_help
-from ui import forms
-from ui.experiments import EXPERIMENTS, by_heart, context_effect, depth_effect, lowest, size_effect
+from ui.form import estimate
+from ui.lessons.experiments import EXPERIMENTS, by_heart, context_effect, depth_effect, lowest, size_effect
 
 COUNTS = {
     "initialisation": 24,
@@ -192,13 +192,13 @@ def test_the_choice_of_experiment_stays(open_page: Open) -> None:
 
 def test_the_time_said_is_that_of_what_is_missing(finished: Run, open_page: Open, store: RunStore) -> None:
     settings = list(experiments.architectures(finished.config.corpus_sha256))
-    earlier = forms.finished_runs([finished])
-    whole = forms.expected_times([setting.config for setting in settings], 27, earlier, WORKERS)
+    earlier = estimate.finished_runs([finished])
+    whole = cost.expected_times([setting.config for setting in settings], 27, earlier, WORKERS)
     assert f"{WORKERS} at a time: {whole}." in texts(open_experiment(open_page, "architectures"))
     for setting in settings[1:]:
         store.create(setting.config)
     said = texts(open_experiment(open_page, "architectures"))
-    assert f"{forms.expected_time(settings[0].config, 27, earlier)}." in said
+    assert f"{cost.expected_time(settings[0].config, 27, earlier)}." in said
 
 
 def test_several_runs_take_their_sum_shared_and_no_less_than_the_longest() -> None:
@@ -206,11 +206,11 @@ def test_several_runs_take_their_sum_shared_and_no_less_than_the_longest() -> No
         return RunConfig(corpus_sha256="ab" * 32, train=TrainConfig(max_steps=steps))
 
     earlier = [(config(1_000), 1_000, 5.0)]
-    even = forms.expected_times([config(1_000)] * 4, 27, earlier, at_once=2)
+    even = cost.expected_times([config(1_000)] * 4, 27, earlier, at_once=2)
     assert even.seconds == pytest.approx(10.0) and even.measured
-    uneven = forms.expected_times([config(1_000), config(8_000)], 27, earlier, at_once=2)
+    uneven = cost.expected_times([config(1_000), config(8_000)], 27, earlier, at_once=2)
     assert uneven.seconds == pytest.approx(40.0)
-    assert not forms.expected_times([config(1_000)], 27, [], at_once=2).measured
+    assert not cost.expected_times([config(1_000)], 27, [], at_once=2).measured
 
 
 def test_runs_leads_to_the_experiments(finished: Run, open_page: Open) -> None:

@@ -13,7 +13,7 @@ from mmcore.corpus import BUNDLED_NAMES
 from mmcore.jobs import run_inline
 from mmcore.presets import preset_for
 from tests.app.conftest import Open, texts
-from ui import forms
+from ui.form import named
 
 MODEL_FIELDS = {field.name for family in FAMILIES.values() for field in dataclasses.fields(family)}
 
@@ -35,9 +35,9 @@ def test_the_form_shows_the_fields_of_the_chosen_architecture(
     assert not app.exception
     assert shown(app) == {field.name for field in dataclasses.fields(FAMILIES[architecture])}
     samplers: Any = app.get_by_key("form_sampler")
-    assert samplers.options == [forms.NAMES[name] for name in FAMILIES[architecture].samplers]
+    assert samplers.options == [named.NAMES[name] for name in FAMILIES[architecture].samplers]
     for name in shown(app):
-        assert app.get_by_key(f"form_{name}").proto.help == forms.HELP[name]
+        assert app.get_by_key(f"form_{name}").proto.help == named.HELP[name]
     app.button(key="train").click().run()
     run, preset = store.latest(), PRESETS[preset_for(architecture)]
     assert run is not None and not app.exception

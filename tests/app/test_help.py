@@ -17,14 +17,15 @@ from mmcore.optimizer import update
 from mmcore.samplers import ContextSampler, WordSampler
 from mmcore.trace import forward_trace
 from mmcore.train_state import TrainState
-from ui import forms, plays
+from ui.form import named
+from ui.playground import sliders
 
 WRONG = ("diverge.", "it is a bigram", "how many places", "along the gradient", "tanh layer", "bends", "silenced")
 
 
 @pytest.mark.parametrize("claim", WRONG)
 def test_a12_no_help_claims_what_is_not_so(claim: str) -> None:
-    said = [*forms.HELP.values(), *plays.HELP.values(), *re.findall(r'help="(.+?)"', inspect.getsource(cli))]
+    said = [*named.HELP.values(), *sliders.HELP.values(), *re.findall(r'help="(.+?)"', inspect.getsource(cli))]
     assert not [text for text in said if claim in text]
 
 
@@ -42,22 +43,22 @@ def trained(data: Dataset, rate: float, steps: int) -> float:
 
 
 def test_a12_a_rate_at_either_end_of_the_slider_ends_with_a_higher_loss(narrow: Dataset) -> None:
-    assert "higher loss" in plays.HELP["learning_rate"] and "learns little" in plays.HELP["learning_rate"]
-    rates = plays.OPTIONS["learning_rate"]
-    slow, good, hot = (trained(narrow, float(rate), 100) for rate in (rates[0], plays.RATE, rates[-1]))
+    assert "higher loss" in sliders.HELP["learning_rate"] and "learns little" in sliders.HELP["learning_rate"]
+    rates = sliders.OPTIONS["learning_rate"]
+    slow, good, hot = (trained(narrow, float(rate), 100) for rate in (rates[0], sliders.RATE, rates[-1]))
     assert good < slow and good < hot < 4, "worse at both ends, and no divergence"
 
 
 def test_a12_with_context_1_no_more_can_be_known_than_a_bigram_does(narrow: Dataset) -> None:
-    assert "no more than a bigram" in plays.HELP["context_size"]
+    assert "no more than a bigram" in sliders.HELP["context_size"]
     counted = NGram(narrow.train, 1, 1e-9).loss(narrow.train)
-    assert counted < trained(narrow, plays.RATE, 600) < counted + 0.05
+    assert counted < trained(narrow, sliders.RATE, 600) < counted + 0.05
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_a12_an_update_goes_against_the_gradient_and_adamw_against_a_running_mean(optimizer: str) -> None:
-    assert "against the gradient" in forms.HELP["learning_rate"]
-    assert "running mean of the gradients" in forms.HELP["optimizer"]
+    assert "against the gradient" in named.HELP["learning_rate"]
+    assert "running mean of the gradients" in named.HELP["optimizer"]
     state = TrainState(ModelConfig(), TrainConfig(optimizer=optimizer, weight_decay=0.0), 5)
     gradient, start = torch.ones_like(state.model.flat), state.model.flat.clone()
     update(state, gradient, 0.01)
@@ -69,7 +70,7 @@ def test_a12_an_update_goes_against_the_gradient_and_adamw_against_a_running_mea
 
 @pytest.mark.parametrize("batch_size", [1, 3, 5])
 def test_a12_a_batch_counts_contexts_or_whole_words_where_these_are_drawn(batch_size: int) -> None:
-    assert "*Contexts* it counts contexts, with *Words* whole words" in forms.HELP["batch_size"]
+    assert "*Contexts* it counts contexts, with *Words* whole words" in named.HELP["batch_size"]
     words = ("abc", "bca", "cab", "dda", "eee")  # none begins like another
     train, generator = Dataset(Vocab.from_words(words), 4, Splits(words, words, words)).train, torch.Generator()
     assert len(ContextSampler(train, batch_size)(generator)[0]) == batch_size
@@ -78,7 +79,7 @@ def test_a12_a_batch_counts_contexts_or_whole_words_where_these_are_drawn(batch_
 
 
 def test_a12_heads_are_patterns_in_parallel_each_on_a_part_of_the_dimensions() -> None:
-    assert "patterns" in forms.HELP["heads"] and "its own part of the embedding dimension" in forms.HELP["heads"]
+    assert "patterns" in named.HELP["heads"] and "its own part of the embedding dimension" in named.HELP["heads"]
     model = Model(ModelConfig(architecture="transformer", context_size=4, embedding_dim=6, layers=1, heads=3), 5)
     before = forward_trace(model, [0, 1, 2, 3], 4)
     assert before["attention1"].shape[0] == 3

@@ -65,5 +65,5 @@ def test_links_lead_to_every_other_page(open_page: Open) -> None:
 
 
 def test_the_first_page_does_not_wait_for_torch() -> None:
-    code = "import sys, ui.session, ui.progress, ui.forms; assert 'torch' not in sys.modules"
+    code = "import sys, ui.session, ui.run.progress, ui.form.form; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

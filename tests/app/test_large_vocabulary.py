@@ -15,7 +15,8 @@ from mmcore import Corpus, ModelConfig, Run, RunConfig, RunStore, TrainConfig, c
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, numbers
-from ui import session, symbols, tables
+from ui import session
+from ui.kit import symbols
 
 LETTERS = [c for c in map(chr, range(0x3400, 0x20000)) if c.isalpha() and unicodedata.normalize("NFC", c) == c]
 
@@ -124,7 +125,7 @@ def test_c3_what_is_left_out_is_said(run: Run, open_page: Open) -> None:
     neighbours = app.dataframe[0].value
     vocab = session.vocab(run.config.corpus_sha256)
     assert len(neighbours) == 255
-    assert neighbours["character"].tolist() == [tables.symbol_title(vocab.symbols[i]) for i in neighbours["id"]]
+    assert neighbours["character"].tolist() == [symbols.symbol_title(vocab.symbols[i]) for i in neighbours["id"]]
     assert f"The vector with a 1 at id {vocab.stoi[chosen]}".lower() in texts(app).lower()
     film = open_page("film", run=run.id)
     assert "5,745 rarer ones are not" in texts(film)

@@ -9,7 +9,7 @@ from mmcore.corpus import corpus_from_words
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import without_help
-from ui.lessons import LESSONS
+from ui.lessons.lessons import LESSONS
 
 
 def test_a_prediction_is_answered_and_counted(finished: Run, open_page: Open) -> None:

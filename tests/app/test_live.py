@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import ui.live
-from ui.curves import loss_traces
-from ui.live import Trace, label_room, live_chart, summary
+import ui.kit.live
+from ui.kit.live import Trace, label_room, live_chart, summary
+from ui.run.curves import loss_traces
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the browser is given by the last :func:`live_chart`."""
     given: dict[str, Any] = {}
-    monkeypatch.setattr(ui.live, "_component", lambda *, key, data: given.update(data))
+    monkeypatch.setattr(ui.kit.live, "_component", lambda *, key, data: given.update(data))
     return given
 
 

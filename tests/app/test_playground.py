@@ -15,8 +15,9 @@ from mmcore.dataset import build_dataset
 from mmcore.playground import BudgetTooSmall, Play
 from mmcore.presets import preset_for
 from tests.app.conftest import Open, texts
-from ui import plays, session
-from ui.curves import shown_word
+from ui import session
+from ui.playground import models, sliders
+from ui.run.curves import shown_word
 
 SMALL = {"context_size": "2", "embedding_dim": "3", "hidden_size": "20", "steps": "30"}
 
@@ -122,8 +123,8 @@ def test_the_strip_remembers_a_dozen(open_page: Open) -> None:
 def test_nonsense_in_the_address_gets_a_sentence_and_the_usual_value(open_page: Open) -> None:
     app = open_page("playground", **SMALL | {"hidden_size": "many"})
     assert "hidden_size" in app.warning[0].value.replace("\\", "")
-    assert app.select_slider(key="play_hidden_size").value == plays.start_values("mlp")["hidden_size"] == 200
-    values, wrong = plays.read_address({"seed": "-1", "learning_rate": "1e99"})
+    assert app.select_slider(key="play_hidden_size").value == sliders.start_values("mlp")["hidden_size"] == 200
+    values, wrong = sliders.read_address({"seed": "-1", "learning_rate": "1e99"})
     assert (values["seed"], values["learning_rate"]) == (1, 0.03)
     assert wrong == (
         "learning_rate in the address must be one of 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, "
@@ -139,13 +140,13 @@ def test_every_architecture_has_its_own_sliders_and_comes_back_from_its_address(
     app.get_by_key("play_architecture").select(architecture).run()
     assert not app.exception and not app.error
     fields = {field.name for field in dataclasses.fields(FAMILIES[architecture])} - {"architecture"}
-    offered = {name for name in plays.LABELS if name not in ("learning_rate", "weight_decay", "sampler")}
+    offered = {name for name in sliders.LABELS if name not in ("learning_rate", "weight_decay", "sampler")}
     drawn = {name for name in offered if f"play_{name}" in {e.key for e in app if getattr(e, "key", None)}}
     assert drawn == {"hidden_size" if name == "hidden_sizes" else name for name in fields}
     kept = app.session_state["play"]
     assert kept.config.model.architecture == architecture
     assert (kept.config.train.seed, kept.step) == (4, 3), "seed and steps stay"
-    assert kept.config.model == plays.read_model(plays.start_values(architecture))
+    assert kept.config.model == sliders.read_model(sliders.start_values(architecture))
     assert len(app.get("plotly_chart")) == 2, "a picture of what was learned, and the strip"
     corpus = store.corpus(kept.config.corpus_sha256)
     dataset = build_dataset(corpus, kept.config.split, kept.config.model.context_size)
@@ -158,24 +159,24 @@ def test_every_architecture_has_its_own_sliders_and_comes_back_from_its_address(
 
 @pytest.mark.parametrize("architecture", FAMILIES)
 def test_sliders_hold_every_setting_of_a_config(architecture: str) -> None:
-    start = plays.start_values(architecture)
+    start = sliders.start_values(architecture)
     assert not start.get("dropout") and not start.get("state_dropout"), "half a second is too short to need them"
-    for name in ("architecture", *plays.model_fields(architecture)):
-        assert start[name] in (plays.options(name, architecture) if name != "architecture" else FAMILIES)
-    for name in plays.model_fields(architecture):
-        for value in plays.options(name, architecture):
-            model = plays.read_model(start | {name: value})
+    for name in ("architecture", *sliders.model_fields(architecture)):
+        assert start[name] in (sliders.options(name, architecture) if name != "architecture" else FAMILIES)
+    for name in sliders.model_fields(architecture):
+        for value in sliders.options(name, architecture):
+            model = sliders.read_model(start | {name: value})
             train = PRESETS[preset_for(architecture)].train.replace(learning_rate=0.03, weight_decay=0.0)
-            values = plays.values_of(RunConfig(corpus_sha256="0" * 64, model=model, train=train))
+            values = sliders.values_of(RunConfig(corpus_sha256="0" * 64, model=model, train=train))
             assert values[name] == value
-            assert plays.read_model(values) == model
-            assert plays.read_address({n: plays.written(v) for n, v in values.items()})[0] == values
+            assert sliders.read_model(values) == model
+            assert sliders.read_address({n: sliders.written(v) for n, v in values.items()})[0] == values
 
 
 def test_an_address_without_an_architecture_still_means_the_same_mlp() -> None:
-    values, wrong = plays.read_address({"context_size": "2", "steps": "30"})
+    values, wrong = sliders.read_address({"context_size": "2", "steps": "30"})
     assert wrong is None
-    assert plays.read_model(values) == ModelConfig(context_size=2, embedding_dim=10, hidden_sizes=(200,))
+    assert sliders.read_model(values) == ModelConfig(context_size=2, embedding_dim=10, hidden_sizes=(200,))
     assert {name: values[name] for name in ("learning_rate", "weight_decay", "seed", "steps", "sampler")} == {
         "learning_rate": 0.03,
         "weight_decay": 0.0,
@@ -183,7 +184,9 @@ def test_an_address_without_an_architecture_still_means_the_same_mlp() -> None:
         "steps": 30,
         "sampler": "contexts",
     }
-    assert "architecture in the address must be one of bigram" in str(plays.read_address({"architecture": "abacus"})[1])
+    assert "architecture in the address must be one of bigram" in str(
+        sliders.read_address({"architecture": "abacus"})[1]
+    )
 
 
 def test_a_budget_that_allows_no_training_is_said_with_its_numbers_and_two_ways_out(
@@ -221,13 +224,13 @@ def test_a_model_that_had_no_time_to_learn_says_so() -> None:
     train = TrainConfig(max_steps=12, sampler="words")
     config = RunConfig(corpus_sha256="0" * 64, model=ModelConfig(architecture="gru"), train=train)
     found = played(config, 2.75)
-    sentence = plays.too_little(found, plays.Asked(config, 0.5), 2.4546)
+    sentence = models.too_little(found, sliders.Asked(config, 0.5), 2.4546)
     assert sentence is not None and "12 updates from a budget of 0.5 s end at 2.7500" in sentence
     assert "2.4546" in sentence
-    assert plays.too_little(played(config, 2.40), plays.Asked(config, 0.5), 2.4546) is None
-    assert plays.too_little(found, plays.Asked(config, None), 2.4546) is None, "steps chosen by hand are no surprise"
+    assert models.too_little(played(config, 2.40), sliders.Asked(config, 0.5), 2.4546) is None
+    assert models.too_little(found, sliders.Asked(config, None), 2.4546) is None, "steps chosen by hand are no surprise"
     bigram = config.replace(model=ModelConfig(architecture="bigram"), train=TrainConfig())
-    assert plays.too_little(played(bigram, 2.47), plays.Asked(bigram, 0.5), 2.4546) is None, "it cannot do better"
+    assert models.too_little(played(bigram, 2.47), sliders.Asked(bigram, 0.5), 2.4546) is None, "it cannot do better"
 
 
 def played(config: RunConfig, val_loss: float) -> Play:

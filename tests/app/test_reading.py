@@ -10,7 +10,7 @@ import torch
 
 from mmcore.diagnosis import FirstMoment, Turn
 from mmcore.trace import Neurons
-from ui import reading
+from ui.run import in_words
 
 
 def test_a11_a_model_is_called_overconfident_where_it_is_right_less_often_than_it_says() -> None:
@@ -18,17 +18,17 @@ def test_a11_a_model_is_called_overconfident_where_it_is_right_less_often_than_i
         moment = FirstMoment(
             loss=3.6, uniform=math.log(27), spread=1.0, favourite=favourite, right=right, examples=2_000
         )
-        said = reading.first_loss(moment, 27)
+        said = in_words.first_loss(moment, 27)
         assert ("overconfident" in said) == (favourite > right)
         assert f"{100 * favourite:.1f} % on average" in said and f"{100 * right:.1f} %" in said
         assert "knows nothing" not in said and "above ln 27 = 3.2958" in said
-    calm = reading.first_loss(dataclasses.replace(moment, loss=2.9), 27)
+    calm = in_words.first_loss(dataclasses.replace(moment, loss=2.9), 27)
     assert "below ln 27" in calm and "same chance for all would be 3.7 %" in calm
 
 
 def test_a11_parameters_are_counted_and_not_said_to_store() -> None:
     turn = Turn(best_step=10, best_val=2.0, best_train=1.9, last_step=20, last_val=2.5, last_train=1.0)
-    said = reading.curve(turn, 729, 20_067)
+    said = in_words.curve(turn, 729, 20_067)
     assert "729 parameters for 20,067 train examples" in said and "store" not in said and "no others" not in said
 
 
@@ -38,6 +38,6 @@ def test_a11_a_dead_unit_of_relu_gets_no_gradient_at_all(activation: str, passes
     h = getattr(z, activation)()
     h.sum().backward()
     assert z.grad is not None
-    said = reading.dead_units(Neurons(z.detach().numpy(), h.detach().numpy(), activation))
+    said = in_words.dead_units(Neurons(z.detach().numpy(), h.detach().numpy(), activation))
     assert "1 of 2 units is dead:** 0." in said and passes in said
     assert (z.grad[:, 0] == 0).all() == (activation == "relu") and z.grad[:, 0].max() < 0.06

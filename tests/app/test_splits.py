@@ -14,7 +14,8 @@ from mmcore.diagnosis import Turn
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, metrics, numbers, without_help
-from ui import reading, tables
+from ui.run import in_words
+from ui.splits import losses
 
 
 @pytest.fixture
@@ -120,10 +121,10 @@ def test_opening_one_run_leaves_another_sealed(finished: Run, store: RunStore, o
 
 
 def test_a_split_without_unseen_words_has_no_row_for_them(dataset: Dataset) -> None:
-    names = [title for title, _, _ in tables.split_parts(dataset, test=False)]
+    names = [title for title, _, _ in losses.split_parts(dataset, test=False)]
     assert names == ["Train", "Validation", "Validation, unseen words"]
     empty = build_dataset(["ab"] * 10, SplitConfig(), 2)
-    assert [title for title, _, _ in tables.split_parts(empty, test=True)] == ["Train", "Validation", "Test"]
+    assert [title for title, _, _ in losses.split_parts(empty, test=True)] == ["Train", "Validation", "Test"]
 
 
 @pytest.mark.parametrize(
@@ -136,14 +137,14 @@ def test_a_split_without_unseen_words_has_no_row_for_them(dataset: Dataset) -> N
     ],
 )
 def test_the_gap_in_words(train: float, val: float, says: str) -> None:
-    assert says in tables.gap(train, val, (val - 0.02, val + 0.02))
+    assert says in losses.gap(train, val, (val - 0.02, val + 0.02))
 
 
 @pytest.mark.parametrize("last_train", [1.95, 1.2])
 def test_of_a_curve_that_ends_at_its_lowest_the_gap_is_told(last_train: float) -> None:
     """A14: nothing beside the doctor's finding says that nothing was found."""
     turn = Turn(best_step=9, best_val=2.0, best_train=last_train, last_step=9, last_val=2.0, last_train=last_train)
-    said = reading.curve(turn, 12_000, 500)
+    said = in_words.curve(turn, 12_000, 500)
     assert f"{2.0 - last_train:.4f} apart." in said and "12,000 parameters for 500 train examples" in said
     assert "at the expense" not in said and "verfit" not in said
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mmcore.fields import MAX_QUOTED, quoted
-from ui.text import csv, nats, plain
+from ui.kit.text import csv, nats, plain
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import json
 import plotly.graph_objects as go
 import pytest
 
-from ui.theme import SURFACES, Theme, figure_layout, plain_layout
+from ui.kit.theme import SURFACES, Theme, figure_layout, plain_layout
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -24,14 +24,16 @@ from mmcore import (
     Step,
     TrainConfig,
     corpus_from_words,
+    cost,
     load,
     read_words,
 )
 from mmcore.dataset import split_words
 from tests.app.conftest import Open, texts
-from ui import curves, forms, progress
+from ui.form import named, settings
+from ui.run import curves, downloads, progress
 
-FIELDS = forms.values_of(ModelConfig(), TrainConfig(), SplitConfig())
+FIELDS = settings.values_of(ModelConfig(), TrainConfig(), SplitConfig())
 GIVEN = {"fixed": ()}  # no field: the form keeps what files fixed, or lets it go
 
 
@@ -48,7 +50,7 @@ def train(app: AppTest) -> None:
 def test_every_field_has_help_and_every_setting_a_field(open_page: Open) -> None:
     app = open_page("train")
     for name in [*FIELDS.keys() - GIVEN, "preset"]:
-        assert field(app, name).proto.help == forms.HELP[name]
+        assert field(app, name).proto.help == named.HELP[name]
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -151,7 +153,7 @@ def test_every_field_reaches_the_run(open_page: Open, store: RunStore) -> None:
     run = store.latest()
     assert run is not None
     config = run.config
-    assert forms.values_of(config.model, config.train, config.split) == CHANGES | GIVEN
+    assert settings.values_of(config.model, config.train, config.split) == CHANGES | GIVEN
 
 
 @pytest.mark.parametrize(
@@ -185,12 +187,12 @@ def test_parameters_and_time_follow_the_form(open_page: Open) -> None:
 
 
 def test_time_is_measured_once_a_run_was_timed() -> None:
-    config = forms.read_config(FIELDS, "0" * 64)
-    assert not forms.expected_time(config, 27, []).measured
-    estimate = forms.expected_time(config, 27, [(config, 1_000, 5.0)])
+    config = settings.read_config(FIELDS, "0" * 64)
+    assert not cost.expected_time(config, 27, []).measured
+    estimate = cost.expected_time(config, 27, [(config, 1_000, 5.0)])
     assert estimate.measured
     assert estimate.seconds == pytest.approx(10.0)  # 2,000 steps like those that took 5 ms each
-    assert not forms.expected_time(config, 27, [(config, 1, 3.0)]).measured, "stopped at once: that was its start"
+    assert not cost.expected_time(config, 27, [(config, 1, 3.0)]).measured, "stopped at once: that was its start"
 
 
 def test_small_operations_cost_time_too() -> None:
@@ -198,7 +200,7 @@ def test_small_operations_cost_time_too() -> None:
         RunConfig(corpus_sha256="0" * 64, model=model, train=TrainConfig(batch_size=32, sampler="examples"))
         for model in (ModelConfig(hidden_sizes=(100,) * 6, normalisation=kind) for kind in ("none", "batch"))
     )
-    times = [forms.expected_time(config, 27, []).seconds for config in (normalised, plain)]
+    times = [cost.expected_time(config, 27, []).seconds for config in (normalised, plain)]
     assert 2 < times[0] / times[1] < 4, "2.6 where it was measured, with hardly more parameters"
 
 
@@ -338,7 +340,7 @@ def test_c5_memory_and_size_are_said_and_too_much_of_them_is_refused_before_trai
 
 def test_a13_a_downloaded_file_knows_the_words_it_was_trained_on(store: RunStore, finished: Run) -> None:
     artifact, train = (
-        load(progress._weights(store, finished.id)),
+        load(downloads._weights(store, finished.id)),
         split_words(store.corpus(finished.config.corpus_sha256).words, finished.config.split).train,
     )
     assert artifact.trained_on([*train, "", "no such word"]) == len(train)
@@ -352,10 +354,10 @@ def test_a13_a_run_with_a_fixed_split_is_shown_and_used_again(open_page: Open, s
     app = open_page("train", run=store.create(config).id)
     assert "Fixed by files: 3 train, 2 validation and 1 test words." in texts(app)
     assert not app.exception and not app.error
-    assert forms.read_config(dict(forms_of(app)), corpus.sha256) == config
+    assert settings.read_config(dict(forms_of(app)), corpus.sha256) == config
     app.button(key="draw_split").click().run()
     assert "Fixed by files" not in texts(app)
-    assert forms.read_config(dict(forms_of(app)), corpus.sha256).split == SplitConfig()
+    assert settings.read_config(dict(forms_of(app)), corpus.sha256).split == SplitConfig()
 
 
 def test_a13_a_fixed_split_does_not_fit_another_corpus(open_page: Open, store: RunStore) -> None:
@@ -369,7 +371,7 @@ def test_a13_a_fixed_split_does_not_fit_another_corpus(open_page: Open, store: R
 
 
 def forms_of(app: AppTest) -> dict[str, Any]:
-    names = forms.values_of(ModelConfig(), TrainConfig(), SplitConfig())
+    names = settings.values_of(ModelConfig(), TrainConfig(), SplitConfig())
     return {name: app.session_state[f"form_{name}"] for name in names}
 
 

@@ -16,7 +16,8 @@ from mmcore.architectures.interface import ModelConfig
 from mmcore.model import Model
 from mmcore.trace import Trace, TraceStep, backward_trace, forward_trace
 from tests.core.test_families import SMALL, every, shaken
-from ui import hood, walk
+from ui.kit import plots
+from ui.under_the_hood import charts, walk
 
 VOCAB = Vocab(("", *"abcdef"))
 CONTEXTS = ([0, 0, 0, 0, 0, 1, 2, 2], [0] * 8, [3, 1, 4, 1, 5, 2, 6, 5])
@@ -62,10 +63,10 @@ def test_every_step_is_drawn_with_its_title_axes_and_numbers(config: ModelConfig
 
 def test_rows_are_named_by_what_was_read() -> None:
     context = CONTEXTS[0]
-    assert hood.labels("L", 4, context, VOCAB) == ["1: .", "2: a", "3: b", "4: b"]
-    assert hood.labels("T/2", 4, context, VOCAB) == ["1: ..", "2: ..", "3: .a", "4: bb"]
-    assert hood.labels("T/8", 1, context, VOCAB) == ["1: .....abb"]
-    assert hood.axis("T/4") == "Characters fused" and hood.axis("quux") == "quux"
+    assert plots.labels("L", 4, context, VOCAB) == ["1: .", "2: a", "3: b", "4: b"]
+    assert plots.labels("T/2", 4, context, VOCAB) == ["1: ..", "2: ..", "3: .a", "4: bb"]
+    assert plots.labels("T/8", 1, context, VOCAB) == ["1: .....abb"]
+    assert plots.axis("T/4") == "Characters fused" and plots.axis("quux") == "quux"
 
 
 @pytest.mark.parametrize(("name", "said"), [("gru", "All that is remembered"), ("lstm", "What the cell shows")])
@@ -84,9 +85,9 @@ def test_a_state_says_where_it_moved_most(name: str, said: str, context: list[in
 
 
 def test_a_position_shows_its_context_and_of_many_boundaries_one() -> None:
-    assert hood.example_titles("ab", VOCAB, 3) == ["... → a", "..a → b", ".ab → ."]
-    assert hood.example_titles("ab", VOCAB, 16) == [". → a", ".a → b", ".ab → ."]
-    assert hood.example_titles("a" * 9, VOCAB, 9)[-2:] == [".aaaaaaaa → a", "aaaaaaaaa → ."]
+    assert charts.example_titles("ab", VOCAB, 3) == ["... → a", "..a → b", ".ab → ."]
+    assert charts.example_titles("ab", VOCAB, 16) == [". → a", ".a → b", ".ab → ."]
+    assert charts.example_titles("a" * 9, VOCAB, 9)[-2:] == [".aaaaaaaa → a", "aaaaaaaaa → ."]
 
 
 @pytest.mark.parametrize("context", [[0, 0, 0, 1, 2, 2], [0] * 6])

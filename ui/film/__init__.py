@@ -14,8 +14,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from mmcore import Run, embedding
-from ui import charts, session, theme
-from ui.live import LOAD_PLOTLY, PLOTLY_URL, ensure_plotly_js
+from ui import session
+from ui.kit import theme
+from ui.kit.live import LOAD_PLOTLY, PLOTLY_URL, ensure_plotly_js
+from ui.run import embedding_map
 
 if TYPE_CHECKING:
     from mmcore import Artifact, Checkpoint
@@ -104,7 +106,7 @@ def map_figure(moments: Moments, symbols: tuple[str, ...], current: theme.Theme)
     name, first = ("Dimension", 0) if moments.dimensions <= 2 else ("Direction", 1)
     axes = [f"{name} {first + i}" for i in range(moments.points.shape[2])]
     title = "Characters in the embedding table"
-    figure = charts.embedding(moments.points[-1], symbols, axes, title=title, groups=classes, theme=current)
+    figure = embedding_map.embedding(moments.points[-1], symbols, axes, title=title, groups=classes, theme=current)
     low, high = moments.points.min(axis=(0, 1)), moments.points.max(axis=(0, 1))
     room = ROOM * float((high - low).max())
     figure.update_xaxes(range=[low[0] - room, high[0] + room])
@@ -164,7 +166,7 @@ def film_data(moments: Moments, picture: go.Figure, curve: go.Figure) -> dict[st
     """All that the browser needs, as JSON."""
     x, points = moments.points[:, :, 0], moments.points
     flat = points.shape[2] == 1  # the height only keeps the letters apart, and stays
-    y = np.tile(charts.stacked(points[-1, :, 0]), (len(points), 1)) if flat else points[:, :, 1]
+    y = np.tile(embedding_map.stacked(points[-1, :, 0]), (len(points), 1)) if flat else points[:, :, 1]
     return {
         "map": _plain(picture),
         "curve": _plain(curve),

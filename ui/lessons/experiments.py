@@ -1,0 +1,257 @@
+"""The experiments on Lessons: a question, the runs that answer it in one click, a figure, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from mmcore import cost, experiments
+from mmcore.experiments import Setting
+from mmcore.jobs import WORKERS
+from mmcore.presets import PRESETS
+from mmcore.store import Run
+from ui import session, visitor
+from ui.form import estimate
+from ui.kit.text import nats
+from ui.kit.theme import PLOTLY_CONFIG, Theme
+from ui.lessons import plots
+from ui.run import progress
+
+NOISE = 0.01  # nats: what another seed may change, by the spread over seeds in benchmarks/PARITY.md
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A question, and all it takes to answer it."""
+
+    title: str
+    about: str  # what differs between the runs
+    question: str  # to answer before looking
+    settings: Callable[[str], Iterable[Setting]]  # of a corpus, by its hash
+    figure: Callable[[pd.DataFrame, Theme], go.Figure]  # of the results that have finished
+    alt: str
+    findings: Callable[[pd.DataFrame], list[str]]  # what those results say, beside which is the lowest
+    seeds: str = f"a difference of about {NOISE:g} may be no more than another seed's"
+
+
+# ---- what the results say, a sentence each, in markdown
+
+
+def lowest(done: pd.DataFrame) -> str:
+    """Which validation loss is the lowest, and whether fewer parameters do as well."""
+    best = done.loc[done["val_loss"].idxmin()]
+    said = f"Lowest validation loss: **{best['name']}**, {nats(best.val_loss)} with {best.parameters:,} parameters."
+    near = done[done["val_loss"] <= best.val_loss + NOISE]
+    small = near.loc[near["parameters"].idxmin()]
+    if small.parameters == best.parameters:
+        return said
+    return f"{said} Within {NOISE:g} of it: **{small['name']}**, {nats(small.val_loss)} with {small.parameters:,}."
+
+
+def depth_effect(done: pd.DataFrame) -> list[str]:
+    """What the deepest of each kind lose more than the shallowest."""
+    ends = [min(experiments.DEPTHS), max(experiments.DEPTHS)]
+    losses = done.pivot(index=["init", "norm"], columns="depth", values="val_loss").reindex(columns=ends).dropna()
+    parts = [
+        f"{init.capitalize()}{', batch normalisation' if norm else ''} {deep - shallow:+.2f}"
+        for (init, norm), (shallow, deep) in zip(losses.index, losses.to_numpy(), strict=True)
+    ]
+    return [f"From {ends[0]} to {ends[1]} layers: {'; '.join(parts)}."] if parts else []
+
+
+def context_effect(done: pd.DataFrame) -> list[str]:
+    """What context and dimensions are worth at the best setting, up to where context pays, what is learnt by heart."""
+    losses = done.pivot(index="context_size", columns="embedding_dim", values="val_loss")
+    best = done.loc[done["val_loss"].idxmin()]
+    context, dim = losses.index[0], losses.columns[0]
+    back = {f"context {context}": losses.at[context, best.embedding_dim]}
+    back |= {f"embedding {dim}": losses.at[best.context_size, dim]}
+    costs = [f"to {name} would cost {loss - best.val_loss:.2f}" for name, loss in back.items() if loss > best.val_loss]
+    said = [f"From the lowest, going back {', '.join(costs)}."] if costs else []
+    whole = losses.dropna(axis="columns")
+    if len(losses) == len(experiments.CONTEXT_SIZES) and not whole.empty:
+        enough = [f"{(column <= column.min() + NOISE).idxmax()} with embedding {d}" for d, column in whole.items()]
+        said.append(f"The smallest context size within {NOISE:g} of the lowest loss: {', '.join(enough)}.")
+    return [*said, by_heart(done)]
+
+
+def by_heart(done: pd.DataFrame) -> str:
+    """Where more context raises validation while train falls; if nowhere, how far the two are apart."""
+    rises = []
+    for dim, rows in done.groupby("embedding_dim"):
+        best = rows.loc[rows["val_loss"].idxmin()]
+        later = rows[(rows["context_size"] > best.context_size) & (rows["train_loss"] < best.train_loss)]
+        for row in later.itertuples():
+            fall = best.train_loss - row.train_loss
+            said = f"with embedding {dim}, context {row.context_size} instead of {best.context_size} raises "
+            said += f"validation by {row.val_loss - best.val_loss:.2f} while train falls by {fall:.2f}"
+            rises.append((row.val_loss - best.val_loss, said))
+    rise, said = max(rises, default=(0.0, ""))
+    return f"Learnt by heart: {said}." if rise > NOISE else widest_gap(done)
+
+
+def widest_gap(done: pd.DataFrame) -> str:
+    """Which run learnt most that does not carry over."""
+    gaps = done["val_loss"] - done["train_loss"]
+    return f"The widest gap between train and validation is {gaps.max():.2f}: {done.at[gaps.idxmax(), 'name']}."
+
+
+def size_effect(done: pd.DataFrame) -> list[str]:
+    """Where the model with the most parameters comes, and which learnt most by heart."""
+    largest = done.loc[done["parameters"].idxmax()]
+    place = (done["val_loss"] < largest.val_loss).sum() + 1
+    return [
+        f"{largest.architecture} has the most parameters, {largest.parameters:,}, and is number {place} of {len(done)} "
+        "by validation loss.",
+        widest_gap(done),
+    ]
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "initialisation": Experiment(
+        title="Initialisation",
+        about="The lecture draws all weights from N(0, 1), which saturates tanh in every layer. Scaling them is one "
+        f"way out, batch normalisation another. Here they meet {min(experiments.DEPTHS)} to {max(experiments.DEPTHS)} "
+        "hidden layers.",
+        question="Which of the four does more depth help, and which does it not?",
+        settings=experiments.initialisation,
+        figure=plots.depths,
+        alt="Validation loss by depth for each initialisation, with and without batch normalisation",
+        findings=depth_effect,
+        # Seeds 2 to 5 at depth 4: deviation 0.004 scaled, 0.02 the lecture's with batch normalisation, 0.1 without it.
+        seeds="another moves the loss by about 0.01 where weights are scaled, by 0.1 and more where nothing tames the "
+        "lecture's",
+    ),
+    "context": Experiment(
+        title="Context",
+        about="How far back the model sees, and how many numbers stand for a character: what the lecture tries out by "
+        f"hand. All else is the preset *{PRESETS['blink'].title}*'s.",
+        question="What pays more, another character of context or more numbers for each, and from where on do they "
+        "help the train loss only?",
+        settings=experiments.context_and_embedding,
+        figure=plots.context_and_embedding,
+        alt="Validation and train loss by context size, a line for each embedding dimension",
+        findings=context_effect,
+    ),
+    "architectures": Experiment(
+        title="Architectures",
+        about="Every architecture with the preset that Train fills in for it, on the same words and the same split. "
+        "They differ in all else, also in how far back they see: recipes side by side. Longer ones, "
+        f"*{PRESETS['best'].title}* among them, are left out.",
+        question="Which predicts validation words best, and is it the one with the most parameters?",
+        settings=experiments.architectures,
+        figure=plots.architectures,
+        alt="Train and validation loss of each architecture, lowest validation loss on top",
+        findings=size_effect,
+    ),
+}
+
+
+# ---- the section
+
+
+def draw(corpus_sha256: str, theme: Theme) -> None:
+    """One experiment at a time: its buttons, how far its runs are, and what those that have finished say."""
+    st.header("Experiments", anchor=False)
+    moving = _moving(session.store().runs())
+
+    @st.fragment(run_every=1 if moving else None)
+    def watch() -> None:
+        runs = session.store().runs()
+        if moving and not _moving(runs):
+            st.rerun()
+        name = st.segmented_control(
+            "What to compare",
+            list(EXPERIMENTS),
+            default="initialisation",
+            required=True,
+            format_func=lambda name: EXPERIMENTS[name].title,
+            key="experiment",
+            persist_state="session",
+            help="Each is a small set of runs that differ in what the question is about.",
+        )
+        experiment = EXPERIMENTS[str(name)]
+        st.markdown(f"{experiment.about}\n\n**Before you press:** {experiment.question}")
+        settings = list(experiment.settings(corpus_sha256))
+        size = session.vocab(corpus_sha256).size
+        _draw_buttons(settings, runs, size)
+        _draw_found(experiment, experiments.results(settings, runs, size), len(settings), theme)
+
+    watch()
+
+
+def _moving(runs: Iterable[Run]) -> bool:
+    return any(run.state in progress.LIVE for run in runs)
+
+
+def _draw_buttons(settings: Sequence[Setting], runs: Sequence[Run], vocab_size: int) -> None:
+    """Train what is missing, and how long that takes; stop what waits or runs."""
+    new, cut = experiments.missing(settings, runs)
+    live = experiments.unfinished(settings, runs)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(
+            _label(len(new) + len(cut), len(live), len(settings)),
+            disabled=not new and not cut,
+            icon=":material/play_arrow:",
+            key="start_experiment",
+            help="What is there already, from whichever page, is not trained again. The runs are on Runs too.",
+        ):
+            visitor.start_experiment(new, cut)
+            st.rerun()
+        if live:
+            st.button(
+                f"Stop the {len(live)} that wait or run",
+                on_click=visitor.stop_runs,
+                args=(live,),
+                icon=":material/stop:",
+                key="stop_experiment",
+                help="What they have learnt so far is kept; they can go on.",
+            )
+        if configs := [setting.config for setting in new] + [run.config for run in cut]:
+            expected = cost.expected_times(configs, vocab_size, estimate.finished_runs(runs), WORKERS)
+            st.caption(f"{WORKERS} at a time: {expected}. {visitor.usage().said()['waiting']}.", width="content")
+
+
+def _label(wanted: int, live: int, of: int) -> str:
+    if wanted == of:
+        return f"Train the {of} runs"
+    if wanted:
+        return f"Train the {wanted} that are missing"
+    return f"All {of} runs have been started" if live else f"All {of} runs are there"
+
+
+def _draw_found(experiment: Experiment, found: pd.DataFrame, of: int, theme: Theme) -> None:
+    if found.empty:
+        return
+    done = found[found["state"] == "finished"].dropna(subset=list(experiments.LOSSES))
+    counts = found["state"].value_counts()
+    said = [f"{counts.get('finished', 0)} of {of} have finished"]
+    said += [f"{count} {state}" for state, count in counts.items() if state != "finished"]
+    st.caption(f"{', '.join(said)}. Each is one seed: {experiment.seeds}.")
+    if done.empty:
+        return
+    done = done.assign(time=done["seconds"].map(cost.duration))
+    st.plotly_chart(
+        experiment.figure(done, theme), theme=None, config=PLOTLY_CONFIG, key="experiment_figure", alt=experiment.alt
+    )
+    sentences = [lowest(done), *experiment.findings(done)]
+    st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
+    with st.expander("All figures", icon=":material/table:"):
+        _draw_table(done)
+
+
+def _draw_table(done: pd.DataFrame) -> None:
+    names = {"name": "Run", "val_loss": "Validation", "val_loss_unseen": "On unseen words", "train_loss": "Train"}
+    names |= {"parameters": "Parameters", "step": "Updates", "time": "Time"}
+    columns = {name: st.column_config.NumberColumn(format="%.4f") for name in list(names.values())[1:4]}
+    columns |= {name: st.column_config.NumberColumn(format="localized") for name in ("Parameters", "Updates")}
+    st.dataframe(
+        done[list(names)].rename(columns=names),
+        hide_index=True,
+        column_config=columns,
+        alt="Every run of the experiment: losses, parameters, updates and time",
+    )

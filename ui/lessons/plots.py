@@ -1,0 +1,115 @@
+"""Charts of the experiments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from ui.kit.theme import ROLES, SURFACES, Role, Theme, figure_layout, line, marker
+from ui.run.embedding_map import BELOW
+
+
+def depths(table: pd.DataFrame, theme: Theme) -> go.Figure:
+    """Validation loss against depth, a line for each initialisation with and without batch normalisation.
+
+    ``table``: columns ``init, norm, depth, val_loss``.
+    """
+    roles: dict[tuple[str, bool], Role] = {
+        ("lecture", False): "validation",
+        ("lecture", True): "test",
+        ("scaled", False): "train",
+        ("scaled", True): "accent",
+    }
+    layout = figure_layout("Validation loss by depth", x="Hidden layers", y="Loss (nats per character)", theme=theme)
+    figure = go.Figure(layout=layout)
+    for (init, norm), rows in table.groupby(["init", "norm"]):
+        role = roles[init, norm]
+        figure.add_scatter(
+            x=rows.depth,
+            y=rows.val_loss,
+            mode="lines+markers",
+            line=line(role, theme),
+            marker=marker(role, theme, 9),
+            name=f"{init.capitalize()}{', batch normalisation' if norm else ''}",
+            hovertemplate="%{x} layers<br>%{y:.4f} nats per character<extra>%{fullData.name}</extra>",
+        )
+    figure.update_layout(margin_t=48, legend=BELOW, height=420)
+    return figure.update_xaxes(tickvals=sorted(set(table.depth)))
+
+
+def context_and_embedding(table: pd.DataFrame, theme: Theme) -> go.Figure:
+    """Losses against context size, a colour and marker for each embedding dimension; train thin and dotted.
+
+    ``table``: columns ``context_size, embedding_dim, train_loss, val_loss, val_loss_unseen``.
+    """
+    title = "Loss by context size and embedding"
+    layout = figure_layout(title, x="Context size (characters)", y="Loss (nats per character)", theme=theme)
+    figure = go.Figure(layout=layout)
+    roles: tuple[Role, ...] = ("train", "validation", "test", "accent")
+    for (dim, rows), role in zip(table.groupby("embedding_dim"), roles, strict=False):
+        shared: dict[str, Any] = {"mode": "lines+markers", "legendgroup": str(dim), "x": rows.context_size}
+        head = f"<b>Context %{{x}}, embedding {dim}</b><br>"
+        figure.add_scatter(
+            **shared,
+            y=rows.val_loss,
+            name=f"Embedding {dim}",
+            line=line(role, theme) | {"dash": "solid"},
+            marker=marker(role, theme, 9),
+            customdata=rows[["train_loss", "val_loss_unseen"]],
+            hovertemplate=f"{head}validation %{{y:.4f}} nats per character<br>on unseen words %{{customdata[1]:.4f}}"
+            "<br>train %{customdata[0]:.4f}<extra></extra>",
+        )
+        figure.add_scatter(
+            **shared,
+            y=rows.train_loss,
+            name=f"Embedding {dim}, train",
+            showlegend=False,
+            line=line(role, theme) | {"dash": "dot", "width": 1.2},
+            marker=marker(role, theme, 6) | {"symbol": f"{ROLES[role].symbol}-open"},
+            hovertemplate=f"{head}train %{{y:.4f}} nats per character<extra></extra>",
+        )
+    figure.add_scatter(  # says once for all colours what the thin lines are
+        x=[None], y=[None], mode="lines", name="Train, thin and dotted", line=line("reference", theme)
+    )
+    figure.update_layout(margin_t=48, legend=BELOW, height=480)
+    return figure.update_xaxes(tickvals=sorted(set(table.context_size)))
+
+
+def architectures(table: pd.DataFrame, theme: Theme) -> go.Figure:
+    """Train loss, validation loss and that on unseen words, a row an architecture, lowest validation loss on top.
+
+    ``table``: columns ``architecture, context_size, train_loss, val_loss, val_loss_unseen, parameters, step, time``.
+    """
+    ranked = table.sort_values("val_loss", ascending=False, kind="stable")
+    layout = figure_layout("Loss of each architecture", x="Loss (nats per character)", y="", theme=theme)
+    figure = go.Figure(layout=layout)
+    for row in ranked.itertuples():
+        losses = [row.train_loss, row.val_loss, row.val_loss_unseen]
+        figure.add_scatter(
+            x=[min(losses), max(losses)],
+            y=[row.architecture] * 2,
+            mode="lines",
+            line={"color": SURFACES[theme].grid, "width": 4},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    looks: dict[str, tuple[str, dict[str, Any]]] = {
+        "train_loss": ("Train", marker("train", theme, 11)),
+        "val_loss": ("Validation", marker("validation", theme, 11)),
+        "val_loss_unseen": ("Validation, unseen words", marker("validation", theme, 11) | {"symbol": "diamond-open"}),
+    }
+    for column, (name, look) in looks.items():
+        figure.add_scatter(
+            x=ranked[column],
+            y=ranked["architecture"],
+            mode="markers",
+            name=name,
+            marker=look,
+            customdata=ranked[["parameters", "step", "time", "context_size"]],
+            hovertemplate="<b>%{y}</b>, context %{customdata[3]}<br>%{x:.4f} nats per character<br>%{customdata[0]:,} "
+            "parameters<br>%{customdata[1]:,} updates in %{customdata[2]}<extra>%{fullData.name}</extra>",
+        )
+    figure.update_layout(margin_t=48, legend=BELOW, height=170 + 44 * len(ranked))
+    return figure.update_yaxes(type="category")

@@ -1,0 +1,192 @@
+"""A run in plain words: why its first loss is what it is, where validation turned, which units are dead."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from mmcore import Vocab, show_symbol
+from mmcore.diagnosis import RISE, FirstMoment, Turn, turning_point
+from mmcore.store import Run
+from ui import session
+from ui.kit import plots, symbols
+from ui.kit.text import nats, plain
+from ui.kit.theme import PLOTLY_CONFIG, Theme
+
+if TYPE_CHECKING:
+    from mmcore.trace import Neurons
+
+CALM = 0.1  # nats above ln V up to which a start counts as knowing nothing
+LISTED = 200  # dead units
+LIKELIEST = 4
+
+
+@st.cache_data(show_spinner="Looking at the start …", max_entries=128)
+def first_moment(run_id: str, _run: Run) -> FirstMoment:
+    """The run's untrained model, kept per run; its loss is the curve's, exact over all train examples."""
+    from mmcore.diagnosis import first_moment
+
+    moment, losses = first_moment(_run.config, session.run_dataset(_run)), session.store().history(run_id)
+    exact = losses.loc[losses["step"] == 0, "train_loss"].dropna()
+    return dataclasses.replace(moment, loss=float(exact.iloc[0])) if len(exact) else moment
+
+
+# ---- sentences
+
+
+def first_loss(moment: FirstMoment, vocab_size: int) -> str:
+    """Why the first loss is what it is."""
+    uniform = f"ln {vocab_size} = {moment.uniform:.4f}, what giving all {vocab_size} characters the same chance costs"
+    over = moment.loss - moment.uniform
+    where = "next to" if abs(over) <= CALM else "above" if over > 0 else "below"
+    said = (
+        f"**Before the first update the loss is {nats(moment.loss)}**, {where} {uniform}. One example's logits differ "
+        f"by σ = {moment.spread:.3g}, so softmax gives the likeliest character {100 * moment.favourite:.1f} % on "
+        f"average (of {moment.examples:,} train examples)"
+    )
+    if over <= CALM:
+        return f"{said}; the same chance for all would be {100 / vocab_size:.1f} %."
+    sure = ": the model is overconfident" * moment.overconfident
+    return (
+        f"{said}, and that is the right one in {100 * moment.right:.1f} %{sure}. A loss above ln {vocab_size} means "
+        "that the right answers get less than the same chance for all would give them, in the geometric mean."
+    )
+
+
+def spread_reason(moment: FirstMoment) -> str | None:
+    """Where the spread of the logits comes from, where the last layer is a plain sum."""
+    if not moment.inputs:
+        return None
+    products = f"{moment.inputs} · {moment.input_size:.2f}² · {moment.weight_size:.4f}²"
+    bias, squared = "", ""
+    if moment.bias_size:
+        bias, squared = f", and a bias (size {moment.bias_size:.2f})", f" + {moment.bias_size:.2f}²"
+    return (
+        f"A logit adds up {moment.inputs:,} hidden outputs (size {moment.input_size:.2f}), each times a weight (size "
+        f"{moment.weight_size:.4f}){bias}. Were all of these independent, logits would differ by "
+        f"√({products}{squared}) = {moment.expected_spread:.3g}. Smaller output weights make a smaller spread; that is "
+        "what *scaled* does."
+    )
+
+
+def curve(turn: Turn, parameters: int, examples: int) -> str:
+    """Whether validation rose while train fell, and what that means."""
+    size = f"The model has {parameters:,} parameters for {examples:,} train examples."
+    if turn.overfits:
+        return (
+            f"**Validation loss was lowest, {turn.best_val:.4f}, at step {turn.best_step:,}; by step "
+            f"{turn.last_step:,} it rose to {turn.last_val:.4f} while train loss fell from {turn.best_train:.4f} to "
+            f"{turn.last_train:.4f}.** That is overfitting: what was learned in between lowers the mean loss of the "
+            f"train words and raises that of the validation words. {size}"
+        )
+    if turn.last_val - turn.best_val <= RISE:
+        apart = turn.last_val - turn.last_train
+        return (
+            f"**Validation loss ended at {turn.last_val:.4f}, within {RISE:g} of its lowest, and train loss at "
+            f"{turn.last_train:.4f}, at step {turn.last_step:,}**: {abs(apart):.4f} apart. {size}"
+        )
+    return (
+        f"**Validation loss was lowest, {nats(turn.best_val)}, at step {turn.best_step:,}**, and ended at "
+        f"{nats(turn.last_val)}; but train loss went up too, from {nats(turn.best_train)} to {nats(turn.last_train)}. "
+        "That is no overfitting, which would have lowered train loss."
+    )
+
+
+def dead_units(report: Neurons) -> str:
+    """Which units are dead, and what that means; or how far the worst one is from it."""
+    examples, units = report.outputs.shape
+    stuck = "|h| is above 0.97" if report.activation == "tanh" else "h is 0"
+    slope = "1 − h² is below 0.06 and next to no" if report.activation == "tanh" else "the slope is 0 and no"
+    if not len(report.dead):
+        worst = int(report.unit_saturation.argmax())
+        return (
+            f"**No unit is dead.** The one most often stuck is unit {worst}: {stuck} on "
+            f"{100 * report.unit_saturation[worst]:.1f} % of the {examples:,} examples, and it learns from the others."
+        )
+    more = len(report.dead) - LISTED
+    listed = ", ".join(map(str, report.dead[:LISTED])) + (f" and {more:,} more" if more > 0 else "")
+    one = len(report.dead) == 1
+    return (
+        f"**{len(report.dead)} of {units} units {'is' if one else 'are'} dead:** {listed}. On every one of the "
+        f"{examples:,} examples {stuck}, so {slope} gradient reaches "
+        f"{'its' if one else 'their'} weights."
+    )
+
+
+def belief(distribution: pd.DataFrame, written: str) -> str:
+    """What the model expects next, in a sentence; ``distribution``: columns ``symbol, probability``."""
+    ranked = distribution.sort_values("probability", ascending=False, kind="stable")
+    named = [
+        f"{show_symbol(row.symbol) if row.symbol else 'the end of the word'} with {100 * row.probability:.1f} %"
+        for row in ranked.head(LIKELIEST).itertuples()
+    ]
+    after = f"After “{written}”" if written else "At the start of a word"
+    sentence = f"{after} the model expects {', '.join(named[:-1])} and {named[-1]}."
+    end = ranked["symbol"].tolist().index("")
+    if end < LIKELIEST or not written:
+        return sentence
+    return f"{sentence} The word ends here with {100 * ranked['probability'].iloc[end]:.1f} %."
+
+
+# ---- on screen
+
+
+def turn_sentence(run: Run) -> str | None:
+    """The run's curve in a sentence; None where too little of it was measured."""
+    turn = turning_point(session.store().history(run.id))
+    if turn is None:
+        return None
+    dataset = session.run_dataset(run)
+    return curve(turn, run.config.model.parameters(dataset.vocab.size), len(dataset.train))
+
+
+def draw(run: Run) -> None:
+    """A run that has ended, in plain words."""
+    moment, size = first_moment(run.id, run), session.vocab(run.config.corpus_sha256).size
+    with st.container(border=True):
+        st.markdown("**In plain words**")
+        st.markdown(plain_bold(first_loss(moment, size)))
+        if said := turn_sentence(run):
+            st.markdown(plain_bold(said))
+        st.page_link("app_pages/under_the_hood.py", label="Look under the hood", icon=":material/manufacturing:")
+
+
+def draw_start(run: Run, vocab: Vocab, context: list[int], target: int, theme: Theme) -> None:
+    """A run's first loss: what it is made of, and one example as the untrained model saw it."""
+    import torch
+
+    from mmcore.diagnosis import untrained
+
+    moment = first_moment(run.id, run)
+    st.markdown(plain_bold(first_loss(moment, vocab.size)))
+    if reason := spread_reason(moment):
+        st.markdown(reason)
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("First loss", f"{moment.loss:.4f}", help="Over all train examples.", width="content")
+        st.metric(f"ln {vocab.size}", f"{moment.uniform:.4f}", width="content")
+        st.metric("Spread of the logits, σ", f"{moment.spread:.3g}", width="content")
+    with torch.no_grad():
+        p = untrained(run.config, vocab.size)(torch.tensor([context])).softmax(1)[0].numpy()
+    names = [show_symbol(symbol) for symbol in vocab.symbols]
+    figure = plots.bars(
+        p, names, "Probabilities before the first update", "Character", theme, marked=target, y="Probability"
+    )
+    st.plotly_chart(
+        figure, theme=None, config=PLOTLY_CONFIG, key="hood_start", alt="Probabilities before the first update"
+    )
+    answer, chance = show_symbol(vocab.symbols[target]), max(float(p[target]), 1e-45)
+    st.markdown(
+        plain(
+            f"After {symbols.context_text(context, vocab)} the untrained model gives the right answer, {answer}, "
+            f"{100 * chance:.3g} %: it pays −ln {chance:.3g} = {-math.log(chance):.4f} nats."
+        )
+    )
+
+
+def plain_bold(text: str) -> str:
+    """Text as it is, apart from its bold parts."""
+    return "**".join(plain(part) for part in text.split("**"))

@@ -1,0 +1,256 @@
+"""A run on screen while it learns and afterwards: its state, its curve, its samples, what it leaves behind."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from mmcore import cost
+from mmcore.cost import amount
+from mmcore.diagnosis import longer
+from mmcore.doctor import learnt_nothing
+from mmcore.ngram import uniform_loss
+from mmcore.process import CoreShare
+from mmcore.store import LEASE_SECONDS, WORKING, Run, RunState
+from ui import session, visitor
+from ui.form import form, settings
+from ui.kit.live import live_chart
+from ui.kit.text import nats, plain
+from ui.run import curves
+
+LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
+
+FULL_BYTES = 2**20  # of room left: a save may need as much
+BUSY_SHARE = 0.5  # of the time for which training wants a core
+
+STATES: dict[RunState, tuple[str, str]] = {  # badge icon and colour; the word is always there too
+    RunState.QUEUED: (":material/schedule:", "gray"),
+    RunState.RUNNING: (":material/play_arrow:", "primary"),
+    RunState.STOPPING: (":material/hourglass_top:", "gray"),
+    RunState.FINISHED: (":material/check:", "primary"),
+    RunState.STOPPED: (":material/stop:", "gray"),
+    RunState.FAILED: (":material/error:", "red"),
+    RunState.INTERRUPTED: (":material/link_off:", "orange"),
+}
+
+
+def tick(run: Run | None, seconds: float = 0.5) -> float | None:
+    """How often a fragment should look at a run: not at all if it cannot change by itself."""
+    return seconds * _patience(run) if run is not None and run.state in LIVE else None
+
+
+def _patience(run: Run) -> int:
+    """A long run changes slowly on screen, and every look takes time from its training where cores are few."""
+    return 1 if run.state is not RunState.RUNNING else 1 + (run.seconds > 5) + 2 * (run.seconds > 30)
+
+
+def look(shown: Run) -> tuple[Run, pd.DataFrame]:
+    """A run and its curve as they are now, for a fragment; the page is run again where it must look otherwise."""
+    try:
+        run = session.store().run(shown.id)
+    except ValueError:  # deleted, in another tab
+        st.rerun()
+    if run.state is not shown.state or _patience(run) != _patience(shown):
+        st.rerun()
+    return run, session.store().history(run.id)
+
+
+def status_line(run: Run, history: pd.DataFrame, place: int | None) -> str:
+    """State, step, speed and time left, in words."""
+    if run.state is RunState.QUEUED:
+        return f"Queued, place {place or 1}"
+    speed = curves.recent_speed(history)
+    of = f"step {run.step:,} of {run.max_steps:,}"
+    if run.state is RunState.STOPPING:
+        return f"Stopping … at {of}"
+    if run.state is not RunState.RUNNING:
+        return f"{run.step:,} of {run.max_steps:,} steps in {cost.duration(run.seconds)}"
+    if speed is None:
+        return f"Running, {of}"
+    return f"Running, {of}, {speed:,.0f} steps/s, {cost.duration((run.max_steps - run.step) / speed)} left"
+
+
+def draw_status(run: Run, history: pd.DataFrame) -> None:
+    """The status line above a progress bar; an error as text."""
+    place = session.store().queue_position(run.id) if run.state is RunState.QUEUED else None
+    line = status_line(run, history, place)
+    if run.state in LIVE:
+        st.progress(run.step / run.max_steps, text=line)
+    else:
+        st.markdown(line)
+    if run.state in LIVE and (why := hindrance(run, session.store().room(), core_share(run))):
+        st.warning(why)
+    if run.error:
+        st.error(f"This run ended with an error. {kept(run)}.")
+        st.text(run.error)
+    elif run.state is RunState.INTERRUPTED:
+        step = f"{run.weights_step or 0:,}"
+        st.warning(f"The worker of this run went away. {kept(run)}. Continue goes on from step {step}.")
+
+
+def hindrance(run: Run, room: int | None, share: float | None) -> str | None:
+    """Why a run that waits or works gets on badly: a full disk, a worker that is silent, a busy machine."""
+    if room is not None and room < FULL_BYTES:
+        return (
+            f"The disk that holds the store is full ({amount(room)} left). What is stored can be read; training goes "
+            "on, and is saved as soon as there is room."
+        )
+    if run.state not in WORKING or run.heartbeat is None:
+        return None
+    silent = (datetime.now(UTC) - run.heartbeat).total_seconds()
+    if silent > 2 * LEASE_SECONDS:
+        return f"The worker has saved nothing for {silent:.0f} s: it is paused, or cannot write to the store."
+    if share is not None and share < BUSY_SHARE:
+        return (
+            f"This machine is busy: training has a core for {share:.0%} of the time for which it wants one. Open pages "
+            "and other programs have it for the rest."
+        )
+    return None
+
+
+def core_share(run: Run) -> float | None:
+    """What the worker of a run gets of a core, since this visitor began to look."""
+    if run.state not in WORKING:
+        return None
+    seen: CoreShare = st.session_state.setdefault(f"core_share_{run.worker}", CoreShare(run.worker))
+    return seen.look()
+
+
+def kept(run: Run) -> str:
+    """What is left of a run that was cut short."""
+    if run.weights_step is None:
+        return "It has saved no weights"
+    return f"Its curve and its weights of step {run.weights_step:,} are kept"
+
+
+def draw_buttons(run: Run) -> None:
+    """Stop for a run that works or waits, Continue for one that was cut short. To be called inside a fragment."""
+    if run.state is RunState.STOPPING:
+        st.button("Stopping …", disabled=True, icon=":material/hourglass_top:", key="stopping")
+    elif run.state in LIVE:
+        st.button("Stop", on_click=visitor.stop_run, args=(run.id,), icon=":material/stop:", key="stop")
+    elif run.state in (RunState.STOPPED, RunState.INTERRUPTED):
+        st.button(
+            "Continue",
+            on_click=visitor.continue_run,
+            args=(run.id,),
+            icon=":material/play_arrow:",
+            key="continue",
+            help="Goes on from the saved state, as if it had never stopped.",
+        )
+    elif run.state is RunState.FINISHED and not run.config.train.patience:
+        _draw_longer(run)
+
+
+def _draw_longer(run: Run) -> None:
+    with st.popover("Train longer", icon=":material/more_time:", key="longer"):
+        more = st.number_input("More steps", 1, 10_000_000, run.max_steps, key=f"more_{run.id}")
+        st.caption(longer(run.config.train, run.step, run.max_steps + more))
+        st.button("Go on", on_click=visitor.continue_run, args=(run.id, run.max_steps + more), key="go_on")
+
+
+def _reuse(run: Run) -> None:
+    form.refill(settings.values_of(run.config.model, run.config.train, run.config.split))
+
+
+def draw_reuse(run: Run) -> None:
+    """A button that fills the form with the settings of a run."""
+    st.button(
+        "Use these settings",
+        on_click=_reuse,
+        args=(run,),
+        icon=":material/content_copy:",
+        key="reuse",
+        help="Fills the form with the settings of this run, to change one thing and train again.",
+    )
+
+
+def draw_curve(
+    run: Run, history: pd.DataFrame, *, log_x: bool = False, smoothing: float = 0.0, height: int = 420
+) -> None:
+    """The loss chart with its reference lines."""
+    references = session.baselines(run.config.corpus_sha256, run.config.split)
+    live_chart(
+        curves.smoothed(history, smoothing),
+        key="curve",
+        run_id=run.id,
+        traces=curves.loss_traces(smoothing),
+        title="Loss while training",
+        running=run.state in LIVE,
+        log_x=log_x,
+        references={name.capitalize(): loss for name, loss in references.items()},
+        height=height,
+    )
+
+
+def draw_samples(run: Run, count: int = 6) -> None:
+    """Words drawn while it learned, latest first, each line with its step."""
+    st.markdown("**Sampled while it learns**" if run.state in LIVE else "**Sampled while it learned**")
+    rows = curves.telling_samples(session.store().samples(run.id), count)
+    if not rows:
+        st.caption("The first names appear with the first step.")
+    for step, words in rows:
+        with st.container(gap=None):
+            st.caption(f"Step {step:,}" + (" (untrained)" if step == 0 else ""))
+            st.text(words)
+
+
+def draw_short(run: Run) -> None:
+    """A run that is over in a few lines: its losses, its last words, and the way to the rest."""
+    labels = {"train_loss": "Train loss", "val_loss": "Validation loss", "val_loss_unseen": "Loss on unseen words"}
+    with st.container(horizontal=True, gap="medium"):
+        for name, label in labels.items():
+            if name in run.losses:
+                st.metric(label, nats(run.losses[name]), width="content")
+    for step, words in curves.telling_samples(session.store().samples(run.id))[:1]:
+        with st.container(gap=None):
+            st.caption(f"Sampled at step {step:,}")
+            st.text(words)
+    st.page_link(
+        "app_pages/train.py", label="Open this run", icon=":material/open_in_new:", query_params={"run": run.id}
+    )
+
+
+def draw_summary(run: Run) -> None:
+    """Exact losses of the saved weights, in three units, and what they cost."""
+    st.markdown("**Result**")
+    table = curves.loss_table(run.losses)  # without an index, whose heading would be empty
+    st.table(table, border="horizontal", alt="Losses of the saved weights", hide_index=True)
+    size = session.vocab(run.config.corpus_sha256).size
+    size_and_steps = f"{run.config.model.parameters(size):,} parameters, {run.weights_step or 0:,} steps"
+    room = amount(session.store().stored(run.id)[run.id])
+    st.caption(
+        f"{size_and_steps}, {cost.duration(run.seconds)}, {room} in the store. Loss in nats and bits per character, "
+        "exact over the whole split. The test split stays sealed; the page Splits can open it."
+    )
+
+
+def in_vain(run: Run) -> bool:
+    """Whether a run has ended and a model that knows nothing does better."""
+    size = session.vocab(run.config.corpus_sha256).size
+    return run.state not in LIVE and learnt_nothing(run.losses.get("train_loss"), size)
+
+
+def state_title(run: Run) -> str:
+    """A run's state in a table: that it ended says nothing about how."""
+    return run.state.capitalize() + (", learnt nothing" if in_vain(run) else "")
+
+
+def draw_heading(run: Run, *, anchor: str | None = None) -> None:
+    """The run's name, state and settings; and if it learnt nothing, that. ``anchor`` is what a link may lead to."""
+    icon, color = STATES[run.state]
+    vain = in_vain(run)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header(plain(run.name), anchor=anchor or False, width="content")
+        st.badge(run.state.capitalize(), icon=icon, color=color)  # type: ignore[arg-type]
+        if vain:
+            st.badge("Learnt nothing", icon=":material/trending_up:", color="orange")
+    st.caption(plain(f"{run.corpus_name}: {settings.describe(run.config)}"))
+    if vain:
+        size = session.vocab(run.config.corpus_sha256).size
+        st.warning(
+            f"The train loss ended at {nats(run.losses['train_loss'])}, above ln {size} = {uniform_loss(size):.4f}: a "
+            "model that gives every character the same chance does better."
+        )

@@ -1,0 +1,151 @@
+"""Count models beside a run: fitted once for each split, their losses, and their mixture with the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from mmcore import Examples
+from mmcore.config import RunConfig, SplitConfig
+from mmcore.ngram import KneserNey, best_mixture, mixture_losses
+from ui import session
+from ui.kit.text import nats
+from ui.kit.theme import Theme, figure_layout, line, marker
+
+if TYPE_CHECKING:
+    from mmcore import MLP
+
+ORDERS = (1, 2, 3, 4, 5)
+WEIGHTS = np.linspace(0, 1, 101)
+QUICK = 60_000  # words that are counted within a second or two; a larger corpus is counted when asked for
+
+
+@st.cache_resource(show_spinner="Counting …", max_entries=40)
+def fitted(sha256: str, split: SplitConfig, order: int) -> KneserNey:
+    """The count model of an order, fitted on a corpus's train split."""
+    return KneserNey(session.dataset(sha256, split, ORDERS[-1]).train, order)
+
+
+@st.cache_data(show_spinner="Counting …", max_entries=40)
+def table(sha256: str, split: SplitConfig) -> pd.DataFrame:
+    """Columns ``order, train_loss, val_loss, val_loss_unseen``; NaN where no validation word is unseen."""
+    data = session.dataset(sha256, split, ORDERS[-1])
+    rows = []
+    for order in ORDERS:
+        model = fitted(sha256, split, order)
+        row: dict[str, float] = {"order": order, "train_loss": model.loss(data.train), "val_loss": model.loss(data.val)}
+        unseen = data.val_unseen
+        rows.append(row | {"val_loss_unseen": model.loss(unseen) if len(unseen) else np.nan})
+    return pd.DataFrame(rows)
+
+
+def shown(losses: pd.DataFrame) -> pd.DataFrame:
+    """The table as it is read: what an order is called, and the losses."""
+    names = {"train_loss": "train", "val_loss": "validation", "val_loss_unseen": "unseen words"}
+    called = [f"{order:.0f} ({order + 1:.0f}-gram)" for order in losses["order"]]
+    return losses.assign(order=called).rename(columns=names)
+
+
+def quick(config: RunConfig) -> bool:
+    """Whether a corpus is small enough to be counted without being asked."""
+    return len(session.corpus(config.corpus_sha256).words) <= QUICK
+
+
+def references(config: RunConfig) -> dict[str, float]:
+    """Validation losses to beat: the simple baselines and, where quick, the best Kneser-Ney model."""
+    if not quick(config):
+        return session.baselines(config.corpus_sha256, config.split)
+    counted = table(config.corpus_sha256, config.split)
+    return session.baselines(config.corpus_sha256, config.split) | {"Kneser-Ney": float(counted["val_loss"].min())}
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What each of two models gives the right answers, and the network's best weight on these examples."""
+
+    network: NDArray[np.float64]
+    counts: NDArray[np.float64]
+    losses: NDArray[np.float64]  # at WEIGHTS
+    best: float
+
+    def at(self, weight: float) -> float:
+        """The mixture's loss at a weight."""
+        return float(mixture_losses(self.network, self.counts, [weight])[0])
+
+
+def mixture(config: RunConfig, model: MLP, val: Examples, order: int) -> Mixture:
+    """A run's network and a count model on the run's validation examples."""
+    from mmcore import target_probabilities
+
+    wide = session.dataset(config.corpus_sha256, config.split, ORDERS[-1]).val  # the same words, longer contexts
+    network = target_probabilities(model, val)
+    counted = fitted(config.corpus_sha256, config.split, order).probability(wide.contexts, wide.targets)
+    losses = mixture_losses(network, counted, WEIGHTS.tolist())
+    return Mixture(network, counted, losses, best_mixture(network, counted))
+
+
+def mixture_sentence(mixed: Mixture) -> str:
+    """Whether the two know different things."""
+    alone, best = min(mixed.losses[0], mixed.losses[-1]), mixed.at(mixed.best)
+    if alone - best < 0.001:
+        return "One of the two knows what the other knows: mixing gains next to nothing."
+    return (
+        f"Together they are {alone - best:.4f} nats per character better than the better of the two alone: they make "
+        "different mistakes. The weight was chosen on validation; the test split, which could judge it, stays sealed."
+    )
+
+
+def by_order(losses: pd.DataFrame, network: float, theme: Theme) -> go.Figure:
+    """Loss of the count models by how many characters they look at, and the run's validation loss as a line."""
+    figure = go.Figure()
+    for column, name, role in (("train_loss", "Train", "train"), ("val_loss", "Validation", "validation")):
+        figure.add_scatter(
+            x=losses["order"],
+            y=losses[column],
+            name=name,
+            mode="lines+markers",
+            line=line(role, theme),  # type: ignore[arg-type]
+            marker=marker(role, theme),  # type: ignore[arg-type]
+            hovertemplate="order %{x}<br>%{y:.6f} nats per character<extra>%{fullData.name}</extra>",
+        )
+    figure.add_hline(network, line=line("reference", theme), annotation_text=f"this run, validation {nats(network)}")
+    layout = figure_layout(
+        "Kneser-Ney count models by order", x="Order (preceding characters)", y="Loss (nats)", theme=theme, height=360
+    )
+    return figure.update_layout(layout).update_xaxes(dtick=1)
+
+
+def mixture_chart(mixed: Mixture, weight: float, theme: Theme) -> go.Figure:
+    """The mixture's loss against the network's weight, with the chosen weight and the best."""
+    figure = go.Figure()
+    hover = "weight %{x:.2f}<br>%{y:.6f} nats per character<extra></extra>"
+    figure.add_scatter(
+        x=WEIGHTS,
+        y=mixed.losses,
+        line=line("validation", theme) | {"dash": "solid"},
+        hovertemplate=hover,
+        name="Mixture",
+    )
+    figure.add_scatter(
+        x=[mixed.best],
+        y=[mixed.at(mixed.best)],
+        mode="markers",
+        marker=marker("accent", theme, 14),
+        name=f"Best, {mixed.best:.2f}",
+        hovertemplate=hover,
+    )
+    figure.add_vline(weight, line=line("reference", theme), annotation_text=f"chosen {weight:.2f}")
+    layout = figure_layout(
+        "Validation loss of the mixture",
+        x="Weight of the network (0: counts alone)",
+        y="Loss (nats)",
+        theme=theme,
+        height=360,
+    )
+    return figure.update_layout(layout)
