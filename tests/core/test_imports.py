@@ -136,12 +136,61 @@ def test_the_test_above_can_fail(name: str, line: str, sentence: str) -> None:
     assert [found[: len(sentence)] for found in broken] == [sentence]
 
 
-@pytest.mark.parametrize("folder", ["ui", "app_pages"])
-def test_pages_stand_on_the_shared_parts_and_those_on_the_library(folder: str) -> None:
-    above = {"ui": {"app_pages", "streamlit_app"}, "app_pages": {"streamlit_app", "app_pages"}}[folder]
-    for path in sorted((ROOT / folder).rglob("*.py")):
-        roots = {name.split(".")[0] for name in imported(path.read_text(encoding="utf-8"))}
-        assert not roots & above, path
+# Of ui: what every page may use, in order; then the pages' rooms, none of which imports another.
+SHARED = ("kit", "form", "run")
+SERVER = ("session", "visitor", "pages")  # about a visit: kit knows nothing of it
+
+
+def room_violations(sources: dict[str, str]) -> list[str]:
+    """What breaks the order of ui and app_pages, one sentence each. Sources by dotted name, as ``ui.kit.text``."""
+    broken = []
+    for name, source in sources.items():
+        package = name.rpartition(".")[0]
+        own = name.split(".")[1]
+        for target in sorted(imported(source, package)):
+            root, _, rest = target.partition(".")
+            there = rest.split(".")[0]
+            if root in ("app_pages", "streamlit_app", "tests", "benchmarks"):
+                broken.append(f"{name} imports {target}, which is above it")
+            if root != "ui" or name.startswith("app_pages.") or there == own:
+                continue
+            if own == "kit" or (own in SHARED and there not in SERVER and there not in SHARED[: SHARED.index(own)]):
+                broken.append(f"{name} imports {target}, which is not below it")
+            elif own in SERVER and there not in ("kit", *SERVER[: SERVER.index(own)]):
+                broken.append(f"{name} imports {target}, which is not below it")
+            elif own not in SHARED + SERVER and there not in SHARED + SERVER:
+                broken.append(f"{name} imports {target}, which is another page's")
+    return broken
+
+
+def room_sources() -> dict[str, str]:
+    paths = [path for folder in ("ui", "app_pages") for path in sorted((ROOT / folder).rglob("*.py"))]
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths}
+    return {name: path.read_text(encoding="utf-8") for path, name in names.items() if name != "ui.__init__"}
+
+
+def test_no_page_leans_on_another_and_the_shared_parts_on_none() -> None:
+    assert len(room_sources()) >= 40
+    assert room_violations(room_sources()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "sentence"),
+    [
+        ("ui.kit.text", "from ui import session", "ui.kit.text imports ui.session, which is not below it"),
+        ("ui.kit.plots", "from ui.run import curves", "ui.kit.plots imports ui.run, which is not below it"),
+        ("ui.form.form", "from ui.run import progress", "ui.form.form imports ui.run, which is not below it"),
+        ("ui.run.curves", "from ui.splits.losses import gap", "ui.run.curves imports ui.splits.losses, which is not"),
+        ("ui.splits.ngram", "from ui.generate import samples", "ui.splits.ngram imports ui.generate, which is another"),
+        ("ui.session", "from ui import visitor", "ui.session imports ui.visitor, which is not below it"),
+        ("ui.run.curves", "import app_pages.train", "ui.run.curves imports app_pages.train, which is above it"),
+        ("app_pages.train", "from app_pages import home", "app_pages.train imports app_pages.home, which is"),
+    ],
+)
+def test_the_test_of_rooms_can_fail(name: str, line: str, sentence: str) -> None:
+    have = room_sources()
+    broken = set(room_violations({**have, name: have[name] + f"\n{line}\n"})) - set(room_violations(have))
+    assert [found[: len(sentence)] for found in broken] == [sentence]
 
 
 QUICK = ("mmcore", "mmcore.config", "mmcore.dataset", "mmcore.store", "mmcore.jobs", "mmcore.cli")
