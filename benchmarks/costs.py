@@ -28,6 +28,7 @@ from mmcore import (
     learning_rate_at,
     read_words,
 )
+from mmcore.architectures import model_config
 from mmcore.backprop import gradients_of
 from mmcore.optimizer import update
 from mmcore.samplers import SAMPLERS
@@ -144,14 +145,14 @@ def growth() -> dict[str, list[dict[str, Any]]]:
     tables: dict[str, list[dict[str, Any]]] = {"context_size": [], "hidden_size": [], "corpus": [], "vocabulary": []}
     for context_size in (1, 2, 3, 4, 5, 8, 16):
         tables["context_size"].append(
-            {"context_size": context_size} | _cost(words, ModelConfig(context_size=context_size))
+            {"context_size": context_size} | _cost(words, model_config(context_size=context_size))
         )
     for hidden in (50, 100, 200, 400, 800):
-        tables["hidden_size"].append({"hidden_size": hidden} | _cost(words, ModelConfig(hidden_sizes=(hidden,))))
+        tables["hidden_size"].append({"hidden_size": hidden} | _cost(words, model_config(hidden_sizes=(hidden,))))
     for lines in (10_000, 100_000, 1_000_000):
-        tables["corpus"].append({"lines": lines} | _cost(more_words(words, lines), ModelConfig()))
+        tables["corpus"].append({"lines": lines} | _cost(more_words(words, lines), model_config()))
     for extra in (0, 100, 1_000):
-        tables["vocabulary"].append({"extra_symbols": extra} | _cost(_more_symbols(words, extra), ModelConfig()))
+        tables["vocabulary"].append({"extra_symbols": extra} | _cost(_more_symbols(words, extra), model_config()))
     tables["threads"] = threads(words)
     return tables
 
@@ -176,7 +177,7 @@ def more_words(words: Sequence[str], lines: int) -> list[str]:
     from mmcore import train
 
     data = build_dataset(words, SplitConfig(), 3)
-    state = TrainState(ModelConfig(), TrainConfig(max_steps=500), data.vocab.size)
+    state = TrainState(model_config(), TrainConfig(max_steps=500), data.vocab.size)
     for _step in train(state, data):
         pass
     drawn: list[str] = []

@@ -30,6 +30,7 @@ from mmcore import (
     read_words,
     train,
 )
+from mmcore.architectures import model_config
 from mmcore.checkpoint import Checkpoint, checkpoint_steps
 from mmcore.doctor import Facts, Finding, examine, gather
 from mmcore.evaluation import evaluate
@@ -95,24 +96,24 @@ LARGE: dict[str, Callable[[], list[str]]] = {  # large or simple enough for the 
 _SHORT = TrainConfig(max_steps=400, weight_decay=0.1)
 _SGD = TrainConfig(max_steps=400, optimizer="sgd", learning_rate=0.1)
 ILL: dict[str, tuple[str, ModelConfig, TrainConfig]] = {  # the rule that is to find it
-    "AdamW, rate 1": ("rate_large", ModelConfig(), _SHORT.replace(learning_rate=1.0)),
-    "AdamW, rate 0.2": ("rate_large", ModelConfig(), _SHORT.replace(learning_rate=0.2)),
-    "ReLU, rate 0.5": ("rate_large", ModelConfig(activation="relu"), _SHORT.replace(learning_rate=0.5)),
-    "AdamW, rate 1e-5": ("rate_small", ModelConfig(), _SHORT.replace(learning_rate=1e-5)),
-    "AdamW, rate 1e-3": ("rate_small", ModelConfig(), _SHORT.replace(learning_rate=1e-3)),
-    "SGD, rate 1e-3": ("rate_small", ModelConfig(), _SGD.replace(learning_rate=1e-3)),
-    "AdamW, 20 steps": ("steps", ModelConfig(), _SHORT.replace(max_steps=20)),
-    "SGD, 20 steps": ("steps", ModelConfig(), _SGD.replace(max_steps=20)),
-    "SGD, 400 steps": ("steps", ModelConfig(), _SGD),
-    "AdamW, decay 10": ("weight_decay", ModelConfig(), _SHORT.replace(weight_decay=10.0)),
-    "AdamW, decay 3": ("weight_decay", ModelConfig(), _SHORT.replace(weight_decay=3.0)),
-    "SGD, decay 0.1": ("weight_decay", ModelConfig(), _SGD.replace(weight_decay=0.1)),
-    "1 hidden unit": ("capacity", ModelConfig(hidden_sizes=(1,)), _SHORT),
-    "lecture's start": ("first_loss", ModelConfig(init="lecture"), _SHORT),
-    "2,000 steps, no decay": ("overfitting", ModelConfig(), TrainConfig()),
-    "SGD, rate 900": ("divergence", ModelConfig(), _SGD.replace(learning_rate=900.0)),
-    "SGD, rate 30, constant": ("divergence", ModelConfig(), _SGD.replace(learning_rate=30.0, schedule="constant")),
-    "SGD, rate 10": ("divergence", ModelConfig(), _SGD.replace(learning_rate=10.0)),
+    "AdamW, rate 1": ("rate_large", model_config(), _SHORT.replace(learning_rate=1.0)),
+    "AdamW, rate 0.2": ("rate_large", model_config(), _SHORT.replace(learning_rate=0.2)),
+    "ReLU, rate 0.5": ("rate_large", model_config(activation="relu"), _SHORT.replace(learning_rate=0.5)),
+    "AdamW, rate 1e-5": ("rate_small", model_config(), _SHORT.replace(learning_rate=1e-5)),
+    "AdamW, rate 1e-3": ("rate_small", model_config(), _SHORT.replace(learning_rate=1e-3)),
+    "SGD, rate 1e-3": ("rate_small", model_config(), _SGD.replace(learning_rate=1e-3)),
+    "AdamW, 20 steps": ("steps", model_config(), _SHORT.replace(max_steps=20)),
+    "SGD, 20 steps": ("steps", model_config(), _SGD.replace(max_steps=20)),
+    "SGD, 400 steps": ("steps", model_config(), _SGD),
+    "AdamW, decay 10": ("weight_decay", model_config(), _SHORT.replace(weight_decay=10.0)),
+    "AdamW, decay 3": ("weight_decay", model_config(), _SHORT.replace(weight_decay=3.0)),
+    "SGD, decay 0.1": ("weight_decay", model_config(), _SGD.replace(weight_decay=0.1)),
+    "1 hidden unit": ("capacity", model_config(hidden_sizes=(1,)), _SHORT),
+    "lecture's start": ("first_loss", model_config(init="lecture"), _SHORT),
+    "2,000 steps, no decay": ("overfitting", model_config(), TrainConfig()),
+    "SGD, rate 900": ("divergence", model_config(), _SGD.replace(learning_rate=900.0)),
+    "SGD, rate 30, constant": ("divergence", model_config(), _SGD.replace(learning_rate=30.0, schedule="constant")),
+    "SGD, rate 10": ("divergence", model_config(), _SGD.replace(learning_rate=10.0)),
 }
 HEALTHY = ("quick", "blink", "best", "bigram", "wavenet", "rnn", "gru", "lstm", "transformer")
 

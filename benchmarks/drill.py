@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunState, RunStore, TrainConfig, load, read_words
+from mmcore import BUNDLED_NAMES, Run, RunConfig, RunState, RunStore, TrainConfig, load, read_words
+from mmcore.architectures import model_config
 from mmcore.jobs import WORKERS, run_inline
 from tests.browser.app_server import ROOT, AppServer, launch, watched_page
 
@@ -70,7 +71,7 @@ class Lab:
 
     def config(self, max_steps: int) -> RunConfig:
         """A small model that trains a few thousand steps a second."""
-        model = ModelConfig(embedding_dim=4, hidden_sizes=(20,))
+        model = model_config(embedding_dim=4, hidden_sizes=(20,))
         return RunConfig(corpus_sha256=self.sha256, model=model, train=TrainConfig(max_steps=max_steps))
 
     def create(self, max_steps: int) -> str:

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from mmcore import BUNDLED_NAMES, Corpus, Model, ModelConfig, SplitConfig, TrainConfig, TrainState, read_words
+from mmcore.architectures import model_config
 from mmcore.dataset import Dataset, Splits, Vocab, build_dataset, split_words
 from mmcore.evaluation import evaluate_splits, word_losses
 from mmcore.ngram import NGram, uniform_loss
@@ -153,7 +154,7 @@ PART3 = "makemore part 3 (A. Karpathy, 2022), notebook's loss log"
 PART5 = "makemore part 5 (A. Karpathy, 2022), notebook's performance log"
 # Part 5 lowers the rate after 150,000 of its 200,000 updates: half of 300,000.
 PART5_STEPS, PART5_LOOP = 200_000, LECTURE.replace(max_steps=300_000)
-BATCH, TRANSFORMER = ModelConfig(normalisation="batch"), PRESETS["transformer"]
+BATCH, TRANSFORMER = model_config(normalisation="batch"), PRESETS["transformer"]
 ROWS: dict[str, Row] = {
     "uniform": Row(
         title="Uniform, ln 27",
@@ -185,19 +186,19 @@ ROWS: dict[str, Row] = {
         title="MLP, context 3, 11,897 parameters",
         source="makemore part 2 (A. Karpathy, 2022)",
         published={"train_loss": 2.126, "val_loss": 2.170},
-        measure=trained(ModelConfig(init="lecture"), LECTURE),
+        measure=trained(model_config(init="lecture"), LECTURE),
     ),
     "softmax-fix": Row(
         title="MLP, output layer ÷ 100",
         source=PART3,
         published={"train_loss": 2.07, "val_loss": 2.13},
-        measure=trained(ModelConfig(init="lecture"), LECTURE, quiet_output),
+        measure=trained(model_config(init="lecture"), LECTURE, quiet_output),
     ),
     "tanh-fix": Row(
         title="MLP, scaled initialisation",
         source=PART3,
         published={"train_loss": 2.036, "val_loss": 2.103},
-        measure=trained(ModelConfig(), LECTURE),
+        measure=trained(model_config(), LECTURE),
     ),
     "batch-norm": Row(
         title="MLP, batch normalisation",
@@ -215,7 +216,7 @@ ROWS: dict[str, Row] = {
         title="WaveNet, context 8, 76,579 parameters",
         source=PART5,
         published={"train_loss": 1.769, "val_loss": 1.993},
-        measure=trained(ModelConfig(architecture="wavenet"), PART5_LOOP, no_gain, stop=PART5_STEPS),
+        measure=trained(model_config(architecture="wavenet"), PART5_LOOP, no_gain, stop=PART5_STEPS),
     ),
     "transformer": Row(
         title="Transformer, 4 layers, 4 heads, dimension 64",
@@ -263,7 +264,7 @@ def passing(corpus: Corpus) -> dict[str, float]:
 def other_splits(corpus: Corpus) -> dict[str, float]:
     """Part 2's model at one initialisation, over split seeds."""
     losses = [
-        trained(ModelConfig(init="lecture"), LECTURE, split=SplitConfig(split_seed=seed))(corpus, 1)
+        trained(model_config(init="lecture"), LECTURE, split=SplitConfig(split_seed=seed))(corpus, 1)
         for seed in (1, 2, 3, 4, 5)
     ]
     found = {name: [loss[name] for loss in losses] for name in ("train_loss", "val_loss")}

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mmcore import BUNDLED_NAMES, FAMILIES, RunConfig, RunStore, read_words
+from mmcore import ARCHITECTURES, BUNDLED_NAMES, RunConfig, RunStore, read_words
 from mmcore.playground import BudgetTooSmall, request
 from mmcore.presets import PRESETS, preset_for
 from ui.playground import sliders
@@ -55,7 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(f"sqlite:///{folder}/store.sqlite")
         sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
-        for architecture in FAMILIES:
+        for architecture in ARCHITECTURES:
             request(store.url, start_config(architecture, sha256, 1), None)  # builds the dataset
             for budget in BUDGETS:
                 rows.append(reached(store, architecture, sha256, budget))

@@ -21,7 +21,8 @@ import torch
 
 from benchmarks import costs
 from benchmarks.contestants import Result, Settings, competent, lecture, ours
-from mmcore import BUNDLED_NAMES, ModelConfig, TrainConfig, read_words
+from mmcore import BUNDLED_NAMES, TrainConfig, read_words
+from mmcore.architectures import model_config
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS, SPLIT_SEED = (1, 2, 3, 4, 5), 42
@@ -36,7 +37,7 @@ COMPETENT = {
     "lecture": Settings(steps=380, batch_size=512, learning_rate=0.04, dim=32),
     "2.12": Settings(steps=650, batch_size=1024, learning_rate=0.03, dim=32),
 }
-OURS_MODEL = ModelConfig(embedding_dim=32)
+OURS_MODEL = model_config(embedding_dim=32)
 OURS = {
     "lecture": TrainConfig(max_steps=110, batch_size=256, learning_rate=0.05),
     "2.12": TrainConfig(max_steps=280, batch_size=256, learning_rate=0.04),

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:  # the same names, for type checkers and editors
-    from .architectures import FAMILIES as FAMILIES
+    from .architectures import ARCHITECTURES as ARCHITECTURES
     from .architectures import ModelConfig as ModelConfig
+    from .architectures import model_config as model_config
+    from .architectures import read_model as read_model
     from .backprop import Autograd as Autograd
     from .backprop import Backprop as Backprop
     from .backprop import gradients_of as gradients_of
@@ -105,7 +107,9 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "restore",
     ),
     "architectures": (
-        "FAMILIES",
+        "model_config",
+        "read_model",
+        "ARCHITECTURES",
         "ModelConfig",
     ),
     "presets": (

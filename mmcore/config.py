@@ -9,13 +9,9 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from .architectures import FAMILIES as FAMILIES
-from .architectures.interface import ACTIVATIONS as ACTIVATIONS
-from .architectures.interface import INITS as INITS
-from .architectures.interface import NORMALISATIONS as NORMALISATIONS
-from .architectures.interface import ModelConfig as ModelConfig
-from .fields import Config, choice, real, whole
-from .fields import require as require
+from .architectures import model_config, read_model
+from .architectures.interface import ModelConfig
+from .fields import Config, choice, real, require, whole
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "step", "one-cycle", "inverse-time")
@@ -98,12 +94,13 @@ class RunConfig(Config):
 
     corpus_sha256: str
     split: SplitConfig = field(default_factory=SplitConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig = field(default_factory=model_config)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self) -> None:
-        parts: dict[str, type[Config]] = {"split": SplitConfig, "model": ModelConfig, "train": TrainConfig}
-        for name, owner in parts.items():
+        if not isinstance(self.model, ModelConfig):
+            object.__setattr__(self, "model", read_model(self.model))
+        for name, owner in (("split", SplitConfig), ("train", TrainConfig)):
             value = getattr(self, name)
             if not isinstance(value, owner):
                 object.__setattr__(self, name, owner.from_dict(value))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from .architectures import FAMILIES
-from .architectures.interface import INITS, ModelConfig
+from .architectures import ARCHITECTURES, model_config
+from .architectures.interface import INITS
 from .config import RunConfig, TrainConfig
 from .presets import PRESETS, preset_for
 from .store import Run, RunState
@@ -43,7 +43,7 @@ def initialisation(corpus_sha256: str) -> Iterator[Setting]:
             for depth in DEPTHS:
                 norm = normalisation != "none"
                 layers = "1 layer" if depth == 1 else f"{depth} layers"
-                model = ModelConfig(hidden_sizes=(WIDTH,) * depth, init=init, normalisation=normalisation)
+                model = model_config(hidden_sizes=(WIDTH,) * depth, init=init, normalisation=normalisation)
                 yield Setting(
                     name=f"{init.capitalize()} initialisation, {layers}" + norm * ", batch normalisation",
                     at={"init": init, "norm": norm, "depth": depth},
@@ -66,7 +66,7 @@ def context_and_embedding(corpus_sha256: str) -> Iterator[Setting]:
 
 def architectures(corpus_sha256: str) -> Iterator[Setting]:
     """Every architecture with the preset its settings start from."""
-    for architecture, family in FAMILIES.items():
+    for architecture, family in ARCHITECTURES.items():
         preset = PRESETS[preset_for(architecture)]
         yield Setting(
             name=f"{family.title}, its preset",

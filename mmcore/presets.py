@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .architectures import FAMILIES as FAMILIES
-from .architectures.interface import ACTIVATIONS as ACTIVATIONS
-from .architectures.interface import INITS as INITS
-from .architectures.interface import NORMALISATIONS as NORMALISATIONS
-from .architectures.interface import ModelConfig as ModelConfig
+from .architectures import model_config
+from .architectures.interface import ModelConfig
 from .config import TrainConfig
-from .fields import require as require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,79 +27,79 @@ PRESETS: dict[str, Preset] = {
     "quick": Preset(
         title="Quick",
         note="AdamW with a one-cycle schedule on larger batches: past the lecture's loss within seconds.",
-        model=ModelConfig(),
+        model=model_config(),
         train=TrainConfig(max_steps=5_000, weight_decay=0.1),
     ),
     "blink": Preset(
         title="Blink",
         note="As low as half a second gets on one core: four characters of context, AdamW on distinct contexts.",
-        model=ModelConfig(context_size=4, embedding_dim=32),
+        model=model_config(context_size=4, embedding_dim=32),
         train=TrainConfig(max_steps=800, learning_rate=0.03, weight_decay=0.1),
     ),
     "best": Preset(
         title="Best MLP",
         note="The lowest validation loss that a minute buys: a wide layer, six characters, dropout and weight decay.",
-        model=ModelConfig(context_size=6, embedding_dim=24, hidden_sizes=(768,), dropout=0.2),
+        model=model_config(context_size=6, embedding_dim=24, hidden_sizes=(768,), dropout=0.2),
         train=TrainConfig(max_steps=25_000, learning_rate=0.004, weight_decay=0.05),
     ),
     "lecture": Preset(
         title="Lecture",
         note="The lecture's final model and loop: 200,000 updates of 32 examples, rate 0.1, then 0.01.",
-        model=ModelConfig(init="lecture"),
+        model=model_config(init="lecture"),
         train=_LECTURE,
     ),
     "lecture-first": Preset(
         title="Lecture, first version",
         note="Two-dimensional embeddings that can be drawn as they are, 100 hidden units.",
-        model=ModelConfig(embedding_dim=2, hidden_sizes=(100,), init="lecture"),
+        model=model_config(embedding_dim=2, hidden_sizes=(100,), init="lecture"),
         train=_LECTURE,
     ),
     "seed-notes": Preset(
         title="Seed notes",
         note="The lecture's model at a constant learning rate of 0.01: see how slow a small step is.",
-        model=ModelConfig(init="lecture"),
+        model=model_config(init="lecture"),
         train=_LECTURE.replace(learning_rate=0.01, schedule="constant"),
     ),
     "bigram": Preset(
         title="Bigram",
         note="What follows each character, learnt by gradients: as good as counting pairs, and no better.",
-        model=ModelConfig(architecture="bigram"),
+        model=model_config(architecture="bigram"),
         train=TrainConfig(max_steps=1_000, learning_rate=0.2),
     ),
     "wavenet": Preset(
         title="WaveNet",
         note="Eight characters, fused two by two with batch normalisation: the lecture series' fifth part.",
-        model=ModelConfig(architecture="wavenet"),
+        model=model_config(architecture="wavenet"),
         train=TrainConfig(max_steps=10_000, batch_size=128, learning_rate=0.003, weight_decay=0.1),
     ),
     "rnn": Preset(
         title="RNN",
         note="One hidden state that reads the whole word, character by character.",
-        model=ModelConfig(architecture="rnn"),
+        model=model_config(architecture="rnn"),
         train=TrainConfig(max_steps=5_000, batch_size=64, sampler="words", learning_rate=0.01, weight_decay=0.1),
     ),
     "gru": Preset(
         title="GRU",
         note="A recurrent network with gates: it learns what to keep of the word so far.",
-        model=ModelConfig(architecture="gru", hidden_size=256, dropout=0.4),
+        model=model_config(architecture="gru", hidden_size=256, dropout=0.4),
         train=TrainConfig(max_steps=1_200, sampler="words", learning_rate=0.005, weight_decay=0.1),
     ),
     "lstm": Preset(
         title="LSTM",
         note="A recurrent network with a memory cell beside its state.",
-        model=ModelConfig(architecture="lstm", hidden_size=256, dropout=0.4),
+        model=model_config(architecture="lstm", hidden_size=256, dropout=0.4),
         train=TrainConfig(max_steps=1_200, sampler="words", learning_rate=0.005, weight_decay=0.1),
     ),
     "transformer": Preset(
         title="Transformer",
         note="Four layers of self-attention over the word so far, as in makemore.",
-        model=ModelConfig(architecture="transformer", dropout=0.2),
+        model=model_config(architecture="transformer", dropout=0.2),
         train=TrainConfig(max_steps=4_500, batch_size=128, sampler="words", learning_rate=0.003, weight_decay=0.5),
     ),
     "best-of-all": Preset(
         title="Best of five minutes",
         note="The lowest validation loss that five minutes buy: a wide GRU with much of it silenced in every update.",
-        model=ModelConfig(architecture="gru", embedding_dim=32, hidden_size=256, dropout=0.45, state_dropout=0.15),
+        model=model_config(architecture="gru", embedding_dim=32, hidden_size=256, dropout=0.45, state_dropout=0.15),
         train=TrainConfig(max_steps=18_000, batch_size=128, sampler="words", learning_rate=0.005, weight_decay=0.1),
     ),
 }

@@ -1,9 +1,9 @@
 """What every architecture is to the rest of the project: fields, named tensors, and a function to logits.
 
-A family is one file in ``families``, and one line in ``families/__init__.py``. The file holds a frozen
-dataclass: its fields are the form's, :meth:`ModelConfig.shapes` names its tensors, :meth:`ModelConfig.logits`
-is its forward pass, and :meth:`ModelConfig.walk` the same for one context, step by step. Torch is imported inside
-the methods that compute, so that a form or a command line knows every family without it.
+An architecture is one file here, and one line in ``__init__.py``. The file holds a frozen dataclass: its fields are
+the form's, :meth:`ModelConfig.shapes` names its tensors, :meth:`ModelConfig.logits` is its forward pass, and
+:meth:`ModelConfig.walk` the same for one context, step by step. Torch is imported inside the methods that compute, so
+that a form or a command line knows every architecture without it.
 
 The first letters of a tensor's name say what happens to it: a capital is a weight, which weight decay pulls
 towards zero; ``mean`` and ``var`` are running statistics, which no gradient reaches; other small letters are
@@ -16,7 +16,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..fields import Config, choice, real, require, whole
 
@@ -28,7 +28,6 @@ ACTIVATIONS = ("tanh", "relu", "gelu")
 NORMALISATIONS = ("none", "batch", "layer")
 INITS = ("scaled", "lecture")
 OUTPUT_SCALE = 0.1  # of the usual 1/√fan_in: first logits near 0, first loss near ln V
-DEFAULT = "mlp"  # also of files from before there were others
 STATISTICS = ("mean", "var")
 
 Shapes = dict[str, tuple[int, ...]]
@@ -49,7 +48,7 @@ CHECKS: dict[str, Callable[[str, object], None]] = {
     "dropout": partial(real, low=0, high=0.95),
     "state_dropout": partial(real, low=0, high=0.95),
 }
-"""Fields that mean the same in every family that has them; the rest a family checks itself."""
+"""Fields that mean the same in every architecture that has them; the rest an architecture checks itself."""
 
 SAY = {
     "context_size": "context {}",
@@ -101,24 +100,15 @@ class Stage:
 
 
 class ModelConfig(Config):
-    """Which model: one architecture's settings.
+    """Which model: one architecture's settings. :func:`~mmcore.model_config` makes one from its fields."""
 
-    ``ModelConfig(…)`` and :meth:`from_dict` build the family that ``architecture`` names, an MLP if it names none.
-    """
-
-    families: ClassVar[dict[str, type[ModelConfig]]] = {}  # filled by the package ``families``
     title: ClassVar[str]  # on screen
     samplers: ClassVar[tuple[str, ...]] = ("examples", "contexts")  # of TrainConfig, that make sense here
     rows_at_once: ClassVar[int] = 1_024  # contexts to evaluate together: 8,192 leave the cache, at half the speed
     architecture: str
     context_size: int  # T
 
-    def __new__(cls, **fields: Any) -> Self:
-        if cls is not ModelConfig:
-            return super().__new__(cls)
-        return object.__new__(cls.family(fields.get("architecture", DEFAULT)))  # type: ignore[return-value]
-
-    if TYPE_CHECKING:  # the families are dataclasses
+    if TYPE_CHECKING:  # every architecture is a dataclass
         __dataclass_fields__: ClassVar[dict[str, Any]]
 
         def __init__(self, **fields: Any) -> None: ...
@@ -132,19 +122,6 @@ class ModelConfig(Config):
     @classmethod
     def _called(cls) -> str:
         return "ModelConfig"
-
-    @classmethod
-    def family(cls, architecture: object) -> type[ModelConfig]:
-        """The config class of an architecture; ``ValueError`` if there is none of that name."""
-        choice("architecture", architecture, tuple(cls.families))
-        return cls.families[str(architecture)]
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`, for any family."""
-        if cls is not ModelConfig or not isinstance(values, Mapping):
-            return super().from_dict(values)
-        return cls.family(values.get("architecture", DEFAULT)).from_dict(values)  # type: ignore[return-value]
 
     def shapes(self, vocab_size: int) -> Shapes:
         """Every tensor of the model and its shape, in the order the forward pass uses them."""

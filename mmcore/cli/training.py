@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..architectures import FAMILIES
+from ..architectures import ARCHITECTURES
 from ..architectures.interface import ACTIVATIONS, INITS, NORMALISATIONS, ModelConfig
 from ..config import OPTIMIZERS, SAMPLERS, SCHEDULES, RunConfig, SplitConfig
 from ..corpus import BUNDLED_NAMES
@@ -44,7 +44,9 @@ def train(
             metavar=one_of(*PRESETS), help="Where the settings start from.", show_default="quick, or the architecture's"
         ),
     ] = None,
-    architecture: Annotated[str | None, typer.Option(metavar=one_of(*FAMILIES), help="Which architecture.")] = None,
+    architecture: Annotated[
+        str | None, typer.Option(metavar=one_of(*ARCHITECTURES), help="Which architecture.")
+    ] = None,
     context_size: Annotated[int | None, typer.Option(help="Preceding characters the model sees.")] = None,
     embedding_dim: Annotated[int | None, typer.Option(help="Length of a character's vector.")] = None,
     hidden_size: Annotated[
@@ -116,7 +118,10 @@ def chosen_preset(preset: str | None, architecture: str | None) -> Preset:
     """Where the settings start from; ``ValueError`` for what there is not, or does not go together."""
     require(preset is None or preset in PRESETS, "preset", "one of " + ", ".join(PRESETS), preset)
     require(
-        architecture is None or architecture in FAMILIES, "architecture", "one of " + ", ".join(FAMILIES), architecture
+        architecture is None or architecture in ARCHITECTURES,
+        "architecture",
+        "one of " + ", ".join(ARCHITECTURES),
+        architecture,
     )
     if preset is None:
         return PRESETS[preset_for(architecture) if architecture else "quick"]
@@ -127,7 +132,7 @@ def chosen_preset(preset: str | None, architecture: str | None) -> Preset:
 
 def model_options(config: ModelConfig, options: Mapping[str, Any]) -> dict[str, Any]:
     """The model's options that were given, by field; ``ValueError`` for one that this architecture does not have."""
-    named = {name: options.get(name) for family in FAMILIES.values() for name in names_of(family)}
+    named = {name: options.get(name) for family in ARCHITECTURES.values() for name in names_of(family)}
     sizes = hidden_sizes(options["hidden_size"])
     several = "hidden_sizes" in names_of(type(config))
     require(several or sizes is None or len(sizes) == 1, "hidden_size", f"one number for {config.title}", sizes)

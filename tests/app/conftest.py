@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from ui import session
 
@@ -55,7 +56,7 @@ def trained_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("trained") / "store.sqlite"
     store = RunStore(f"sqlite:///{path}")
     sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
-    model = ModelConfig(embedding_dim=4, hidden_sizes=(20,))
+    model = model_config(embedding_dim=4, hidden_sizes=(20,))
     run = store.create(RunConfig(corpus_sha256=sha256, model=model, train=TrainConfig(max_steps=30)))
     run_inline(store, run.id)
     store.close()

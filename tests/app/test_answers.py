@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mmcore import Model, ModelConfig, Run, RunConfig, RunStore, TrainConfig, corpus_from_words, load, read_words
+from mmcore.architectures import model_config
 from mmcore.corpus import BUNDLED_NAMES
 from mmcore.dataset import build_dataset
 from mmcore.jobs import run_inline
@@ -60,7 +61,7 @@ def weights(store: RunStore, run: Run) -> dict[str, NDArray[np.float64]]:
 
 def test_why_is_the_first_loss_near_3_3_or_far_above_it(open_page: Open, store: RunStore) -> None:
     for init, phrase in (("scaled", "next to ln 27"), ("lecture", "the model is overconfident. A loss above")):
-        run = trained(store, NAMES, ModelConfig(init=init), TrainConfig(max_steps=3))
+        run = trained(store, NAMES, model_config(init=init), TrainConfig(max_steps=3))
         start = tensors(Model(run.config.model, 27, seed=run.config.train.seed))
         train = build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, 3).train
         p = chances(start, train.contexts)
@@ -84,7 +85,7 @@ def test_which_units_are_dead(open_page: Open, store: RunStore) -> None:
     found = []
     for rate in (0.02, 1.0):
         train = TrainConfig(max_steps=300, learning_rate=rate)
-        run = trained(store, NAMES[:5_000], ModelConfig(hidden_sizes=(60,)), train)
+        run = trained(store, NAMES[:5_000], model_config(hidden_sizes=(60,)), train)
         data = build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, 3).train
         rows = np.random.default_rng(0).integers(len(data), size=2_000)  # the page's own draw
         stuck = (np.abs(hidden(weights(store, run), data.contexts[rows])) > 0.97).mean(0)
@@ -102,9 +103,9 @@ def test_which_units_are_dead(open_page: Open, store: RunStore) -> None:
 
 
 def test_why_does_validation_rise_while_train_falls(open_page: Open, store: RunStore) -> None:
-    learns_by_heart = trained(store, NAMES[:400], ModelConfig(), TrainConfig(max_steps=2_000, learning_rate=0.03))
+    learns_by_heart = trained(store, NAMES[:400], model_config(), TrainConfig(max_steps=2_000, learning_rate=0.03))
     held_back = trained(
-        store, NAMES[:400], ModelConfig(hidden_sizes=(8,)), TrainConfig(max_steps=200, weight_decay=3.0)
+        store, NAMES[:400], model_config(hidden_sizes=(8,)), TrainConfig(max_steps=200, weight_decay=3.0)
     )
     curve = store.history(learns_by_heart.id).dropna(subset=["val_loss", "train_loss"])
     best, last = curve.loc[curve["val_loss"].idxmin()], curve.iloc[-1]
@@ -128,7 +129,7 @@ def test_why_does_validation_rise_while_train_falls(open_page: Open, store: RunS
 def test_what_does_the_model_believe_after_mar(open_page: Open, store: RunStore) -> None:
     sentences = []
     for words in (NAMES[:5_000], ["mark", "markus", "marko", "martin", "mara", "omar", "lamar", "marvin"] * 20):
-        run = trained(store, words, ModelConfig(), TrainConfig(max_steps=300))
+        run = trained(store, words, model_config(), TrainConfig(max_steps=300))
         symbols = ["", *sorted(set("".join(words)))]
         p = chances(weights(store, run), np.array([[symbols.index(c) for c in "mar"]]))[0]
         app = open_page("generate", run=run.id)

@@ -15,6 +15,7 @@ from mmcore import (
     corpus_from_words,
     read_words,
 )
+from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import field
@@ -40,10 +41,10 @@ def test_a_quick_run_gets_a_clean_bill(finished: Run, store: RunStore, open_page
 @pytest.mark.parametrize(
     ("model", "named"),
     [
-        (ModelConfig(), {"dead units", "saturation"}),
-        (ModelConfig(activation="relu"), {"dead units"}),
-        (ModelConfig(normalisation="batch"), set()),
-        (ModelConfig(architecture="gru"), set()),
+        (model_config(), {"dead units", "saturation"}),
+        (model_config(activation="relu"), {"dead units"}),
+        (model_config(normalisation="batch"), set()),
+        (model_config(architecture="gru"), set()),
     ],
 )
 def test_a_clean_bill_names_what_was_looked_at(finished: Run, model: ModelConfig, named: set[str]) -> None:
@@ -53,7 +54,7 @@ def test_a_clean_bill_names_what_was_looked_at(finished: Run, model: ModelConfig
 
 
 def test_a_lecture_start_is_found_and_mended(finished: Run, store: RunStore, open_page: Open) -> None:
-    run = ended(store, finished, ModelConfig(init="lecture"), TrainConfig(max_steps=20))
+    run = ended(store, finished, model_config(init="lecture"), TrainConfig(max_steps=20))
     app = open_page("train", run=run.id)
     said = texts(app).replace("\\", "")
     assert "The start is confidently wrong" in said and "ln 27 = 3.2958" in said
@@ -67,7 +68,7 @@ def test_a_lecture_start_is_found_and_mended(finished: Run, store: RunStore, ope
 
 def test_a_diverged_run_is_found_though_it_failed(finished: Run, store: RunStore, open_page: Open) -> None:
     train = TrainConfig(optimizer="sgd", schedule="constant", learning_rate=30.0, weight_decay=0.1, max_steps=2_000)
-    run = ended(store, finished, ModelConfig(), train)
+    run = ended(store, finished, model_config(), train)
     assert run.state is RunState.FAILED
     app = open_page("train", run=run.id)
     assert "The run diverged" in texts(app)
@@ -80,7 +81,7 @@ def test_a_run_that_ends_above_a_uniform_guess_says_so_and_how_to_mend_it(
     finished: Run, store: RunStore, open_page: Open
 ) -> None:
     hot = TrainConfig(optimizer="sgd", schedule="constant", learning_rate=1e3, max_steps=30)
-    run = ended(store, finished, ModelConfig(), hot)
+    run = ended(store, finished, model_config(), hot)
     assert run.state is RunState.FINISHED, "its loss is huge, and a number"
     sentence = f"The train loss ended at {run.losses['train_loss']:,.4f}, above ln 27 = 3.2958"
     for page in ("home", "runs", "train"):
@@ -100,7 +101,7 @@ def test_doctor_and_summary_agree_about_overfitting(finished: Run, store: RunSto
     """A14: not "memorised" beside "nothing at the expense of"; both look at one turning point."""
     sha256 = store.add_corpus(corpus_from_words(read_words(BUNDLED_NAMES).words[:400], "few"))
     for steps in (40, 1_500):
-        config = finished.config.replace(corpus_sha256=sha256, model=ModelConfig(), train=TrainConfig(max_steps=steps))
+        config = finished.config.replace(corpus_sha256=sha256, model=model_config(), train=TrainConfig(max_steps=steps))
         run = run_inline(store, store.create(config).id)
         said = texts(open_page("train", run=run.id)).replace("\\", "")
         assert ("The run overfits" in said) == ("it rose to" in said) == (steps == 1_500)
@@ -120,7 +121,7 @@ def test_a_run_stopped_before_its_first_update_is_not_called_healthy(
 
 
 def test_runs_has_a_doctor_too(finished: Run, store: RunStore, open_page: Open) -> None:
-    run = ended(store, finished, ModelConfig(init="lecture"), TrainConfig(max_steps=20))
+    run = ended(store, finished, model_config(init="lecture"), TrainConfig(max_steps=20))
     app = open_page("runs", run=run.id)
     assert not [button for button in app.button if str(button.key).startswith("mend_")]
     app.session_state["doctor"] = True

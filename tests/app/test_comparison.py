@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
-from mmcore import ModelConfig, Run, RunState, RunStore, TrainConfig
+from mmcore import Run, RunState, RunStore, TrainConfig
+from mmcore.architectures import model_config
 from mmcore.corpus import corpus_from_words
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
@@ -87,14 +88,14 @@ def test_the_run_of_the_button_is_compared_once_it_has_ended(
 
 
 def test_two_architectures_differ_in_what_both_have(finished: Run) -> None:
-    mlp = finished.config.replace(model=ModelConfig(direct=True), train=TrainConfig(seed=0))
-    relu = mlp.replace(model=ModelConfig(hidden_sizes=(), direct=True, activation="relu"), train=TrainConfig(seed=1))
+    mlp = finished.config.replace(model=model_config(direct=True), train=TrainConfig(seed=0))
+    relu = mlp.replace(model=model_config(hidden_sizes=(), direct=True, activation="relu"), train=TrainConfig(seed=1))
     assert two_runs.differences(mlp, relu) == (
         "They differ in hidden sizes (200 → none), activation (tanh → ReLU), seed (0 → 1)."
     )
-    plain = mlp.replace(model=ModelConfig())
+    plain = mlp.replace(model=model_config())
     assert two_runs.differences(plain, mlp) == "They differ in direct (off → on)."
-    gru = mlp.replace(model=ModelConfig(architecture="gru"), train=TrainConfig(seed=0, sampler="words"))
+    gru = mlp.replace(model=model_config(architecture="gru"), train=TrainConfig(seed=0, sampler="words"))
     assert two_runs.differences(mlp, gru) == (
         "They differ in architecture (MLP → GRU), context size (3 → 16), embedding dim (10 → 32), "
         "sampler (Contexts → Words)."
@@ -109,7 +110,7 @@ def test_only_runs_of_the_same_symbols_with_a_table_are_offered(
     wider = again(3, embedding_dim=6)
     sha256 = store.add_corpus(corpus_from_words(["ab", "ba", "aab", "abb", "bba", "bab"] * 5, "two letters"))
     run_inline(store, store.create(finished.config.replace(corpus_sha256=sha256)).id)
-    bigram = finished.config.replace(model=ModelConfig(architecture="bigram"), train=TrainConfig(max_steps=2))
+    bigram = finished.config.replace(model=model_config(architecture="bigram"), train=TrainConfig(max_steps=2))
     run_inline(store, store.create(bigram).id)
     store.create(finished.config)
     app = open_page("embeddings", run=finished.id)

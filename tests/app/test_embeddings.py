@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
-from mmcore import ModelConfig, Run, RunStore, TrainConfig, load
+from mmcore import Run, RunStore, TrainConfig, load
+from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, numbers, without_help
@@ -38,7 +39,7 @@ def trained(finished: Run, store: RunStore) -> Any:
     """A run with so many embedding dimensions."""
 
     def train(dimensions: int) -> Run:
-        model = ModelConfig(embedding_dim=dimensions, hidden_sizes=(8,))
+        model = model_config(embedding_dim=dimensions, hidden_sizes=(8,))
         run = store.create(finished.config.replace(model=model, train=TrainConfig(max_steps=3)))
         return run_inline(store, run.id)
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mmcore import FAMILIES, Run, RunState, RunStore, corpus_from_words, cost, experiments, read_words
+from mmcore import ARCHITECTURES, Run, RunState, RunStore, corpus_from_words, cost, experiments, read_words
 from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import BUNDLED_NAMES
 from mmcore.experiments import CONTEXT_SIZES, EMBEDDING_DIMS
@@ -23,7 +23,7 @@ from ui.lessons.experiments import EXPERIMENTS, by_heart, context_effect, depth_
 COUNTS = {
     "initialisation": 24,
     "context": len(CONTEXT_SIZES) * len(EMBEDDING_DIMS),
-    "architectures": len(FAMILIES),
+    "architectures": len(ARCHITECTURES),
 }
 
 
@@ -126,13 +126,13 @@ def test_a_row_for_each_architecture_lowest_validation_loss_on_top(few: str, ope
     ):
         assert numbers(dots[title]["x"]) == pytest.approx([run.losses[name] for run in ranked])
         assert list(dots[title]["y"]) == [run.config.model.title for run in ranked]
-    assert set(dots["Train"]["y"]) == {family.title for family in FAMILIES.values()}
+    assert set(dots["Train"]["y"]) == {family.title for family in ARCHITECTURES.values()}
     assert len({(trace["marker"]["color"], trace["marker"]["symbol"]) for trace in dots.values()}) == 3
     updates = [row[1] for row in dots["Train"]["customdata"]]
     assert updates == [run.step for run in ranked]
     shown: pd.DataFrame = app.dataframe[0].value
     assert sorted(shown["Validation"]) == pytest.approx(sorted(run.losses["val_loss"] for run in trained))
-    assert app.button(key="start_experiment").label == f"All {len(FAMILIES)} runs are there"
+    assert app.button(key="start_experiment").label == f"All {len(ARCHITECTURES)} runs are there"
 
 
 def test_only_what_is_missing_of_an_experiment_is_trained(finished: Run, open_page: Open, store: RunStore) -> None:
@@ -179,7 +179,7 @@ def test_a_run_cut_short_is_no_result(few: str, open_page: Open, store: RunStore
     ended = run_inline(store, run.id, token=token)
     assert ended.state is RunState.STOPPED and ended.losses
     app = open_experiment(open_page, "architectures", corpus=few)
-    assert f"0 of {len(FAMILIES)} have finished, 1 stopped." in texts(app)
+    assert f"0 of {len(ARCHITECTURES)} have finished, 1 stopped." in texts(app)
     assert not app.get("plotly_chart") and "Lowest" not in texts(app)
 
 

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mmcore import FAMILIES, PRESETS, ModelConfig, Run, RunConfig, RunStore, read_words
+from mmcore import ARCHITECTURES, PRESETS, Run, RunConfig, RunStore, read_words
+from mmcore.architectures import model_config
 from mmcore.corpus import BUNDLED_NAMES
 from mmcore.jobs import run_inline
 from mmcore.presets import preset_for
 from tests.app.conftest import Open, texts
 from ui.form import named
 
-MODEL_FIELDS = {field.name for family in FAMILIES.values() for field in dataclasses.fields(family)}
+MODEL_FIELDS = {field.name for family in ARCHITECTURES.values() for field in dataclasses.fields(family)}
 
 
 def shown(app: AppTest) -> set[str]:
@@ -25,7 +26,7 @@ def shown(app: AppTest) -> set[str]:
     return {key.removeprefix("form_") for key in keys if key.startswith("form_")} & MODEL_FIELDS
 
 
-@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_form_shows_the_fields_of_the_chosen_architecture(
     open_page: Open, store: RunStore, architecture: str
 ) -> None:
@@ -33,9 +34,9 @@ def test_the_form_shows_the_fields_of_the_chosen_architecture(
     app.get_by_key("form_seed").set_value(7).run()
     app.get_by_key("form_architecture").select(architecture).run()
     assert not app.exception
-    assert shown(app) == {field.name for field in dataclasses.fields(FAMILIES[architecture])}
+    assert shown(app) == {field.name for field in dataclasses.fields(ARCHITECTURES[architecture])}
     samplers: Any = app.get_by_key("form_sampler")
-    assert samplers.options == [named.NAMES[name] for name in FAMILIES[architecture].samplers]
+    assert samplers.options == [named.NAMES[name] for name in ARCHITECTURES[architecture].samplers]
     for name in shown(app):
         assert app.get_by_key(f"form_{name}").proto.help == named.HELP[name]
     app.button(key="train").click().run()
@@ -53,7 +54,7 @@ def test_going_back_to_an_architecture_brings_its_fields_back(open_page: Open) -
 
 
 def trained(store: RunStore, architecture: str) -> Run:
-    model = ModelConfig(architecture=architecture)
+    model = model_config(architecture=architecture)
     train = PRESETS[preset_for(architecture)].train.replace(max_steps=3, batch_size=16)
     corpus = read_words(BUNDLED_NAMES)
     words = dataclasses.replace(corpus, name="few", words=corpus.words[:300])
@@ -61,7 +62,7 @@ def trained(store: RunStore, architecture: str) -> Run:
     return run_inline(store, run.id)
 
 
-@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_page_works_with_every_architecture(open_page: Open, store: RunStore, architecture: str) -> None:
     run = trained(store, architecture)
     for page in ("train", "splits", "embeddings", "generate", "runs"):
@@ -73,7 +74,7 @@ def test_every_page_works_with_every_architecture(open_page: Open, store: RunSto
             assert ("has no embedding table" in texts(app)) != has_table
             assert bool(app.get("plotly_chart")) == has_table
     app = open_page("train", run=run.id)
-    assert FAMILIES[architecture].title in texts(app)
+    assert ARCHITECTURES[architecture].title in texts(app)
     app.session_state["code"] = True
     app.run()
     assert "safetensors" in app.code[0].value

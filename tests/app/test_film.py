@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mmcore import ModelConfig, Run, RunStore, TrainConfig, embedding, evaluate, generate, load, restore
+from mmcore.architectures import model_config
 from mmcore.dataset import build_dataset
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
@@ -40,7 +41,7 @@ def test_a_run_without_a_film_says_what_to_do(finished: Run, store: RunStore, op
 
 
 def test_a_model_without_a_table_says_so(finished: Run, store: RunStore, open_page: Open) -> None:
-    run = trained(finished, store, ModelConfig(architecture="bigram"))
+    run = trained(finished, store, model_config(architecture="bigram"))
     assert "Bigram has no embedding table" in texts(open_page("film", run=run.id))
 
 
@@ -76,7 +77,7 @@ def test_axes_hold_every_frame_and_every_letter_has_its_place(finished: Run, ope
 
 @pytest.mark.parametrize("dimensions", [1, 2])
 def test_few_dimensions_are_shown_as_they_are(finished: Run, store: RunStore, open_page: Open, dimensions: int) -> None:
-    run = trained(finished, store, ModelConfig(embedding_dim=dimensions, hidden_sizes=(8,)))
+    run = trained(finished, store, model_config(embedding_dim=dimensions, hidden_sizes=(8,)))
     app = open_page("film", run=run.id)
     data, model = sent(app), load(store.weights(run.id) or b"").model
     for checkpoint, x in zip(store.checkpoints(run.id), data["x"], strict=True):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmcore import BUNDLED_NAMES, ModelConfig, RunConfig, SplitConfig, TrainConfig, cli, play, read_words
+from mmcore import BUNDLED_NAMES, RunConfig, SplitConfig, TrainConfig, cli, play, read_words
+from mmcore.architectures import model_config
 from mmcore.dataset import Dataset, Splits, Vocab, build_dataset
 from mmcore.model import Model
 from mmcore.ngram import NGram
@@ -37,7 +38,7 @@ def narrow() -> Dataset:
 
 def trained(data: Dataset, rate: float, steps: int) -> float:
     """Train loss of Playground's start at a rate."""
-    model = ModelConfig(context_size=1, embedding_dim=10, hidden_sizes=(50,))
+    model = model_config(context_size=1, embedding_dim=10, hidden_sizes=(50,))
     train = TrainConfig(max_steps=steps, learning_rate=rate)
     return play(RunConfig(corpus_sha256="0" * 64, model=model, train=train), data).losses["train_loss"]
 
@@ -59,7 +60,7 @@ def test_a12_with_context_1_no_more_can_be_known_than_a_bigram_does(narrow: Data
 def test_a12_an_update_goes_against_the_gradient_and_adamw_against_a_running_mean(optimizer: str) -> None:
     assert "against the gradient" in named.HELP["learning_rate"]
     assert "running mean of the gradients" in named.HELP["optimizer"]
-    state = TrainState(ModelConfig(), TrainConfig(optimizer=optimizer, weight_decay=0.0), 5)
+    state = TrainState(model_config(), TrainConfig(optimizer=optimizer, weight_decay=0.0), 5)
     gradient, start = torch.ones_like(state.model.flat), state.model.flat.clone()
     update(state, gradient, 0.01)
     assert (state.model.flat < start).all()
@@ -80,7 +81,7 @@ def test_a12_a_batch_counts_contexts_or_whole_words_where_these_are_drawn(batch_
 
 def test_a12_heads_are_patterns_in_parallel_each_on_a_part_of_the_dimensions() -> None:
     assert "patterns" in named.HELP["heads"] and "its own part of the embedding dimension" in named.HELP["heads"]
-    model = Model(ModelConfig(architecture="transformer", context_size=4, embedding_dim=6, layers=1, heads=3), 5)
+    model = Model(model_config(architecture="transformer", context_size=4, embedding_dim=6, layers=1, heads=3), 5)
     before = forward_trace(model, [0, 1, 2, 3], 4)
     assert before["attention1"].shape[0] == 3
     model.tensors["Wqkv1"][:, 2:4] *= 3.0  # the second head's part of the queries

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mmcore import Corpus, ModelConfig, Run, RunConfig, RunStore, TrainConfig, corpus_from_words
+from mmcore import Corpus, Run, RunConfig, RunStore, TrainConfig, corpus_from_words
+from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, numbers
@@ -67,7 +68,7 @@ def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("large") / "store.sqlite"
     store = RunStore(f"sqlite:///{path}")
     sha256 = store.add_corpus(large(6_000))
-    model = ModelConfig(embedding_dim=3, hidden_sizes=(4,))
+    model = model_config(embedding_dim=3, hidden_sizes=(4,))
     train = TrainConfig(max_steps=2, batch_size=16)
     for seed in (1, 2):
         run_inline(store, store.create(RunConfig(corpus_sha256=sha256, model=model, train=train.replace(seed=seed))).id)

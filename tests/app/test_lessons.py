@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mmcore import ModelConfig, Run, RunStore, TrainConfig
+from mmcore import Run, RunStore, TrainConfig
+from mmcore.architectures import model_config
 from mmcore.corpus import corpus_from_words
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
@@ -47,7 +48,7 @@ def test_exercises_are_judged_by_the_runs(finished: Run, store: RunStore, open_p
     said = texts(open_page("lessons"))
     assert said.count("Done") == 1, "the scaled start is near ln 27"
     train = TrainConfig(max_steps=1_200)
-    run_inline(store, store.create(finished.config.replace(model=ModelConfig(direct=True), train=train)).id)
+    run_inline(store, store.create(finished.config.replace(model=model_config(direct=True), train=train)).id)
     assert texts(open_page("lessons")).count("Done") == 3
 
 

@@ -10,7 +10,8 @@ import pytest
 from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
-from mmcore import FAMILIES, PRESETS, ModelConfig, RunConfig, RunState, RunStore, TrainConfig, load, play
+from mmcore import ARCHITECTURES, PRESETS, RunConfig, RunState, RunStore, TrainConfig, load, play
+from mmcore.architectures import model_config
 from mmcore.dataset import build_dataset
 from mmcore.playground import BudgetTooSmall, Play
 from mmcore.presets import preset_for
@@ -30,7 +31,7 @@ def test_the_address_decides_the_model_and_the_numbers_are_its_own(store: RunSto
     app = open_page("playground", **SMALL, learning_rate="0.05", weight_decay="0.1", seed="4")
     sha256 = str(store.corpora()["sha256"][0])
     train = TrainConfig(max_steps=30, learning_rate=0.05, weight_decay=0.1, seed=4)
-    model = ModelConfig(context_size=2, embedding_dim=3, hidden_sizes=(20,))
+    model = model_config(context_size=2, embedding_dim=3, hidden_sizes=(20,))
     config = RunConfig(corpus_sha256=sha256, model=model, train=train)
     expected = play(config, build_dataset(store.corpus(sha256), config.split, 2))
     assert shown(app)["Validation loss"] == f"{expected.losses['val_loss']:.4f}"
@@ -132,14 +133,14 @@ def test_nonsense_in_the_address_gets_a_sentence_and_the_usual_value(open_page: 
     )
 
 
-@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_has_its_own_sliders_and_comes_back_from_its_address(
     open_page: Open, store: RunStore, architecture: str
 ) -> None:
     app = open_page("playground", steps="3", seed="4")
     app.get_by_key("play_architecture").select(architecture).run()
     assert not app.exception and not app.error
-    fields = {field.name for field in dataclasses.fields(FAMILIES[architecture])} - {"architecture"}
+    fields = {field.name for field in dataclasses.fields(ARCHITECTURES[architecture])} - {"architecture"}
     offered = {name for name in sliders.LABELS if name not in ("learning_rate", "weight_decay", "sampler")}
     drawn = {name for name in offered if f"play_{name}" in {e.key for e in app if getattr(e, "key", None)}}
     assert drawn == {"hidden_size" if name == "hidden_sizes" else name for name in fields}
@@ -157,12 +158,12 @@ def test_every_architecture_has_its_own_sliders_and_comes_back_from_its_address(
     assert architecture == "mlp" or len(app.session_state["plays"]) == 2, "the MLP before is remembered beside it"
 
 
-@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_sliders_hold_every_setting_of_a_config(architecture: str) -> None:
     start = sliders.start_values(architecture)
     assert not start.get("dropout") and not start.get("state_dropout"), "half a second is too short to need them"
     for name in ("architecture", *sliders.model_fields(architecture)):
-        assert start[name] in (sliders.options(name, architecture) if name != "architecture" else FAMILIES)
+        assert start[name] in (sliders.options(name, architecture) if name != "architecture" else ARCHITECTURES)
     for name in sliders.model_fields(architecture):
         for value in sliders.options(name, architecture):
             model = sliders.read_model(start | {name: value})
@@ -176,7 +177,7 @@ def test_sliders_hold_every_setting_of_a_config(architecture: str) -> None:
 def test_an_address_without_an_architecture_still_means_the_same_mlp() -> None:
     values, wrong = sliders.read_address({"context_size": "2", "steps": "30"})
     assert wrong is None
-    assert sliders.read_model(values) == ModelConfig(context_size=2, embedding_dim=10, hidden_sizes=(200,))
+    assert sliders.read_model(values) == model_config(context_size=2, embedding_dim=10, hidden_sizes=(200,))
     assert {name: values[name] for name in ("learning_rate", "weight_decay", "seed", "steps", "sampler")} == {
         "learning_rate": 0.03,
         "weight_decay": 0.0,
@@ -222,14 +223,14 @@ def test_where_a_model_is_refused_the_one_before_is_named(open_page: Open, monke
 
 def test_a_model_that_had_no_time_to_learn_says_so() -> None:
     train = TrainConfig(max_steps=12, sampler="words")
-    config = RunConfig(corpus_sha256="0" * 64, model=ModelConfig(architecture="gru"), train=train)
+    config = RunConfig(corpus_sha256="0" * 64, model=model_config(architecture="gru"), train=train)
     found = played(config, 2.75)
     sentence = models.too_little(found, sliders.Asked(config, 0.5), 2.4546)
     assert sentence is not None and "12 updates from a budget of 0.5 s end at 2.7500" in sentence
     assert "2.4546" in sentence
     assert models.too_little(played(config, 2.40), sliders.Asked(config, 0.5), 2.4546) is None
     assert models.too_little(found, sliders.Asked(config, None), 2.4546) is None, "steps chosen by hand are no surprise"
-    bigram = config.replace(model=ModelConfig(architecture="bigram"), train=TrainConfig())
+    bigram = config.replace(model=model_config(architecture="bigram"), train=TrainConfig())
     assert models.too_little(played(bigram, 2.47), sliders.Asked(bigram, 0.5), 2.4546) is None, "it cannot do better"
 
 

@@ -15,7 +15,6 @@ from streamlit.testing.v1 import AppTest
 from mmcore import (
     BUNDLED_NAMES,
     PRESETS,
-    ModelConfig,
     Run,
     RunConfig,
     RunState,
@@ -28,12 +27,13 @@ from mmcore import (
     load,
     read_words,
 )
+from mmcore.architectures import model_config
 from mmcore.dataset import split_words
 from tests.app.conftest import Open, texts
 from ui.form import named, settings
 from ui.run import curves, downloads, progress
 
-FIELDS = settings.values_of(ModelConfig(), TrainConfig(), SplitConfig())
+FIELDS = settings.values_of(model_config(), TrainConfig(), SplitConfig())
 GIVEN = {"fixed": ()}  # no field: the form keeps what files fixed, or lets it go
 
 
@@ -183,7 +183,7 @@ def test_parameters_and_time_follow_the_form(open_page: Open) -> None:
     assert label.startswith("11,897 parameters, about") and ", roughly" in label and label.endswith("a guess")
     field(app, "hidden_sizes").set_value("100").run()
     label = next(e.label for e in app.expander if "parameters" in e.label)
-    assert label.startswith(f"{ModelConfig(hidden_sizes=(100,)).parameters(27):,} parameters")
+    assert label.startswith(f"{model_config(hidden_sizes=(100,)).parameters(27):,} parameters")
 
 
 def test_time_is_measured_once_a_run_was_timed() -> None:
@@ -198,7 +198,7 @@ def test_time_is_measured_once_a_run_was_timed() -> None:
 def test_small_operations_cost_time_too() -> None:
     plain, normalised = (
         RunConfig(corpus_sha256="0" * 64, model=model, train=TrainConfig(batch_size=32, sampler="examples"))
-        for model in (ModelConfig(hidden_sizes=(100,) * 6, normalisation=kind) for kind in ("none", "batch"))
+        for model in (model_config(hidden_sizes=(100,) * 6, normalisation=kind) for kind in ("none", "batch"))
     )
     times = [cost.expected_time(config, 27, []).seconds for config in (normalised, plain)]
     assert 2 < times[0] / times[1] < 4, "2.6 where it was measured, with hardly more parameters"
@@ -371,7 +371,7 @@ def test_a13_a_fixed_split_does_not_fit_another_corpus(open_page: Open, store: R
 
 
 def forms_of(app: AppTest) -> dict[str, Any]:
-    names = settings.values_of(ModelConfig(), TrainConfig(), SplitConfig())
+    names = settings.values_of(model_config(), TrainConfig(), SplitConfig())
     return {name: app.session_state[f"form_{name}"] for name in names}
 
 

@@ -11,8 +11,20 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from mmcore import FAMILIES as ARCHITECTURES
-from mmcore import Artifact, ModelConfig, Run, RunStore, TrainConfig, evaluate, generate, load, restore, trace
+from mmcore import (
+    ARCHITECTURES,
+    Artifact,
+    ModelConfig,
+    Run,
+    RunStore,
+    TrainConfig,
+    evaluate,
+    generate,
+    load,
+    restore,
+    trace,
+)
+from mmcore.architectures import model_config
 from mmcore.corpus import corpus_from_words
 from mmcore.dataset import Dataset, Vocab, build_dataset
 from mmcore.jobs import run_inline
@@ -119,8 +131,8 @@ def test_any_word_and_any_position(finished: Run, artifact: Artifact, open_page:
 @pytest.mark.parametrize(
     "model",
     [
-        ModelConfig(embedding_dim=2, hidden_sizes=(), direct=True),
-        ModelConfig(context_size=5, embedding_dim=3, hidden_sizes=(300, 6), activation="relu", direct=True),
+        model_config(embedding_dim=2, hidden_sizes=(), direct=True),
+        model_config(context_size=5, embedding_dim=3, hidden_sizes=(300, 6), activation="relu", direct=True),
     ],
 )
 def test_other_perceptrons_are_walked_through_too(
@@ -138,14 +150,14 @@ def test_other_perceptrons_are_walked_through_too(
         assert "no hidden layer" in texts(app)
 
 
-FAMILIES = {
-    "bigram": ModelConfig(architecture="bigram"),
-    "mlp": ModelConfig(embedding_dim=4, hidden_sizes=(8, 6), activation="gelu", normalisation="batch", direct=True),
-    "rnn": ModelConfig(architecture="rnn", embedding_dim=4, hidden_size=8),
-    "gru": ModelConfig(architecture="gru", embedding_dim=4, hidden_size=8),
-    "lstm": ModelConfig(architecture="lstm", embedding_dim=4, hidden_size=8),
-    "wavenet": ModelConfig(architecture="wavenet", context_size=4, embedding_dim=4, hidden_size=8),
-    "transformer": ModelConfig(architecture="transformer", embedding_dim=8, layers=2, heads=2),
+SMALL = {
+    "bigram": model_config(architecture="bigram"),
+    "mlp": model_config(embedding_dim=4, hidden_sizes=(8, 6), activation="gelu", normalisation="batch", direct=True),
+    "rnn": model_config(architecture="rnn", embedding_dim=4, hidden_size=8),
+    "gru": model_config(architecture="gru", embedding_dim=4, hidden_size=8),
+    "lstm": model_config(architecture="lstm", embedding_dim=4, hidden_size=8),
+    "wavenet": model_config(architecture="wavenet", context_size=4, embedding_dim=4, hidden_size=8),
+    "transformer": model_config(architecture="transformer", embedding_dim=8, layers=2, heads=2),
 }
 
 
@@ -158,7 +170,7 @@ def trained(finished: Run, store: RunStore, model: ModelConfig) -> Run:
 def test_every_architecture_is_walked_through(
     finished: Run, store: RunStore, open_page: Open, architecture: str
 ) -> None:
-    run = trained(finished, store, FAMILIES[architecture])
+    run = trained(finished, store, SMALL[architecture])
     model, vocab = loaded(run, store).model, Vocab.from_words(names_data(run, store).splits.train)
     size = model.config.context_size
     context = ([0] * size + CONTEXT)[-size:]
@@ -179,7 +191,7 @@ def go_to(app: AppTest, step: str) -> AppTest:
 
 
 def test_attention_is_drawn_head_by_head(finished: Run, store: RunStore, open_page: Open) -> None:
-    run = trained(finished, store, FAMILIES["transformer"])
+    run = trained(finished, store, SMALL["transformer"])
     app = go_to(open_page("under_the_hood", run=run.id), "attention2")
     attention = trace.forward_trace(loaded(run, store).model, [0] * 13 + CONTEXT, TARGET)["attention2"]
     for head, expected in enumerate(attention):
@@ -199,7 +211,7 @@ def test_attention_is_drawn_head_by_head(finished: Run, store: RunStore, open_pa
 def test_what_is_left_of_a_gradient_through_time_is_said_and_drawn(
     finished: Run, store: RunStore, open_page: Open
 ) -> None:
-    run = trained(finished, store, FAMILIES["lstm"])
+    run = trained(finished, store, SMALL["lstm"])
     app = go_to(view(open_page("under_the_hood", run=run.id), "Backward"), "dh")
     back = trace.backward_trace(loaded(run, store).model, [0] * 13 + CONTEXT, TARGET)
     drawn = titled(app, "How long dh and dc are at each character")["data"]
@@ -211,7 +223,7 @@ def test_what_is_left_of_a_gradient_through_time_is_said_and_drawn(
     assert "3 steps back in time" in texts(app)
 
 
-@pytest.mark.parametrize("model", [FAMILIES["gru"], ModelConfig(normalisation="batch")])
+@pytest.mark.parametrize("model", [SMALL["gru"], model_config(normalisation="batch")])
 def test_what_is_not_written_out_is_said_and_not_shown(
     finished: Run, store: RunStore, open_page: Open, model: ModelConfig
 ) -> None:
@@ -329,7 +341,7 @@ def test_a_moment_of_training_changes_every_number(
 def test_a11_a_model_is_set_against_a_uniform_guess_by_its_own_loss(
     finished: Run, store: RunStore, open_page: Open
 ) -> None:
-    lecture = finished.config.replace(model=ModelConfig(init="lecture"), train=TrainConfig(max_steps=3))
+    lecture = finished.config.replace(model=model_config(init="lecture"), train=TrainConfig(max_steps=3))
     for run in (finished, run_inline(store, store.create(lecture).id)):
         app = open_page("under_the_hood", run=run.id)
         for _ in range(2):
@@ -396,7 +408,7 @@ def test_a_shifted_weight_changes_loss_probabilities_and_names(
 def test_other_families_have_moments_updates_and_weights_to_shift(
     finished: Run, store: RunStore, open_page: Open, architecture: str
 ) -> None:
-    model = ModelConfig(architecture=architecture)
+    model = model_config(architecture=architecture)
     config = finished.config.replace(model=model, train=TrainConfig(max_steps=3, batch_size=8))
     run = run_inline(store, store.create(config).id)
     app = view(open_page("under_the_hood", run=run.id), "While it learned")

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from mmcore import Vocab
+from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.model import Model
 from mmcore.trace import Trace, TraceStep, backward_trace, forward_trace
@@ -169,12 +170,12 @@ def test_the_stream_is_told_from_what_is_added() -> None:
 # ---- true, not only said: numbers and names in the sentences against the pass itself
 
 ODD = {
-    "mlp-context-1": ModelConfig(context_size=1, embedding_dim=3, hidden_sizes=(5,)),
-    "mlp-one-unit": ModelConfig(embedding_dim=2, hidden_sizes=(1,)),
-    "mlp-direct": ModelConfig(embedding_dim=3, hidden_sizes=(), direct=True),
-    "mlp-relu": ModelConfig(embedding_dim=3, hidden_sizes=(6, 5), activation="relu"),
-    "lstm-one-unit": ModelConfig(architecture="lstm", context_size=4, embedding_dim=2, hidden_size=1),
-    "transformer-context-1": ModelConfig(
+    "mlp-context-1": model_config(context_size=1, embedding_dim=3, hidden_sizes=(5,)),
+    "mlp-one-unit": model_config(embedding_dim=2, hidden_sizes=(1,)),
+    "mlp-direct": model_config(embedding_dim=3, hidden_sizes=(), direct=True),
+    "mlp-relu": model_config(embedding_dim=3, hidden_sizes=(6, 5), activation="relu"),
+    "lstm-one-unit": model_config(architecture="lstm", context_size=4, embedding_dim=2, hidden_size=1),
+    "transformer-context-1": model_config(
         architecture="transformer", context_size=1, embedding_dim=4, layers=1, heads=2
     ),
 }
@@ -212,7 +213,7 @@ def test_a6_what_is_called_largest_in_magnitude_is(config: ModelConfig) -> None:
 
 def test_a5_a_gradient_points_where_the_loss_grows() -> None:
     """The numbers of x changed by it raise the loss, changed against it they lower it."""
-    model = shaken(ModelConfig(embedding_dim=3, hidden_sizes=(5,)), VOCAB.size)
+    model = shaken(model_config(embedding_dim=3, hidden_sizes=(5,)), VOCAB.size)
     forward, backward = (pass_of(model, [0, 1, 2], 3) for pass_of in (forward_trace, backward_trace))
     p = {name: tensor.numpy() for name, tensor in model.tensors.items()}
 
@@ -248,7 +249,7 @@ def test_a8_two_sentences_on_one_lstm_never_disagree() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_a9_the_move_of_attention_is_the_best_one_to_first_order(seed: int) -> None:
     """No move of a small share within any row of any head lowers the loss faster, by autograd through the move."""
-    config = ModelConfig(architecture="transformer", context_size=5, embedding_dim=6, layers=1, heads=2)
+    config = model_config(architecture="transformer", context_size=5, embedding_dim=6, layers=1, heads=2)
     model = shaken(config, VOCAB.size, seed)
     context = [0, 1 + seed % 6, 2, 3, 1]
     forward, backward = (pass_of(model, context, 3) for pass_of in (forward_trace, backward_trace))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from safetensors.torch import load_file
 
-from mmcore import FAMILIES, PRESETS
+from mmcore import ARCHITECTURES, PRESETS
 from mmcore.presets import preset_for
 from tests.browser.app_server import AppServer, wait_until_idle
 from tests.browser.test_train import badge, download, fill, nav
@@ -22,9 +22,9 @@ expect = playwright.expect
 FIELDS = {"hidden_sizes": "Hidden units (per layer)", "hidden_size": "Hidden units", "heads": "Heads"}
 
 
-@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_from_training_to_the_weights(page: Page, server: AppServer, tmp_path: Path, architecture: str) -> None:
-    family = FAMILIES[architecture]
+    family = ARCHITECTURES[architecture]
     page.goto(f"{server.url}/train")
     wait_until_idle(page)
     page.get_by_role("combobox", name="Architecture").click()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.browser.app_server import AppServer, wait_until_idle
 
@@ -23,7 +24,7 @@ def run(server: AppServer) -> Run:
     """A short finished run in the server's store."""
     store = RunStore(server.store_url)
     sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
-    model = ModelConfig(embedding_dim=4, hidden_sizes=(20,))
+    model = model_config(embedding_dim=4, hidden_sizes=(20,))
     config = RunConfig(corpus_sha256=sha256, model=model, train=TrainConfig(max_steps=120))
     ended = run_inline(store, store.create(config).id)
     store.close()

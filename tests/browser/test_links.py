@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mmcore import ModelConfig, RunConfig, RunStore, TrainConfig, corpus_from_words
+from mmcore import RunConfig, RunStore, TrainConfig, corpus_from_words
+from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.browser.app_server import AppServer, wait_until_idle
 
@@ -21,7 +22,7 @@ TEXT = "https://a.example/x www.b.example c@d.example [e](https://f.example)"
 def test_e7_an_address_in_a_name_is_no_link(page: Page, server: AppServer) -> None:
     store = RunStore(server.store_url)
     corpus = corpus_from_words(["www.b.example", "c@d.example"] * 10, TEXT)
-    config = ModelConfig(embedding_dim=2, hidden_sizes=(4,))
+    config = model_config(embedding_dim=2, hidden_sizes=(4,))
     made = RunConfig(corpus_sha256=store.add_corpus(corpus), model=config, train=TrainConfig(max_steps=5))
     run = store.create(made, name=TEXT)
     store.annotate(run.id, TEXT)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, embedding, load, read_words
+from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, embedding, load, read_words
+from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.browser.app_server import AppServer, wait_until_idle
 from tests.browser.test_train import PATIENCE_MS
@@ -22,7 +23,7 @@ def run(server: AppServer) -> Run:
     """A short finished run in the server's store."""
     store = RunStore(server.store_url)
     sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
-    model = ModelConfig(embedding_dim=2, hidden_sizes=(20,))
+    model = model_config(embedding_dim=2, hidden_sizes=(20,))
     config = RunConfig(corpus_sha256=sha256, model=model, train=TrainConfig(max_steps=100))
     ended = run_inline(store, store.create(config).id)
     store.close()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.browser.app_server import AppServer
 from tests.browser.screenshots import settle
@@ -34,7 +35,7 @@ FOUND = """() => {
 def run(server: AppServer) -> Run:
     store = RunStore(server.store_url)
     sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
-    config = RunConfig(corpus_sha256=sha256, model=ModelConfig(hidden_sizes=(20,)), train=TrainConfig(max_steps=100))
+    config = RunConfig(corpus_sha256=sha256, model=model_config(hidden_sizes=(20,)), train=TrainConfig(max_steps=100))
     ended = run_inline(store, store.create(config).id)
     store.close()
     return ended

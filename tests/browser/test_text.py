@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mmcore import ModelConfig, RunConfig, RunStore, TrainConfig, read_words
+from mmcore import RunConfig, RunStore, TrainConfig, read_words
+from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.browser.app_server import AppServer, wait_until_idle
 
@@ -52,7 +53,7 @@ def test_b2_a_decomposed_letter_is_the_same_wherever_it_is_typed(page: Page, ser
     store = RunStore(server.store_url)
     raw = "zoe\u0301\nrene\u0301\nlore\u0301\nmile\u0301\n".encode() * 5
     corpus = read_words(raw, name="nfd")
-    config = ModelConfig(embedding_dim=2, hidden_sizes=(8,))
+    config = model_config(embedding_dim=2, hidden_sizes=(8,))
     run = store.create(RunConfig(corpus_sha256=store.add_corpus(corpus), model=config, train=TrainConfig(max_steps=5)))
     run_inline(store, run.id, token=store.claim(run.id))
     store.close()

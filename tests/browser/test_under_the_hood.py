@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.browser.app_server import AppServer
 
@@ -22,7 +23,7 @@ def run(server: AppServer) -> Run:
     """A finished run of the size that the quick preset has."""
     store = RunStore(server.store_url)
     sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
-    config = RunConfig(corpus_sha256=sha256, model=ModelConfig(), train=TrainConfig(max_steps=100))
+    config = RunConfig(corpus_sha256=sha256, model=model_config(), train=TrainConfig(max_steps=100))
     ended = run_inline(store, store.create(config).id)
     store.close()
     return ended
@@ -74,7 +75,7 @@ def test_the_heads_of_a_transformer_are_shown_beside_each_other(page: Page, serv
     from playwright.sync_api import expect
 
     store = RunStore(server.store_url)
-    model = ModelConfig(architecture="transformer", embedding_dim=8, layers=1, heads=2)
+    model = model_config(architecture="transformer", embedding_dim=8, layers=1, heads=2)
     config = run.config.replace(model=model, train=TrainConfig(max_steps=2, batch_size=8))
     ended = run_inline(store, store.create(config).id)
     store.close()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.browser.app_server import AppServer, wait_until_idle
 from tests.browser.test_train import badge
@@ -15,7 +16,7 @@ from tests.browser.test_train import badge
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-SMALL = ModelConfig(hidden_sizes=(20,))
+SMALL = model_config(hidden_sizes=(20,))
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save as save_tensors
 
 import mmcore.export.artifact
+from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.config import RunConfig, SplitConfig, TrainConfig
 from mmcore.corpus import Corpus, read_words
@@ -32,10 +33,10 @@ from mmcore.presets import PRESETS
 from mmcore.version import __version__
 
 CONFIGS = [
-    ModelConfig(),
-    ModelConfig(embedding_dim=2, hidden_sizes=(8, 6), activation="relu", direct=True),
-    ModelConfig(embedding_dim=2, hidden_sizes=(), direct=True),
-    ModelConfig(context_size=1, embedding_dim=1, hidden_sizes=(1,)),
+    model_config(),
+    model_config(embedding_dim=2, hidden_sizes=(8, 6), activation="relu", direct=True),
+    model_config(embedding_dim=2, hidden_sizes=(), direct=True),
+    model_config(context_size=1, embedding_dim=1, hidden_sizes=(1,)),
 ]
 
 
@@ -44,7 +45,7 @@ def artifact_of(model: ModelConfig, vocab: Vocab) -> Artifact:
     return Artifact(MLP(model, vocab.size, seed=4), vocab, config, {"val_loss": 2.1, "train_loss": 2.0}, 1_234)
 
 
-TINY = artifact_of(ModelConfig(context_size=2, embedding_dim=2, hidden_sizes=(3,)), Vocab.from_words(["ab. "]))
+TINY = artifact_of(model_config(context_size=2, embedding_dim=2, hidden_sizes=(3,)), Vocab.from_words(["ab. "]))
 DATA = TINY.to_bytes()
 HEADER_END = 8 + int.from_bytes(DATA[:8], "little")
 
@@ -153,15 +154,15 @@ def test_the_plain_code_samples_like_the_model(
 
 
 ODD = [
-    ModelConfig(context_size=5, hidden_sizes=(20, 10), activation="gelu"),
-    ModelConfig(hidden_sizes=(12,), normalisation="batch", direct=True),
-    ModelConfig(hidden_sizes=(12, 8), normalisation="layer", activation="relu"),
-    ModelConfig(architecture="wavenet", context_size=4, hidden_size=16, normalisation="layer"),
-    ModelConfig(architecture="wavenet", context_size=2, hidden_size=16, normalisation="none", activation="gelu"),
-    ModelConfig(architecture="rnn", context_size=1),
-    ModelConfig(architecture="gru", context_size=3, hidden_size=7, state_dropout=0.3),
-    ModelConfig(architecture="lstm", context_size=2, dropout=0.3),
-    ModelConfig(architecture="transformer", context_size=5, layers=2, heads=2, embedding_dim=8),
+    model_config(context_size=5, hidden_sizes=(20, 10), activation="gelu"),
+    model_config(hidden_sizes=(12,), normalisation="batch", direct=True),
+    model_config(hidden_sizes=(12, 8), normalisation="layer", activation="relu"),
+    model_config(architecture="wavenet", context_size=4, hidden_size=16, normalisation="layer"),
+    model_config(architecture="wavenet", context_size=2, hidden_size=16, normalisation="none", activation="gelu"),
+    model_config(architecture="rnn", context_size=1),
+    model_config(architecture="gru", context_size=3, hidden_size=7, state_dropout=0.3),
+    model_config(architecture="lstm", context_size=2, dropout=0.3),
+    model_config(architecture="transformer", context_size=5, layers=2, heads=2, embedding_dim=8),
 ]
 
 

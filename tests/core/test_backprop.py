@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Backprop
 from mmcore.model import MLP, cross_entropy
@@ -18,7 +19,7 @@ VOCAB_SIZE = 7
 @st.composite
 def configs(draw: st.DrawFn) -> ModelConfig:
     hidden = tuple(draw(st.lists(st.integers(1, 9), max_size=3)))
-    return ModelConfig(
+    return model_config(
         context_size=draw(st.integers(1, 5)),
         embedding_dim=draw(st.integers(1, 6)),
         hidden_sizes=hidden,
@@ -67,9 +68,9 @@ def test_gradients_equal_autograd(config: ModelConfig, size: int, distributions:
 @pytest.mark.parametrize(
     "config",
     [
-        ModelConfig(embedding_dim=3, hidden_sizes=(5,)),
-        ModelConfig(embedding_dim=2, hidden_sizes=(4, 3), direct=True),
-        ModelConfig(embedding_dim=2, hidden_sizes=(), direct=True),
+        model_config(embedding_dim=3, hidden_sizes=(5,)),
+        model_config(embedding_dim=2, hidden_sizes=(4, 3), direct=True),
+        model_config(embedding_dim=2, hidden_sizes=(), direct=True),
     ],
 )
 def test_gradients_equal_central_differences(config: ModelConfig) -> None:
@@ -88,7 +89,7 @@ def test_gradients_equal_central_differences(config: ModelConfig) -> None:
 
 
 def test_the_gradient_is_laid_out_like_the_parameters() -> None:
-    model = MLP(ModelConfig(hidden_sizes=(5, 4), direct=True), VOCAB_SIZE)
+    model = MLP(model_config(hidden_sizes=(5, 4), direct=True), VOCAB_SIZE)
     backprop = Backprop(model, 3)
     backprop.gradient.copy_(torch.arange(len(backprop.gradient)))
     model.flat.copy_(backprop.gradient)
@@ -97,7 +98,7 @@ def test_the_gradient_is_laid_out_like_the_parameters() -> None:
 
 
 def test_a_batch_leaves_the_weights_alone() -> None:
-    model = MLP(ModelConfig(dropout=0.5), VOCAB_SIZE)
+    model = MLP(model_config(dropout=0.5), VOCAB_SIZE)
     before = model.flat.clone()
     Backprop(model, 4)(*batch(model.config, 4, False, 0), torch.Generator())
     assert torch.equal(model.flat, before)
@@ -105,7 +106,7 @@ def test_a_batch_leaves_the_weights_alone() -> None:
 
 def test_single_precision_is_close_to_double() -> None:
     """Training is in float32, where tanh is computed in another way than in float64."""
-    config = ModelConfig(hidden_sizes=(64,))
+    config = model_config(hidden_sizes=(64,))
     double = randomised(config, 2)
     single = MLP(config, VOCAB_SIZE)
     single.flat.copy_(double.flat)
@@ -124,7 +125,7 @@ def _gradient(model: MLP, contexts: Tensor, targets: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("distributions", [False, True])
 def test_huge_logits_give_finite_gradients(distributions: bool) -> None:
-    config = ModelConfig(hidden_sizes=(), direct=True)
+    config = model_config(hidden_sizes=(), direct=True)
     model = MLP(config, VOCAB_SIZE)
     model.flat.mul_(1e4)
     contexts, targets = batch(config, 4, distributions, 0)

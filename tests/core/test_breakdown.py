@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import model_config
 from mmcore.breakdown import BINS, Breakdown, expected_calibration_error
 from mmcore.config import TrainConfig
 from mmcore.dataset import Dataset
@@ -20,7 +20,7 @@ from mmcore.training import Pace, train
 
 @pytest.fixture(scope="module")
 def model(small: Dataset) -> MLP:
-    state = TrainState(ModelConfig(hidden_sizes=(20,)), TrainConfig(max_steps=60), small.vocab.size)
+    state = TrainState(model_config(hidden_sizes=(20,)), TrainConfig(max_steps=60), small.vocab.size)
     list(train(state, small, pace=Pace(losses=False)))
     return state.model
 

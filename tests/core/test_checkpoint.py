@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import model_config
 from mmcore.checkpoint import COUNT, MAX_BYTES, affordable, checkpoint_steps, restore, weights_of
 from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import Corpus, corpus_from_words
@@ -28,7 +28,7 @@ from mmcore.store import Run, RunState, RunStore
 from mmcore.train_state import TrainState
 from mmcore.training import Pace, Step, train
 
-TINY = ModelConfig(context_size=2, embedding_dim=2, hidden_sizes=(8,))
+TINY = model_config(context_size=2, embedding_dim=2, hidden_sizes=(8,))
 SHORT = TrainConfig(max_steps=300, batch_size=16, schedule="constant", learning_rate=0.005, weight_decay=0.1)
 
 
@@ -78,7 +78,7 @@ def test_large_models_keep_fewer(parameters: int, count: int) -> None:
 
 @pytest.mark.parametrize("architecture", ["mlp", "wavenet", "gru"])
 def test_a_checkpoint_gives_the_model_back(architecture: str) -> None:
-    model = Model(ModelConfig(architecture=architecture), 27, seed=3)
+    model = Model(model_config(architecture=architecture), 27, seed=3)
     kept = jobs.Checkpoint(step=7, weights=weights_of(model))
     twin = restore(Model(model.config, 27, seed=4), kept)
     assert torch.equal(twin.flat, model.flat)

@@ -19,8 +19,7 @@ import torch
 from typer.testing import CliRunner
 
 import mmcore.cli
-from mmcore.architectures import FAMILIES
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import ARCHITECTURES, model_config
 from mmcore.config import RunConfig, SplitConfig
 from mmcore.corpus import BUNDLED_NAMES, Corpus, corpus_from_words
 from mmcore.dataset import build_dataset, build_examples, split_words
@@ -574,7 +573,7 @@ def test_the_default_data_are_the_bundled_names(store: RunStore) -> None:
 # ---- architectures
 
 
-@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_trains_evaluates_and_samples(
     words: Path, store: RunStore, tmp_path: Path, architecture: str
 ) -> None:
@@ -592,18 +591,18 @@ def test_every_architecture_trains_evaluates_and_samples(
 def test_options_of_an_architecture_reach_it(words: Path, store: RunStore) -> None:
     options = ["--architecture", "gru", "--hidden-size", "5", "--embedding-dim", "3", "--context-size", "7"]
     values = Result("train", "--data", str(words), "--max-steps", "2", *options, "--json").values
-    expected = ModelConfig(architecture="gru", hidden_size=5, embedding_dim=3, context_size=7, dropout=0.4)
+    expected = model_config(architecture="gru", hidden_size=5, embedding_dim=3, context_size=7, dropout=0.4)
     assert store.run(values["run"]).config.model == expected
     options = ["--preset", "lstm", "--hidden-size", "5", "--state-dropout", "0.3"]
     values = Result("train", "--data", str(words), "--max-steps", "2", *options, "--json").values
-    expected = ModelConfig(architecture="lstm", hidden_size=5, dropout=0.4, state_dropout=0.3)
+    expected = model_config(architecture="lstm", hidden_size=5, dropout=0.4, state_dropout=0.3)
     assert store.run(values["run"]).config.model == expected
     options = ["--preset", "transformer", "--layers", "1", "--heads", "2", "--dropout", "0.1"]
     values = Result("train", "--data", str(words), "--max-steps", "2", *options, "--json").values
-    expected = ModelConfig(architecture="transformer", layers=1, heads=2, dropout=0.1)
+    expected = model_config(architecture="transformer", layers=1, heads=2, dropout=0.1)
     assert store.run(values["run"]).config.model == expected
     values = Result("train", "--data", str(words), "--max-steps", "2", "--normalisation", "batch", "--json").values
-    assert store.run(values["run"]).config.model == ModelConfig(normalisation="batch")
+    assert store.run(values["run"]).config.model == model_config(normalisation="batch")
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from mmcore.architectures import FAMILIES
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import ARCHITECTURES, model_config
+from mmcore.architectures.mlp import MLPConfig
 from mmcore.config import RunConfig, SplitConfig, TrainConfig
 from mmcore.presets import PRESETS, preset_for
 
 SHA = "0123456789abcdef" * 4
-Config = type[SplitConfig] | type[ModelConfig] | type[TrainConfig] | type[RunConfig]
+Config = type[SplitConfig] | type[MLPConfig] | type[TrainConfig] | type[RunConfig]
 
 REFUSED: list[tuple[Config, dict[str, Any], str]] = [
     (SplitConfig, {"split_seed": -1}, "split_seed must be a whole number from 0 to 9,223,372,036,854,775,807, got -1"),
@@ -32,24 +32,24 @@ REFUSED: list[tuple[Config, dict[str, Any], str]] = [
         "split_seed must be left out where files fix the split, got 7",
     ),
     (SplitConfig, {"train_fraction": 0.9}, "train_fraction + val_fraction must be below 1, so that a test split"),
-    (ModelConfig, {"context_size": 0}, "context_size must be a whole number from 1 to 64, got 0"),
-    (ModelConfig, {"context_size": 65}, "context_size must be a whole number from 1 to 64, got 65"),
-    (ModelConfig, {"context_size": True}, "context_size must be a whole number from 1 to 64, got True"),
-    (ModelConfig, {"context_size": "3"}, "context_size must be a whole number from 1 to 64, got '3'"),
-    (ModelConfig, {"context_size": None}, "context_size must be a whole number from 1 to 64, got None"),
-    (ModelConfig, {"embedding_dim": 0}, "embedding_dim must be a whole number from 1 to 1,024, got 0"),
-    (ModelConfig, {"embedding_dim": 1025}, "embedding_dim must be a whole number from 1 to 1,024, got 1025"),
-    (ModelConfig, {"hidden_sizes": (0,)}, "hidden_sizes must be a whole number from 1 to 4,096, got 0"),
-    (ModelConfig, {"hidden_sizes": (8, 4097)}, "hidden_sizes must be a whole number from 1 to 4,096, got 4097"),
-    (ModelConfig, {"hidden_sizes": 200}, "hidden_sizes must be a list of numbers, got 200"),
-    (ModelConfig, {"hidden_sizes": (9,) * 9}, "hidden_sizes must be at most 8 layers, got (9,"),
-    (ModelConfig, {"hidden_sizes": ()}, "hidden_sizes must be non-empty unless direct is on, got ()"),
-    (ModelConfig, {"activation": "elu"}, "activation must be one of tanh, relu, gelu, got 'elu'"),
-    (ModelConfig, {"activation": ["tanh"]}, "activation must be one of tanh, relu, gelu, got ['tanh']"),
-    (ModelConfig, {"direct": 1}, "direct must be true or false, got 1"),
-    (ModelConfig, {"dropout": 1.0}, "dropout must be a number from 0 to 0.95, got 1.0"),
-    (ModelConfig, {"dropout": -0.1}, "dropout must be a number from 0 to 0.95, got -0.1"),
-    (ModelConfig, {"init": "zeros"}, "init must be one of scaled, lecture, got 'zeros'"),
+    (MLPConfig, {"context_size": 0}, "context_size must be a whole number from 1 to 64, got 0"),
+    (MLPConfig, {"context_size": 65}, "context_size must be a whole number from 1 to 64, got 65"),
+    (MLPConfig, {"context_size": True}, "context_size must be a whole number from 1 to 64, got True"),
+    (MLPConfig, {"context_size": "3"}, "context_size must be a whole number from 1 to 64, got '3'"),
+    (MLPConfig, {"context_size": None}, "context_size must be a whole number from 1 to 64, got None"),
+    (MLPConfig, {"embedding_dim": 0}, "embedding_dim must be a whole number from 1 to 1,024, got 0"),
+    (MLPConfig, {"embedding_dim": 1025}, "embedding_dim must be a whole number from 1 to 1,024, got 1025"),
+    (MLPConfig, {"hidden_sizes": (0,)}, "hidden_sizes must be a whole number from 1 to 4,096, got 0"),
+    (MLPConfig, {"hidden_sizes": (8, 4097)}, "hidden_sizes must be a whole number from 1 to 4,096, got 4097"),
+    (MLPConfig, {"hidden_sizes": 200}, "hidden_sizes must be a list of numbers, got 200"),
+    (MLPConfig, {"hidden_sizes": (9,) * 9}, "hidden_sizes must be at most 8 layers, got (9,"),
+    (MLPConfig, {"hidden_sizes": ()}, "hidden_sizes must be non-empty unless direct is on, got ()"),
+    (MLPConfig, {"activation": "elu"}, "activation must be one of tanh, relu, gelu, got 'elu'"),
+    (MLPConfig, {"activation": ["tanh"]}, "activation must be one of tanh, relu, gelu, got ['tanh']"),
+    (MLPConfig, {"direct": 1}, "direct must be true or false, got 1"),
+    (MLPConfig, {"dropout": 1.0}, "dropout must be a number from 0 to 0.95, got 1.0"),
+    (MLPConfig, {"dropout": -0.1}, "dropout must be a number from 0 to 0.95, got -0.1"),
+    (MLPConfig, {"init": "zeros"}, "init must be one of scaled, lecture, got 'zeros'"),
     (TrainConfig, {"max_steps": 0}, "max_steps must be a whole number from 1 to 100,000,000, got 0"),
     (TrainConfig, {"batch_size": 0}, "batch_size must be a whole number from 1 to 65,536, got 0"),
     (TrainConfig, {"sampler": "names"}, "sampler must be one of examples, contexts, words, got 'names'"),
@@ -83,7 +83,7 @@ def test_invalid_values_are_refused(cls: Config, values: dict[str, Any], sentenc
     ("cls", "values", "sentence"),
     [
         (TrainConfig, {"step": 3}, "TrainConfig fields must be among batch_size, check_every, "),
-        (ModelConfig, {"hidden": 3, "zeta": 1}, "ModelConfig fields must be among activation, "),
+        (MLPConfig, {"hidden": 3, "zeta": 1}, "ModelConfig fields must be among activation, "),
         (RunConfig, {"corpus_sha256": SHA, "train": {"lr": 1}}, "TrainConfig fields must be among "),
         (RunConfig, {}, "RunConfig fields must be at least corpus_sha256, got []"),
         (RunConfig, [1], "RunConfig must be a table of fields, got [1]"),
@@ -99,7 +99,7 @@ def test_a_run_config_survives_json() -> None:
     config = RunConfig(
         corpus_sha256=SHA,
         split=SplitConfig(split_seed=7, train_fraction=0.7, val_fraction=0.2, deduplicate=True),
-        model=ModelConfig(context_size=5, hidden_sizes=(64, 32), direct=True, dropout=0.25, activation="relu"),
+        model=model_config(context_size=5, hidden_sizes=(64, 32), direct=True, dropout=0.25, activation="relu"),
         train=TrainConfig(optimizer="sgd", schedule="inverse-time", patience=3, seed=2**63 - 1),
     )
     values = config.to_dict()
@@ -111,23 +111,23 @@ def test_a_run_config_survives_json() -> None:
 
 
 def test_replace_checks_like_a_new_config() -> None:
-    assert ModelConfig().replace(context_size=5).context_size == 5
+    assert model_config().replace(context_size=5).context_size == 5
     with pytest.raises(ValueError, match="context_size must be"):
-        ModelConfig().replace(context_size=0)
+        model_config().replace(context_size=0)
 
 
 def test_the_lecture_model_has_its_parameter_count() -> None:
-    config = ModelConfig(context_size=3, embedding_dim=10, hidden_sizes=(200,))
+    config = model_config(context_size=3, embedding_dim=10, hidden_sizes=(200,))
     assert config.parameters(27) == 11_897
     assert config.shapes(27) == {"C": (27, 10), "W1": (30, 200), "b1": (200,), "W2": (200, 27), "b2": (27,)}
 
 
 def test_shapes_of_deeper_direct_and_hiddenless_models() -> None:
-    deep = ModelConfig(context_size=2, embedding_dim=4, hidden_sizes=(16, 8), direct=True)
+    deep = model_config(context_size=2, embedding_dim=4, hidden_sizes=(16, 8), direct=True)
     assert deep.shapes(5) == {
         "C": (5, 4), "W1": (8, 16), "b1": (16,), "W2": (16, 8), "b2": (8,), "W3": (8, 5), "b3": (5,), "W": (8, 5),
     }  # fmt: skip
-    none = ModelConfig(context_size=2, embedding_dim=4, hidden_sizes=(), direct=True)
+    none = model_config(context_size=2, embedding_dim=4, hidden_sizes=(), direct=True)
     assert none.shapes(5) == {"C": (5, 4), "b1": (5,), "W": (8, 5)}
     assert none.parameters(5) == 20 + 5 + 40
 
@@ -148,7 +148,7 @@ def test_presets_are_the_lectures_settings() -> None:
 def test_an_architecture_starts_from_a_preset_of_its_own_and_not_from_five_minutes() -> None:
     assert PRESETS["best-of-all"].model.architecture == "gru"
     assert preset_for("gru") == "gru" and preset_for("mlp") == "quick"
-    assert {preset_for(name) for name in FAMILIES} < set(PRESETS)
+    assert {preset_for(name) for name in ARCHITECTURES} < set(PRESETS)
 
 
 def test_a_fixed_split_is_written_without_what_has_no_say_in_it() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mmcore import FAMILIES, PRESETS, Corpus, ModelConfig, RunConfig, RunStore, TrainConfig, corpus_from_words
+from mmcore import ARCHITECTURES, PRESETS, Corpus, ModelConfig, RunConfig, RunStore, TrainConfig, corpus_from_words
+from mmcore.architectures import model_config
 from mmcore.cost import MAX_ROW_BYTES, PROCESS, accept, amount, estimate, memory_limit
 from mmcore.jobs import run_inline
 
-WIDE = ModelConfig(hidden_sizes=(4096,) * 8)  # 117 million parameters
-WIDER = ModelConfig(architecture="lstm", hidden_size=4096, embedding_dim=1024)
+WIDE = model_config(hidden_sizes=(4096,) * 8)  # 117 million parameters
+WIDER = model_config(architecture="lstm", hidden_size=4096, embedding_dim=1024)
 
 
 def config_of(corpus: Corpus, model: ModelConfig, **train: int | str) -> RunConfig:
@@ -30,9 +31,9 @@ def test_c5_every_preset_is_accepted_on_a_small_machine(
     assert cost.stored < 11 * 10**6
 
 
-@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_c5_a_larger_batch_or_model_needs_more_memory(architecture: str, names: Corpus) -> None:
-    model = ModelConfig(architecture=architecture)
+    model = model_config(architecture=architecture)
     small, large = (estimate(config_of(names, model, batch_size=size), names.report) for size in (64, 65_536))
     assert large.batch == pytest.approx(1024 * small.batch, rel=0.01)
     assert large.memory > small.memory
@@ -49,7 +50,7 @@ def test_c5_weights_that_a_store_could_not_hold_are_refused_with_the_figure(name
 
 
 def test_c5_weights_that_could_not_be_read_again_are_refused(names: Corpus) -> None:
-    model = ModelConfig(context_size=64, embedding_dim=1024, hidden_sizes=(4096,))
+    model = model_config(context_size=64, embedding_dim=1024, hidden_sizes=(4096,))
     with pytest.raises(ValueError, match=r"^weights must be at most 537 MB .* 1.07 GB .* embedding_dim \(1024\)$"):
         accept(config_of(names, model, optimizer="sgd"), names.report)
 
@@ -58,7 +59,7 @@ def test_c5_a_batch_that_fits_no_memory_is_refused_with_what_to_lower(
     names: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mmcore.cost.memory_limit", lambda: 8 * 10**9)
-    config = config_of(names, ModelConfig(architecture="transformer"), batch_size=65_536)
+    config = config_of(names, model_config(architecture="transformer"), batch_size=65_536)
     with pytest.raises(ValueError, match=r"^memory must be at most 4 GB for a run on this machine, got about ") as told:
         accept(config, names.report)
     assert str(told.value).endswith("lower batch_size (65,536)")
@@ -69,8 +70,8 @@ def test_c5_a_long_corpus_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mmcore.cost.memory_limit", lambda: 12 * 10**8)
     corpus = corpus_from_words(["abcdefghij" * 90] * 1_000, "long")
     with pytest.raises(ValueError, match=r"lower context_size \(64\)$"):
-        accept(config_of(corpus, ModelConfig(context_size=64)), corpus.report)
-    accept(config_of(corpus, ModelConfig(context_size=3)), corpus.report)
+        accept(config_of(corpus, model_config(context_size=64)), corpus.report)
+    accept(config_of(corpus, model_config(context_size=3)), corpus.report)
 
 
 def test_c5_the_store_refuses_before_it_queues(names: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +80,7 @@ def test_c5_the_store_refuses_before_it_queues(names: Corpus, tmp_path: Path, mo
     with pytest.raises(ValueError, match="weights and training state together"):
         store.create(config_of(names, WIDE))
     assert store.runs() == []
-    run = store.create(config_of(names, ModelConfig(), max_steps=1))
+    run = store.create(config_of(names, model_config(), max_steps=1))
     store.request_stop(run.id)
     monkeypatch.setattr("mmcore.cost.memory_limit", lambda: 10**6)  # on another machine
     with pytest.raises(ValueError, match="memory must be at most 500 kB"):
@@ -90,7 +91,7 @@ def test_c5_the_store_refuses_before_it_queues(names: Corpus, tmp_path: Path, mo
 def test_c5_what_is_stored_is_what_was_estimated(names: Corpus, tmp_path: Path) -> None:
     store = RunStore(str(tmp_path / "store.sqlite"))
     store.add_corpus(names)
-    config = config_of(names, ModelConfig(hidden_sizes=(100,)), max_steps=60, patience=2, check_every=20)
+    config = config_of(names, model_config(hidden_sizes=(100,)), max_steps=60, patience=2, check_every=20)
     cost, run = estimate(config, names.report), store.create(config)
     run_inline(store, run.id)
     weights, state = store.weights(run.id), store.train_state(run.id)

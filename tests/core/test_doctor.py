@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.doctor import CORPORA, ILL, LARGE, Examined, run
-from mmcore.architectures import FAMILIES
+from mmcore.architectures import ARCHITECTURES, model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.checkpoint import Checkpoint, TensorUpdate
 from mmcore.config import RunConfig, TrainConfig
@@ -71,7 +71,7 @@ def test_a_healthy_preset_raises_nothing(name: str, corpus: str) -> None:
 
 def config(model: ModelConfig | None = None, **changes: object) -> RunConfig:
     quick = PRESETS["quick"].train.replace(max_steps=400).replace(**changes)
-    return RunConfig(corpus_sha256="0" * 64, model=model or ModelConfig(), train=quick)
+    return RunConfig(corpus_sha256="0" * 64, model=model or model_config(), train=quick)
 
 
 def found(facts: Facts) -> dict[str, Finding]:
@@ -96,7 +96,7 @@ def test_worse_than_counting_is_found(changes: dict[str, object], loss: float, r
 
 def test_worse_than_counting_without_a_cause_is_sent_to_a_preset() -> None:
     losses = {"train_loss": 2.9, "val_loss": 2.9, "bigram_loss": 2.472}
-    odd = Facts(config=config(ModelConfig(dropout=0.9)), vocab_size=27, steps=400, **losses)
+    odd = Facts(config=config(model_config(dropout=0.9)), vocab_size=27, steps=400, **losses)
     assert found(odd)["underfitting"].mended.model == PRESETS["quick"].model
     preset = PRESETS["quick"]
     same = RunConfig(corpus_sha256="0" * 64, model=preset.model, train=preset.train)
@@ -116,9 +116,9 @@ def test_what_is_advised_after_a_divergence_does_not_diverge(optimizer: str, sch
     assert after.val_loss < 3 and "divergence" not in after.findings
 
 
-@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_divergence_at_the_usual_rate_is_told_a_smaller_one(architecture: str) -> None:
-    model = ModelConfig(architecture=architecture)
+    model = model_config(architecture=architecture)
     train = PRESETS[preset_for(architecture)].train
     ill = RunConfig(corpus_sha256="0" * 64, model=model, train=train)
     mended = found(Facts(config=ill, vocab_size=27, diverged=True))["divergence"].mended
@@ -166,11 +166,11 @@ def test_only_a_rise_of_validation_is_called_overfitting() -> None:
     assert "overfitting" not in found(followed)
 
 
-@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_no_remedy_is_impossible_in_any_architecture(architecture: str) -> None:
     """Each is a config of its own that its checks let pass."""
     for optimizer, rate, decay in [("sgd", 900.0, 0.0), ("adamw", 1e-6, 0.0), ("sgd", 0.1, 1.0), ("adamw", 3.0, 10.0)]:
-        model = ModelConfig(architecture=architecture)
+        model = model_config(architecture=architecture)
         train = PRESETS[preset_for(architecture)].train
         train = train.replace(optimizer=optimizer, learning_rate=rate, weight_decay=decay)
         ill = RunConfig(corpus_sha256="0" * 64, model=model, train=train)
@@ -183,7 +183,7 @@ def test_dead_units_are_counted_on_what_was_looked_at(small: Dataset) -> None:
     """A10: not "every one of 2,000 examples" of a corpus that has fewer."""
     words = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "zoe", "amelia", "rex", "max"] * 12
     training = TrainConfig(max_steps=400, learning_rate=1.0, weight_decay=0.1)
-    facts = run(words, ModelConfig(), training).facts
+    facts = run(words, model_config(), training).facts
     assert 0 < facts.looked_at < 2_000 and facts.dead
     told = dataclasses.replace(facts, val_loss=9.0, train_loss=9.0, first_loss=10.0, turn=None, bigram_loss=2.0)
     assert f"units stuck on all of {facts.looked_at:,} examples looked at" in found(told)["rate_large"].number

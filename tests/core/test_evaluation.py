@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import model_config
 from mmcore.config import SplitConfig, TrainConfig
 from mmcore.dataset import Dataset, Examples, Splits, Vocab, build_dataset, build_examples
 from mmcore.evaluation import (
@@ -29,7 +29,7 @@ from mmcore.training import train
 @pytest.fixture(scope="module")
 def model(dataset: Dataset) -> MLP:
     """Trained a little, so that its losses are neither uniform nor perfect."""
-    state = TrainState(ModelConfig(), TrainConfig(max_steps=200, batch_size=256), dataset.vocab.size)
+    state = TrainState(model_config(), TrainConfig(max_steps=200, batch_size=256), dataset.vocab.size)
     for _ in train(state, dataset):
         pass
     return state.model
@@ -62,7 +62,7 @@ def test_many_chunks_give_what_one_gives(model: MLP, dataset: Dataset, monkeypat
 def test_c1_with_many_symbols_the_loss_is_computed_on_fewer_contexts_at_once() -> None:
     words = ["".join(chr(0x4E00 + (7 * i + k * k) % 3_000) for k in range(4)) for i in range(3_000)]
     data = build_dataset(words, SplitConfig(), 2)
-    model = MLP(ModelConfig(context_size=2, hidden_sizes=(8,), init="lecture"), data.vocab.size, seed=1)
+    model = MLP(model_config(context_size=2, hidden_sizes=(8,), init="lecture"), data.vocab.size, seed=1)
     sizes = [len(rows) for rows, _ in pieces(model, data.train.counts.contexts, data.train.counts.order)]
     assert max(sizes) * data.vocab.size <= CELLS and sum(sizes) == len(data.train.counts.contexts)
     assert evaluate(model, data.val).loss == pytest.approx(naive_loss(model, data.val), abs=1e-5)
@@ -93,7 +93,7 @@ def test_the_test_split_is_only_evaluated_when_asked_for(small: Dataset) -> None
 
 
 def model_for(dataset: Dataset) -> MLP:
-    return MLP(ModelConfig(init="lecture"), dataset.vocab.size, seed=1)
+    return MLP(model_config(init="lecture"), dataset.vocab.size, seed=1)
 
 
 def test_a_split_without_unseen_words_has_no_entry() -> None:

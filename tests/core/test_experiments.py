@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmcore import experiments
-from mmcore.architectures import FAMILIES
+from mmcore.architectures import ARCHITECTURES
 from mmcore.corpus import corpus_from_words
 from mmcore.dataset import Vocab, build_dataset
 from mmcore.experiments import (
@@ -29,7 +29,7 @@ from mmcore.presets import PRESETS, preset_for
 from mmcore.store import RunState, RunStore
 
 SHA = "ab" * 32
-SIZES = {initialisation: 2 * 2 * len(DEPTHS), architectures: len(FAMILIES)}
+SIZES = {initialisation: 2 * 2 * len(DEPTHS), architectures: len(ARCHITECTURES)}
 SIZES[context_and_embedding] = len(CONTEXT_SIZES) * len(EMBEDDING_DIMS)
 
 Make = Callable[[str], Iterator[Setting]]
@@ -70,11 +70,11 @@ def test_the_experiment_on_context_varies_two_fields_of_a_preset() -> None:
 
 
 def test_every_architecture_is_there_with_its_own_preset(monkeypatch: pytest.MonkeyPatch) -> None:
-    for setting, family in zip(architectures(SHA), FAMILIES.values(), strict=True):
+    for setting, family in zip(architectures(SHA), ARCHITECTURES.values(), strict=True):
         preset = PRESETS[preset_for(family.architecture)]
         assert (setting.config.model, setting.config.train) == (preset.model, preset.train)
         assert setting.name == f"{family.title}, its preset"
-    monkeypatch.setattr(experiments, "FAMILIES", dict(list(FAMILIES.items())[:2]))
+    monkeypatch.setattr(experiments, "ARCHITECTURES", dict(list(ARCHITECTURES.items())[:2]))
     assert len(list(architectures(SHA))) == 2, "what there is decides"
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmcore.architectures import FAMILIES
+from mmcore.architectures import ARCHITECTURES, model_config, read_model
 from mmcore.architectures.interface import ModelConfig
 from mmcore.architectures.layers import EPSILON, batch_norm, dropout_mask
 from mmcore.architectures.prefix_tree import Levels
@@ -35,17 +35,17 @@ from mmcore.train_state import TrainState
 from mmcore.training import Pace, train
 
 SMALL: dict[str, ModelConfig] = {
-    "bigram": ModelConfig(architecture="bigram"),
-    "mlp": ModelConfig(embedding_dim=4, hidden_sizes=(16, 12)),
-    "mlp-batch": ModelConfig(embedding_dim=4, hidden_sizes=(16, 12), normalisation="batch", direct=True),
-    "mlp-layer": ModelConfig(embedding_dim=4, hidden_sizes=(16,), normalisation="layer", activation="gelu"),
-    "rnn": ModelConfig(architecture="rnn", context_size=6, embedding_dim=4, hidden_size=24),
-    "gru": ModelConfig(
+    "bigram": model_config(architecture="bigram"),
+    "mlp": model_config(embedding_dim=4, hidden_sizes=(16, 12)),
+    "mlp-batch": model_config(embedding_dim=4, hidden_sizes=(16, 12), normalisation="batch", direct=True),
+    "mlp-layer": model_config(embedding_dim=4, hidden_sizes=(16,), normalisation="layer", activation="gelu"),
+    "rnn": model_config(architecture="rnn", context_size=6, embedding_dim=4, hidden_size=24),
+    "gru": model_config(
         architecture="gru", context_size=6, embedding_dim=4, hidden_size=16, dropout=0.2, state_dropout=0.1
     ),
-    "lstm": ModelConfig(architecture="lstm", context_size=6, embedding_dim=4, hidden_size=16),
-    "wavenet": ModelConfig(architecture="wavenet", context_size=4, embedding_dim=4, hidden_size=16),
-    "transformer": ModelConfig(
+    "lstm": model_config(architecture="lstm", context_size=6, embedding_dim=4, hidden_size=16),
+    "wavenet": model_config(architecture="wavenet", context_size=4, embedding_dim=4, hidden_size=16),
+    "transformer": model_config(
         architecture="transformer", context_size=6, embedding_dim=16, layers=2, heads=2, dropout=0.1
     ),
 }
@@ -75,9 +75,9 @@ def same_everywhere(words: tuple[str, ...], context_size: int) -> Dataset:
 
 
 def test_every_architecture_is_tested_here() -> None:
-    assert {config.architecture for config in SMALL.values()} == set(FAMILIES)
-    assert set(FAMILIES) == {preset.model.architecture for preset in PRESETS.values()}
-    for name, family in FAMILIES.items():
+    assert {config.architecture for config in SMALL.values()} == set(ARCHITECTURES)
+    assert set(ARCHITECTURES) == {preset.model.architecture for preset in PRESETS.values()}
+    for name, family in ARCHITECTURES.items():
         assert family().architecture == name
         assert PRESETS[preset_for(name)].model.architecture == name
 
@@ -87,15 +87,15 @@ def test_every_architecture_is_tested_here() -> None:
 
 @every
 def test_a_config_survives_being_written_and_read(config: ModelConfig) -> None:
-    assert ModelConfig.from_dict(config.to_dict()) == config
+    assert read_model(config.to_dict()) == config
     assert type(config.replace(architecture=config.architecture)) is type(config)
 
 
 def test_a_config_without_an_architecture_is_an_mlp() -> None:
     """As every one was before there were others."""
     old = {"context_size": 4, "embedding_dim": 2, "hidden_sizes": [8], "activation": "relu", "direct": True}
-    config = ModelConfig.from_dict(old)
-    assert config == ModelConfig(**old)
+    config = read_model(old)
+    assert config == model_config(**old)
     assert config.architecture == "mlp"
     assert config.shapes(27)["W1"] == (8, 8)
 
@@ -116,12 +116,12 @@ def test_a_config_without_an_architecture_is_an_mlp() -> None:
 )
 def test_invalid_values_are_refused(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError) as error:
-        ModelConfig.from_dict(values)
+        read_model(values)
     assert str(error.value).startswith(sentence)
 
 
 def test_whole_words_are_for_models_that_read_from_left_to_right() -> None:
-    gru = ModelConfig(architecture="gru")
+    gru = model_config(architecture="gru")
     RunConfig(corpus_sha256="ab" * 32, model=gru, train=TrainConfig(sampler="words"))
     with pytest.raises(ValueError, match="sampler must be one of examples, contexts for MLP, got 'words'"):
         RunConfig(corpus_sha256="ab" * 32, train=TrainConfig(sampler="words"))
@@ -130,26 +130,26 @@ def test_whole_words_are_for_models_that_read_from_left_to_right() -> None:
 def test_parameter_counts_are_the_published_ones() -> None:
     """The lecture series' part 3 and 5, and makemore's default transformer without its unused mask buffers."""
     norm = {"normalisation": "batch"}
-    assert ModelConfig(**norm).parameters(27) == 12_097
-    assert ModelConfig(context_size=8, **norm).parameters(27) == 22_097
-    assert ModelConfig(architecture="wavenet").parameters(27) == 76_579
+    assert model_config(**norm).parameters(27) == 12_097
+    assert model_config(context_size=8, **norm).parameters(27) == 22_097
+    assert model_config(architecture="wavenet").parameters(27) == 76_579
     layers = 4 * (2 * 2 * 64 + 64 * 192 + 192 + 64 * 64 + 64 + 64 * 256 + 256 + 256 * 64 + 64)
-    assert ModelConfig(architecture="transformer").parameters(27) == 27 * 64 + 16 * 64 + layers + 2 * 64 + 64 * 27 + 27
+    assert model_config(architecture="transformer").parameters(27) == 27 * 64 + 16 * 64 + layers + 2 * 64 + 64 * 27 + 27
 
 
 def test_a_config_from_before_a_field_is_one_without_it() -> None:
     for name in ("gru", "lstm"):
-        config = ModelConfig(architecture=name)
+        config = model_config(architecture=name)
         old = {field: value for field, value in config.to_dict().items() if field != "state_dropout"}
-        assert ModelConfig.from_dict(old) == config and config.to_dict()["state_dropout"] == 0
-    assert ModelConfig(architecture="gru", state_dropout=0.2).summary().endswith("state dropout 0.2")
+        assert read_model(old) == config and config.to_dict()["state_dropout"] == 0
+    assert model_config(architecture="gru", state_dropout=0.2).summary().endswith("state dropout 0.2")
 
 
 def test_a_summary_names_what_is_unusual() -> None:
-    assert ModelConfig().summary() == "MLP, context 3, dimension 10, hidden 200"
-    small = ModelConfig(architecture="transformer", layers=1, heads=1)
+    assert model_config().summary() == "MLP, context 3, dimension 10, hidden 200"
+    small = model_config(architecture="transformer", layers=1, heads=1)
     assert small.summary() == "Transformer, context 16, dimension 64, 1 layer, 1 head"
-    hot = ModelConfig(activation="relu", normalisation="batch", init="lecture")
+    hot = model_config(activation="relu", normalisation="batch", init="lecture")
     assert hot.summary().endswith("hidden 200, ReLU, lecture initialisation, batch normalisation")
 
 
@@ -320,7 +320,7 @@ def test_every_word_is_drawn_as_often_as_any_other() -> None:
 
 def test_a_model_that_reads_no_words_says_so() -> None:
     with pytest.raises(ValueError, match="architecture must read from left to right, got mlp"):
-        Model(ModelConfig(), 27).level_logits([(torch.tensor([0]), torch.tensor([0]))])
+        Model(model_config(), 27).level_logits([(torch.tensor([0]), torch.tensor([0]))])
 
 
 @pytest.mark.parametrize("name", ["gru", "lstm"])
@@ -413,7 +413,7 @@ def test_batch_normalisation_is_pytorchs() -> None:
 @pytest.mark.parametrize("sampler", ["examples", "contexts"])
 def test_running_statistics_are_those_of_all_examples(small: Dataset, sampler: str) -> None:
     """Of examples, not of distinct contexts: a context that occurs often counts often, whichever way batches come."""
-    config = ModelConfig(embedding_dim=6, hidden_sizes=(10,), normalisation="batch")
+    config = model_config(embedding_dim=6, hidden_sizes=(10,), normalisation="batch")
     state = TrainState(config, TrainConfig(max_steps=300, sampler=sampler, learning_rate=1e-9), small.vocab.size)
     list(train(state, small, pace=Pace(every=1_000, losses=False)))
     p = state.model.tensors
@@ -465,7 +465,7 @@ def test_an_update_leaves_the_statistics_alone(optimizer: str) -> None:
 @every
 @pytest.mark.parametrize("seed", range(3))
 def test_the_scaled_start_is_ln_v(small: Dataset, config: ModelConfig, seed: int) -> None:
-    for size in (config, FAMILIES[config.architecture]()):
+    for size in (config, ARCHITECTURES[config.architecture]()):
         dataset = dataclasses.replace(small, context_size=size.context_size)
         loss = evaluate(Model(size, 27, seed), dataset.val).loss
         assert abs(loss - math.log(27)) < 0.05
@@ -490,7 +490,7 @@ def test_a_bigram_becomes_the_counting_bigram() -> None:
     """Three words cannot be told apart by one character; their pairs can be learnt, and that is all."""
     dataset = same_everywhere(("anna", "bob", "eve"), 1)
     config = TrainConfig(max_steps=500, learning_rate=0.3)
-    state = TrainState(ModelConfig(architecture="bigram"), config, dataset.vocab.size)
+    state = TrainState(model_config(architecture="bigram"), config, dataset.vocab.size)
     steps = list(train(state, dataset, pace=Pace(every=1_000)))
     counts = dataset.train.counts
     pairs = counts.following.dense()
@@ -589,7 +589,7 @@ def asks_which(source: str) -> list[int]:
         parts = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
         parts += [node.value] if isinstance(node, ast.MatchValue) else []
         named = [part.value for part in parts if isinstance(part, ast.Constant)]
-        found += [part.lineno for part in parts if set(named) & set(FAMILIES)]
+        found += [part.lineno for part in parts if set(named) & set(ARCHITECTURES)]
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import model_config
 from mmcore.config import TrainConfig
 from mmcore.dataset import Dataset
 from mmcore.finder import learning_rate_sweep, suggest_rate, sweep_steps
@@ -23,7 +23,7 @@ def test_it_finds_the_rates_of_the_presets(dataset: Dataset, name: str, low: flo
 
 def test_a_sweep_far_too_high_ends_by_itself(small: Dataset) -> None:
     config = TrainConfig(optimizer="sgd", batch_size=16)
-    sweep = list(learning_rate_sweep(ModelConfig(hidden_sizes=(10,)), config, small, low=0, high=5, steps=400))
+    sweep = list(learning_rate_sweep(model_config(hidden_sizes=(10,)), config, small, low=0, high=5, steps=400))
     assert 10 < len(sweep) < 400
     assert np.isfinite(sweep).all()
 
@@ -45,7 +45,7 @@ def test_a_trend_is_over_rates_and_not_over_updates(updates: int) -> None:
 
 
 def test_a_sweep_has_as_many_updates_as_its_time_allows(small: Dataset) -> None:
-    model, config = ModelConfig(hidden_sizes=(10,)), TrainConfig(batch_size=16)
+    model, config = model_config(hidden_sizes=(10,)), TrainConfig(batch_size=16)
     assert sweep_steps(1e-6, model, config, small) == 50
     assert sweep_steps(600, model, config, small) == 1_000
     some = [sweep_steps(seconds, model, config, small) for seconds in (0.01, 0.1)]
@@ -54,6 +54,6 @@ def test_a_sweep_has_as_many_updates_as_its_time_allows(small: Dataset) -> None:
 
 def test_bad_requests_are_refused(small: Dataset) -> None:
     with pytest.raises(ValueError, match="low must be below high"):
-        next(learning_rate_sweep(ModelConfig(), TrainConfig(), small, low=0, high=-1))
+        next(learning_rate_sweep(model_config(), TrainConfig(), small, low=0, high=-1))
     with pytest.raises(ValueError, match="losses must be as many as rates"):
         suggest_rate([1.0], [1.0])

@@ -154,12 +154,14 @@ def room_violations(sources: dict[str, str]) -> list[str]:
                 broken.append(f"{name} imports {target}, which is above it")
             if root != "ui" or name.startswith("app_pages.") or there == own:
                 continue
-            if own == "kit" or (own in SHARED and there not in SERVER and there not in SHARED[: SHARED.index(own)]):
-                broken.append(f"{name} imports {target}, which is not below it")
-            elif own in SERVER and there not in ("kit", *SERVER[: SERVER.index(own)]):
-                broken.append(f"{name} imports {target}, which is not below it")
-            elif own not in SHARED + SERVER and there not in SHARED + SERVER:
-                broken.append(f"{name} imports {target}, which is another page's")
+            below: tuple[str, ...] = SHARED + SERVER
+            if own in SHARED:
+                below = () if own == "kit" else SERVER + SHARED[: SHARED.index(own)]
+            elif own in SERVER:
+                below = ("kit", *SERVER[: SERVER.index(own)])
+            if there not in below:
+                whose = "not below it" if own in SHARED + SERVER else "another page's"
+                broken.append(f"{name} imports {target}, which is {whose}")
     return broken
 
 

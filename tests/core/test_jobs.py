@@ -24,7 +24,7 @@ import sqlalchemy as sa
 import torch
 
 from mmcore import evaluation, training
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import model_config
 from mmcore.config import STRETCHED, RunConfig, TrainConfig
 from mmcore.corpus import Corpus, corpus_from_words
 from mmcore.evaluation import evaluate_splits
@@ -38,7 +38,7 @@ from mmcore.training import Step, train
 
 S = RunState
 ENDLESS = 100_000_000
-TINY = ModelConfig(context_size=2, embedding_dim=2, hidden_sizes=(8,))
+TINY = model_config(context_size=2, embedding_dim=2, hidden_sizes=(8,))
 
 
 @pytest.fixture

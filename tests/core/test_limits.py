@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from mmcore import Corpus, ModelConfig, Run, RunConfig, RunState, RunStore, TrainConfig, corpus_from_words
+from mmcore import Corpus, Run, RunConfig, RunState, RunStore, TrainConfig, corpus_from_words
+from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from mmcore.limits import Limits, Usage
 
@@ -23,7 +24,7 @@ def store(tmp_path: Path) -> RunStore:
 def config(store: RunStore) -> RunConfig:
     sha256 = store.add_corpus(corpus_from_words(WORDS, "few"))
     return RunConfig(
-        corpus_sha256=sha256, model=ModelConfig(hidden_sizes=(8,)), train=TrainConfig(max_steps=20, batch_size=8)
+        corpus_sha256=sha256, model=model_config(hidden_sizes=(8,)), train=TrainConfig(max_steps=20, batch_size=8)
     )
 
 

@@ -12,17 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.dataset import Dataset
 from mmcore.model import MLP, cross_entropy, dropout_mask
 
 CONFIGS = [
-    ModelConfig(),
-    ModelConfig(init="lecture"),
-    ModelConfig(context_size=2, embedding_dim=4, hidden_sizes=(16,), direct=True),
-    ModelConfig(context_size=5, embedding_dim=3, hidden_sizes=(16, 8, 4), activation="relu"),
-    ModelConfig(context_size=1, embedding_dim=7, hidden_sizes=(12, 12), direct=True, init="lecture"),
-    ModelConfig(context_size=4, embedding_dim=5, hidden_sizes=(), direct=True),
+    model_config(),
+    model_config(init="lecture"),
+    model_config(context_size=2, embedding_dim=4, hidden_sizes=(16,), direct=True),
+    model_config(context_size=5, embedding_dim=3, hidden_sizes=(16, 8, 4), activation="relu"),
+    model_config(context_size=1, embedding_dim=7, hidden_sizes=(12, 12), direct=True, init="lecture"),
+    model_config(context_size=4, embedding_dim=5, hidden_sizes=(), direct=True),
 ]
 
 
@@ -58,7 +59,7 @@ def test_forward_is_the_papers_formula(config: ModelConfig) -> None:
 
 
 def test_an_embedding_row_is_one_hot_times_the_table() -> None:
-    model = MLP(ModelConfig(), 27)
+    model = MLP(model_config(), 27)
     one_hot = torch.nn.functional.one_hot(torch.tensor([5, 13, 1]), 27).float()
     assert torch.equal(one_hot @ model.C.detach(), model.C.detach()[[5, 13, 1]])
 
@@ -72,7 +73,7 @@ def test_lecture_initialisation_is_the_lectures_own_draw() -> None:
         "W2": torch.randn((200, 27), generator=g),
         "b2": torch.randn(27, generator=g),
     }
-    model = MLP(ModelConfig(init="lecture"), 27, seed=2147483647)
+    model = MLP(model_config(init="lecture"), 27, seed=2147483647)
     assert set(dict(model.named_parameters())) == set(lecture)
     for name, tensor in lecture.items():
         assert torch.equal(model.get_parameter(name), tensor), name
@@ -89,17 +90,17 @@ def test_scaled_initialisation_starts_at_ln_v(dataset: Dataset, config: ModelCon
 
 
 def test_scaled_initialisation_keeps_the_signal_through_layers() -> None:
-    model = MLP(ModelConfig(hidden_sizes=(300, 300)), 27, seed=0)
+    model = MLP(model_config(hidden_sizes=(300, 300)), 27, seed=0)
     assert model.W1.std().item() == pytest.approx(5 / 3 / math.sqrt(30), rel=0.05)
     assert model.W2.std().item() == pytest.approx(5 / 3 / math.sqrt(300), rel=0.05)
     assert model.W3.std().item() < 0.2 / math.sqrt(300)
     assert not model.b1.any() and not model.b3.any()
-    relu = MLP(ModelConfig(hidden_sizes=(300,), activation="relu"), 27, seed=0)
+    relu = MLP(model_config(hidden_sizes=(300,), activation="relu"), 27, seed=0)
     assert relu.W1.std().item() == pytest.approx(math.sqrt(2) / math.sqrt(30), rel=0.05)
 
 
 def test_the_seed_decides_the_first_weights() -> None:
-    first, again, other = (MLP(ModelConfig(), 27, seed=seed).flat for seed in (1, 1, 2))
+    first, again, other = (MLP(model_config(), 27, seed=seed).flat for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -119,7 +120,7 @@ def test_parameters_are_views_of_one_flat_tensor(config: ModelConfig) -> None:
 
 
 def test_a_copied_model_still_shares_its_own_flat_tensor() -> None:
-    model = MLP(ModelConfig(), 27)
+    model = MLP(model_config(), 27)
     twin = copy.deepcopy(model)
     with torch.no_grad():
         twin.flat.zero_()
@@ -139,7 +140,7 @@ def test_dropout_keeps_the_expectation() -> None:
 
 
 def test_nothing_is_dropped_without_a_generator() -> None:
-    config = ModelConfig(dropout=0.5, hidden_sizes=(32, 32))
+    config = model_config(dropout=0.5, hidden_sizes=(32, 32))
     model, plain = MLP(config, 27, seed=1), MLP(config.replace(dropout=0.0), 27, seed=1)
     contexts = torch.arange(15).reshape(5, 3)
     with torch.no_grad():

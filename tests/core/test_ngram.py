@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import model_config
 from mmcore.config import SplitConfig, TrainConfig
 from mmcore.corpus import Corpus
 from mmcore.dataset import Dataset, Vocab, build_dataset, build_examples
@@ -156,7 +156,7 @@ def test_longer_contexts_help_and_the_bigram_is_no_worse_than_add_one(names: Cor
 
 def test_network_and_counts_together_beat_both(names: Corpus) -> None:
     data, wide = build_dataset(names, SplitConfig(), 3), build_dataset(names, SplitConfig(), 5)
-    state = TrainState(ModelConfig(), TrainConfig(max_steps=600), data.vocab.size)
+    state = TrainState(model_config(), TrainConfig(max_steps=600), data.vocab.size)
     *_, last = train(state, data, pace=Pace(losses=False))
     assert last.step == 600
     log_p = log_probabilities(state.model, data.val.contexts).double()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmarks import parity
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import model_config
 from mmcore.config import TrainConfig
 from mmcore.corpus import Corpus, read_words
 from mmcore.dataset import Dataset
@@ -65,13 +65,13 @@ def test_what_is_known_is_not_measured_again(folder: Path, capsys: pytest.Captur
 def test_part_5_lowers_the_rate_after_150_000_of_its_200_000_updates(small: Dataset) -> None:
     rates = [learning_rate_at(parity.PART5_LOOP, step) for step in (0, 149_999, 150_000, parity.PART5_STEPS - 1)]
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01])
-    state = TrainState(ModelConfig(hidden_sizes=(4,)), TrainConfig(max_steps=30), small.vocab.size)
+    state = TrainState(model_config(hidden_sizes=(4,)), TrainConfig(max_steps=30), small.vocab.size)
     parity.run(state, small, stop=20)
     assert state.step == 20
 
 
 def test_part_5_starts_without_the_gain_of_tanh() -> None:
-    model = Model(ModelConfig(architecture="wavenet"), 27, 1)
+    model = Model(model_config(architecture="wavenet"), 27, 1)
     p = {name: tensor.clone() for name, tensor in model.tensors.items()}
     parity.no_gain(model)
     for name, tensor in model.tensors.items():

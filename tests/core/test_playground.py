@@ -15,7 +15,6 @@ import torch
 
 from mmcore import (
     Corpus,
-    ModelConfig,
     RunConfig,
     RunState,
     RunStore,
@@ -28,6 +27,7 @@ from mmcore import (
     play,
     steps_within,
 )
+from mmcore.architectures import model_config
 from mmcore.playground import MIN_STEPS, BudgetTooSmall, TooManySteps, Turns, _ended_after, keep, request
 
 WORDS = ("anna", "hannah", "bob", "otto", "eve", "ada", "elle", "noon", "level", "kayak", "anna", "nan")
@@ -40,7 +40,7 @@ def corpus() -> Corpus:
 
 @pytest.fixture
 def config(corpus: Corpus) -> RunConfig:
-    model, train = ModelConfig(embedding_dim=4, hidden_sizes=(8,)), TrainConfig(max_steps=40, batch_size=16)
+    model, train = model_config(embedding_dim=4, hidden_sizes=(8,)), TrainConfig(max_steps=40, batch_size=16)
     return RunConfig(corpus_sha256=corpus.sha256, model=model, train=train)
 
 

@@ -7,7 +7,8 @@ import math
 import pandas as pd
 import pytest
 
-from mmcore import FAMILIES, ModelConfig, RunConfig, TrainConfig
+from mmcore import ARCHITECTURES, RunConfig, TrainConfig
+from mmcore.architectures import model_config
 from mmcore.corpus import Corpus
 from mmcore.dataset import Dataset, build_dataset
 from mmcore.diagnosis import first_moment, turning_point, untrained
@@ -44,9 +45,9 @@ def test_too_few_points_have_no_turn() -> None:
     assert turning_point(curve([3.0, None, 2.0], [3.0, 2.5, 2.0])) is None
 
 
-@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_scaled_start_is_calm_in_every_architecture(names: Corpus, architecture: str) -> None:
-    model, train = ModelConfig(architecture=architecture), PRESETS[preset_for(architecture)].train
+    model, train = model_config(architecture=architecture), PRESETS[preset_for(architecture)].train
     config = RunConfig(corpus_sha256="0" * 64, model=model, train=train)
     data = build_dataset(names.words[:400], config.split, model.context_size)
     moment = first_moment(config, data)
@@ -57,15 +58,15 @@ def test_a_scaled_start_is_calm_in_every_architecture(names: Corpus, architectur
 
 
 def test_a_wild_start_is_explained_by_its_weights(dataset: Dataset) -> None:
-    config = RunConfig(corpus_sha256="0" * 64, model=ModelConfig(init="lecture"))
+    config = RunConfig(corpus_sha256="0" * 64, model=model_config(init="lecture"))
     moment = first_moment(config, dataset)
     exact = evaluate(untrained(config, dataset.vocab.size), dataset.train).loss
     assert exact > 15 and moment.loss == pytest.approx(exact, rel=0.05)
     assert moment.expected_spread == pytest.approx(moment.spread, rel=0.2)
     assert moment.favourite > 0.8 > 0.1 > moment.right
-    direct = config.replace(model=ModelConfig(init="lecture", direct=True))
+    direct = config.replace(model=model_config(init="lecture", direct=True))
     assert first_moment(direct, dataset).inputs == 0, "the direct connections add to the sum"
-    scaled = config.replace(model=ModelConfig())
+    scaled = config.replace(model=model_config())
     assert first_moment(scaled, dataset).expected_spread < 0.01 * moment.expected_spread
 
 
@@ -76,7 +77,7 @@ def test_a10_the_expected_spread_counts_the_biases(dataset: Dataset, hidden: int
     for seed in range(40):
         config = RunConfig(
             corpus_sha256="0" * 64,
-            model=ModelConfig(hidden_sizes=(hidden,), init="lecture"),
+            model=model_config(hidden_sizes=(hidden,), init="lecture"),
             train=TrainConfig(seed=seed),
         )
         moment = first_moment(config, dataset)
@@ -87,7 +88,7 @@ def test_a10_the_expected_spread_counts_the_biases(dataset: Dataset, hidden: int
 
 
 def test_a10_a_start_is_looked_at_on_all_examples_where_there_are_few(names: Corpus) -> None:
-    config = RunConfig(corpus_sha256="0" * 64, model=ModelConfig(init="lecture"))
+    config = RunConfig(corpus_sha256="0" * 64, model=model_config(init="lecture"))
     few = build_dataset(names.words[:150], config.split, 3)
     moment = first_moment(config, few)
     assert moment.examples == len(few.train) < 2_000

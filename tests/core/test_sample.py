@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import model_config
 from mmcore.config import TrainConfig
 from mmcore.dataset import BOUNDARY, Dataset, Splits
 from mmcore.model import MLP
@@ -21,7 +21,7 @@ from mmcore.training import train
 
 @pytest.fixture(scope="module")
 def model(dataset: Dataset) -> MLP:
-    state = TrainState(ModelConfig(), TrainConfig(max_steps=300), dataset.vocab.size)
+    state = TrainState(model_config(), TrainConfig(max_steps=300), dataset.vocab.size)
     for _ in train(state, dataset):
         pass
     return state.model

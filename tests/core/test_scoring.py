@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import model_config
 from mmcore.dataset import Dataset, Vocab
 from mmcore.evaluation import word_losses
 from mmcore.model import MLP
@@ -27,7 +27,7 @@ from mmcore.scoring import (
 
 @pytest.fixture(scope="module")
 def model() -> MLP:
-    return MLP(ModelConfig(hidden_sizes=(20,), init="lecture"), 27, 4)
+    return MLP(model_config(hidden_sizes=(20,), init="lecture"), 27, 4)
 
 
 def test_a_word_is_scored_letter_by_letter(model: MLP, dataset: Dataset) -> None:

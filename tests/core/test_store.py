@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import model_config
 from mmcore.checkpoint import Checkpoint, TensorUpdate
 from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import Corpus, corpus_from_words
@@ -439,7 +439,7 @@ def test_what_is_written_is_read_back(store: RunStore, config: RunConfig, corpus
     quick = PRESETS["quick"]
     config = config.replace(model=quick.model, train=quick.train)
     first = store.create(config, owner="me")
-    second = store.create(config.replace(model=ModelConfig(hidden_sizes=(5, 6))))
+    second = store.create(config.replace(model=model_config(hidden_sizes=(5, 6))))
     assert (first.config, first.owner, first.corpus_name, first.state) == (config, "me", "four", S.QUEUED)
     assert (first.name, second.name) == (quick.title, "MLP, context 3, dimension 10, hidden 5 × 6")
     assert [run.id for run in store.runs()] == [second.id, first.id]

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Autograd
 from mmcore.config import SplitConfig, TrainConfig
@@ -68,7 +69,7 @@ def test_hand_gradients_are_those_of_autograd(config: ModelConfig, data: st.Data
 
 def test_the_gradient_of_every_step_in_between_is_right_too() -> None:
     """dh, dz and dx are no parameters: nudge the value itself and run the rest of the pass."""
-    model = randomised(ModelConfig(embedding_dim=2, hidden_sizes=(4, 3), direct=True), 3)
+    model = randomised(model_config(embedding_dim=2, hidden_sizes=(4, 3), direct=True), 3)
     context, target, p = [1, 5, 1], 2, model.tensors
     back, forward = backward_trace(model, context, target), forward_trace(model, context, target)
 
@@ -86,14 +87,14 @@ def test_the_gradient_of_every_step_in_between_is_right_too() -> None:
 
 
 def test_the_steps_have_the_names_of_the_lecture() -> None:
-    model = MLP(ModelConfig(), 27)
+    model = MLP(model_config(), 27)
     assert forward_trace(model, [0, 0, 5], 13).names == ("ids", "rows", "x", "z1", "h1", "logits", "p", "loss")
     names = ("dp", "dlogits", "db2", "dW2", "dh1", "dz1", "db1", "dW1", "dx", "drows", "dC")
     assert backward_trace(model, [0, 0, 5], 13).names == names
 
 
 def test_a_character_that_stands_twice_collects_both_gradients() -> None:
-    trace = backward_trace(MLP(ModelConfig(), 27, 1), [0, 0, 5], 13)
+    trace = backward_trace(MLP(model_config(), 27, 1), [0, 0, 5], 13)
     assert np.allclose(trace["dC"][0], trace["drows"][0] + trace["drows"][1], atol=1e-7)
     assert set(np.flatnonzero(np.abs(trace["dC"]).sum(1))) == {0, 5}
 
@@ -114,14 +115,14 @@ def test_three_ways_to_a_gradient_agree(config: ModelConfig, size: int, seed: in
 
 def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mmcore.backprop.ACTIVATE_BACKWARD", {"tanh": lambda grad, h: grad * (1 - h)})
-    table = gradient_check(randomised(ModelConfig(), 1), torch.tensor([[0, 1, 2]]), torch.tensor([3])).set_index(
+    table = gradient_check(randomised(model_config(), 1), torch.tensor([[0, 1, 2]]), torch.tensor([3])).set_index(
         "tensor"
     )
     assert table["hand_autograd"]["W1"] > 1e-3 and not table["exact"]["W1"]
     assert table["hand_autograd"]["W2"] < 1e-10 and table["autograd_numeric"].max() < 1e-5
 
 
-@pytest.mark.parametrize("model", [ModelConfig(architecture="wavenet"), ModelConfig(normalisation="batch")])
+@pytest.mark.parametrize("model", [model_config(architecture="wavenet"), model_config(normalisation="batch")])
 def test_what_no_gradient_reaches_is_neither_checked_nor_updated(model: ModelConfig, names: Corpus) -> None:
     data = build_dataset(names.words[:400], SplitConfig(), model.context_size)
     state = TrainState(model, TrainConfig(max_steps=30), data.vocab.size)
@@ -137,13 +138,13 @@ def test_what_no_gradient_reaches_is_neither_checked_nor_updated(model: ModelCon
 
 
 def test_the_check_of_a_large_tensor_nudges_its_largest_gradient() -> None:
-    table = gradient_check(MLP(ModelConfig(), 27, 1), torch.tensor([[0, 1, 2]]), torch.tensor([3]), entries=8)
+    table = gradient_check(MLP(model_config(), 27, 1), torch.tensor([[0, 1, 2]]), torch.tensor([3]), entries=8)
     assert table["nudged"].between(5, 8).all()
     assert table["autograd_numeric"].max() < 1e-8
 
 
 def test_a_small_update_does_what_its_gradient_predicted(dataset: Dataset) -> None:
-    model = MLP(ModelConfig(), 27, 1)
+    model = MLP(model_config(), 27, 1)
     contexts, targets = (torch.from_numpy(part[:32]) for part in (dataset.train.contexts, dataset.train.targets))
     before = model.flat.clone()
     small, huge = (one_update(model, contexts, targets, rate) for rate in (1e-4, 1e3))
@@ -153,7 +154,7 @@ def test_a_small_update_does_what_its_gradient_predicted(dataset: Dataset) -> No
 
 
 def test_the_update_is_measured_beside_the_weights(dataset: Dataset) -> None:
-    model = MLP(ModelConfig(), 27, 1)
+    model = MLP(model_config(), 27, 1)
     contexts, targets = (torch.from_numpy(part[:32]) for part in (dataset.train.contexts, dataset.train.targets))
     table = update_ratios(model, contexts, targets, 0.1).set_index("tensor")
     automatic = Autograd(model)
@@ -165,7 +166,7 @@ def test_the_update_is_measured_beside_the_weights(dataset: Dataset) -> None:
 
 
 def test_saturated_and_dead_units_are_counted() -> None:
-    model = MLP(ModelConfig(hidden_sizes=(4,)), 27, 1)
+    model = MLP(model_config(hidden_sizes=(4,)), 27, 1)
     model.tensors["b1"][2] = 50.0
     contexts = np.random.default_rng(0).integers(0, 27, (200, 3))
     report = neuron_report(model, contexts)
@@ -176,13 +177,13 @@ def test_saturated_and_dead_units_are_counted() -> None:
 
 
 def test_a_silent_relu_unit_is_dead() -> None:
-    model = MLP(ModelConfig(hidden_sizes=(3, 4), activation="relu"), 27, 1)
+    model = MLP(model_config(hidden_sizes=(3, 4), activation="relu"), 27, 1)
     model.tensors["b2"][1] = -1e4
     assert 1 in neuron_report(model, np.zeros((5, 3), dtype=np.int64), layer=2).dead
 
 
 def test_a_unit_switched_off_is_one_that_says_nothing() -> None:
-    model = MLP(ModelConfig(hidden_sizes=(5,)), 27, 1)
+    model = MLP(model_config(hidden_sizes=(5,)), 27, 1)
     context = torch.tensor([[0, 5, 13]])
     off = without_unit(model, 1, 3)
     h = torch.from_numpy(neuron_report(model, context.numpy()).outputs)
@@ -201,7 +202,7 @@ def test_the_naive_softmax_overflows_where_the_stable_one_does_not() -> None:
 
 
 def test_what_cannot_be_traced_is_refused() -> None:
-    model = MLP(ModelConfig(), 27)
+    model = MLP(model_config(), 27)
     for context, target, says in (
         ([0, 1], 2, "context must be 3 ids"),
         ([0, 1, 27], 2, "from 0 to 26"),
@@ -215,7 +216,7 @@ def test_what_cannot_be_traced_is_refused() -> None:
 
 def learnt(init: str, layers: tuple[int, ...] = (12,), activation: str = "tanh") -> list[MLP]:
     """A model at three moments: as it starts, and with weights twice and ten times as large."""
-    models = [MLP(ModelConfig(hidden_sizes=layers, init=init, activation=activation), 27, seed=5) for _ in range(3)]
+    models = [MLP(model_config(hidden_sizes=layers, init=init, activation=activation), 27, seed=5) for _ in range(3)]
     for model, factor in zip(models, (1, 2, 10), strict=True):
         model.flat.mul_(factor)
     return models
@@ -263,7 +264,7 @@ def test_the_history_of_gradients_is_that_of_autograd(small: Dataset) -> None:
 
 
 def test_one_number_of_a_copy_is_shifted() -> None:
-    model = MLP(ModelConfig(hidden_sizes=(5,)), 27, seed=2)
+    model = MLP(model_config(hidden_sizes=(5,)), 27, seed=2)
     before = model.flat.clone()
     twin = shifted(model, "W2", (3, 26), 0.5)
     assert torch.equal(model.flat, before)

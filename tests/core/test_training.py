@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from mmcore import samplers, training
+from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Backprop
 from mmcore.config import SplitConfig, TrainConfig
@@ -27,7 +28,7 @@ from mmcore.train_state import TrainState
 from mmcore.training import Pace, Step, TrainingDiverged, train
 
 LECTURE = TrainConfig(batch_size=32, sampler="examples", optimizer="sgd", learning_rate=0.1, schedule="constant")
-TINY = ModelConfig(embedding_dim=4, hidden_sizes=(16,))
+TINY = model_config(embedding_dim=4, hidden_sizes=(16,))
 
 
 def trained(model: ModelConfig, config: TrainConfig, dataset: Dataset, pace: Pace | None = None) -> TrainState:
@@ -46,7 +47,7 @@ def same_everywhere(words: Sequence[str], context_size: int) -> Dataset:
 
 
 def test_twenty_steps_are_the_lectures_loop(dataset: Dataset) -> None:
-    state = TrainState(ModelConfig(init="lecture"), LECTURE.replace(max_steps=20, seed=5), 27)
+    state = TrainState(model_config(init="lecture"), LECTURE.replace(max_steps=20, seed=5), 27)
     steps = list(train(state, dataset, pace=Pace(every=1)))
 
     # The lecture's notebook: same draws of weights and rows, its forward pass, autograd, plain descent.
@@ -60,7 +61,7 @@ def test_twenty_steps_are_the_lectures_loop(dataset: Dataset) -> None:
     for p in parameters:
         p.requires_grad = True
     Xtr, Ytr = torch.from_numpy(dataset.train.contexts), torch.from_numpy(dataset.train.targets)
-    batches = TrainState(ModelConfig(init="lecture"), LECTURE.replace(max_steps=20, seed=5), 27).generators["batches"]
+    batches = TrainState(model_config(init="lecture"), LECTURE.replace(max_steps=20, seed=5), 27).generators["batches"]
     for step in steps[1:]:
         ix = torch.randint(0, Xtr.shape[0], (32,), generator=batches)
         emb = C[Xtr[ix]]
@@ -81,7 +82,7 @@ def test_twenty_steps_are_the_lectures_loop(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("sampler", ["examples", "contexts"])
 def test_training_with_pytorchs_gradients_is_the_same(small: Dataset, sampler: str) -> None:
-    model = ModelConfig(embedding_dim=4, hidden_sizes=(16, 8), direct=True, dropout=0.2)
+    model = model_config(embedding_dim=4, hidden_sizes=(16, 8), direct=True, dropout=0.2)
     config = TrainConfig(max_steps=20, batch_size=16, sampler=sampler, optimizer="sgd", schedule="constant")
     by_hand, torchs = (TrainState(model, config, small.vocab.size) for _ in range(2))
     losses = [
@@ -95,7 +96,7 @@ def test_training_with_pytorchs_gradients_is_the_same(small: Dataset, sampler: s
 
 def test_updates_are_torchs_adamw() -> None:
     config = TrainConfig(optimizer="adamw", weight_decay=0.05, learning_rate=0.03, schedule="one-cycle", max_steps=50)
-    state = TrainState(ModelConfig(hidden_sizes=(20, 10), direct=True), config, 27)
+    state = TrainState(model_config(hidden_sizes=(20, 10), direct=True), config, 27)
     flat = state.model.flat.double()
     decayed = flat[: state.model.decayed].clone().requires_grad_()
     biases = flat[state.model.decayed :].clone().requires_grad_()
@@ -117,7 +118,7 @@ def test_updates_are_torchs_adamw() -> None:
 
 def test_sgd_decays_weights_and_the_embedding_but_not_biases() -> None:
     config = TrainConfig(optimizer="sgd", weight_decay=0.5, learning_rate=0.1)
-    state = TrainState(ModelConfig(init="lecture"), config, 27)
+    state = TrainState(model_config(init="lecture"), config, 27)
     before = {name: tensor.clone() for name, tensor in state.model.tensors.items()}
     update(state, torch.zeros_like(state.model.flat), 0.1)
     for name, tensor in state.model.tensors.items():
@@ -342,7 +343,7 @@ def test_c1_what_is_counted_takes_memory_for_what_occurs() -> None:
 
 @pytest.mark.parametrize("sampler", ["examples", "contexts"])
 def test_batch_gradients_are_unbiased(small: Dataset, sampler: str) -> None:
-    model = TrainState(ModelConfig(hidden_sizes=(20,), init="lecture"), TrainConfig(), small.vocab.size).model
+    model = TrainState(model_config(hidden_sizes=(20,), init="lecture"), TrainConfig(), small.vocab.size).model
     full = Backprop(model, len(small.train))
     full(torch.from_numpy(small.train.contexts), torch.from_numpy(small.train.targets))
     draw, g = SAMPLERS[sampler](small.train, 64), torch.Generator().manual_seed(1)
@@ -356,7 +357,7 @@ def test_batch_gradients_are_unbiased(small: Dataset, sampler: str) -> None:
 
 
 def test_contexts_have_less_noise_than_examples(small: Dataset) -> None:
-    model = TrainState(ModelConfig(hidden_sizes=(20,)), TrainConfig(), small.vocab.size).model
+    model = TrainState(model_config(hidden_sizes=(20,)), TrainConfig(), small.vocab.size).model
     noise = {}
     for name in ("examples", "contexts"):
         make = SAMPLERS[name]
@@ -419,7 +420,7 @@ def test_break_stops_and_leaves_a_usable_state(small: Dataset) -> None:
 
 
 def test_a_run_reproduces_its_recorded_loss(dataset: Dataset) -> None:
-    steps = list(train(TrainState(ModelConfig(), TrainConfig(max_steps=10), 27), dataset))
+    steps = list(train(TrainState(model_config(), TrainConfig(max_steps=10), 27), dataset))
     assert steps[-1].val_loss == pytest.approx(GOLDEN, abs=2e-4), (
         "The loss after ten steps of the default config at seed 1 has changed. If you meant to change the "
         "initialisation, the batches, the optimiser or the defaults, results published before can no longer be "
@@ -446,7 +447,7 @@ def test_three_words_are_learnt_by_heart() -> None:
 def test_early_stopping_keeps_the_best_weights(small: Dataset) -> None:
     config = TrainConfig(max_steps=4_000, batch_size=64, schedule="constant", patience=3, check_every=20)
     config = config.replace(learning_rate=0.03)
-    state = TrainState(ModelConfig(hidden_sizes=(50,)), config, small.vocab.size)
+    state = TrainState(model_config(hidden_sizes=(50,)), config, small.vocab.size)
     steps = list(train(state, small, pace=Pace(every=20)))
     last, checks = steps[-1], [step.val_loss for step in steps[1:-1] if step.val_loss is not None]
     assert last.step < 4_000, "400 names are overfitted long before that"

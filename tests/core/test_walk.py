@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmcore.architectures import FAMILIES
+from mmcore.architectures import ARCHITECTURES, model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.architectures.sequence import SequenceConfig
 from mmcore.backprop import Autograd
@@ -59,10 +59,10 @@ def test_every_trained_number_gets_the_gradient_of_autograd(
         assert np.abs(value - expected.numpy()).max() < 1e-10, name
 
 
-@pytest.mark.parametrize("architecture", FAMILIES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_tensor_is_met_on_the_way(architecture: str) -> None:
     """So a walk goes through the whole model, and says what each step is made with."""
-    model = Model(ModelConfig(architecture=architecture), V)
+    model = Model(model_config(architecture=architecture), V)
     forward = forward_trace(model, [0] * model.config.context_size, 1)
     met = {weight.name.split("[")[0] for step in forward.steps for weight in step.weights}
     assert met == set(model.tensors)
@@ -86,7 +86,7 @@ def test_the_way_back_is_the_way_there(config: ModelConfig) -> None:
 
 def test_both_ways_to_a_gradient_meet_at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """By hand, and by autograd through the perceptron's walk."""
-    model = shaken(ModelConfig(embedding_dim=3, hidden_sizes=(5, 4), direct=True), V)
+    model = shaken(model_config(embedding_dim=3, hidden_sizes=(5, 4), direct=True), V)
     by_hand = backward_trace(model, [1, 5, 1], 2)
     monkeypatch.setattr("mmcore.trace.example.can_trace", lambda model: False)
     automatic = backward_trace(model, [1, 5, 1], 2)
@@ -127,7 +127,7 @@ def test_a_gate_does_what_its_title_says(name: str) -> None:
 def test_attention_is_shared_among_what_has_been_read(
     heads: int, layers: int, size: int, data: st.DataObject, seed: int
 ) -> None:
-    config = ModelConfig(architecture="transformer", context_size=size, embedding_dim=4, layers=layers, heads=heads)
+    config = model_config(architecture="transformer", context_size=size, embedding_dim=4, layers=layers, heads=heads)
     trace = forward_trace(shaken(config, V, seed), *data.draw(examples(config)))
     found = [step for step in trace.steps if step.kind == "attention"]
     assert len(found) == layers

@@ -15,8 +15,8 @@ from typing import Any
 
 import streamlit as st
 
-from mmcore.architectures import FAMILIES
-from mmcore.architectures.interface import ACTIVATIONS, INITS, NORMALISATIONS, ModelConfig
+from mmcore.architectures import ARCHITECTURES, model_config
+from mmcore.architectures.interface import ACTIVATIONS, INITS, NORMALISATIONS
 from mmcore.config import OPTIMIZERS, SCHEDULES, RunConfig, SplitConfig, TrainConfig
 from mmcore.presets import PRESETS, Preset, preset_for
 from ui.form.named import HELP, NAMES
@@ -33,7 +33,7 @@ def fill(values: Mapping[str, Any]) -> None:
 
 def settings() -> dict[str, Any]:
     """What the form holds now, by field."""
-    model = ModelConfig(architecture=st.session_state["form_architecture"])
+    model = model_config(architecture=st.session_state["form_architecture"])
     return {name: st.session_state.get(f"form_{name}") for name in values_of(model, TrainConfig(), SplitConfig())}
 
 
@@ -55,7 +55,7 @@ def draw(corpus_sha256: str) -> RunConfig | ValueError:
     _name_preset(preset_of(config) if isinstance(config, RunConfig) else None)
     with st.container(key="unseen"):
         st.number_input("Answer", 0, key="answer", label_visibility="collapsed")
-    family = FAMILIES[st.session_state["form_architecture"]]
+    family = ARCHITECTURES[st.session_state["form_architecture"]]
     fields = [field.name for field in dataclasses.fields(family)]
     _draw_main(fields)
     with st.expander("More settings", icon=":material/tune:"):
@@ -197,8 +197,8 @@ def _draw_main(fields: Sequence[str]) -> None:
     st.caption(chosen.note if chosen else "Changed from the presets. Choose one to go back to it.")
     st.selectbox(
         "Architecture",
-        list(FAMILIES),
-        format_func=lambda name: FAMILIES[name].title,
+        list(ARCHITECTURES),
+        format_func=lambda name: ARCHITECTURES[name].title,
         on_change=_take_architecture,
         **_key("architecture"),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.config import RunConfig, SplitConfig, TrainConfig
 from mmcore.fields import quoted
@@ -37,13 +38,13 @@ def values_of(*configs: ModelConfig | TrainConfig | SplitConfig) -> dict[str, An
 
 def read_config(values: Mapping[str, Any], corpus_sha256: str) -> RunConfig:
     """The run that the form's values describe; ``ValueError`` with the sentence to show if there is none."""
-    model = {name: values[name] for name in values_of(ModelConfig(architecture=values["architecture"]))}
+    model = {name: values[name] for name in values_of(model_config(architecture=values["architecture"]))}
     if "hidden_sizes" in model:
         model["hidden_sizes"] = parse_hidden(model["hidden_sizes"])
     train = {name: values[name] for name in values_of(TrainConfig())}
     split = {name: values[name] for name in values_of(SplitConfig()) if values[name] is not None}
     return RunConfig(
-        corpus_sha256=corpus_sha256, split=SplitConfig(**split), model=ModelConfig(**model), train=TrainConfig(**train)
+        corpus_sha256=corpus_sha256, split=SplitConfig(**split), model=model_config(**model), train=TrainConfig(**train)
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from mmcore import ModelConfig, RunConfig
-from mmcore.architectures import FAMILIES
+from mmcore.architectures import ARCHITECTURES, model_config
 from mmcore.architectures.interface import ACTIVATIONS, INITS, NORMALISATIONS
 from mmcore.config import SAMPLERS
 from mmcore.fields import quoted
@@ -21,7 +21,7 @@ from ui.form import named
 Value = int | float | str
 BUDGETS = (0.3, 0.5, 0.7, 1.0, 2.0, 4.0)
 OPTIONS: dict[str, tuple[Value, ...]] = {
-    "architecture": tuple(FAMILIES),
+    "architecture": tuple(ARCHITECTURES),
     "context_size": (1, 2, 3, 4, 5, 6, 7, 8, 12, 16),
     "embedding_dim": (1, 2, 3, 5, 10, 16, 24, 32, 48, 64),
     "hidden_size": (10, 20, 32, 50, 64, 100, 128, 150, 200, 300, 400),
@@ -88,7 +88,7 @@ class Asked:
 
 def model_fields(architecture: str) -> dict[str, str]:
     """Slider -> field of an architecture's config, for the fields that have one."""
-    fields = [field.name for field in dataclasses.fields(FAMILIES[architecture])]
+    fields = [field.name for field in dataclasses.fields(ARCHITECTURES[architecture])]
     sliders = {SLIDER_OF.get(name, name): name for name in fields}
     return {name: sliders[name] for name in LABELS if name in sliders}
 
@@ -123,18 +123,18 @@ def _slider_values(model: ModelConfig) -> dict[str, Value]:
 def read_model(values: Mapping[str, Value]) -> ModelConfig:
     """The model that slider values describe; ``ValueError`` if there is none."""
     architecture = str(values["architecture"])
-    kinds = {field.name: field.type for field in dataclasses.fields(FAMILIES[architecture])}
+    kinds = {field.name: field.type for field in dataclasses.fields(ARCHITECTURES[architecture])}
     fields: dict[str, Any] = {"architecture": architecture}
     for name, field in model_fields(architecture).items():
         value = values[name]
         fields[field] = (value,) if field in SLIDER_OF else bool(value) if kinds[field] == "bool" else value
-    return ModelConfig(**fields)
+    return model_config(**fields)
 
 
 def options(name: str, architecture: str) -> tuple[Value, ...]:
     """What an architecture allows on a slider, the others where they start."""
     if name == "sampler":
-        return FAMILIES[architecture].samplers
+        return ARCHITECTURES[architecture].samplers
     if name not in model_fields(architecture):
         return OPTIONS[name]
     start = start_values(architecture)
@@ -166,8 +166,8 @@ def read_address(query: Mapping[str, str]) -> tuple[dict[str, Value], str | None
 
     An address without an architecture is from before there were others: it means an MLP.
     """
-    architecture = query.get("architecture", ModelConfig().architecture)
-    values = start_values(architecture if architecture in FAMILIES else ModelConfig().architecture)
+    architecture = query.get("architecture", model_config().architecture)
+    values = start_values(architecture if architecture in ARCHITECTURES else model_config().architecture)
     wrong = None
     for name, default in list(values.items()):
         if name not in query:
@@ -219,9 +219,9 @@ def draw_sliders(corpus_sha256: str) -> Asked | ValueError:
     """The controls; what they ask for, or why nothing can be made of them."""
     architecture = st.selectbox(
         "Architecture",
-        list(FAMILIES),
+        list(ARCHITECTURES),
         key="play_architecture",
-        format_func=lambda name: FAMILIES[name].title,
+        format_func=lambda name: ARCHITECTURES[name].title,
         on_change=_take_architecture,
         help=HELP["architecture"],
         persist_state="session",

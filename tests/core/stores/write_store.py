@@ -6,7 +6,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from mmcore import ModelConfig, RunConfig, RunStore, TrainConfig, corpus_from_words, run_inline
+from mmcore import RunConfig, RunStore, TrainConfig, corpus_from_words, run_inline
+from mmcore.architectures import model_config
 from mmcore.store.schema import SCHEMA_VERSION
 
 if __name__ == "__main__":
@@ -14,7 +15,7 @@ if __name__ == "__main__":
     assert not path.exists(), "a released store is never written again"
     store = RunStore(str(path))
     corpus = corpus_from_words(["emma", "olivia", "ava", "isabella", "sophia", "mia", "zoë", "amelia"] * 3, "fixture")
-    model = ModelConfig(context_size=2, embedding_dim=2, hidden_sizes=(4,))
+    model = model_config(context_size=2, embedding_dim=2, hidden_sizes=(4,))
     config = RunConfig(
         corpus_sha256=store.add_corpus(corpus), model=model, train=TrainConfig(max_steps=20, batch_size=8)
     )
