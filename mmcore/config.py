@@ -6,35 +6,62 @@ What a model is made of is in ``architectures``.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .architectures import model_config, read_model
 from .architectures.interface import ModelConfig
-from .fields import Config, choice, real, require, whole
+from .fields import Choice, Config, Flag, Real, Whole, require, whole
 
-OPTIMIZERS = ("sgd", "adamw")
-SCHEDULES = ("constant", "step", "one-cycle", "inverse-time")
-STRETCHED = ("step", "one-cycle")  # of these, the schedules that depend on max_steps
-SAMPLERS = ("examples", "contexts", "words")
+STRETCHED = ("step", "one-cycle")  # the schedules that depend on max_steps
+
+SEED = Whole(
+    title="Seed",
+    help="Of initialisation, batches and dropout: on one machine, the same seed and settings give the same weights, "
+    "bit for bit.",
+    low=0,
+    high=2**63 - 1,
+    more=True,
+)
+FRACTION = Real(
+    title="Train fraction",
+    help="Share of the words to train on: 80 % in the lecture.",
+    low=0,
+    high=1,
+    open_low=True,
+    step=0.05,
+    more=True,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitConfig(Config):
     """How words are divided into train, validation and test: drawn, or `fixed` by who gave them in three files."""
 
-    split_seed: int = 42
-    train_fraction: float = 0.8
-    val_fraction: float = 0.1
-    deduplicate: bool = False  # before splitting, so that no word is in two splits
+    train_fraction: float = FRACTION.field(0.8)
+    val_fraction: float = replace(
+        FRACTION,
+        title="Validation fraction",
+        help="Share of the words to choose settings by: 10 % in the lecture, where it is called dev. "
+        "The rest is the test split.",
+    ).field(0.1)
+    split_seed: int = replace(
+        SEED,
+        title="Split seed",
+        help="Of the shuffle before the words are cut into train, validation and test. The lecture uses 42.",
+    ).field(42)
+    deduplicate: bool = Flag(
+        title="De-duplicate before splitting",
+        help="Keep each word once before splitting, so that no validation word also occurs in train. "
+        "Data shows how many do without it.",
+        more=True,
+    ).field(False)
     fixed: tuple[int, ...] = ()  # how many words of the corpus, in its order, are train, validation and test
 
     def __post_init__(self) -> None:
         if self.fixed != ():
             self._check_fixed()
-        whole("split_seed", self.split_seed, 0, 2**63 - 1)
-        real("train_fraction", self.train_fraction, 0, 1, open_low=True)
-        real("val_fraction", self.val_fraction, 0, 1, open_low=True)
+        super().__post_init__()
         total = self.train_fraction + self.val_fraction
         require(total < 1, "train_fraction + val_fraction", "below 1, so that a test split is left", total)
 
@@ -60,32 +87,105 @@ class SplitConfig(Config):
 class TrainConfig(Config):
     """How a model is trained. Everything that decides the final weights, and nothing else, is here."""
 
-    max_steps: int = 2_000
-    batch_size: int = 256
-    sampler: str = "contexts"
-    optimizer: str = "adamw"
-    learning_rate: float = 0.02
-    schedule: str = "one-cycle"
-    decay_rate: float = 1e-4  # r of the inverse-time schedule, per update
-    weight_decay: float = 0.0  # on weights and C, not on biases
-    patience: int = 0  # checks without a better validation loss before stopping; 0 never stops early
-    check_every: int = 500  # updates between those checks
-    seed: int = 1  # initialisation, batches, dropout
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        whole("max_steps", self.max_steps, 1, 100_000_000)
-        whole("batch_size", self.batch_size, 1, 65_536)
-        choice("sampler", self.sampler, SAMPLERS)
-        choice("optimizer", self.optimizer, OPTIMIZERS)
-        real("learning_rate", self.learning_rate, 0, 1e3, open_low=True)
-        choice("schedule", self.schedule, SCHEDULES)
-        real("decay_rate", self.decay_rate, 0, 1e3)
-        real("weight_decay", self.weight_decay, 0, 10)
-        whole("patience", self.patience, 0, 1_000_000)
-        whole("check_every", self.check_every, 1, 100_000_000)
-        whole("seed", self.seed, 0, 2**63 - 1)
-        whole("threads", self.threads, 1, 256)
+    max_steps: int = Whole(
+        title="Steps",
+        help="How many times the parameters are updated: forward, backward, update. The lecture does 200,000.",
+        unit="updates",
+        low=1,
+        high=100_000_000,
+    ).field(2_000)
+    learning_rate: float = Real(
+        title="Learning rate",
+        help="How far one update goes against the gradient. With too small a rate the same number of updates learns "
+        "little; too large a one ends with a higher loss. The lecture looks for it between 0.001 and 1 and settles on "
+        "0.1 for SGD. AdamW wants less, about 0.02.",
+        low=0,
+        high=1e3,
+        open_low=True,
+        step=0.01,
+        stops=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0),
+    ).field(0.02)
+    batch_size: int = Whole(
+        title="Batch size",
+        help="How many examples one update averages over: the lecture's minibatch of 32. With batches from "
+        "*Contexts* it counts contexts, with *Words* whole words. More is less noisy and slower.",
+        unit="examples",
+        low=1,
+        high=65_536,
+    ).field(256)
+    sampler: str = Choice(
+        title="Batches from",
+        help="*Examples*: rows drawn at random, as in the lecture. *Contexts*: every distinct context that occurs, "
+        "with all characters that follow it at once: the same expected gradient with less noise. *Words*: whole words, "
+        "every character predicted and what begins alike read once, for models that read from left to right.",
+        options={"examples": "Examples", "contexts": "Contexts", "words": "Words"},
+        stops=("examples", "contexts", "words"),
+        more=True,
+    ).field("contexts")
+    optimizer: str = Choice(
+        title="Optimiser",
+        help="What turns a gradient into an update. *SGD*: `p.data += -lr * p.grad`, as in the lecture. "
+        "*AdamW*: along a running mean of the gradients, divided for each parameter by the root of a running mean of "
+        "their squares.",
+        options={"sgd": "SGD", "adamw": "AdamW"},
+        more=True,
+    ).field("adamw")
+    schedule: str = Choice(
+        title="Schedule",
+        help="How the learning rate changes. *Step* is the lecture's decay from 0.1 to 0.01; *one-cycle* climbs, "
+        "then falls to zero; *inverse time* is the paper's ε₀ / (1 + r·t).",
+        options={
+            "constant": "Constant",
+            "step": "Step, a tenth in the second half",
+            "one-cycle": "One-cycle",
+            "inverse-time": "Inverse time, ε₀ / (1 + r·t)",
+        },
+        more=True,
+    ).field("one-cycle")
+    decay_rate: float = Real(
+        title="Decay rate r",
+        help="r of the inverse-time schedule, per update. The paper uses 10⁻⁸ per example. Other schedules ignore it.",
+        low=0,
+        high=1e3,
+        step=1e-4,
+        more=True,
+    ).field(1e-4)
+    weight_decay: float = Real(
+        title="Weight decay",
+        help="Pulls weights and C towards zero in every update, as the paper does with 10⁻⁴. Not the biases.",
+        low=0,
+        high=10,
+        step=1e-4,
+        stops=(0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+        more=True,
+    ).field(0.0)
+    seed: int = SEED.field(1)
+    patience: int = Whole(
+        title="Early stopping patience",
+        help="Early stopping: how many checks in a row may pass without a better validation loss. The best "
+        "weights are kept. 0: never stop early.",
+        unit="checks",
+        low=0,
+        high=1_000_000,
+        more=True,
+    ).field(0)
+    check_every: int = Whole(
+        title="Check every (steps)",
+        help="Updates between two checks of early stopping.",
+        unit="updates",
+        low=1,
+        high=100_000_000,
+        more=True,
+    ).field(500)
+    threads: int = Whole(
+        title="Threads",
+        help="Of the processor, for one run. More than one changes the order of sums, and so the last bits of the "
+        "weights.",
+        unit="threads",
+        low=1,
+        high=256,
+        on_form=False,
+    ).field(1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from .architectures import ARCHITECTURES, model_config
-from .architectures.interface import INITS
+from .architectures.settings import INIT
 from .config import RunConfig, TrainConfig
 from .presets import PRESETS, preset_for
 from .store import Run, RunState
@@ -38,7 +38,7 @@ def initialisation(corpus_sha256: str) -> Iterator[Setting]:
     The lecture series' third part: weights from N(0, 1) saturate tanh, the more so the deeper; scaling them well or
     normalising every layer are two ways out (Glorot & Bengio 2010, Ioffe & Szegedy 2015).
     """
-    for init in INITS:
+    for init in INIT.options:
         for normalisation in ("none", "batch"):
             for depth in DEPTHS:
                 norm = normalisation != "none"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .interface import ModelConfig, Parameters, Shapes, Stage
+from .settings import INIT
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -24,7 +25,7 @@ class BigramConfig(ModelConfig):
     context_size = 1
 
     architecture: str = "bigram"
-    init: str = "scaled"
+    init: str = INIT.field("scaled")
 
     def shapes(self, vocab_size: int) -> Shapes:
         return {"W": (vocab_size, vocab_size)}

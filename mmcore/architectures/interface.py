@@ -14,19 +14,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..fields import Config, choice, real, require, whole
+from ..fields import Config, choice
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-ACTIVATIONS = ("tanh", "relu", "gelu")
-NORMALISATIONS = ("none", "batch", "layer")
-INITS = ("scaled", "lecture")
 OUTPUT_SCALE = 0.1  # of the usual 1/√fan_in: first logits near 0, first loss near ln V
 STATISTICS = ("mean", "var")
 
@@ -34,32 +30,6 @@ Shapes = dict[str, tuple[int, ...]]
 Parameters = Mapping[str, "Tensor"]
 Weights = Mapping[str, tuple[str, "Tensor"]]  # by name: the letters of the shape, and the values
 Stages = Generator["Stage", None, "Tensor"]  # a part of a walk; what it hands on is its last result
-
-CHECKS: dict[str, Callable[[str, object], None]] = {
-    "context_size": partial(whole, low=1, high=64),
-    "embedding_dim": partial(whole, low=1, high=1024),
-    "hidden_size": partial(whole, low=1, high=4096),
-    "layers": partial(whole, low=1, high=12),
-    "heads": partial(whole, low=1, high=32),
-    "activation": partial(choice, options=ACTIVATIONS),
-    "normalisation": partial(choice, options=NORMALISATIONS),
-    "init": partial(choice, options=INITS),
-    "direct": lambda name, value: require(isinstance(value, bool), name, "true or false", value),
-    "dropout": partial(real, low=0, high=0.95),
-    "state_dropout": partial(real, low=0, high=0.95),
-}
-"""Fields that mean the same in every architecture that has them; the rest an architecture checks itself."""
-
-SAY = {
-    "context_size": "context {}",
-    "embedding_dim": "dimension {}",
-    "hidden_sizes": "hidden {}",
-    "hidden_size": "hidden {}",
-    "layers": "{} layers",
-    "heads": "{} heads",
-}
-
-UNUSUAL = {"relu": "ReLU", "gelu": "GELU", "lecture": "lecture initialisation"}
 
 
 def is_weight(name: str) -> bool:
@@ -115,9 +85,7 @@ class ModelConfig(Config):
 
     def __post_init__(self) -> None:
         choice("architecture", self.architecture, (type(self).architecture,))
-        for field in dataclasses.fields(self):
-            if check := CHECKS.get(field.name):
-                check(field.name, getattr(self, field.name))
+        super().__post_init__()
 
     @classmethod
     def _called(cls) -> str:
@@ -175,19 +143,8 @@ class ModelConfig(Config):
 
     def summary(self) -> str:
         """The settings in a few words."""
-        fields = self.to_dict()
-        parts = [SAY[name].format(_said(value)) for name, value in fields.items() if name in SAY]
-        parts = [part.removesuffix("s") if part.startswith("1 ") else part for part in parts]
-        parts += [UNUSUAL[value] for name in ("activation", "init") if (value := fields.get(name)) in UNUSUAL]
-        if (normalisation := fields.get("normalisation", "none")) != "none":
-            parts.append(f"{normalisation} normalisation")
-        if fields.get("direct"):
-            parts.append("direct connections")
-        if dropout := fields.get("dropout"):
-            parts.append(f"dropout {dropout:g}")
-        if state_dropout := fields.get("state_dropout"):
-            parts.append(f"state dropout {state_dropout:g}")
-        return ", ".join([self.title, *parts])
+        parts = [setting.summarised(getattr(self, name)) for name, setting in self.settings().items()]
+        return ", ".join([self.title, *filter(None, parts)])
 
 
 def look_up(p: Parameters, ids: Tensor, letter: str) -> Stages:
@@ -197,7 +154,3 @@ def look_up(p: Parameters, ids: Tensor, letter: str) -> Stages:
     formula, weights = r"\text{rows} = C[\text{ids}]", {"C": ("V, D", p["C"])}
     yield Stage("rows", "Rows of C", formula, f"{letter}, D", rows, "rows", weights)
     return rows
-
-
-def _said(value: object) -> str:
-    return (" × ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)

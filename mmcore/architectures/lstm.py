@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .interface import Parameters, Shapes, Stage, Stages
 from .sequence import SequenceConfig, gate_weights, head
+from .settings import CONTEXT_SIZE, DROPOUT, EMBEDDING_DIM, HIDDEN_SIZE, STATE_DROPOUT
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -25,11 +26,11 @@ class LSTMConfig(SequenceConfig):
     title = "LSTM"
 
     architecture: str = "lstm"
-    context_size: int = 16
-    embedding_dim: int = 32
-    hidden_size: int = 128
-    dropout: float = 0.0  # of what the output sees, not of what the next step does (Zaremba et al. 2014)
-    state_dropout: float = 0.0  # of what a step adds to the state, so that memory itself stays (Semeniuta et al. 2016)
+    context_size: int = CONTEXT_SIZE.field(16)
+    embedding_dim: int = EMBEDDING_DIM.field(32)
+    hidden_size: int = HIDDEN_SIZE.field(128)
+    dropout: float = DROPOUT.field(0.0)  # of what the output sees, not of the next step (Zaremba et al. 2014)
+    state_dropout: float = STATE_DROPOUT.field(0.0)  # so that memory itself stays (Semeniuta et al. 2016)
 
     def shapes(self, vocab_size: int) -> Shapes:
         D, H = self.embedding_dim, self.hidden_size  # columns of the four: i, f, o, g

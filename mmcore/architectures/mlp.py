@@ -8,11 +8,33 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ..fields import require, whole
+from ..fields import Flag, Sizes, require
 from .interface import OUTPUT_SCALE, ModelConfig, Parameters, Shapes, Stage, Stages, look_up, norm_shapes
+from .settings import ACTIVATION, CONTEXT_SIZE, DROPOUT, EMBEDDING_DIM, INIT, NORMALISATION
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
+
+HIDDEN_SIZES = Sizes(
+    title="Hidden units (per layer)",
+    help="Units of the hidden layer, the lecture's 200. For several layers, one number each: `256, 256`. "
+    "Empty: no hidden layer, which needs direct connections.",
+    unit="units",
+    low=1,
+    high=4096,
+    most=8,
+    stops=(10, 20, 32, 50, 64, 100, 128, 150, 200, 300, 400),
+    summary="hidden {title}",
+)
+DIRECT = Flag(
+    title="Direct connections",
+    help="The paper's matrix W, straight from the embeddings to the logits, past the hidden layer. "
+    "The lecture leaves it out.",
+    stops=(False, True),
+    summary="direct connections",
+    usual=False,
+    more=True,
+)
 
 GAIN = {"tanh": 5 / 3, "relu": math.sqrt(2), "gelu": math.sqrt(2)}
 
@@ -30,21 +52,16 @@ class MLPConfig(ModelConfig):
     title = "MLP"
 
     architecture: str = "mlp"
-    context_size: int = 3
-    embedding_dim: int = 10
-    hidden_sizes: tuple[int, ...] = (200,)
-    activation: str = "tanh"
-    normalisation: str = "none"
-    direct: bool = False  # the paper's W: straight from the embeddings to the logits
-    dropout: float = 0.0  # share of hidden units silenced while training
-    init: str = "scaled"
+    context_size: int = CONTEXT_SIZE.field(3)
+    embedding_dim: int = EMBEDDING_DIM.field(10)
+    hidden_sizes: tuple[int, ...] = HIDDEN_SIZES.field((200,))
+    activation: str = ACTIVATION.field("tanh")
+    normalisation: str = NORMALISATION.field("none")
+    init: str = INIT.field("scaled")
+    direct: bool = DIRECT.field(False)
+    dropout: float = DROPOUT.field(0.0)
 
     def __post_init__(self) -> None:
-        require(isinstance(self.hidden_sizes, (tuple, list)), "hidden_sizes", "a list of numbers", self.hidden_sizes)
-        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
-        require(len(self.hidden_sizes) <= 8, "hidden_sizes", "at most 8 layers", self.hidden_sizes)
-        for size in self.hidden_sizes:
-            whole("hidden_sizes", size, 1, 4096)
         super().__post_init__()
         require(bool(self.hidden_sizes) or self.direct, "hidden_sizes", "non-empty unless direct is on", ())
 

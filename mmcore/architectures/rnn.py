@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from .interface import Parameters, Shapes, Stage, Stages
 from .sequence import SequenceConfig, head
+from .settings import CONTEXT_SIZE, DROPOUT, EMBEDDING_DIM, HIDDEN_SIZE
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -25,10 +26,10 @@ class RNNConfig(SequenceConfig):
     title = "RNN"
 
     architecture: str = "rnn"
-    context_size: int = 16
-    embedding_dim: int = 32
-    hidden_size: int = 128
-    dropout: float = 0.0  # of what the output sees, not of what the next step does (Zaremba et al. 2014)
+    context_size: int = CONTEXT_SIZE.field(16)
+    embedding_dim: int = EMBEDDING_DIM.field(32)
+    hidden_size: int = HIDDEN_SIZE.field(128)
+    dropout: float = DROPOUT.field(0.0)  # of what the output sees, not of the next step (Zaremba et al. 2014)
 
     def shapes(self, vocab_size: int) -> Shapes:
         D, H = self.embedding_dim, self.hidden_size

@@ -6,14 +6,35 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..fields import require
+from ..fields import Whole, require
 from .interface import Parameters, Shapes, Stage, Stages
 from .sequence import SequenceConfig, head
+from .settings import CONTEXT_SIZE, DROPOUT, EMBEDDING_DIM
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from .prefix_tree import Levels
+
+
+LAYERS = Whole(
+    title="Layers",
+    help="How many blocks follow one another: each is an attention layer, then a feed-forward layer.",
+    unit="layers",
+    low=1,
+    high=12,
+    stops=(1, 2, 3, 4),
+    summary="{value} layers",
+)
+HEADS = Whole(
+    title="Heads",
+    help="How many attention patterns a layer computes in parallel, each on its own part of the embedding dimension.",
+    unit="heads",
+    low=1,
+    high=32,
+    stops=(1, 2, 4, 8),
+    summary="{value} heads",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +48,11 @@ class TransformerConfig(SequenceConfig):
     title = "Transformer"
 
     architecture: str = "transformer"
-    context_size: int = 16
-    embedding_dim: int = 64
-    layers: int = 4
-    heads: int = 4
-    dropout: float = 0.0
+    context_size: int = CONTEXT_SIZE.field(16)
+    embedding_dim: int = EMBEDDING_DIM.field(64)
+    layers: int = LAYERS.field(4)
+    heads: int = HEADS.field(4)
+    dropout: float = DROPOUT.field(0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..fields import require
 from .interface import ModelConfig, Parameters, Shapes, Stage, look_up, norm_shapes
 from .mlp import GAIN, hidden_layer, plain_layer
+from .settings import ACTIVATION, CONTEXT_SIZE, DROPOUT, EMBEDDING_DIM, HIDDEN_SIZE, NORMALISATION
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -26,12 +27,12 @@ class WaveNetConfig(ModelConfig):
     title = "WaveNet"
 
     architecture: str = "wavenet"
-    context_size: int = 8
-    embedding_dim: int = 24
-    hidden_size: int = 128
-    activation: str = "tanh"
-    normalisation: str = "batch"
-    dropout: float = 0.0
+    context_size: int = CONTEXT_SIZE.field(8)
+    embedding_dim: int = EMBEDDING_DIM.field(24)
+    hidden_size: int = HIDDEN_SIZE.field(128)
+    activation: str = ACTIVATION.field("tanh")
+    normalisation: str = NORMALISATION.field("batch")
+    dropout: float = DROPOUT.field(0.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

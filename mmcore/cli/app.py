@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import io
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, ParamSpec, TypeVar
 
 import typer
-
-from ..architectures import ModelConfig
-from ..config import SplitConfig, TrainConfig
 
 app = typer.Typer(
     help="Train character-level neural language models, and use them.",
@@ -77,12 +73,3 @@ OpenTest = Annotated[bool, typer.Option("--open-test", help="Show the test losse
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file made by train or runs export.")]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="As shown by runs list, or as much as is one run's only.")]
 Out = Annotated[Path | None, typer.Option(help="Write the model here (.safetensors, or .pt, .pth).")]
-
-
-C = TypeVar("C", SplitConfig, ModelConfig, TrainConfig)
-
-
-def changed(config: C, given: Mapping[str, Any]) -> C:
-    """A config with the fields for which an option was given."""
-    names = [field.name for field in dataclasses.fields(config)]
-    return config.replace(**{name: given[name] for name in names if given.get(name) is not None})

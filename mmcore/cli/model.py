@@ -15,8 +15,9 @@ from ..fields import require
 
 if TYPE_CHECKING:
     from ..export.artifact import Artifact
-from .app import AsJson, Data, ModelFile, OpenTest, app, changed, sentences
+from .app import AsJson, Data, ModelFile, OpenTest, app, sentences
 from .output import SEALED, SHOWN, finite, print_losses
+from .settings import changed
 from .words import example_counts, say_cleaned
 
 # ---- evaluate and sample

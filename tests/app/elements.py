@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from plotly.graph_objects import Figure
 from streamlit.testing.v1 import AppTest
 
+from mmcore import ARCHITECTURES, SplitConfig, TrainConfig
+
 FIELDS = ("selectbox", "text_input", "text_area", "number_input", "toggle", "file_uploader", "button_group")
 
 
@@ -58,3 +60,11 @@ def astray(figure: Figure) -> list[str]:
             if note[f"{letter}ref"] in (None, letter) and not ends.min() - 1e-9 <= note[letter] <= ends.max() + 1e-9:
                 found.append(note.text)
     return found
+
+
+HELP = {
+    name: setting.help
+    for owner in (*ARCHITECTURES.values(), TrainConfig, SplitConfig)
+    for name, setting in owner.settings().items()
+}
+"""What the configs say of each field."""

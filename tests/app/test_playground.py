@@ -141,7 +141,7 @@ def test_every_architecture_has_its_own_sliders_and_comes_back_from_its_address(
     app.get_by_key("play_architecture").select(architecture).run()
     assert not app.exception and not app.error
     fields = {field.name for field in dataclasses.fields(ARCHITECTURES[architecture])} - {"architecture"}
-    offered = {name for name in sliders.LABELS if name not in ("learning_rate", "weight_decay", "sampler")}
+    offered = sliders.every_slider() - sliders.train_sliders().keys()
     drawn = {name for name in offered if f"play_{name}" in {e.key for e in app if getattr(e, "key", None)}}
     assert drawn == {"hidden_size" if name == "hidden_sizes" else name for name in fields}
     kept = app.session_state["play"]
@@ -162,9 +162,9 @@ def test_every_architecture_has_its_own_sliders_and_comes_back_from_its_address(
 def test_sliders_hold_every_setting_of_a_config(architecture: str) -> None:
     start = sliders.start_values(architecture)
     assert not start.get("dropout") and not start.get("state_dropout"), "half a second is too short to need them"
-    for name in ("architecture", *sliders.model_fields(architecture)):
+    for name in ("architecture", *sliders.model_sliders(architecture)):
         assert start[name] in (sliders.options(name, architecture) if name != "architecture" else ARCHITECTURES)
-    for name in sliders.model_fields(architecture):
+    for name in sliders.model_sliders(architecture):
         for value in sliders.options(name, architecture):
             model = sliders.read_model(start | {name: value})
             train = PRESETS[preset_for(architecture)].train.replace(learning_rate=0.03, weight_decay=0.0)

@@ -150,7 +150,7 @@ def test_a_summary_names_what_is_unusual() -> None:
     small = model_config(architecture="transformer", layers=1, heads=1)
     assert small.summary() == "Transformer, context 16, dimension 64, 1 layer, 1 head"
     hot = model_config(activation="relu", normalisation="batch", init="lecture")
-    assert hot.summary().endswith("hidden 200, ReLU, lecture initialisation, batch normalisation")
+    assert hot.summary().endswith("hidden 200, ReLU, batch normalisation, lecture initialisation")
 
 
 # ---- causality

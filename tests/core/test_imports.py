@@ -33,6 +33,7 @@ TIERS = (
 )
 PACKAGES = {
     "architectures": (
+        ("settings",),
         ("prefix_tree",),
         ("layers",),
         ("interface",),
@@ -43,7 +44,7 @@ PACKAGES = {
     "jobs": (("execution",), ("processes",), ("queue",)),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (("artifact",),),
-    "cli": (("app",), ("words", "output"), ("training", "model", "runs", "corpora")),
+    "cli": (("app",), ("words", "output", "settings"), ("training", "model", "runs", "corpora")),
 }
 NEVER = ("streamlit", "plotly", "ui", "app_pages", "streamlit_app")
 ONLY = {"sqlalchemy": "store", "concurrent": "jobs", "multiprocessing": "jobs", "typer": "cli", "rich": "cli"}

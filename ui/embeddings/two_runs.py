@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mmcore import Run, cost, embedding, show_symbol
 from mmcore.config import RunConfig
 from ui import session, visitor
-from ui.form import named, settings
+from ui.form import settings
 from ui.kit.text import plain
 from ui.kit.theme import PLOTLY_CONFIG, Theme, color, figure_layout
 from ui.run import embedding_map, picker, progress
@@ -107,19 +107,12 @@ def next_seed(config: RunConfig, runs: Sequence[Run]) -> int:
 
 def differences(first: RunConfig, second: RunConfig) -> str:
     """In which settings two runs differ, in one sentence; what only one architecture has is part of its name."""
-    ours, theirs = (settings.values_of(config.model, config.train, config.split) for config in (first, second))
-    for values, config in ((ours, first), (theirs, second)):
-        values["architecture"] = config.model.title
+    ours, theirs = settings.said_of(first), settings.said_of(second)
     names = [name for name in ours if name in theirs and ours[name] != theirs[name]]
-    found = [f"{name.replace('_', ' ')} ({_said(ours[name])} → {_said(theirs[name])})" for name in names]
+    found = [f"{name.replace('_', ' ')} ({ours[name]} → {theirs[name]})" for name in names]
     if first.corpus_sha256 != second.corpus_sha256:
         found.append("corpus")
     return f"They differ in {', '.join(found)}." if found else "Their settings are the same."
-
-
-def _said(value: object) -> str:
-    """A setting's value as on the form."""
-    return {"True": "on", "False": "off", "": "none", "()": "none", **named.NAMES}.get(str(value), str(value))
 
 
 def refusal(refused: Counter[str]) -> str:

@@ -1,28 +1,25 @@
 """The settings of a run as a form.
 
 Every field is a widget with the key ``form_<field>`` and no default: its value is put into the session state
-first, by :func:`fill`, so that a preset or an earlier run can fill the form. Limits are not repeated here: the
-config classes check, and their sentence is what the visitor reads.
+first, by :func:`fill`, so that a preset or an earlier run can fill the form. Which fields there are, what they are
+called and what they may be is the configs' to say (:class:`mmcore.fields.Setting`), and their sentence is what the
+visitor reads where a value is none.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from mmcore.architectures import ARCHITECTURES, model_config
-from mmcore.architectures.interface import ACTIVATIONS, INITS, NORMALISATIONS
-from mmcore.config import OPTIMIZERS, SCHEDULES, RunConfig, SplitConfig, TrainConfig
+from mmcore.architectures import ARCHITECTURES, ModelConfig, model_config
+from mmcore.config import RunConfig, SplitConfig, TrainConfig
+from mmcore.fields import Config, Flag
 from mmcore.presets import PRESETS, Preset, preset_for
-from ui.form.named import HELP, NAMES
 from ui.form.settings import preset_of, read_config, values_of
-
-# ---- the form
+from ui.form.widgets import draw as draw_setting
 
 
 def fill(values: Mapping[str, Any]) -> None:
@@ -55,12 +52,11 @@ def draw(corpus_sha256: str) -> RunConfig | ValueError:
     _name_preset(preset_of(config) if isinstance(config, RunConfig) else None)
     with st.container(key="unseen"):
         st.number_input("Answer", 0, key="answer", label_visibility="collapsed")
-    family = ARCHITECTURES[st.session_state["form_architecture"]]
-    fields = [field.name for field in dataclasses.fields(family)]
-    _draw_main(fields)
+    model = ARCHITECTURES[st.session_state["form_architecture"]]
+    _draw_main(model)
     with st.expander("More settings", icon=":material/tune:"):
-        _draw_model(fields)
-        _draw_training(family.samplers)
+        _draw_more("Model", model)
+        _draw_more("Training", TrainConfig, {"sampler": model.samplers})
         _draw_split()
     return config
 
@@ -153,37 +149,15 @@ def _renamed() -> bool:
     return st.session_state["form_preset"] == shown and not _answered(number)
 
 
-def _key(name: str) -> dict[str, Any]:
-    return {"key": f"form_{name}", "help": HELP[name], "persist_state": "session"}
+PRESET_HELP = "A named starting point. It fills every field below; change any of them afterwards."
+ARCHITECTURE_HELP = (
+    "What stands between the context and the logits, from a table to a transformer. Choosing one fills the form with "
+    "its preset; it has fields of its own."
+)
+FIXED_HELP = "Which words are in which split was said when the run was made. Drawing shuffles all of them together."
 
 
-def _choice(label: str, name: str, options: Sequence[str]) -> None:
-    st.selectbox(label, options, format_func=lambda option: NAMES[option], **_key(name))
-
-
-_whole: Callable[..., Any] = partial(st.number_input, step=1)
-_real: Callable[..., Any] = partial(st.number_input, format="%g")
-
-
-# A field that some architecture has is drawn for those that have it, by one of these.
-_SIZES: dict[str, Callable[[str], object]] = {
-    "context_size": lambda name: _whole("Context size", **_key(name)),
-    "embedding_dim": lambda name: _whole("Embedding dimension", **_key(name)),
-    "hidden_sizes": lambda name: st.text_input("Hidden units (per layer)", live=True, placeholder="none", **_key(name)),
-    "hidden_size": lambda name: _whole("Hidden units", **_key(name)),
-    "layers": lambda name: _whole("Layers", **_key(name)),
-    "heads": lambda name: _whole("Heads", **_key(name)),
-}
-_SHAPE: dict[str, Callable[[str], object]] = {
-    "activation": lambda name: _choice("Activation", name, ACTIVATIONS),
-    "normalisation": lambda name: _choice("Normalisation", name, NORMALISATIONS),
-    "init": lambda name: _choice("Initialisation", name, INITS),
-    "dropout": lambda name: _real("Dropout", step=0.1, **_key(name)),
-    "state_dropout": lambda name: _real("State dropout", step=0.1, **_key(name)),
-}
-
-
-def _draw_main(fields: Sequence[str]) -> None:
+def _draw_main(model: type[ModelConfig]) -> None:
     st.selectbox(
         "Preset",
         list(PRESETS),
@@ -191,7 +165,9 @@ def _draw_main(fields: Sequence[str]) -> None:
         format_func=lambda name: PRESETS[name].title,
         on_change=_take_preset,
         placeholder="Your own settings",
-        **_key("preset"),
+        key="form_preset",
+        help=PRESET_HELP,
+        persist_state="session",
     )
     chosen = PRESETS.get(st.session_state["form_preset"] or "")
     st.caption(chosen.note if chosen else "Changed from the presets. Choose one to go back to it.")
@@ -200,50 +176,37 @@ def _draw_main(fields: Sequence[str]) -> None:
         list(ARCHITECTURES),
         format_func=lambda name: ARCHITECTURES[name].title,
         on_change=_take_architecture,
-        **_key("architecture"),
+        key="form_architecture",
+        help=ARCHITECTURE_HELP,
+        persist_state="session",
     )
     with st.grid(2, min_column_width=140, vertical_alignment="bottom"):
-        for name in (name for name in _SIZES if name in fields):
-            _SIZES[name](name)
-        _whole("Steps", **_key("max_steps"))
-        _real("Learning rate", step=0.01, **_key("learning_rate"))
-        _whole("Batch size", **_key("batch_size"))
+        for name, setting in (model.settings() | TrainConfig.settings()).items():
+            if setting.on_form and not setting.more:
+                draw_setting(name, setting)
 
 
-def _draw_model(fields: Sequence[str]) -> None:
-    shape = [name for name in _SHAPE if name in fields]
-    if not shape:
+def _draw_more(title: str, owner: type[Config], options: Mapping[str, Sequence[str]] | None = None) -> None:
+    """The less usual settings of a part of the run: those with a line each in a grid, then those to tick."""
+    settings = {name: setting for name, setting in owner.settings().items() if setting.on_form and setting.more}
+    if not settings:
         return
-    st.markdown("**Model**")
+    st.markdown(f"**{title}**")
     with st.grid(2, min_column_width=130, vertical_alignment="bottom"):
-        for name in shape:
-            _SHAPE[name](name)
-    if "direct" in fields:
-        st.checkbox("Direct connections", **_key("direct"))
-
-
-def _draw_training(samplers: Sequence[str]) -> None:
-    st.markdown("**Training**")
-    with st.grid(2, min_column_width=130, vertical_alignment="bottom"):
-        _choice("Batches from", "sampler", samplers)
-        _choice("Optimiser", "optimizer", OPTIMIZERS)
-        _choice("Schedule", "schedule", SCHEDULES)
-        _real("Decay rate r", step=1e-4, **_key("decay_rate"))
-        _real("Weight decay", step=1e-4, **_key("weight_decay"))
-        _whole("Seed", **_key("seed"))
-        _whole("Early stopping patience", **_key("patience"))
-        _whole("Check every (steps)", **_key("check_every"))
+        for name, setting in settings.items():
+            if not isinstance(setting, Flag):
+                draw_setting(name, setting, (options or {}).get(name))
+    for name, setting in settings.items():
+        if isinstance(setting, Flag):
+            draw_setting(name, setting)
 
 
 def _draw_split() -> None:
-    st.markdown("**Split**")
-    if fixed := st.session_state.get("form_fixed"):
-        train, val, test = (f"{count:,}" for count in fixed)
-        st.markdown(f"Fixed by files: {train} train, {val} validation and {test} test words.")
-        st.button("Draw a split instead", on_click=fill, args=({"fixed": ()},), key="draw_split", help=HELP["fixed"])
+    fixed = st.session_state.get("form_fixed")
+    if not fixed:
+        _draw_more("Split", SplitConfig)
         return
-    with st.grid(2, min_column_width=130, vertical_alignment="bottom"):
-        _real("Train fraction", step=0.05, **_key("train_fraction"))
-        _real("Validation fraction", step=0.05, **_key("val_fraction"))
-        _whole("Split seed", **_key("split_seed"))
-    st.checkbox("De-duplicate before splitting", **_key("deduplicate"))
+    st.markdown("**Split**")
+    train, val, test = (f"{count:,}" for count in fixed)
+    st.markdown(f"Fixed by files: {train} train, {val} validation and {test} test words.")
+    st.button("Draw a split instead", on_click=fill, args=({"fixed": ()},), key="draw_split", help=FIXED_HELP)

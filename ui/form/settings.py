@@ -2,49 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
-from mmcore.architectures import model_config
-from mmcore.architectures.interface import ModelConfig
+from mmcore.architectures import architecture_of
 from mmcore.config import RunConfig, SplitConfig, TrainConfig
-from mmcore.fields import quoted
+from mmcore.fields import Config, Sizes
 from mmcore.presets import PRESETS
-from ui.form.named import NAMES
-
-# ---- values
 
 
-def parse_hidden(text: str) -> tuple[int, ...]:
-    """Hidden units per layer from what someone typed: ``"256, 256"`` is ``(256, 256)``, nothing is no layer."""
-    parts = text.replace(",", " ").split()
-    try:
-        return tuple(int(part) for part in parts)
-    except ValueError:
-        raise ValueError(f"hidden_sizes must be whole numbers with commas between, got {quoted(text)}") from None
-
-
-def values_of(*configs: ModelConfig | TrainConfig | SplitConfig) -> dict[str, Any]:
-    """Some configs as values of the form's fields; ``threads`` is not one of them."""
+def values_of(*configs: Config) -> dict[str, Any]:
+    """Some configs as values of the form's fields: what it does not show is left out."""
     values: dict[str, Any] = {}
     for config in configs:
-        values |= asdict(config)
-    if "hidden_sizes" in values:
-        values["hidden_sizes"] = ", ".join(map(str, values["hidden_sizes"]))
-    values.pop("threads", None)
+        settings = config.settings()
+        values |= {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}  # type: ignore[arg-type]
+        values |= {name: settings[name].written(values[name]) for name in settings if isinstance(settings[name], Sizes)}
+        for hidden in (name for name, setting in settings.items() if not setting.on_form):
+            del values[hidden]
     return values
 
 
 def read_config(values: Mapping[str, Any], corpus_sha256: str) -> RunConfig:
     """The run that the form's values describe; ``ValueError`` with the sentence to show if there is none."""
-    model = {name: values[name] for name in values_of(model_config(architecture=values["architecture"]))}
-    if "hidden_sizes" in model:
-        model["hidden_sizes"] = parse_hidden(model["hidden_sizes"])
+    model, settings = architecture_of(values), architecture_of(values).settings()
+    fields = {name: values[name] for name in settings}
+    fields |= {name: settings[name].read(name, fields[name]) for name in settings if isinstance(settings[name], Sizes)}
     train = {name: values[name] for name in values_of(TrainConfig())}
     split = {name: values[name] for name in values_of(SplitConfig()) if values[name] is not None}
     return RunConfig(
-        corpus_sha256=corpus_sha256, split=SplitConfig(**split), model=model_config(**model), train=TrainConfig(**train)
+        corpus_sha256=corpus_sha256, split=SplitConfig(**split), model=model(**fields), train=TrainConfig(**train)
     )
 
 
@@ -59,5 +47,15 @@ def preset_of(config: RunConfig) -> str | None:
 def describe(config: RunConfig) -> str:
     """A run's settings in one line."""
     model, train = config.model, config.train
-    training = f"{NAMES[train.optimizer]} {train.learning_rate:g}, batch {train.batch_size:,}, seed {train.seed}"
+    optimizer = train.settings()["optimizer"].said(train.optimizer)
+    training = f"{optimizer} {train.learning_rate:g}, batch {train.batch_size:,}, seed {train.seed}"
     return f"{model.summary()}, {training}"
+
+
+def said_of(config: RunConfig) -> dict[str, str]:
+    """A run's settings as the form shows them, by field."""
+    said = {"architecture": config.model.title}
+    for part in (config.model, config.train, config.split):
+        shown = {name: setting for name, setting in part.settings().items() if setting.on_form}
+        said |= {name: setting.said(getattr(part, name)) for name, setting in shown.items()}
+    return said | {"fixed": " + ".join(map(str, config.split.fixed)) or "none"}

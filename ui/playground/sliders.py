@@ -1,73 +1,35 @@
-"""Playground's settings: sliders, their values in the address, and what they ask for."""
+"""Playground's settings: sliders, their values in the address, and what they ask for.
+
+Which settings have a slider, and where it stops, is the configs' to say (:class:`mmcore.fields.Setting`). A slider
+moves the size of one hidden layer, so the list of sizes and the size of a state share a name.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
-from mmcore import ModelConfig, RunConfig
-from mmcore.architectures import ARCHITECTURES, model_config
-from mmcore.architectures.interface import ACTIVATIONS, INITS, NORMALISATIONS
-from mmcore.config import SAMPLERS
-from mmcore.fields import quoted
+from mmcore import RunConfig
+from mmcore.architectures import ARCHITECTURES, ModelConfig, architecture_of
+from mmcore.architectures.mlp import MLPConfig
+from mmcore.config import TrainConfig
+from mmcore.fields import Setting, Sizes, cut
 from mmcore.playground import KEPT, Play
 from mmcore.presets import PRESETS, preset_for
-from ui.form import named
+from ui.form.widgets import slider
 
-Value = int | float | str
+Value = Any  # of a setting
 BUDGETS = (0.3, 0.5, 0.7, 1.0, 2.0, 4.0)
-OPTIONS: dict[str, tuple[Value, ...]] = {
-    "architecture": tuple(ARCHITECTURES),
-    "context_size": (1, 2, 3, 4, 5, 6, 7, 8, 12, 16),
-    "embedding_dim": (1, 2, 3, 5, 10, 16, 24, 32, 48, 64),
-    "hidden_size": (10, 20, 32, 50, 64, 100, 128, 150, 200, 300, 400),
-    "layers": (1, 2, 3, 4),
-    "heads": (1, 2, 4, 8),
-    "learning_rate": (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0),
-    "weight_decay": (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
-    "dropout": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
-    "state_dropout": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
-    "activation": ACTIVATIONS,
-    "normalisation": NORMALISATIONS,
-    "init": INITS,
-    "direct": (0, 1),
-    "sampler": SAMPLERS,
-}
-LABELS = {
-    "context_size": "Context size",
-    "embedding_dim": "Embedding dimension",
-    "hidden_size": "Hidden units",
-    "layers": "Layers",
-    "heads": "Heads",
-    "learning_rate": "Learning rate",
-    "weight_decay": "Weight decay",
-    "dropout": "Dropout",
-    "state_dropout": "State dropout",
-    "activation": "Activation",
-    "normalisation": "Normalisation",
-    "init": "Initialisation",
-    "direct": "Direct connections",
-    "sampler": "Batches from",
-}
-SECOND = ("dropout", "state_dropout", "activation", "normalisation", "init", "direct", "sampler")  # less often moved
-SLIDER_OF = {"hidden_sizes": "hidden_size"}  # one layer of them, so one number
-# Of slower families, whose presets take minutes: sizes to begin with, and a rate that gets far in few updates.
+MOST = 1_000_000  # steps, and the highest seed
+FIRST = ("weight_decay",)  # beside those that the form shows first
+# Of slower architectures, whose presets take minutes: sizes to begin with, and a rate that gets far in few updates.
 AT_MOST = {"context_size": 8, "embedding_dim": 16, "hidden_size": 32, "layers": 1}
 RATE = 0.03
-HELP: dict[str, str] = named.HELP | {
+HELP = {
     "architecture": "What stands between the context and the logits. Each has sliders of its own, and starts small.",
-    "context_size": "How many preceding characters the model sees: the lecture's `block_size`. With 1 it "
-    "can know no more than a bigram does.",
-    "embedding_dim": "Columns of the lookup table `C`. At 2 the map beside is the table itself.",
-    "hidden_size": "How many numbers the hidden layer, or the hidden state, has: 200 in the lecture.",
-    "learning_rate": "Peak of the one-cycle schedule. Too small a rate learns little in this time; too large a one "
-    "ends with a higher loss.",
-    "weight_decay": "Pulls weights and C towards zero in every update. Not the biases.",
-    "seed": "Of initialisation and batches. On one machine, the same seed and steps give the same model, bit for bit.",
     "seconds": "How long the first training takes, dataset and drawing included. The next ones keep its number of "
     f"steps, to be compared with it, where that takes between a quarter and {KEPT} times as long.",
     "steps": "Updates. From a time budget, the measured speed decides, and the number stays while you move other "
@@ -86,11 +48,30 @@ class Asked:
 # ---- settings of each architecture
 
 
-def model_fields(architecture: str) -> dict[str, str]:
-    """Slider -> field of an architecture's config, for the fields that have one."""
-    fields = [field.name for field in dataclasses.fields(ARCHITECTURES[architecture])]
-    sliders = {SLIDER_OF.get(name, name): name for name in fields}
-    return {name: sliders[name] for name in LABELS if name in sliders}
+def model_sliders(architecture: str) -> dict[str, tuple[str, Setting]]:
+    """Slider -> field of an architecture and what it means, for the fields that have a slider."""
+    settings = ARCHITECTURES[architecture].settings()
+    return {
+        name.removesuffix("s") if isinstance(setting, Sizes) else name: (name, setting)
+        for name, setting in settings.items()
+        if setting.stops
+    }
+
+
+def train_sliders() -> dict[str, Setting]:
+    """The settings of training that have a slider."""
+    return {name: setting for name, setting in TrainConfig.settings().items() if setting.stops}
+
+
+def setting_of(name: str, architecture: str) -> Setting:
+    """What a slider sets."""
+    own = model_sliders(architecture)
+    return own[name][1] if name in own else train_sliders()[name]
+
+
+def every_slider() -> set[str]:
+    """The names of all sliders of all architectures."""
+    return {name for architecture in ARCHITECTURES for name in model_sliders(architecture)} | train_sliders().keys()
 
 
 def start_values(architecture: str) -> dict[str, Value]:
@@ -98,9 +79,9 @@ def start_values(architecture: str) -> dict[str, Value]:
     preset = PRESETS[preset_for(architecture)]
     values = _slider_values(preset.model)
     for name, most in AT_MOST.items():
-        if model_fields(architecture).get(name) == name:
-            values[name] = min(most, int(values[name]))
-    # Nothing is learnt by heart in so short a time.
+        if model_sliders(architecture).get(name, ("", None))[0] == name:
+            values[name] = min(most, values[name])
+    # So short a training memorises nothing.
     values |= dict.fromkeys(values.keys() & {"dropout", "state_dropout"}, 0.0)
     return values | {
         "learning_rate": max(RATE, preset.train.learning_rate),
@@ -112,31 +93,29 @@ def start_values(architecture: str) -> dict[str, Value]:
 
 
 def _slider_values(model: ModelConfig) -> dict[str, Value]:
-    plain = model.to_dict()
     values: dict[str, Value] = {"architecture": model.architecture}
-    for name, field in model_fields(model.architecture).items():
-        value = plain[field]
-        values[name] = int(value[0]) if isinstance(value, list) else int(value) if isinstance(value, bool) else value
+    for name, (field, setting) in model_sliders(model.architecture).items():
+        value = getattr(model, field)
+        values[name] = value[0] if isinstance(setting, Sizes) and value else value
     return values
 
 
 def read_model(values: Mapping[str, Value]) -> ModelConfig:
     """The model that slider values describe; ``ValueError`` if there is none."""
-    architecture = str(values["architecture"])
-    kinds = {field.name: field.type for field in dataclasses.fields(ARCHITECTURES[architecture])}
-    fields: dict[str, Any] = {"architecture": architecture}
-    for name, field in model_fields(architecture).items():
-        value = values[name]
-        fields[field] = (value,) if field in SLIDER_OF else bool(value) if kinds[field] == "bool" else value
-    return model_config(**fields)
+    fields = {
+        field: (values[name],) if isinstance(setting, Sizes) else values[name]
+        for name, (field, setting) in model_sliders(values["architecture"]).items()
+    }
+    return architecture_of(values)(**fields)
 
 
 def options(name: str, architecture: str) -> tuple[Value, ...]:
     """What an architecture allows on a slider, the others where they start."""
     if name == "sampler":
         return ARCHITECTURES[architecture].samplers
-    if name not in model_fields(architecture):
-        return OPTIONS[name]
+    stops = setting_of(name, architecture).stops
+    if name not in model_sliders(architecture):
+        return stops
     start = start_values(architecture)
 
     def allowed(value: Value) -> bool:
@@ -146,7 +125,7 @@ def options(name: str, architecture: str) -> tuple[Value, ...]:
             return False
         return True
 
-    return tuple(value for value in OPTIONS[name] if allowed(value))
+    return tuple(value for value in stops if allowed(value))
 
 
 # ---- sliders and address
@@ -166,37 +145,52 @@ def read_address(query: Mapping[str, str]) -> tuple[dict[str, Value], str | None
 
     An address without an architecture is from before there were others: it means an MLP.
     """
-    architecture = query.get("architecture", model_config().architecture)
-    values = start_values(architecture if architecture in ARCHITECTURES else model_config().architecture)
-    wrong = None
-    for name, default in list(values.items()):
-        if name not in query:
-            continue
-        allowed = options(name, str(values["architecture"])) if name in OPTIONS else None
-        try:
-            value = type(default)(query[name])
-            valid = value in allowed if allowed is not None else 0 <= value <= 1_000_000  # type: ignore[operator]
-        except (ValueError, OverflowError):
-            valid = False
-        if valid:
+    wrong: list[str] = []
+    architecture = query.get("architecture", MLPConfig.architecture)
+    if architecture not in ARCHITECTURES:
+        wrong.append(_made_no_sense("architecture", tuple(ARCHITECTURES), architecture, MLPConfig.architecture))
+        architecture = MLPConfig.architecture
+    values = start_values(architecture)
+    for name in (name for name in values if name in query and name != "architecture"):
+        allowed = None if name in ("seed", "steps") else options(name, architecture)
+        value = _number(query[name]) if allowed is None else _stop(name, query[name], architecture)
+        if value is not None and (allowed is None or value in allowed):
             values[name] = value
         else:
-            rule = "from 0 to 1,000,000" if allowed is None else "one of " + ", ".join(map(written, allowed))
-            wrong = (
-                wrong or f"{name} in the address must be {rule}, got {quoted(query[name])}. Using {written(default)}."
-            )
-    return values, wrong
+            wrong.append(_made_no_sense(name, allowed, query[name], written(values[name])))
+    return values, wrong[0] if wrong else None
+
+
+def _made_no_sense(name: str, allowed: tuple[Value, ...] | None, got: str, instead: str) -> str:
+    rule = f"from 0 to {MOST:,}" if allowed is None else "one of " + ", ".join(map(written, allowed))
+    return f"{name} in the address must be {rule}, got {cut(repr(got))}. Using {instead}."
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 10 and int(text) <= MOST else None
+
+
+def _stop(name: str, text: str, architecture: str) -> Value | None:
+    """The value of a slider in an address; None if it is none."""
+    setting = setting_of(name, architecture)
+    try:
+        value = setting.read(name, text)
+    except ValueError:
+        return None
+    return value[0] if isinstance(setting, Sizes) and len(value) == 1 else value
 
 
 def written(value: Value) -> str:
     """A setting as the address has it."""
+    if isinstance(value, bool):
+        return str(int(value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def fill(values: Mapping[str, Value]) -> None:
     """Put values on the sliders; allowed in a callback and before they are drawn."""
     for name, value in values.items():
-        st.session_state[f"play_{name}"] = bool(value) if name == "direct" else value
+        st.session_state[f"play_{name}"] = value
     st.session_state["play_mode"] = "Number" if values.get("steps") else "Time budget"
     st.session_state["play_steps"] = int(values.get("steps") or 500)
 
@@ -204,8 +198,8 @@ def fill(values: Mapping[str, Value]) -> None:
 def values_of(config: RunConfig) -> dict[str, Value]:
     """A config as slider values, steps included."""
     train = config.train
-    values = _slider_values(config.model) | {"learning_rate": train.learning_rate, "weight_decay": train.weight_decay}
-    return values | {"seed": train.seed, "steps": train.max_steps, "sampler": train.sampler}
+    values = _slider_values(config.model) | {name: getattr(train, name) for name in train_sliders()}
+    return values | {"seed": train.seed, "steps": train.max_steps}
 
 
 def _take_architecture() -> None:
@@ -226,12 +220,28 @@ def draw_sliders(corpus_sha256: str) -> Asked | ValueError:
         help=HELP["architecture"],
         persist_state="session",
     )
-    own = model_fields(architecture)
-    names = [name for name in LABELS if name in own or name in ("learning_rate", "weight_decay")]
-    chosen: dict[str, Any] = {"architecture": architecture}
-    for name in (name for name in names if name not in SECOND):
-        chosen[name] = _slider(name, architecture)
-    seed = st.number_input("Seed", 0, 1_000_000, key="play_seed", help=HELP["seed"], persist_state="session")
+    settings = {name: setting for name, (_, setting) in model_sliders(architecture).items()} | train_sliders()
+    first = [name for name, setting in settings.items() if not setting.more or name in FIRST]
+    chosen: dict[str, Value] = {"architecture": architecture}
+    for name in first:
+        chosen[name] = slider(name, settings[name], options(name, architecture))
+    seed_help = TrainConfig.settings()["seed"].help
+    seed = st.number_input("Seed", 0, MOST, key="play_seed", help=seed_help, persist_state="session")
+    steps, budget = _draw_steps()
+    with st.expander("More settings", icon=":material/tune:"):
+        for name in (name for name in settings if name not in first):
+            chosen[name] = slider(name, settings[name], options(name, architecture))
+    train = PRESETS[preset_for(architecture)].train
+    try:
+        model = read_model(chosen)
+        train = train.replace(max_steps=steps, seed=int(seed), **{name: chosen[name] for name in train_sliders()})
+    except ValueError as error:
+        return error
+    return Asked(RunConfig(corpus_sha256=corpus_sha256, model=model, train=train), budget)
+
+
+def _draw_steps() -> tuple[int, float | None]:
+    """Where the number of steps comes from; the steps, and the time budget if it decides."""
     mode = st.segmented_control(
         "Steps from",
         ("Time budget", "Number"),
@@ -240,51 +250,18 @@ def draw_sliders(corpus_sha256: str) -> Asked | ValueError:
         help=HELP["steps"],
         persist_state="session",
     )
-    budget = None
     if mode == "Time budget":
-        budget = st.select_slider(
+        seconds: float = st.select_slider(
             "Seconds", BUDGETS, 0.5, key="play_budget", help=HELP["seconds"], persist_state="session"
         )
-        steps = 1
-    else:
-        steps = st.number_input("Steps", 1, 1_000_000, key="play_steps", help=HELP["steps"], persist_state="session")
-    with st.expander("More settings", icon=":material/tune:"):
-        for name in (name for name in SECOND if name in own or name == "sampler"):
-            chosen[name] = _second(name, architecture)
-    train = PRESETS[preset_for(architecture)].train.replace(
-        max_steps=int(steps), seed=int(seed), **{name: chosen[name] for name in ("learning_rate", "weight_decay")}
-    )
-    try:
-        model, train = read_model(chosen), train.replace(sampler=chosen["sampler"])
-    except ValueError as error:
-        return error
-    return Asked(RunConfig(corpus_sha256=corpus_sha256, model=model, train=train), budget)
-
-
-def _key(name: str) -> dict[str, Any]:
-    return {"key": f"play_{name}", "help": HELP[name], "persist_state": "session"}
-
-
-def _slider(name: str, architecture: str) -> Value:
-    allowed = options(name, architecture)
-    chosen: Value = st.select_slider(LABELS[name], allowed, format_func=written, **_key(name))
-    return chosen
-
-
-def _second(name: str, architecture: str) -> Value:
-    """A setting of the second row: a slider for numbers, a box for words, a tick for yes or no."""
-    if name == "direct":
-        return int(st.checkbox(LABELS[name], **_key(name)))
-    if isinstance(OPTIONS[name][0], float):
-        return _slider(name, architecture)
-    allowed = options(name, architecture)
-    return str(st.selectbox(LABELS[name], allowed, format_func=lambda option: named.NAMES[option], **_key(name)))
+        return 1, seconds
+    return int(st.number_input("Steps", 1, MOST, key="play_steps", help=HELP["steps"], persist_state="session")), None
 
 
 def write_address(play: Play) -> None:
     """Make the address say how to get this model again, and nothing of another architecture's settings."""
     values = values_of(play.config)
-    for name in OPTIONS.keys() - values.keys():
+    for name in every_slider() - values.keys():
         st.query_params.pop(name, None)
     for name, value in values.items():
         st.query_params[name] = written(value)
