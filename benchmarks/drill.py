@@ -26,26 +26,17 @@ from mmcore import BUNDLED_NAMES, Run, RunConfig, RunState, RunStore, TrainConfi
 from mmcore.architectures import model_config
 from mmcore.jobs import WORKERS, run_inline
 from tests.browser.app_server import ROOT, AppServer, launch, watched_page
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from torch import Tensor
 
 RESULTS = Path(__file__).parent / "results" / "drill.json"
-PATIENCE = 180.0  # seconds for what takes one or two on a quiet machine
 ENDLESS = 100_000_000
 DISK = "8m"
 BUSY = [sys.executable, "-c", "while True: pass"]
 Figures = dict[str, Any]
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> float:
-    """Wait for something to be so, and return how long that took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() < began + seconds, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.05)
-    return time.monotonic() - began
 
 
 def pid_of(run: Run) -> int:

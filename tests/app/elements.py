@@ -1,4 +1,4 @@
-"""Finding what is on a page: fields by their label, and the content of its charts."""
+"""Finding what is on a page: fields by their label, the content of its charts, and the table that one draws."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plotly.graph_objects import Figure
 from streamlit.testing.v1 import AppTest
 
-from mmcore import ARCHITECTURES, SplitConfig, TrainConfig
+from mmcore import ARCHITECTURES, Run, RunStore, SplitConfig, TrainConfig, load
 
 FIELDS = ("selectbox", "text_input", "text_area", "number_input", "toggle", "file_uploader", "button_group")
 
@@ -68,3 +68,10 @@ HELP = {
     for name, setting in owner.settings().items()
 }
 """What the configs say of each field."""
+
+
+def embedding_table(store: RunStore, run: Run) -> NDArray[np.float32]:
+    """The run's stored C (V, D)."""
+    weights = store.weights(run.id)
+    assert weights is not None
+    return np.asarray(load(weights).model.tensors["C"].numpy())

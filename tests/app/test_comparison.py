@@ -14,8 +14,7 @@ from mmcore.architectures import model_config
 from mmcore.corpus import corpus_from_words
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
-from tests.app.elements import figure, numbers, without_help
-from tests.app.test_embeddings import table_of
+from tests.app.elements import embedding_table, figure, numbers, without_help
 from ui.embeddings import two_runs
 
 FIRST, SECOND, SHARES = 2, 3, 4  # the section's charts, after the page's map and row
@@ -127,7 +126,7 @@ def test_only_runs_of_the_same_symbols_with_a_table_are_offered(
 
 def test_the_second_map_is_turned_and_not_bent(again: Again, finished: Run, store: RunStore, open_page: Open) -> None:
     first, second = again(1, embedding_dim=2), again(2, embedding_dim=2)
-    table, other = table_of(store, first), table_of(store, second)
+    table, other = embedding_table(store, first), embedding_table(store, second)
     app = open_page("embeddings", run=first.id)
     shown, turned = places(app, FIRST), places(app, SECOND)
     assert shown == pytest.approx(table, abs=1e-6)
@@ -155,7 +154,7 @@ def test_a_strip_and_a_plane_are_compared_on_a_line(again: Again, finished: Run,
 def test_shares_are_counted_beside_chance(
     again: Again, finished: Run, store: RunStore, open_page: Open, metric: str, count: int
 ) -> None:
-    tables = [table_of(store, run) for run in (finished, again(2))]
+    tables = [embedding_table(store, run) for run in (finished, again(2))]
     app = open_page("embeddings", run=finished.id)
     app.button_group(key="metric").set_value(metric)
     app.number_input(key="neighbours_compared_26").set_value(count).run()

@@ -6,23 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
-from mmcore import Run, RunStore, TrainConfig, load
+from mmcore import Run, RunStore, TrainConfig
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
-from tests.app.elements import field, figure, numbers, without_help
+from tests.app.elements import embedding_table, field, figure, numbers, without_help
 from ui.embeddings import views
 from ui.kit import plots
 from ui.run import embedding_map
-
-
-def table_of(store: RunStore, run: Run) -> NDArray[np.float32]:
-    weights = store.weights(run.id)
-    assert weights is not None
-    return np.asarray(load(weights).model.tensors["C"].numpy())
 
 
 def points(app: AppTest) -> dict[int, tuple[float, ...]]:
@@ -58,7 +51,7 @@ def test_up_to_three_dimensions_are_shown_as_they_are(
     app = open_page("embeddings", run=run.id)
     assert not app.exception
     assert app.button_group(key=f"view_{dimensions}").value == view
-    table, shown = table_of(store, run), points(app)
+    table, shown = embedding_table(store, run), points(app)
     assert len(shown) == 27
     for index, place in shown.items():
         assert place[:dimensions] == pytest.approx(table[index].tolist())
@@ -70,7 +63,7 @@ def test_more_dimensions_are_projected_with_the_explained_variance(
     finished: Run, store: RunStore, open_page: Open
 ) -> None:
     app = open_page("embeddings", run=finished.id)
-    table = table_of(store, finished).astype(np.float64)
+    table = embedding_table(store, finished).astype(np.float64)
     centred = table - table.mean(axis=0)
     values, vectors = np.linalg.eigh(centred.T @ centred)
     shown = points(app)
@@ -104,7 +97,7 @@ def test_vowels_and_consonants_differ_in_shape_as_well(finished: Run, open_page:
 def test_a11_how_near_vowels_are_is_counted_in_the_runs_own_table(
     finished: Run, store: RunStore, open_page: Open
 ) -> None:
-    table, vowels = table_of(store, finished), {1, 5, 9, 15, 21}  # of a boundary and a to z
+    table, vowels = embedding_table(store, finished), {1, 5, 9, 15, 21}  # of a boundary and a to z
     app = open_page("embeddings", run=finished.id)
     for metric in ("cosine", "euclidean"):
         app.segmented_control(key="metric").set_value(metric).run()
@@ -156,7 +149,7 @@ def test_a_chosen_character_shows_neighbours_row_and_one_hot_check(
     app = open_page("embeddings", run=finished.id)
     app.selectbox(key="embedding_symbol").set_value("q")
     app.button_group(key="metric").set_value(metric).run()
-    table = table_of(store, finished).astype(np.float64)
+    table = embedding_table(store, finished).astype(np.float64)
     if metric == "cosine":
         unit = table / np.linalg.norm(table, axis=1, keepdims=True)
         order = np.argsort(-(unit @ unit[17]))

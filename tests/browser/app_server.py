@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,12 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.waiting import until
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright, Route
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-START_SECONDS = 30
 STOP_SECONDS = 10
 TIMEOUT_MS = 20_000
 QUIET = ["disable-quic", "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"]
@@ -50,12 +50,12 @@ class AppServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_SECONDS
-        while not self._healthy():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError(f"the app did not start:\n{self.log.read_text()}")
-            time.sleep(0.1)
+        try:
+            until(lambda: self._healthy() or self.process.poll() is not None, "the app answers")
+            assert self.process.poll() is None, "the app ended"
+        except AssertionError as problem:
+            self.stop()
+            raise RuntimeError(f"the app did not start:\n{self.log.read_text()}") from problem
 
     def stop(self) -> None:
         """End the server and whatever it started; a server that ignores SIGTERM is killed and reported."""

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 from mmcore import ARCHITECTURES, PRESETS
 from mmcore.presets import preset_for
+from tests.browser.actions import badge, download, fill, nav
 from tests.browser.app_server import AppServer, wait_until_idle
-from tests.browser.test_train import badge, download, fill, nav
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from mmcore import BUNDLED_NAMES, RunConfig, RunStore, build_dataset, read_words
+from mmcore import RunStore
+from tests.browser.actions import PATIENCE_MS, badge, fill, nav, plain_val_loss, wait_for_more_points
 from tests.browser.app_server import AppServer, wait_until_idle
-from tests.browser.test_train import PATIENCE_MS, badge, fill, nav, wait_for_more_points
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -59,15 +56,8 @@ def test_one_run_from_the_form_to_plain_torch(page: Page, server: AppServer, tmp
     expect(page.get_by_text(f"Weights of step {run.step:,}")).to_be_visible()
     expect(page.get_by_text(re.compile(r"\d+ % new|new", re.IGNORECASE)).first).to_be_visible()
 
-    assert f"{plain_validation_loss(tmp_path / 'model.safetensors', run.config):.4f}" == loss
+    tensors = load_file(tmp_path / "model.safetensors")
+    assert sorted(tensors) == ["C", "W1", "W2", "b1", "b2"]
+    assert f"{plain_val_loss(tensors, run.config):.4f}" == loss
     assert store.run(run.id).losses["val_loss"] == run.losses["val_loss"]
     store.close()
-
-
-def plain_validation_loss(path: Path, config: RunConfig) -> float:
-    """The lecture's forward pass over the validation split, with the downloaded tensors and nothing of ours."""
-    data = build_dataset(read_words(BUNDLED_NAMES), config.split, config.model.context_size)
-    p, X, Y = load_file(path), torch.from_numpy(data.val.contexts), torch.from_numpy(data.val.targets)
-    h = torch.tanh(p["C"][X].view(len(X), -1) @ p["W1"] + p["b1"])
-    assert json.dumps(sorted(p)) == '["C", "W1", "W2", "b1", "b2"]'
-    return F.cross_entropy(h @ p["W2"] + p["b2"], Y).item()

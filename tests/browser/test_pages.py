@@ -11,8 +11,8 @@ import pytest
 from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, embedding, load, read_words
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
+from tests.browser.actions import PATIENCE_MS
 from tests.browser.app_server import AppServer, wait_until_idle
-from tests.browser.test_train import PATIENCE_MS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

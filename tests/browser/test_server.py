@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import pytest
 
 from mmcore import BUNDLED_NAMES, RunConfig, RunState, RunStore, TrainConfig, read_words
 from tests.browser.app_server import AppServer, watched_page
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -24,10 +24,7 @@ def test_e3_what_is_queued_is_trained_without_a_visit(server: AppServer) -> None
     server.stop()
     waiting = store.create(config)
     server.start()
-    deadline = time.monotonic() + 60
-    while store.run(waiting.id).state is not RunState.FINISHED:
-        assert time.monotonic() < deadline, server.log.read_text()
-        time.sleep(0.05)
+    until(lambda: store.run(waiting.id).state is RunState.FINISHED, "the run that waited has finished")
     store.close()
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from mmcore import BUNDLED_NAMES, RunConfig, RunStore, TrainConfig, build_dataset, read_words
+from mmcore import BUNDLED_NAMES, RunConfig, RunStore, TrainConfig, read_words
 from mmcore.presets import PRESETS, preset_for
+from tests.browser.actions import PATIENCE_MS, POINTS, badge, download, fill, nav, plain_val_loss, wait_for_more_points
 from tests.browser.app_server import AppServer, wait_until_idle
 
 if TYPE_CHECKING:
@@ -22,39 +22,6 @@ if TYPE_CHECKING:
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
-
-PATIENCE_MS = 60_000  # workers are niced: on a busy machine training is what waits
-POINTS = "() => document.querySelector('.live-plot')?.data?.[0]?.x?.length ?? 0"
-
-
-def fill(page: Page, label: str, value: object) -> None:
-    """Type into a field and wait until the app has taken it."""
-    field = page.get_by_label(label, exact=True)
-    field.fill(str(value))
-    field.press("Tab")
-    expect(field).to_have_value(str(value))
-    wait_until_idle(page)
-
-
-def badge(page: Page, text: str) -> None:
-    """Wait for a run's state beside its name."""
-    expect(page.get_by_test_id("stBadge").or_(page.locator(".stMarkdownBadge")).get_by_text(text).first).to_be_visible(
-        timeout=PATIENCE_MS
-    )
-
-
-def nav(page: Page, title: str) -> None:
-    """Go to a page through the sidebar."""
-    page.get_by_test_id("stSidebarNavLink").filter(has_text=title).click()
-    expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
-    wait_until_idle(page)
-
-
-def wait_for_more_points(page: Page) -> None:
-    """The curve has points, and gets more of them."""
-    page.wait_for_function(f"({POINTS})() > 1", timeout=PATIENCE_MS)
-    before = page.evaluate(POINTS)
-    page.wait_for_function(f"({POINTS})() > {before}", timeout=PATIENCE_MS)
 
 
 def start_long_run(page: Page, server: AppServer) -> None:
@@ -159,23 +126,6 @@ def test_d5_what_is_typed_before_a_preset_arrives_stays(page: Page, server: AppS
     store.close()
     assert (run.config.model, run.config.train) == (preset.model, preset.train.replace(max_steps=77))
     badge(page, "Finished")
-
-
-def download(page: Page, label: str, folder: Path) -> Path:
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name=label).click()
-    target = folder / waiting.value.suggested_filename
-    waiting.value.save_as(target)
-    return target
-
-
-def plain_val_loss(tensors: dict[str, torch.Tensor], config: RunConfig) -> float:
-    """The lecture's forward pass on the validation split, with nothing of this project in it but the examples."""
-    val = build_dataset(read_words(BUNDLED_NAMES), config.split, config.model.context_size).val
-    x, y = torch.from_numpy(val.contexts), torch.from_numpy(val.targets)
-    emb = tensors["C"][x]
-    h = torch.tanh(emb.view(emb.shape[0], -1) @ tensors["W1"] + tensors["b1"])
-    return F.cross_entropy(h @ tensors["W2"] + tensors["b2"], y).item()
 
 
 def test_downloads_hold_what_the_screen_says(page: Page, server: AppServer, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
+from tests.browser.actions import badge
 from tests.browser.app_server import AppServer, wait_until_idle
-from tests.browser.test_train import badge
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

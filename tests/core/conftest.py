@@ -1,21 +1,12 @@
-"""What the library's tests share: the bundled names, small corpora, and one hypothesis profile."""
+"""What the library's tests share: the bundled names and small corpora."""
 
 from __future__ import annotations
 
 import pytest
-import torch
-from hypothesis import settings
 
 from mmcore.config import SplitConfig
 from mmcore.corpus import BUNDLED_NAMES, Corpus, read_words
 from mmcore.dataset import Dataset, build_dataset
-
-# Derandomised: the same examples on every run, so that a red suite is a change of ours and not luck.
-settings.register_profile("suite", deadline=None, max_examples=40, derandomize=True)
-settings.load_profile("suite")
-
-
-torch.set_num_threads(1)  # tensors this small only lose time to threads
 
 
 @pytest.fixture(scope="session")

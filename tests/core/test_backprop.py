@@ -12,22 +12,7 @@ from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Backprop
 from mmcore.model import MLP, cross_entropy
-
-VOCAB_SIZE = 7
-
-
-@st.composite
-def configs(draw: st.DrawFn) -> ModelConfig:
-    hidden = tuple(draw(st.lists(st.integers(1, 9), max_size=3)))
-    return model_config(
-        context_size=draw(st.integers(1, 5)),
-        embedding_dim=draw(st.integers(1, 6)),
-        hidden_sizes=hidden,
-        activation=draw(st.sampled_from(["tanh", "relu"])),
-        direct=draw(st.booleans()) or not hidden,
-        dropout=draw(st.sampled_from([0.0, 0.4])),
-        init=draw(st.sampled_from(["scaled", "lecture"])),
-    )
+from tests.models import VOCAB_SIZE, mlp_configs, randomised
 
 
 def batch(config: ModelConfig, size: int, distributions: bool, seed: int) -> tuple[Tensor, Tensor]:
@@ -38,20 +23,12 @@ def batch(config: ModelConfig, size: int, distributions: bool, seed: int) -> tup
     return contexts, torch.randint(VOCAB_SIZE, (size,), generator=g)
 
 
-def randomised(config: ModelConfig, seed: int) -> MLP:
-    """A model whose biases and output weights are not near zero, so that every path carries gradient."""
-    model = MLP(config, VOCAB_SIZE, seed, dtype=torch.float64)
-    with torch.no_grad():
-        model.flat.add_(torch.randn(len(model.flat), generator=torch.Generator().manual_seed(seed)) * 0.3)
-    return model
-
-
 def dropout_generator(config: ModelConfig, seed: int) -> torch.Generator | None:
     return torch.Generator().manual_seed(seed) if config.dropout else None
 
 
 @settings(max_examples=100)
-@given(configs(), st.integers(1, 12), st.booleans(), st.integers(0, 10_000))
+@given(mlp_configs(), st.integers(1, 12), st.booleans(), st.integers(0, 10_000))
 def test_gradients_equal_autograd(config: ModelConfig, size: int, distributions: bool, seed: int) -> None:
     model = randomised(config, seed)
     contexts, targets = batch(config, size, distributions, seed)

@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from mmcore.presets import PRESETS, preset_for
 from mmcore.sample import generate
 from mmcore.store import RunState, RunStore, StoreUnavailable
 from mmcore.training import Step
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = ("--max-steps", "20", "--hidden-size", "16", "--embedding-dim", "4")
@@ -305,15 +305,12 @@ def test_ctrl_c_stops_the_run_and_keeps_it(tmp_path: Path, store: RunStore) -> N
     command = [sys.executable, "-m", "mmcore", "train", "--preset", "lecture", "--json", "--out", str(out)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 60
-        while not (runs := store.runs()) or runs[0].step < 100:
-            assert time.monotonic() < deadline and process.poll() is None
-            time.sleep(0.05)
+        until(lambda: process.poll() is not None or any(run.step >= 100 for run in store.runs()))
         process.send_signal(signal.SIGINT)
-        printed, said = process.communicate(timeout=30)
+        printed, said = process.communicate()
     finally:
         process.kill()
-    values, run = json.loads(printed), store.run(runs[0].id)
+    values, run = json.loads(printed), store.runs()[0]
     assert process.returncode == 130
     assert f"Stopped at step {run.step:,} of 200,000; run {run.id} is kept in the store." in said
     assert "Traceback" not in said
@@ -805,7 +802,7 @@ def test_b3_words_are_utf8_in_any_locale_and_a_closed_pipe_is_silent(tmp_path: P
     path.write_text("\n".join(["שלום", "חביב", "אהבה"] * 10), encoding="utf-8")
     assert Result("train", *FAST, "--data", str(path), "--out", out).code == 0
     process = mmcore_process("sample", out, "-n", "50", PYTHONIOENCODING="cp1252")
-    said, problem = process.communicate(timeout=60)
+    said, problem = process.communicate()
     assert (process.returncode, problem, len(said.decode().splitlines())) == (0, b"", 50)
     with mmcore_process("sample", out, "-n", "10000") as process:
         assert process.stdout and process.stderr

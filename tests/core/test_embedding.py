@@ -45,7 +45,7 @@ def test_neighbours_name_what_is_wrong(index: int, metric: str, rule: str) -> No
 
 
 @given(seed=st.integers(0, 100), rows=st.integers(4, 30), columns=st.integers(2, 12))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_pca_agrees_with_scikit_learn_up_to_the_sign_of_an_axis(seed: int, rows: int, columns: int) -> None:
     table = random_table(seed, rows, columns)
     ours, theirs = embedding.pca(table), PCA(2).fit(table)

@@ -33,33 +33,7 @@ from mmcore.sample import generate
 from mmcore.samplers import SAMPLERS, WordSampler
 from mmcore.train_state import TrainState
 from mmcore.training import Pace, train
-
-SMALL: dict[str, ModelConfig] = {
-    "bigram": model_config(architecture="bigram"),
-    "mlp": model_config(embedding_dim=4, hidden_sizes=(16, 12)),
-    "mlp-batch": model_config(embedding_dim=4, hidden_sizes=(16, 12), normalisation="batch", direct=True),
-    "mlp-layer": model_config(embedding_dim=4, hidden_sizes=(16,), normalisation="layer", activation="gelu"),
-    "rnn": model_config(architecture="rnn", context_size=6, embedding_dim=4, hidden_size=24),
-    "gru": model_config(
-        architecture="gru", context_size=6, embedding_dim=4, hidden_size=16, dropout=0.2, state_dropout=0.1
-    ),
-    "lstm": model_config(architecture="lstm", context_size=6, embedding_dim=4, hidden_size=16),
-    "wavenet": model_config(architecture="wavenet", context_size=4, embedding_dim=4, hidden_size=16),
-    "transformer": model_config(
-        architecture="transformer", context_size=6, embedding_dim=16, layers=2, heads=2, dropout=0.1
-    ),
-}
-SEQUENCES = {name: config for name, config in SMALL.items() if isinstance(config, SequenceConfig)}
-every = pytest.mark.parametrize("config", SMALL.values(), ids=SMALL)
-every_sequence = pytest.mark.parametrize("config", SEQUENCES.values(), ids=SEQUENCES)
-
-
-def shaken(config: ModelConfig, vocab_size: int, seed: int = 1) -> Model:
-    """A model none of whose tensors is at its first value, in double precision."""
-    model = Model(config, vocab_size, seed, dtype=torch.float64)
-    with torch.no_grad():
-        model.flat.add_(torch.rand(len(model.flat), generator=torch.Generator().manual_seed(seed)) * 0.3)
-    return model
+from tests.models import SEQUENCES, SMALL, configs, every, every_sequence, shaken
 
 
 def after_each(model: Model, words: Tensor) -> Tensor:
@@ -161,21 +135,6 @@ def sensitivity(model: Model, logits: Tensor, symbol: int) -> float:
     table = model.get_parameter("C" if "C" in model.tensors else "W")
     (gradient,) = torch.autograd.grad((logits.flatten() * torch.arange(logits.numel())).sum(), table, retain_graph=True)
     return gradient[symbol].abs().max().item()
-
-
-@st.composite
-def configs(draw: st.DrawFn) -> ModelConfig:
-    config = draw(st.sampled_from(list(SMALL.values())))
-    sizes = {
-        "context_size": [2, 4, 8],
-        "embedding_dim": [2, 4],
-        "hidden_size": [3, 8],
-        "layers": [1, 3],
-        "heads": [1, 2],
-    }
-    sizes |= {"normalisation": ["none", "batch", "layer"], "activation": ["tanh", "gelu"]}
-    names = [f.name for f in dataclasses.fields(config) if f.name in sizes]
-    return config.replace(**{name: draw(st.sampled_from(sizes[name])) for name in names})
 
 
 @given(configs(), st.permutations("abcdefgh"), st.integers(0, 100))

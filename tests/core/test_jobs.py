@@ -35,6 +35,7 @@ from mmcore.process import lives, this_process
 from mmcore.store import LEASE_SECONDS, MAX_POINTS, Run, RunState, RunStore, StoreUnavailable
 from mmcore.train_state import TrainState
 from mmcore.training import Step, train
+from tests.waiting import until
 
 S = RunState
 ENDLESS = 100_000_000
@@ -59,15 +60,6 @@ def make(store: RunStore, names: Corpus) -> Callable[..., str]:
         return store.create(config).id
 
     return create
-
-
-def until(condition: Callable[[], Any], seconds: float = 30) -> float:
-    """Wait for something to be true; the seconds that took."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() < start + seconds, "waited too long"
-        time.sleep(0.005)
-    return time.monotonic() - start
 
 
 def pid_of(run: Run) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
 from mmcore import process
 from mmcore.process import CoreShare, core_time, this_process
+from tests.waiting import until
 
 BUSY = "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); print(flush=True)\nwhile True: pass"
 
@@ -26,12 +26,9 @@ def test_e6_processes_that_share_a_core_get_a_part_of_it() -> None:
     try:
         for loop in loops:
             assert loop.stdout and loop.stdout.readline()
-        share, found, deadline = CoreShare(name_of(loops[0].pid), least=0.5), None, time.monotonic() + 60
-        while found is None:
-            assert time.monotonic() < deadline
-            found = share.look()
-            time.sleep(0.05)
-        assert 0 < found < 0.5  # a third, or less where others want this core too
+        share, found = CoreShare(name_of(loops[0].pid), least=0.5), list[float | None]()
+        until(lambda: found.append(share.look()) or found[-1] is not None)
+        assert found[-1] and found[-1] < 0.5  # a third, or less where others want this core too
     finally:
         for loop in loops:
             loop.kill()

@@ -33,12 +33,12 @@ from mmcore.trace import (
 )
 from mmcore.train_state import TrainState
 from mmcore.training import train
-from tests.core.test_backprop import VOCAB_SIZE, configs, randomised
+from tests.models import VOCAB_SIZE, mlp_configs, randomised
 
 VOCAB = Vocab(("", *"abcdef"))
 
 
-@given(configs(), st.text("abcdef", min_size=1, max_size=8), st.integers(0, 8), st.integers(0, 10_000))
+@given(mlp_configs(), st.text("abcdef", min_size=1, max_size=8), st.integers(0, 8), st.integers(0, 10_000))
 def test_the_loss_is_that_of_evaluate(config: ModelConfig, word: str, position: int, seed: int) -> None:
     examples = build_examples([word], VOCAB, config.context_size)
     row = position % len(examples)
@@ -51,7 +51,7 @@ def test_the_loss_is_that_of_evaluate(config: ModelConfig, word: str, position: 
 
 
 @settings(max_examples=100)
-@given(configs(), st.data(), st.integers(0, 10_000))
+@given(mlp_configs(), st.data(), st.integers(0, 10_000))
 def test_hand_gradients_are_those_of_autograd(config: ModelConfig, data: st.DataObject, seed: int) -> None:
     model = randomised(config, seed)
     ids = st.integers(0, VOCAB_SIZE - 1)
@@ -100,7 +100,7 @@ def test_a_character_that_stands_twice_collects_both_gradients() -> None:
 
 
 @settings(max_examples=15)
-@given(configs(), st.integers(1, 5), st.integers(0, 10_000))
+@given(mlp_configs(), st.integers(1, 5), st.integers(0, 10_000))
 def test_three_ways_to_a_gradient_agree(config: ModelConfig, size: int, seed: int) -> None:
     model = randomised(config, seed)
     g = torch.Generator().manual_seed(seed)

@@ -14,7 +14,7 @@ from mmcore.architectures.sequence import SequenceConfig
 from mmcore.backprop import Autograd
 from mmcore.model import Model
 from mmcore.trace import backward_trace, forward_trace
-from tests.core.test_families import SMALL, configs, every, shaken
+from tests.models import SMALL, configs, every, shaken
 
 V = 7
 
