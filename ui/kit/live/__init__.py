@@ -25,7 +25,7 @@ import streamlit as st
 from ui.kit import theme
 
 HERE = Path(__file__).parent
-VENDOR = HERE.parents[1] / "static" / "vendor"
+VENDOR = HERE.parents[2] / "static" / "vendor"
 PLOTLY_JS = "plotly.min.js"
 PLOTLY_URL = f"app/static/vendor/{PLOTLY_JS}"
 LOAD_PLOTLY = (HERE / "plotly.js").read_text("utf-8")  # a JavaScript function, once for every component that draws
