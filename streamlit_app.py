@@ -7,7 +7,7 @@ import streamlit as st
 
 from ui import session
 from ui.kit import theme
-from ui.kit.live import ensure_plotly_js
+from ui.kit.live import plotly_route
 
 PAGES = (
     ("home", "Start", ":material/home:"),
@@ -28,7 +28,6 @@ if __name__ == "__main__":
     icon = Path(__file__).parent / "static" / "icon.png"
     st.set_page_config(page_title="Makemore Lab", page_icon=str(icon), layout="wide", initial_sidebar_state=220)
     st.html(theme.STYLE)
-    ensure_plotly_js()
     page = st.navigation(
         [st.Page(f"app_pages/{name}.py", title=title, icon=icon, default=name == "home") for name, title, icon in PAGES]
     )
@@ -36,4 +35,4 @@ if __name__ == "__main__":
         page.run()
         session.queue()  # where the server did not start it: after the page, which comes first
 elif __name__ == "streamlit_app":
-    app = st.App(__file__, lifespan=session.serving, on_script_error=session.said)
+    app = st.App(__file__, lifespan=session.serving, on_script_error=session.said, routes=[plotly_route()])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.request
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ import pytest
 from mmcore import BUNDLED_NAMES, RunConfig, RunState, RunStore, TrainConfig, read_words
 from tests.browser.app_server import AppServer, watched_page
 from tests.waiting import until
+from ui.kit.live import PLOTLY_URL
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -26,6 +29,12 @@ def test_e3_what_is_queued_is_trained_without_a_visit(server: AppServer) -> None
     server.start()
     until(lambda: store.run(waiting.id).state is RunState.FINISHED, "the run that waited has finished")
     store.close()
+
+
+def test_the_server_gives_plotly_js_out_of_the_installed_package(server: AppServer) -> None:
+    with urllib.request.urlopen(f"{server.url}/{PLOTLY_URL}") as answer:
+        assert answer.headers.get_content_type() == "text/javascript"
+        assert answer.read() == (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
 
 
 def test_e5_a_store_that_cannot_be_read_is_said_in_a_sentence(browser: Browser, tmp_path: Path) -> None:

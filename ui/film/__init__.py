@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mmcore import Run, embedding
 from ui import session
 from ui.kit import theme
-from ui.kit.live import LOAD_PLOTLY, PLOTLY_URL, ensure_plotly_js
+from ui.kit.live import LOAD_PLOTLY, PLOTLY_URL
 from ui.run import embedding_map
 
 if TYPE_CHECKING:
@@ -156,7 +156,6 @@ def curve_figure(moments: Moments, current: theme.Theme) -> go.Figure:
 
 def play(moments: Moments, symbols: tuple[str, ...], *, key: str) -> None:
     """Draw the film with its controls; opens on the last frame."""
-    ensure_plotly_js()
     current = theme.current_theme()
     picture, curve = map_figure(moments, symbols, current), curve_figure(moments, current)
     _component(key=key, data=film_data(moments, picture, curve))

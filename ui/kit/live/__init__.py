@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,13 +17,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from starlette.requests import Request
+from starlette.responses import FileResponse
+from starlette.routing import Route
 
 from ui.kit import theme
 
 HERE = Path(__file__).parent
-VENDOR = HERE.parents[2] / "static" / "vendor"
-PLOTLY_JS = "plotly.min.js"
-PLOTLY_URL = f"app/static/vendor/{PLOTLY_JS}"
+PLOTLY_URL = "app/static/plotly.min.js"
 LOAD_PLOTLY = (HERE / "plotly.js").read_text("utf-8")  # a JavaScript function, once for every component that draws
 MEASURED = 100  # markers of a curve at most; beyond, evenly chosen ones
 TABLE_ROWS = 20
@@ -53,22 +50,17 @@ class Trace:
     measured: bool = False  # at single steps: a marker at each, and nothing claimed between them
 
 
-@cache
-def ensure_plotly_js(folder: Path = VENDOR) -> Path:
-    """Copy plotly.js out of the installed wheel to where the server can serve it, unless it is there already."""
+def plotly_route() -> Route:
+    """Where the server gives plotly.js, straight out of the installed package: an app's folder may be read-only."""
     spec = find_spec("plotly")  # finds the package without importing it
     assert spec is not None and spec.origin is not None
-    source = Path(spec.origin).parent / "package_data" / PLOTLY_JS
-    target = folder / PLOTLY_JS
-    if target.exists() and target.stat().st_size == source.stat().st_size:
-        return target
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
-    os.close(handle)
-    shutil.copyfile(source, name)
-    Path(name).chmod(0o644)
-    os.replace(name, target)  # a browser never gets half a file
-    return target
+    file = Path(spec.origin).parent / "package_data" / "plotly.min.js"
+
+    async def answer(_: Request) -> FileResponse:
+        return FileResponse(file, media_type="text/javascript")
+
+    base = st.get_option("server.baseUrlPath").strip("/")
+    return Route(f"/{base}/{PLOTLY_URL}" if base else f"/{PLOTLY_URL}", answer)
 
 
 def downsample(frame: pd.DataFrame, points: int = 400) -> pd.DataFrame:
@@ -114,7 +106,6 @@ def live_chart(
     references : mapping of str to float, optional
         Horizontal lines, e.g. ``{"Bigram": 2.45}``.
     """
-    ensure_plotly_js()
     current = theme.current_theme()
     present = [trace for trace in traces if trace.column in frame and frame[trace.column].notna().any()]
     small = downsample(frame[["step", *(trace.column for trace in present if not trace.measured)]])
