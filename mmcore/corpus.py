@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from .fields import quoted
+from .installation import APP_FOLDER
 from .text import Cleaning, refuse_table
 
-BUNDLED_NAMES = Path(__file__).resolve().parent.parent / "data" / "names.txt"
+BUNDLED_NAMES = APP_FOLDER / "data" / "names.txt"
 
 
 @dataclass(frozen=True, kw_only=True)

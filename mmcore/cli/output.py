@@ -37,9 +37,7 @@ def conclude(store: RunStore, run: Run, facts: dict[str, Any], out: Path | None,
         try:
             write_model(out, with_its_words(store, run, weights))
         except OSError as error:
-            problem = (
-                f"{out} could not be written ({error.strerror}); python -m mmcore runs export {run.id} tries again"
-            )
+            problem = f"{out} could not be written ({error.strerror}); runs export {run.id} tries again"
     written = str(out) if weights and not problem else None
     print_summary(run_summary(run) | facts | {"out": written}, as_json)
     if problem:

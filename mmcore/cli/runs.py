@@ -52,7 +52,7 @@ def list_runs(as_json: AsJson = False) -> None:
         typer.echo(json.dumps([run_summary(run) | {"created": run.created.isoformat()} for run in found]))
         return
     if not found:
-        typer.echo("No runs yet: python -m mmcore train", err=True)
+        typer.echo("No runs yet: train makes one.", err=True)
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("id", "state", "step", "val loss", "created (UTC)", "name"):

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
 from ..fields import quoted
+from ..installation import INSTALLED, user_data_folder
 
 SCHEMA_VERSION = 3
 HISTORY = ("step", "batch_loss", "train_loss", "val_loss", "val_loss_unseen", "learning_rate", "seconds")
@@ -110,14 +111,19 @@ UPGRADES: dict[int, Callable[[Connection], None]] = {1: _keep_checkpoints, 2: _k
 
 
 def default_url() -> str:
-    """``MMCORE_STORE``, or else ``runs/makemore.sqlite`` in the project's folder.
+    """``MMCORE_STORE``, or else ``makemore.sqlite`` in the user's data folder, of a clone in the project's ``runs/``.
 
     The project's folder is the nearest one with a ``pyproject.toml``, from the current folder upwards; without
     one it is the current folder.
     """
+    return os.environ.get("MMCORE_STORE") or str(_default_folder() / "makemore.sqlite")
+
+
+def _default_folder() -> Path:
+    if INSTALLED:
+        return user_data_folder() / "makemore-lab"
     here = Path.cwd()
-    project = next((folder for folder in (here, *here.parents) if (folder / "pyproject.toml").is_file()), here)
-    return os.environ.get("MMCORE_STORE") or str(project / "runs" / "makemore.sqlite")
+    return next((folder for folder in (here, *here.parents) if (folder / "pyproject.toml").is_file()), here) / "runs"
 
 
 def full_url(url: str) -> str:
@@ -129,6 +135,12 @@ def full_url(url: str) -> str:
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ValueError(f"store must be a file or a server, because workers share it, got {quoted(url)}")
     return parsed.render_as_string(hide_password=False)
+
+
+def shown_url(url: str) -> str:
+    """A store as it may be shown: the path of a SQLite file, or a URL without its password."""
+    parsed = sa.make_url(url)
+    return str(parsed.database) if parsed.get_backend_name() == "sqlite" else parsed.render_as_string()
 
 
 def open_database(url: str) -> Engine:

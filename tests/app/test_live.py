@@ -9,15 +9,8 @@ import pandas as pd
 import pytest
 
 import ui.kit.live
-from tests.app.conftest import ROOT
 from ui.kit.live import Trace, label_room, live_chart, summary
 from ui.run.curves import loss_traces
-
-
-def test_plotly_js_is_where_the_server_serves_it() -> None:
-    """Streamlit serves the folder ``static`` beside the entry script, and nothing else."""
-    served = ROOT / ui.kit.live.PLOTLY_URL.removeprefix("app/")
-    assert ui.kit.live.ensure_plotly_js() == served and served.exists()
 
 
 @pytest.fixture

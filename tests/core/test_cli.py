@@ -770,8 +770,7 @@ def test_b3_a_disk_that_fills_while_training_leaves_the_summary_and_the_old_file
     run = store.latest()
     assert run and run.id in told.out
     assert told.err.endswith(
-        f"Error: {out} could not be written (No space left on device); "
-        f"python -m mmcore runs export {run.id} tries again\n"
+        f"Error: {out} could not be written (No space left on device); runs export {run.id} tries again\n"
     )
     assert (told.code, out.read_text()) == (2, "an older model")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Each module or package of mmcore may import those of the tiers before its own. Inside a package the same holds for
 # its own tiers, which PACKAGES gives; its __init__ is the door, and comes last.
 TIERS = (
-    ("version", "fields", "contexts", "process", "text"),
+    ("version", "fields", "contexts", "installation", "process", "text"),
     ("architectures",),
     ("config", "model"),
     ("presets", "corpus"),
@@ -44,7 +44,7 @@ PACKAGES = {
     "jobs": (("execution",), ("processes",), ("queue",)),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (("artifact",),),
-    "cli": (("app",), ("words", "output", "settings"), ("training", "model", "runs", "corpora")),
+    "cli": (("app",), ("words", "output", "settings"), ("training", "model", "runs", "corpora", "lab")),
 }
 NEVER = ("streamlit", "plotly", "ui", "app_pages", "streamlit_app")
 ONLY = {"sqlalchemy": "store", "concurrent": "jobs", "multiprocessing": "jobs", "typer": "cli", "rich": "cli"}
@@ -221,3 +221,27 @@ def test_every_public_name_can_be_imported() -> None:
     assert set(dir(mmcore)) >= {"train", "RunStore", "MLP"}
     with pytest.raises(AttributeError, match="has no attribute 'Trainer'"):
         mmcore.Trainer  # noqa: B018
+
+
+NOTEBOOK = """
+import sys
+sys.modules.update(dict.fromkeys({blocked!r}))  # importing one of them fails, as where it is not installed
+from mmcore import *
+import mmcore.cli
+corpus = read_words(BUNDLED_NAMES)
+data = build_dataset(corpus.words[:300], SplitConfig(), context_size=3)
+state = TrainState(ModelConfig(), TrainConfig(max_steps=2), data.vocab.size)
+for step in train(state, data):
+    print(step.step, step.val_loss)
+print([sample.word for sample in generate(state.model, data.vocab, 2)], examine)
+"""
+
+
+def test_a_notebook_needs_nothing_of_the_app() -> None:
+    def run(*blocked: str) -> subprocess.CompletedProcess[str]:
+        code = NOTEBOOK.format(blocked=blocked)
+        return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+
+    done = run("streamlit", "plotly", "sklearn", "starlette", "ui")
+    assert done.returncode == 0, done.stderr
+    assert "import of safetensors halted" in run("safetensors").stderr, "the test above must be able to fail"
