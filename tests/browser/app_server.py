@@ -30,22 +30,29 @@ QUIET = ["disable-quic", "no-first-run", "disable-background-networking", "disab
 class AppServer:
     """`streamlit run streamlit_app.py` on a free port, in its own process group, with a store of its own."""
 
+    cwd = ROOT
+
     def __init__(self, folder: Path, store_url: str | None = None) -> None:
         self.folder = folder
         self.store_url = store_url or f"sqlite:///{folder / 'store.sqlite'}"
         self.log = folder / "server.log"
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {"MMCORE_STORE": self.store_url}
+
+    def command(self) -> list[str]:
+        """What starts it, in the folder :attr:`cwd`."""
+        options = {"server.port": self.port, "server.headless": "true", "server.fileWatcherType": "none"}
+        flags = [f"--{name}={value}" for name, value in options.items()]
+        return [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", *flags]
 
     def start(self) -> None:
         """Start, or start again after :meth:`stop` or a kill; returns when the server answers."""
-        options = {"server.port": self.port, "server.headless": "true", "server.fileWatcherType": "none"}
-        flags = [f"--{name}={value}" for name, value in options.items()]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", *flags],
-                cwd=ROOT,
-                env=os.environ | {"MMCORE_STORE": self.store_url},
+                self.command(),
+                cwd=self.cwd,
+                env=os.environ | self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
