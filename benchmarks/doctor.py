@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import pandas as pd
+import torch
 
 from benchmarks.report import RESULTS, read
 from mmcore import (
@@ -190,6 +191,7 @@ def health(presets: Sequence[str] = HEALTHY) -> list[dict[str, object]]:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     presets = sys.argv[1:]
     result = read("doctor") if presets else {"remedies": remedies(), "health": []}
     kept = [row for row in result["health"] if row["preset"] not in presets]

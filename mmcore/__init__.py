@@ -83,6 +83,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .store import Run as Run
     from .store import RunState as RunState
     from .store import RunStore as RunStore
+    from .threads import torch_threads as torch_threads
     from .trace import Neurons as Neurons
     from .trace import Trace as Trace
     from .trace import TraceStep as TraceStep
@@ -228,6 +229,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "RunState",
         "RunStore",
     ),
+    "threads": ("torch_threads",),
     "jobs": (
         "JobQueue",
         "execute",

@@ -27,6 +27,7 @@ from .dataset import Dataset, build_dataset
 from .fields import require
 from .store import Run, RunState, RunStore, new_token
 from .store.schema import HISTORY
+from .threads import torch_threads
 
 SHARE = 0.6  # of a time budget that goes into updates; the rest evaluates, samples and draws
 UNTIMED, TIMED = 3, 12  # updates to measure a speed with
@@ -178,7 +179,7 @@ def request(store_url: str, config: RunConfig, budget: float | None = None, with
     """
     from .jobs import worker_dataset, worker_store
 
-    with _ended_after(MOST_SECONDS + GRACE_SECONDS):
+    with _ended_after(MOST_SECONDS + GRACE_SECONDS), torch_threads(config.train.threads):
         dataset = worker_dataset(config, lambda: worker_store(store_url).corpus(config.corpus_sha256))
         if budget is not None:
             config = config.replace(train=config.train.replace(max_steps=steps_for(budget, config, dataset)))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .architectures.interface import is_statistic
@@ -135,7 +134,8 @@ def train(
     """Train ``state`` in place; yields a :class:`Step` now, from time to time, and at the end.
 
     Between two Steps the state is the caller's: evaluate it, copy it, stop. The weights depend on the
-    configs, the dataset, the machine and the number of threads, and on nothing else. Gradients are those
+    configs, the dataset, the machine and the number of threads, and on nothing else. That number is the
+    caller's too, as it is the whole process's: ``with torch_threads(config.threads):``. Gradients are those
     derived by hand where there are some; with ``autograd`` they are PyTorch's, the same up to rounding.
 
     Parameters
@@ -149,7 +149,6 @@ def train(
         When a loss is not finite.
     """
     config, model = state.config, state.model
-    torch.set_num_threads(config.threads)
     sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
     gradients = gradients_of(model, config.batch_size, autograd=autograd)
     dropout = state.generators["dropout"]

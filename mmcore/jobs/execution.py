@@ -18,6 +18,7 @@ from ..config import RunConfig, SplitConfig
 from ..corpus import Corpus
 from ..dataset import Dataset, build_dataset
 from ..store import LEASE_SECONDS, MAX_POINTS, Run, RunState, RunStore, StaleToken, StoreUnavailable, thinned
+from ..threads import torch_threads
 
 if TYPE_CHECKING:
     from ..training import Step
@@ -90,9 +91,11 @@ def work(
     """All that is between the claim of a run and its end."""
     training = None
     last: dict[str, Any] = {}
-    with _lease_kept(store, run_id, token), _stale_is_fine(run_id):
+    with _lease_kept(store, run_id, token), _stale_is_fine(run_id), contextlib.ExitStack() as until_the_end:
         try:
-            training = Training.of(store, store.run(run_id), token)
+            run = store.run(run_id)
+            until_the_end.enter_context(torch_threads(run.config.train.threads))
+            training = Training.of(store, run, token)
             state = training.go(on_step, leaving, stopped)
             last = training.last()
         except StaleToken:

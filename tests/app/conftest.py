@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
 from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
@@ -29,6 +30,9 @@ PAGES = (
     "generate",
     "runs",
 )
+
+
+torch.set_num_threads(1)  # tensors this small only lose time to threads
 
 
 class IdleQueue:

@@ -33,6 +33,7 @@ from mmcore.jobs import JobQueue, processes, run_inline
 from mmcore.jobs import execution as jobs
 from mmcore.process import lives, this_process
 from mmcore.store import LEASE_SECONDS, MAX_POINTS, Run, RunState, RunStore, StoreUnavailable
+from mmcore.threads import torch_threads
 from mmcore.train_state import TrainState
 from mmcore.training import Step, train
 from tests.waiting import until
@@ -119,6 +120,16 @@ def test_run_inline_trains_to_the_end(store: RunStore, make: Callable[..., str])
     assert store.run(run.id).losses == pytest.approx(evaluate_splits(saved.model, dataset, test=True), rel=1e-6)
     with pytest.raises(ValueError, match=r"run must be queued, got \w+ that is finished"):
         run_inline(store, run.id)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_run_has_its_own_number_of_threads_and_leaves_the_process_its(
+    store: RunStore, make: Callable[..., str], threads: int
+) -> None:
+    seen: list[int] = []
+    with torch_threads(3 - threads):
+        run = run_inline(store, make(3, threads=threads), lambda step: seen.append(torch.get_num_threads()))
+        assert (run.state, set(seen), torch.get_num_threads()) == (S.FINISHED, {threads}, 3 - threads)
 
 
 def test_a_stopped_and_continued_run_has_the_weights_of_one_that_was_not(

@@ -24,6 +24,7 @@ from mmcore.ngram import KneserNey, NGram
 from mmcore.optimizer import BETA1, BETA2, EPSILON, learning_rate_at, update
 from mmcore.sample import generate
 from mmcore.samplers import SAMPLERS, ContextSampler, WordSampler
+from mmcore.threads import torch_threads
 from mmcore.train_state import TrainState
 from mmcore.training import Pace, Step, TrainingDiverged, train
 
@@ -191,6 +192,13 @@ def test_the_global_generator_is_left_alone(small: Dataset) -> None:
     evaluate(state.model, small.val)
     generate(state.model, small.vocab, 5)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_number_of_threads_is_the_callers(small: Dataset) -> None:
+    with torch_threads(2):
+        trained(TINY, TrainConfig(max_steps=3), small)
+        assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == 1
 
 
 CONTINUED = {
