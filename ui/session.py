@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from mmcore import Artifact
-    from mmcore.jobs import JobQueue
-    from mmcore.playground import Turns
+    from mmcore.jobs import JobQueue, Turns
 
 
 log = logging.getLogger(__name__)
@@ -101,7 +100,7 @@ def sentences() -> Iterator[None]:
 @st.cache_resource(show_spinner=False)
 def turns() -> Turns:
     """The worker reserved for throw-away models, and who is next."""
-    from mmcore.playground import Turns
+    from mmcore.jobs import Turns
 
     return Turns(queue().apart)
 

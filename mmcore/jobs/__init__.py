@@ -14,3 +14,4 @@ from .processes import execute as execute
 from .processes import worker_store as worker_store
 from .queue import WORKERS as WORKERS
 from .queue import JobQueue as JobQueue
+from .turns import Turns as Turns

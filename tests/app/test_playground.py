@@ -309,7 +309,7 @@ def test_c4_a_visitor_who_leaves_takes_back_what_was_asked_for(
     open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns = Endless(ended=False)
-    monkeypatch.setattr("mmcore.playground.Turns", lambda make: turns)
+    monkeypatch.setattr("mmcore.jobs.Turns", lambda make: turns)
     app = open_page("playground", **SMALL)
     assert turns.withdrawn == [app.session_state["visitor"]]
     assert not app.exception
@@ -321,7 +321,7 @@ def test_c4_a_request_that_somebody_ended_is_said_rather_than_the_model_before_s
     app = open_page("playground", **SMALL)
     turns = Endless(ended=True)
     session.turns.clear()
-    monkeypatch.setattr("mmcore.playground.Turns", lambda make: turns)
+    monkeypatch.setattr("mmcore.jobs.Turns", lambda make: turns)
     app.select_slider(key="play_hidden_size").set_value(50).run()
     assert "was withdrawn before it was trained" in app.error[0].value
     assert "Below is still the model before" in texts(app)
