@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mmcore import ARCHITECTURES, BUNDLED_NAMES, RunConfig, RunStore, read_words
+from mmcore import ARCHITECTURES, BUNDLED_NAMES, RunConfig, RunStore, Worker, read_words
 from mmcore.playground import BudgetTooSmall, request
 from mmcore.presets import PRESETS, preset_for
 from ui.playground import sliders
@@ -31,12 +31,12 @@ def start_config(architecture: str, sha256: str, seed: int) -> RunConfig:
     return RunConfig(corpus_sha256=sha256, model=sliders.read_model(values), train=train)
 
 
-def reached(store: RunStore, architecture: str, sha256: str, budget: float) -> dict[str, Any]:
+def reached(worker: Worker, store: RunStore, architecture: str, sha256: str, budget: float) -> dict[str, Any]:
     """Steps, seconds and validation losses of five seeds, or the seconds that the budget lacks."""
     found = []
     for seed in SEEDS:
         try:
-            found.append(request(store.url, start_config(architecture, sha256, seed), budget))
+            found.append(request(worker, store.url, start_config(architecture, sha256, seed), budget))
         except BudgetTooSmall as problem:
             return {"architecture": architecture, "budget": budget, "needed": problem.needed}
     return {
@@ -51,14 +51,14 @@ def reached(store: RunStore, architecture: str, sha256: str, budget: float) -> d
 
 def main() -> None:
     """Measure, print, keep."""
-    rows = []
+    rows, worker = [], Worker()
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(f"sqlite:///{folder}/store.sqlite")
         sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
         for architecture in ARCHITECTURES:
-            request(store.url, start_config(architecture, sha256, 1), None)  # builds the dataset
+            request(worker, store.url, start_config(architecture, sha256, 1), None)  # builds the dataset
             for budget in BUDGETS:
-                rows.append(reached(store, architecture, sha256, budget))
+                rows.append(reached(worker, store, architecture, sha256, budget))
                 print(rows[-1], flush=True)
         store.close()
     out = {"load": os.getloadavg()[0], "rows": rows}

@@ -5,13 +5,9 @@ They are the results of a function call, not runs: nothing is stored until someb
 
 from __future__ import annotations
 
-import contextlib
 import math
-import multiprocessing
-import os
-import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +18,9 @@ import pandas as pd
 from .config import RunConfig
 from .dataset import Dataset, build_dataset
 from .fields import require
+from .jobs.worker import Worker
 from .store import Run, RunState, RunStore, new_token
 from .store.schema import HISTORY
-from .threads import torch_threads
 
 SHARE = 0.6  # of a time budget that goes into updates; the rest evaluates, samples and draws
 UNTIMED, TIMED = 3, 12  # updates to measure a speed with
@@ -169,32 +165,19 @@ def steps_for(budget: float, config: RunConfig, dataset: Dataset) -> int:
     return own if fitting / KEPT <= own <= fitting * KEPT else fitting
 
 
-def request(store_url: str, config: RunConfig, budget: float | None = None, withdrawn: Path | None = None) -> Play:
+def request(
+    worker: Worker, store_url: str, config: RunConfig, budget: float | None = None, withdrawn: Path | None = None
+) -> Play:
     """What a worker is given: :func:`play`, with steps for ``budget`` seconds if there is a budget.
 
     It ends when the file ``withdrawn`` appears, and has at most :data:`MOST_SECONDS` to train.
     """
-    from .jobs import worker_dataset, worker_store
-
-    with _ended_after(MOST_SECONDS + GRACE_SECONDS), torch_threads(config.train.threads):
-        dataset = worker_dataset(config, lambda: worker_store(store_url).corpus(config.corpus_sha256))
+    with worker.ended_after(MOST_SECONDS + GRACE_SECONDS), worker.threads(config.train.threads):
+        dataset = worker.dataset(config, lambda: worker.store(store_url).corpus(config.corpus_sha256))
         if budget is not None:
             config = config.replace(train=config.train.replace(max_steps=steps_for(budget, config, dataset)))
         wanted = (lambda: True) if withdrawn is None else lambda: not withdrawn.exists()
         return play(config, dataset, limit=MOST_SECONDS, wanted=wanted)
-
-
-@contextlib.contextmanager
-def _ended_after(seconds: float) -> Iterator[None]:
-    """End this worker process if what it does takes longer: its server then makes another."""
-    timer = threading.Timer(seconds, os._exit, (1,))
-    timer.daemon = True
-    if multiprocessing.parent_process() is not None:  # not where a thread of the server is the worker
-        timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def keep(store: RunStore, kept: Play, name: str | None = None, owner: str | None = None) -> Run:

@@ -8,10 +8,10 @@ interrupted and leave. Nothing here imports Streamlit, and torch only where it t
 
 from __future__ import annotations
 
+from .execution import execute as execute
 from .execution import run_inline as run_inline
-from .execution import worker_dataset as worker_dataset
-from .processes import execute as execute
-from .processes import worker_store as worker_store
 from .queue import WORKERS as WORKERS
 from .queue import JobQueue as JobQueue
 from .turns import Turns as Turns
+from .worker import Worker as Worker
+from .worker import WorkerExecutor as WorkerExecutor

@@ -14,11 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import Checkpoint, affordable, checkpoint_steps, weights_of
-from ..config import RunConfig, SplitConfig
-from ..corpus import Corpus
-from ..dataset import Dataset, build_dataset
+from ..config import RunConfig
+from ..dataset import Dataset
 from ..store import LEASE_SECONDS, MAX_POINTS, Run, RunState, RunStore, StaleToken, StoreUnavailable, thinned
-from ..threads import torch_threads
+from .worker import Worker
 
 if TYPE_CHECKING:
     from ..training import Step
@@ -62,8 +61,9 @@ def run_inline(
 ) -> Run:
     """Train one run in this process, and return it as it ended: a queued one, or one claimed with `token`.
 
-    Ctrl-C stops it within a second and keeps it; a second Ctrl-C, or one before the first step, does not wait for
-    that.
+    The whole process has as many threads meanwhile as the config says; for several runs at once see :func:`execute`.
+    Ctrl-C stops the run within a second and keeps it; a second Ctrl-C, or one before the first step, does not wait
+    for that.
     """
     token = token or store.claim(run_id)
     if token is None:
@@ -76,16 +76,32 @@ def run_inline(
             on_step(step)
 
     with _ctrl_c(begun) as stopped:
-        work(store, run_id, token, show, None, stopped)
+        _work(Worker(), store, run_id, token, show, stopped)
     return store.run(run_id)
 
 
-def work(
+def execute(worker: Worker, store_url: str, run_id: str, token: str | None = None) -> None:
+    """Train one queued run to its end; what a worker is given. Returns at once if another was quicker.
+
+    `token` is the secret to claim the run with, for a caller that wants to answer for this worker's death.
+    """
+    with worker.busy():
+        if worker.leaving.is_set():
+            return
+        store = worker.store(store_url)
+        claimed = store.claim(run_id, token)
+        if claimed is None:
+            log.info("run %s is not to be had", run_id)
+            return
+        _work(worker, store, run_id, claimed)
+
+
+def _work(
+    worker: Worker,
     store: RunStore,
     run_id: str,
     token: str,
-    on_step: Callable[[Step], None] | None,
-    leaving: threading.Event | None,
+    on_step: Callable[[Step], None] | None = None,
     stopped: threading.Event | None = None,
 ) -> None:
     """All that is between the claim of a run and its end."""
@@ -94,9 +110,10 @@ def work(
     with _lease_kept(store, run_id, token), _stale_is_fine(run_id), contextlib.ExitStack() as until_the_end:
         try:
             run = store.run(run_id)
-            until_the_end.enter_context(torch_threads(run.config.train.threads))
-            training = Training.of(store, run, token)
-            state = training.go(on_step, leaving, stopped)
+            until_the_end.enter_context(worker.threads(run.config.train.threads))
+            dataset = worker.dataset(run.config, lambda: store.corpus(run.config.corpus_sha256))
+            training = Training.of(store, run, token, dataset)
+            state = training.go(on_step, worker.leaving, stopped)
             last = training.last()
         except StaleToken:
             raise
@@ -106,7 +123,7 @@ def work(
             state, last = RunState.FAILED, training.last(problem) if training else {}
             last |= {"error": _sentence(problem), "error_type": type(problem).__name__}
         end = functools.partial(store.finish, run_id, token, state, **last)
-        _end(store, run_id, token, end, [event for event in (leaving, stopped) if event])
+        _end(store, run_id, token, end, [event for event in (worker.leaving, stopped) if event])
 
 
 def _end(
@@ -130,13 +147,10 @@ def _end(
 class Training:
     """A run in this process's memory; `write` is where its results go, and says whether to stop."""
 
-    def __init__(
-        self, config: RunConfig, corpus: Callable[[], Corpus], write: Callable[..., bool], checkpoints: int = 0
-    ) -> None:
+    def __init__(self, config: RunConfig, dataset: Dataset, write: Callable[..., bool], checkpoints: int = 0) -> None:
         from ..train_state import TrainState
 
-        self.config, self.write = config, write
-        self.dataset = worker_dataset(config, corpus)
+        self.config, self.dataset, self.write = config, dataset, write
         self.state = TrainState(config.model, config.train, self.dataset.vocab.size)
         self.seconds_before = 0.0  # this run's training before it was continued
         self.newest: Step | None = None
@@ -150,12 +164,12 @@ class Training:
         self.asked, self.next_look = math.inf, 0.0  # when somebody did; when to look into the store again
 
     @classmethod
-    def of(cls, store: RunStore, run: Run, token: str) -> Training:
+    def of(cls, store: RunStore, run: Run, token: str, dataset: Dataset) -> Training:
         """A claimed run, at the step at which it was last saved."""
         from safetensors.torch import load
 
         write = functools.partial(store.record, run.id, token)
-        training = cls(run.config, lambda: store.corpus(run.config.corpus_sha256), write, run.checkpoints)
+        training = cls(run.config, dataset, write, run.checkpoints)
         if saved := store.train_state(run.id):
             training.state.load(load(saved))
             history = store.history(run.id)
@@ -338,16 +352,3 @@ def _sentence(problem: Exception) -> str:
         return str(problem)
     log.error("training failed", exc_info=problem)
     return f"{type(problem).__name__}: {problem}"
-
-
-_datasets: dict[tuple[str, SplitConfig, int], Dataset] = {}
-
-
-def worker_dataset(config: RunConfig, corpus: Callable[[], Corpus]) -> Dataset:
-    """A run's dataset, from the last few of this process if it is among them."""
-    key = (config.corpus_sha256, config.split, config.model.context_size)
-    dataset = _datasets.pop(key, None) or build_dataset(corpus(), config.split, config.model.context_size)
-    _datasets[key] = dataset  # the newest is last
-    for oldest in list(_datasets)[:-3]:
-        del _datasets[oldest]
-    return dataset

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import signal
 import threading
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
 
 from ..config import RunConfig, TrainConfig
 from ..corpus import BUNDLED_NAMES, read_words
-from ..store import RunStore
-from .execution import Training, log, work
+from .execution import Training, log
+from .worker import T, Task, Worker
 
 NICE = 5  # so that training never makes a page wait
 GRACE_SECONDS = 1.0  # a leaving worker has to save its run
@@ -20,72 +21,66 @@ PRELOAD = ["torch", "pandas", "sqlalchemy", "safetensors.torch"]
 PRELOAD += ["mmcore.jobs", "mmcore.training", "mmcore.evaluation", "mmcore.sample", "mmcore.export.artifact"]
 
 
-# ---- one run
+# ---- the server's side
 
 
-def execute(store_url: str, run_id: str, token: str | None = None) -> None:
-    """Train one queued run to its end; what a worker is given. Returns at once if another was quicker.
+class OneProcess:
+    """An executor with one warm worker process, which leaves when no one holds the other end of ``alive`` any more."""
 
-    `token` is the secret to claim the run with, for a caller that wants to answer for this worker's death.
-    """
-    if _leaving.is_set():
-        return
-    store = worker_store(store_url)
-    claimed = store.claim(run_id, token)
-    if claimed is None:
-        log.info("run %s is not to be had", run_id)
-        return
-    idle.clear()
-    try:
-        work(store, run_id, claimed, None, _leaving)
-    finally:
-        idle.set()
+    def __init__(self, context: BaseContext, alive: Connection, store_url: str, nice: int) -> None:
+        self._pool = ProcessPoolExecutor(1, context, start_worker, (alive, nice))
+        self.submit(warm_up, store_url)
+
+    def submit(self, function: Task[T], /, *args: object) -> Future[T]:
+        return self._pool.submit(on_worker, function, *args)
+
+    def shutdown(self, wait: bool = True) -> None:
+        self._pool.shutdown(wait, cancel_futures=True)
 
 
-# ---- a worker process
+# ---- the worker's side
 
-_leaving = threading.Event()  # the server is gone or wants this worker to go
-idle = threading.Event()
-idle.set()
+_worker: Worker  # this process's, if it is a worker
 
 
-@functools.lru_cache(maxsize=4)
-def worker_store(url: str) -> RunStore:
-    """This process's store; opened once."""
-    return RunStore(url)
+def on_worker(function: Task[T], *args: object) -> T:
+    """Call a function with this process's worker."""
+    return function(_worker, *args)
 
 
 def start_worker(server: Connection, nice: int) -> None:
+    """Make this process a worker."""
     import torch
 
+    global _worker
+    _worker = worker = Worker(disposable=True)
     torch.set_num_threads(1)
     os.nice(nice)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the server's terminal is the server's to answer
-    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave).start())
-    threading.Thread(target=_watch, args=(server,), name="watch the server", daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave, args=(worker,)).start())
+    threading.Thread(target=_watch, args=(server, worker), name="watch the server", daemon=True).start()
 
 
-def _watch(server: Connection) -> None:
+def _watch(server: Connection, worker: Worker) -> None:
     with contextlib.suppress(EOFError, OSError):
         server.recv_bytes()  # nothing is ever sent: this ends when no one holds the other end any more
-    _leave()
+    _leave(worker)
 
 
-def _leave() -> None:
-    _leaving.set()
-    idle.wait(GRACE_SECONDS)
+def _leave(worker: Worker) -> None:
+    worker.leave(GRACE_SECONDS)
     os._exit(0)
 
 
-def warm_up(store_url: str) -> None:
+def warm_up(worker: Worker, store_url: str) -> None:
     """Do everything once, so that the first run does not wait for it."""
     try:
-        worker_store(store_url).queued()
+        worker.store(store_url).queued()
         corpus = read_words(BUNDLED_NAMES)
     except (ValueError, OSError) as error:  # no bundled names in this installation, or no store: a run will say so
         log.warning("worker not warm: %s", error)
         return
     config = RunConfig(corpus_sha256=corpus.sha256, train=TrainConfig(max_steps=3))
-    training = Training(config, lambda: corpus, lambda **_: False)
+    training = Training(config, worker.dataset(config, lambda: corpus), lambda **_: False)
     training.go()
     training.last()

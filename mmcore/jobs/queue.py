@@ -13,14 +13,15 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Self
 
 from ..store import LEASE_SECONDS, RunState, RunStore, StaleToken, StoreUnavailable, new_token
-from .execution import POLL_SECONDS, Pauses, log
-from .processes import NICE, PRELOAD, execute, start_worker, warm_up
+from .execution import POLL_SECONDS, Pauses, execute, log
+from .processes import NICE, PRELOAD, OneProcess
+from .worker import WorkerExecutor
 
 WORKERS = os.cpu_count() or 1  # runs at once
 
@@ -32,7 +33,7 @@ WORKERS = os.cpu_count() or 1  # runs at once
 class _Slot:
     """One worker's place: its executor and what it is doing."""
 
-    executor: ProcessPoolExecutor
+    executor: WorkerExecutor
     future: Future[None] | None = None
     run_id: str = ""
     token: str = ""
@@ -62,7 +63,7 @@ class JobQueue:
         self.workers = workers or WORKERS
         self._context = multiprocessing.get_context("forkserver")
         self._slots: list[_Slot] = []
-        self._apart: list[ProcessPoolExecutor] = []
+        self._apart: list[WorkerExecutor] = []
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._looked, self._patient_until = time.time(), 0.0
@@ -82,7 +83,7 @@ class JobQueue:
         log.debug("run %s submitted", run_id)
         self._wake.set()
 
-    def apart(self) -> Executor:
+    def apart(self) -> WorkerExecutor:
         """A new executor with one warm worker beside the queue's, which goes before them; it ends with the queue."""
         self._apart.append(self._executor(nice=0))
         return self._apart[-1]
@@ -96,7 +97,7 @@ class JobQueue:
         self._thread.join()
         self._alive_writer.close()  # the workers save and leave
         for executor in [*self._apart, *(slot.executor for slot in self._slots)]:
-            executor.shutdown(cancel_futures=True)
+            executor.shutdown()
         self._alive_reader.close()
         self.store.close()
 
@@ -136,10 +137,8 @@ class JobQueue:
         if now >= self._patient_until:
             self.store.expire_leases()
 
-    def _executor(self, nice: int = NICE) -> ProcessPoolExecutor:
-        executor = ProcessPoolExecutor(1, self._context, start_worker, (self._alive_reader, nice))
-        executor.submit(warm_up, self.store.url)
-        return executor
+    def _executor(self, nice: int = NICE) -> WorkerExecutor:
+        return OneProcess(self._context, self._alive_reader, self.store.url, nice)
 
     def _collect(self, slot: _Slot) -> None:
         """Free a slot whose run has ended; if its worker died, answer for the run and make a new worker."""

@@ -7,13 +7,13 @@ import secrets
 import tempfile
 import threading
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
-T = TypeVar("T")
+from .worker import T, Task, WorkerExecutor
 
 
 @dataclass
@@ -21,13 +21,13 @@ class _Request(Generic[T]):
     """What a visitor asked the worker for."""
 
     visitor: str
-    function: Callable[..., T]
+    function: Task[T]
     args: tuple[object, ...]
     promised: Future[T] = field(default_factory=Future)
     # A file is what a worker in another process can see; it is made only when the request is withdrawn.
     withdrawn: Path = field(default_factory=lambda: Path(tempfile.gettempdir(), f"withdrawn-{secrets.token_hex(16)}"))
 
-    def start(self, executor: Executor) -> Future[T]:
+    def start(self, executor: WorkerExecutor) -> Future[T]:
         return executor.submit(self.function, *self.args, self.withdrawn)
 
     def withdraw(self) -> None:
@@ -43,14 +43,14 @@ class Turns:
     executor : makes a fresh executor with one worker; asked for the first, and again when a worker died.
     """
 
-    def __init__(self, executor: Callable[[], Executor]) -> None:
+    def __init__(self, executor: Callable[[], WorkerExecutor]) -> None:
         self._make, self._executor = executor, executor()
         self._lock = threading.Lock()
         self._waiting: dict[str, _Request[Any]] = {}
         self._running: _Request[Any] | None = None
 
-    def submit(self, visitor: str, function: Callable[..., T], *args: object) -> Future[T]:
-        """Ask for ``function(*args, withdrawn)`` on the worker; withdraws what this visitor asked for before.
+    def submit(self, visitor: str, function: Task[T], *args: object) -> Future[T]:
+        """Ask for ``function(worker, *args, withdrawn)``; withdraws what this visitor asked for before.
 
         The file ``withdrawn`` appears when the result is no longer wanted; it is for the function to look.
         """
@@ -116,4 +116,4 @@ class Turns:
                 self._running.withdraw()
         for request in waiting:
             request.promised.cancel()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False)

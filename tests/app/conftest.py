@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
+from tests.thread_worker import ThreadWorker
 from ui import session
 
 ROOT = Path(__file__).parents[2]
@@ -47,8 +47,8 @@ class IdleQueue:
     def submit(self, run_id: str) -> None:
         self.submitted.append(run_id)
 
-    def apart(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(1)
+    def apart(self) -> ThreadWorker:
+        return ThreadWorker()
 
     def close(self) -> None:
         pass

@@ -25,17 +25,19 @@ import torch
 
 from mmcore import evaluation, training
 from mmcore.architectures import model_config
-from mmcore.config import STRETCHED, RunConfig, TrainConfig
+from mmcore.config import STRETCHED, RunConfig, SplitConfig, TrainConfig
 from mmcore.corpus import Corpus, corpus_from_words
+from mmcore.dataset import Dataset, build_dataset
 from mmcore.evaluation import evaluate_splits
 from mmcore.export import artifact
-from mmcore.jobs import JobQueue, processes, run_inline
+from mmcore.jobs import JobQueue, Worker, execute, processes, run_inline
 from mmcore.jobs import execution as jobs
 from mmcore.process import lives, this_process
 from mmcore.store import LEASE_SECONDS, MAX_POINTS, Run, RunState, RunStore, StoreUnavailable
 from mmcore.threads import torch_threads
 from mmcore.train_state import TrainState
 from mmcore.training import Step, train
+from tests.thread_worker import ThreadWorker
 from tests.waiting import until
 
 S = RunState
@@ -82,7 +84,7 @@ def saved_model_fits(store: RunStore, run_id: str) -> None:
     assert saved
     model = artifact.load(saved)
     assert (model.step, model.config) == (run.weights_step, run.config)
-    dataset = jobs.build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, 2)
+    dataset = build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, 2)
     exact = evaluate_splits(model.model, dataset, test=False)
     assert exact == pytest.approx({name: run.losses[name] for name in exact}, rel=1e-6)
     assert not {"test_loss", "test_loss_unseen"} & set(model.losses)
@@ -94,7 +96,7 @@ def saved_weights(store: RunStore, run: Run) -> torch.Tensor:
 
 def weights_after(store: RunStore, config: RunConfig) -> torch.Tensor:
     """What training without a store or a break gives."""
-    dataset = jobs.build_dataset(store.corpus(config.corpus_sha256), config.split, config.model.context_size)
+    dataset = build_dataset(store.corpus(config.corpus_sha256), config.split, config.model.context_size)
     state = TrainState(config.model, config.train, dataset.vocab.size)
     for _ in train(state, dataset):
         pass
@@ -115,7 +117,7 @@ def test_run_inline_trains_to_the_end(store: RunStore, make: Callable[..., str])
     saved_model_fits(store, run.id)
     assert "test_loss" not in run.losses
     store.open_test(run.id)
-    dataset = jobs.build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, 2)
+    dataset = build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, 2)
     saved = artifact.load(store.weights(run.id) or b"")
     assert store.run(run.id).losses == pytest.approx(evaluate_splits(saved.model, dataset, test=True), rel=1e-6)
     with pytest.raises(ValueError, match=r"run must be queued, got \w+ that is finished"):
@@ -370,6 +372,73 @@ def test_e1_a_pid_that_is_used_again_is_another_process() -> None:
     assert not lives("elsewhere:" + this_process().split(":", 1)[1])
 
 
+# ---- several in one process
+
+
+@pytest.fixture
+def two(store: RunStore, make: Callable[..., str]) -> Iterator[tuple[str, str, Worker]]:
+    """Two different endless runs in training, in two threads of this process, and the worker they share."""
+    first, second = make(ENDLESS), make(ENDLESS, optimizer="sgd", sampler="examples", seed=2, batch_size=64)
+    executor = ThreadWorker(threads=2)
+    ends = [executor.submit(execute, store.url, run_id) for run_id in (first, second)]
+    until(lambda: all(store.run(run_id).step > 0 for run_id in (first, second)))
+    yield first, second, executor.worker
+    executor.worker.leave(seconds=0)
+    for end in ends:
+        end.result(30)
+    executor.shutdown()
+
+
+def test_two_runs_in_one_process_do_not_disturb_each_other(store: RunStore, two: tuple[str, str, Worker]) -> None:
+    first, second, worker = two
+    store.request_stop(first)
+    until(lambda: store.run(first).state is S.STOPPED)
+    reached = store.run(second).step
+    until(lambda: store.run(second).step > reached)
+    assert store.run(second).state is S.RUNNING
+    worker.leave(seconds=30)
+    assert [store.run(run_id).state for run_id in (first, second)] == [S.STOPPED, S.INTERRUPTED]
+    for run in map(store.run, (first, second)):
+        alone = run.config.replace(train=run.config.train.replace(max_steps=run.step))
+        assert torch.equal(saved_weights(store, run), weights_after(store, alone))
+        saved_model_fits(store, run.id)
+
+
+def test_a_worker_that_leaves_waits_for_every_run(store: RunStore, two: tuple[str, str, Worker]) -> None:
+    first, second, worker = two
+    worker.leave(seconds=30)
+    assert [store.run(run_id).state for run_id in (first, second)] == [S.INTERRUPTED] * 2
+    third = store.create(store.run(first).config).id
+    execute(worker, store.url, third)
+    assert store.run(third).state is S.QUEUED
+
+
+def test_a_shared_process_computes_with_one_thread_a_run(store: RunStore, make: Callable[..., str]) -> None:
+    run_id = make(5, threads=2)
+    execute(Worker(shared=True), store.url, run_id)
+    run = store.run(run_id)
+    assert (run.state, run.error_type) == (S.FAILED, "ValueError")
+    assert run.error == "threads must be 1 in a process that trains several runs, got 2"
+
+
+def test_a_worker_builds_a_dataset_once_and_keeps_the_last_few(store: RunStore, make: Callable[..., str]) -> None:
+    config, worker, built = store.run(make(5)).config, Worker(), []
+
+    def dataset(seed: int) -> Dataset:
+        def corpus() -> Corpus:
+            built.append(seed)
+            return store.corpus(config.corpus_sha256)
+
+        return worker.dataset(config.replace(split=SplitConfig(split_seed=seed)), corpus)
+
+    first = dataset(1)
+    assert dataset(1) is first
+    for seed in (2, 3, 1, 4, 1, 2):
+        dataset(seed)
+    assert dataset(1) is first
+    assert built == [1, 2, 3, 4, 2]
+
+
 # ---- longer than asked for at first
 
 
@@ -466,7 +535,8 @@ def test_e2_points_without_room_are_bounded(store: RunStore, make: Callable[...,
         raise StoreUnavailable("full")
 
     config = store.run(make(10)).config
-    training = jobs.Training(config, lambda: store.corpus(config.corpus_sha256), full)
+    dataset = build_dataset(store.corpus(config.corpus_sha256), config.split, config.model.context_size)
+    training = jobs.Training(config, dataset, full)
     for number in range(3 * MAX_POINTS):
         training.points.append(Step(step=number, learning_rate=0.1, seconds=0.0))
         training.next_write = 0.0

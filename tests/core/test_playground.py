@@ -24,6 +24,7 @@ from mmcore import (
     steps_within,
 )
 from mmcore.architectures import model_config
+from mmcore.jobs import Worker
 from mmcore.playground import MIN_STEPS, BudgetTooSmall, TooManySteps, keep, request
 
 WORDS = ("anna", "hannah", "bob", "otto", "eve", "ada", "elle", "noon", "level", "kayak", "anna", "nan")
@@ -69,9 +70,9 @@ def test_a_budget_becomes_a_number_of_steps(corpus: Corpus, config: RunConfig, t
         steps_within(0, config, data)
     store = RunStore(str(tmp_path / "store.sqlite"))
     store.add_corpus(corpus)
-    within = request(store.url, config.replace(train=config.train.replace(max_steps=1)), 0.1)
+    within = request(Worker(), store.url, config.replace(train=config.train.replace(max_steps=1)), 0.1)
     assert within.step == within.config.train.max_steps >= MIN_STEPS
-    again = request(store.url, within.config)
+    again = request(Worker(), store.url, within.config)
     assert again.losses == within.losses, "the steps found, and not the budget, reproduce a result"
     store.close()
 
@@ -126,9 +127,9 @@ def test_c4_a_worker_ends_a_request_that_was_withdrawn(corpus: Corpus, config: R
     withdrawn.touch()
     endless = config.replace(train=config.train.replace(max_steps=1_000_000))
     with pytest.raises(CancelledError):
-        request(store.url, endless, None, withdrawn)
+        request(Worker(), store.url, endless, None, withdrawn)
     withdrawn.unlink()
-    assert request(store.url, config, None, withdrawn).step == 40
+    assert request(Worker(), store.url, config, None, withdrawn).step == 40
     store.close()
 
 
@@ -139,7 +140,7 @@ def test_c4_a_worker_has_a_limit_of_its_own(
     store.add_corpus(corpus)
     monkeypatch.setattr("mmcore.playground.MOST_SECONDS", 0.2)
     with pytest.raises(TooManySteps, match=r"a model may train for 0\.2 s here"):
-        request(store.url, config.replace(train=config.train.replace(max_steps=1_000_000)))
+        request(Worker(), store.url, config.replace(train=config.train.replace(max_steps=1_000_000)))
     store.close()
 
 

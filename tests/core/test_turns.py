@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mmcore.jobs import Turns
-from mmcore.playground import _ended_after
+from mmcore.jobs import Turns, Worker, WorkerExecutor
+from mmcore.jobs.processes import OneProcess
 from mmcore.training import TrainingDiverged
+from tests.thread_worker import ThreadWorker
 
 
 class Gate:
@@ -22,18 +23,18 @@ class Gate:
     def __init__(self) -> None:
         self.open, self.entered = threading.Event(), threading.Event()
 
-    def __call__(self, withdrawn: Path) -> Any:
+    def __call__(self, worker: Worker, withdrawn: Path) -> Any:
         self.entered.set()
         assert self.open.wait(10)
         return "through"
 
 
-def say(word: str, withdrawn: Path) -> Any:
+def say(worker: Worker, word: str, withdrawn: Path) -> Any:
     return word
 
 
 def test_the_newest_request_replaces_the_one_that_waits_and_keeps_its_place() -> None:
-    turns, gate = Turns(lambda: ThreadPoolExecutor(1)), Gate()
+    turns, gate = Turns(ThreadWorker), Gate()
     running = turns.submit("ada", gate)
     assert gate.entered.wait(10)
     old, other = turns.submit("bob", say, "old"), turns.submit("eve", say, "other")
@@ -49,21 +50,21 @@ def test_the_newest_request_replaces_the_one_that_waits_and_keeps_its_place() ->
 
 
 def test_an_error_is_the_askers_and_the_next_goes_on() -> None:
-    def fail(withdrawn: Path) -> Any:
+    def fail(worker: Worker, withdrawn: Path) -> Any:
         raise TrainingDiverged(3, 0.1, 0.01)
 
-    turns = Turns(lambda: ThreadPoolExecutor(1))
+    turns = Turns(ThreadWorker)
     with pytest.raises(TrainingDiverged):
         turns.submit("ada", fail).result(10)
     assert turns.submit("ada", say, "next").result(10) == "next"
     turns.close()
 
 
-class Broken(ThreadPoolExecutor):
+class Broken(ThreadWorker):
     """A pool whose worker has died: it says so when asked, or later through the future."""
 
     def __init__(self, at_once: bool) -> None:
-        super().__init__(1)
+        super().__init__()
         self.at_once = at_once
 
     def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -76,7 +77,7 @@ class Broken(ThreadPoolExecutor):
 
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_dead_worker_is_replaced(at_once: bool) -> None:
-    pools: list[Executor] = [ThreadPoolExecutor(1), Broken(at_once)]
+    pools: list[WorkerExecutor] = [ThreadWorker(), Broken(at_once)]
     turns = Turns(pools.pop)
     first = turns.submit("ada", say, "first")
     if at_once:
@@ -89,7 +90,7 @@ def test_a_dead_worker_is_replaced(at_once: bool) -> None:
 
 
 def test_closing_cancels_what_waits() -> None:
-    turns, gate = Turns(lambda: ThreadPoolExecutor(1)), Gate()
+    turns, gate = Turns(ThreadWorker), Gate()
     turns.submit("ada", gate)
     assert gate.entered.wait(10)
     waiting = turns.submit("bob", say, "never")
@@ -104,7 +105,7 @@ class Endless:
     def __init__(self) -> None:
         self.entered = threading.Event()
 
-    def __call__(self, withdrawn: Path) -> Any:
+    def __call__(self, worker: Worker, withdrawn: Path) -> Any:
         self.entered.set()
         while not withdrawn.exists():
             threading.Event().wait(0.001)
@@ -112,7 +113,7 @@ class Endless:
 
 
 def test_c4_asking_anew_ends_what_runs_for_the_same_visitor() -> None:
-    turns, endless = Turns(lambda: ThreadPoolExecutor(1)), Endless()
+    turns, endless = Turns(ThreadWorker), Endless()
     running = turns.submit("ada", endless)
     assert endless.entered.wait(10)
     assert turns.submit("ada", say, "new").result(10) == "new"
@@ -122,7 +123,7 @@ def test_c4_asking_anew_ends_what_runs_for_the_same_visitor() -> None:
 
 
 def test_c4_what_a_visitor_who_left_asked_for_ends_whether_running_or_waiting() -> None:
-    turns, endless = Turns(lambda: ThreadPoolExecutor(1)), Endless()
+    turns, endless = Turns(ThreadWorker), Endless()
     running = turns.submit("ada", endless)
     assert endless.entered.wait(10)
     gone, here = turns.submit("bob", say, "gone"), turns.submit("eve", say, "here")
@@ -137,16 +138,19 @@ def test_c4_what_a_visitor_who_left_asked_for_ends_whether_running_or_waiting() 
     turns.close()
 
 
-def forever(withdrawn: Path) -> Any:
+def forever(worker: Worker, withdrawn: Path) -> Any:
     """What does not look at any clock."""
-    with _ended_after(0.2):
+    with worker.ended_after(0.2):
         threading.Event().wait()
 
 
-def test_c4_a_worker_that_does_not_come_back_is_ended_and_replaced() -> None:
-    turns = Turns(lambda: ProcessPoolExecutor(1, multiprocessing.get_context("spawn")))
-    promised = turns.submit("ada", forever)
-    with pytest.raises(BrokenProcessPool):
-        promised.result(60)
-    assert turns.submit("ada", say, "again").result(60) == "again"
-    turns.close()
+def test_c4_a_worker_that_does_not_come_back_is_ended_and_replaced(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    alive, server = context.Pipe(duplex=False)
+    with alive, server:
+        turns = Turns(lambda: OneProcess(context, alive, str(tmp_path / "runs.sqlite"), nice=0))
+        promised = turns.submit("ada", forever)
+        with pytest.raises(BrokenProcessPool):
+            promised.result(60)
+        assert turns.submit("ada", say, "again").result(60) == "again"
+        turns.close()
