@@ -19,7 +19,7 @@ from .config import RunConfig
 from .dataset import Dataset, build_dataset
 from .fields import require
 from .jobs.worker import Worker
-from .store import Run, RunState, RunStore, new_token
+from .store import Progress, Run, RunState, RunStore, SavedWeights, new_token
 from .store.schema import HISTORY
 
 SHARE = 0.6  # of a time budget that goes into updates; the rest evaluates, samples and draws
@@ -191,15 +191,9 @@ def keep(store: RunStore, kept: Play, name: str | None = None, owner: str | None
     losses = evaluate_splits(load(kept.weights).model, dataset, test=True)
     points = [Step(**_known(row)) for row in kept.curve.to_dict("records")]
     run = store.create(config, name=name, owner=owner, token=token)
-    store.finish(
-        run.id,
-        token,
-        RunState.FINISHED,
-        points=points,
-        samples=(kept.step, kept.samples),
-        weights=kept.weights,
-        losses=losses,
-    )
+    saved = SavedWeights(weights=kept.weights, losses=losses)
+    last = Progress(points=points, samples=(kept.step, kept.samples), saved=saved)
+    store.finish(run.id, token, RunState.FINISHED, last)
     return store.run(run.id)
 
 

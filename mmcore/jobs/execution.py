@@ -9,14 +9,25 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import Checkpoint, affordable, checkpoint_steps, weights_of
 from ..config import RunConfig
 from ..dataset import Dataset
-from ..store import LEASE_SECONDS, MAX_POINTS, Run, RunState, RunStore, StaleToken, StoreUnavailable, thinned
+from ..store import (
+    LEASE_SECONDS,
+    MAX_POINTS,
+    Progress,
+    Run,
+    RunState,
+    RunStore,
+    SavedWeights,
+    StaleToken,
+    StoreUnavailable,
+    thinned,
+)
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -105,8 +116,8 @@ def _work(
     stopped: threading.Event | None = None,
 ) -> None:
     """All that is between the claim of a run and its end."""
-    training = None
-    last: dict[str, Any] = {}
+    training, last = None, Progress()
+    error: dict[str, str] = {}
     with _lease_kept(store, run_id, token), _stale_is_fine(run_id), contextlib.ExitStack() as until_the_end:
         try:
             run = store.run(run_id)
@@ -120,9 +131,9 @@ def _work(
         except KeyboardInterrupt:  # the second one: the last saved weights are what stays
             state = RunState.STOPPED
         except Exception as problem:
-            state, last = RunState.FAILED, training.last(problem) if training else {}
-            last |= {"error": _sentence(problem), "error_type": type(problem).__name__}
-        end = functools.partial(store.finish, run_id, token, state, **last)
+            state, last = RunState.FAILED, training.last(problem) if training else Progress()
+            error = {"error": _sentence(problem), "error_type": type(problem).__name__}
+        end = functools.partial(store.finish, run_id, token, state, last, **error)
         _end(store, run_id, token, end, [event for event in (worker.leaving, stopped) if event])
 
 
@@ -147,7 +158,9 @@ def _end(
 class Training:
     """A run in this process's memory; `write` is where its results go, and says whether to stop."""
 
-    def __init__(self, config: RunConfig, dataset: Dataset, write: Callable[..., bool], checkpoints: int = 0) -> None:
+    def __init__(
+        self, config: RunConfig, dataset: Dataset, write: Callable[[Progress], bool], checkpoints: int = 0
+    ) -> None:
         from ..train_state import TrainState
 
         self.config, self.dataset, self.write = config, dataset, write
@@ -206,7 +219,7 @@ class Training:
         if not wanted and now >= max(self.next_look, self.next_write):
             self.next_look = now + TICK_SECONDS
             try:
-                wanted = self.write()
+                wanted = self.write(Progress())
             except StoreUnavailable as problem:
                 self.wait(problem)
         self.asked = min(self.asked, now) if wanted else self.asked
@@ -223,21 +236,21 @@ class Training:
         self.keep(step)
         if now < self.next_write and (step.step in self.film_steps or self.pauses.said):
             return False  # these come thick at first: each in a transaction of its own would slow training down
-        extra: dict[str, Any] = {}
-        if step.train_loss is not None and now >= self.next_save:
-            extra |= self.checkpoint(step.step, step.losses)
+        due = step.train_loss is not None and now >= self.next_save
+        saved = self.weights(step.step, step.losses) if due else None
+        samples = None
         if (self.ticks < 4 or now >= self.next_samples) and not self.stops():
-            extra["samples"] = step.step, self.samples()
+            samples = step.step, self.samples()
             self.next_samples = now + SAVE_SECONDS
         self.ticks += 1
         try:
-            stop = self.write(points=self.points, checkpoints=self.film, **extra)
+            stop = self.write(Progress(points=self.points, samples=samples, saved=saved, checkpoints=self.film))
         except StoreUnavailable as problem:  # training goes on, and what it gave is written when there is room
             self.wait(problem)
             return False
         self.pauses.over()
         self.points, self.film, self.next_write = [], [], now + 0.9 * TICK_SECONDS
-        if "weights" in extra:
+        if saved:
             self.next_save = now + max(SAVE_SECONDS, (time.monotonic() - now) / SAVE_SHARE)
         return stop
 
@@ -255,13 +268,13 @@ class Training:
             weights = weights_of(self.state.model)
             self.film.append(Checkpoint(step=step.step, weights=weights, updates=step.updates or {}))
 
-    def last(self, problem: Exception | None = None) -> dict[str, Any]:
+    def last(self, problem: Exception | None = None) -> Progress:
         """What is left to write at the end: the newest step with exact losses, the weights and samples of it."""
         from ..evaluation import evaluate_splits
         from ..training import TrainingDiverged
 
         if self.newest is None or (problem and not isinstance(problem, TrainingDiverged)):
-            return {}
+            return Progress()
         known = {} if problem else self.newest.losses
         losses = evaluate_splits(self.state.model, self.dataset, test=True, known=known, stop=self.must_end)
         shown: dict[str, Any] = {name: loss for name, loss in losses.items() if not name.startswith("test")}
@@ -269,21 +282,22 @@ class Training:
         step = max(0, problem.step - 1) if isinstance(problem, TrainingDiverged) else self.newest.step
         ended = replace(self.newest, step=step, **shown)
         points = [*(point for point in self.points if point.step < step), ended]
-        last = {"points": points, "checkpoints": self.film} | self.checkpoint(step, losses)
-        return last if self.must_end() else last | {"samples": (step, self.samples())}
+        saved = self.weights(step, losses)
+        samples = None if self.must_end() else (step, self.samples())
+        return Progress(points=points, samples=samples, saved=saved, checkpoints=self.film)
 
-    def checkpoint(self, step: int, losses: dict[str, float]) -> dict[str, Any]:
-        """Weights, training state and losses of this moment; nothing if they are not finite numbers."""
+    def weights(self, step: int, losses: Mapping[str, float]) -> SavedWeights | None:
+        """Weights, training state and losses of this moment; None if the weights are not finite numbers."""
         from safetensors.torch import save
 
         from ..export.artifact import Artifact
 
         if not self.state.model.flat.isfinite().all():
-            return {}
+            return None
         sealed = {name: loss for name, loss in losses.items() if not name.startswith("test")}
         dataset = self.dataset
         artifact = Artifact(self.state.model, dataset.vocab, self.config, sealed, step, dataset.cleaning)
-        return {"weights": artifact.to_bytes(), "train_state": save(self.state.tensors()), "losses": losses}
+        return SavedWeights(weights=artifact.to_bytes(), train_state=save(self.state.tensors()), losses=losses)
 
     def samples(self) -> list[str]:
         """Some words from the model as it is, always with the same sample seed."""

@@ -81,6 +81,6 @@ def warm_up(worker: Worker, store_url: str) -> None:
         log.warning("worker not warm: %s", error)
         return
     config = RunConfig(corpus_sha256=corpus.sha256, train=TrainConfig(max_steps=3))
-    training = Training(config, worker.dataset(config, lambda: corpus), lambda **_: False)
+    training = Training(config, worker.dataset(config, lambda: corpus), lambda _: False)
     training.go()
     training.last()

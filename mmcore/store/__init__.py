@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from .points import MAX_POINTS as MAX_POINTS
 from .points import MAX_SAMPLES as MAX_SAMPLES
+from .points import Progress as Progress
+from .points import SavedWeights as SavedWeights
 from .points import thinned as thinned
 from .run import TRANSITIONS as TRANSITIONS
 from .run import WORKING as WORKING

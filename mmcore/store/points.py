@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,26 +36,44 @@ def thinned(steps: Sequence[int], cap: int) -> set[int]:
     return {steps[i] for i in nearest.tolist()}
 
 
-def write_results(
-    db: Connection,
-    run_id: str,
-    points: Sequence[Step],
-    samples: tuple[int, Sequence[str]] | None,
-    weights: bytes | None,
-    train_state: bytes | None,
-    losses: dict[str, float] | None,
-    checkpoints: Sequence[Checkpoint],
-) -> None:
-    if checkpoints:
-        _write_checkpoints(db, run_id, checkpoints)
-    if points:
-        _write_points(db, run_id, points)
-        db.execute(sa.delete(CHECKPOINTS).where(*of_film(run_id), CHECKPOINTS.c.step > points[-1].step))
-    if samples is not None:
-        row = {"run_id": run_id, "step": samples[0], "words": json.dumps(list(samples[1]))}
+@dataclass(frozen=True, kw_only=True)
+class SavedWeights:
+    """A run's weights, and what belongs to them."""
+
+    weights: bytes = field(repr=False)  # the artifact, .safetensors
+    train_state: bytes | None = field(default=None, repr=False)  # what Continue goes on from
+    losses: Mapping[str, float] = field(
+        default_factory=dict
+    )  # exact, nats per character; what is not finite is left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a worker tells the store about its run, each time what is new since the last.
+
+    A point replaces those from its step on, and checkpoints beyond the last point go: a continued run overwrites what
+    its saved state did not know.
+    """
+
+    points: Sequence[Step] = ()  # of the curve, ascending
+    samples: tuple[int, Sequence[str]] | None = None  # step, words drawn there
+    saved: SavedWeights | None = None  # of the last point, these or earlier ones
+    checkpoints: Sequence[Checkpoint] = ()  # ascending
+
+
+def write_progress(db: Connection, run_id: str, progress: Progress) -> None:
+    if progress.checkpoints:
+        _write_checkpoints(db, run_id, progress.checkpoints)
+    if progress.points:
+        _write_points(db, run_id, progress.points)
+        beyond_last = CHECKPOINTS.c.step > progress.points[-1].step
+        db.execute(sa.delete(CHECKPOINTS).where(*of_film(run_id), beyond_last))
+    if progress.samples is not None:
+        step, words = progress.samples
+        row = {"run_id": run_id, "step": step, "words": json.dumps(list(words))}
         _append(db, SAMPLES, run_id, [row], MAX_SAMPLES)
-    if weights is not None:
-        _write_last(db, run_id, weights, train_state, losses or {})
+    if progress.saved is not None:
+        _write_last(db, run_id, progress.saved)
 
 
 def _write_points(db: Connection, run_id: str, points: Sequence[Step]) -> None:
@@ -108,14 +126,12 @@ def _append(db: Connection, table: sa.Table, run_id: str, rows: list[dict[str, A
     db.execute(sa.delete(table).where(of_run, table.c.step.in_(drop)))
 
 
-def _write_last(
-    db: Connection, run_id: str, weights: bytes, train_state: bytes | None, losses: dict[str, float]
-) -> None:
+def _write_last(db: Connection, run_id: str, saved: SavedWeights) -> None:
     step = db.scalar(sa.select(RUNS.c.step).where(RUNS.c.id == run_id))
     db.execute(sa.delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == "last"))
-    row = {"run_id": run_id, "kind": "last", "step": step, "weights": weights, "train_state": train_state}
-    db.execute(sa.insert(CHECKPOINTS).values(**row))
-    finite = {name: value for name, value in losses.items() if _finite(value) is not None}
+    row = {"run_id": run_id, "kind": "last", "step": step, "weights": saved.weights}
+    db.execute(sa.insert(CHECKPOINTS).values(**row, train_state=saved.train_state))
+    finite = {name: value for name, value in saved.losses.items() if _finite(value) is not None}
     db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(weights_step=step, losses=json.dumps(finite)))
 
 

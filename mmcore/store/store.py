@@ -18,10 +18,10 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
@@ -33,11 +33,7 @@ from ..corpus import Corpus
 from ..fields import cut, quoted, require, whole
 from ..limits import MAX_NOTE, Usage
 from ..process import lives, this_process
-from .schema import CHECKPOINTS, CORPORA, HISTORY, RUNS, SAMPLES, STEPS, compact, default_url, full_url, open_database
-
-if TYPE_CHECKING:
-    from ..training import Step
-from .points import beyond, checkpoint_sizes, of_film, read_updates, write_results
+from .points import Progress, beyond, checkpoint_sizes, of_film, read_updates, write_progress
 from .run import (
     TRANSITIONS,
     WORKING,
@@ -52,9 +48,11 @@ from .run import (
     run_of_row,
     utc,
 )
+from .schema import CHECKPOINTS, CORPORA, HISTORY, RUNS, SAMPLES, STEPS, compact, default_url, full_url, open_database
 from .usage import accepted_cost, read_report, stored_bytes, text_bytes, usage_of
 
 LEASE_SECONDS = 5.0
+NOTHING_NEW = Progress()
 SILENT_SECONDS = 600.0  # a worker that lives and writes nothing for so long has given its run up
 
 
@@ -396,23 +394,11 @@ class RunStore:
             return token if _claim(db, run_id, token, lease) else None
 
     def record(
-        self,
-        run_id: str,
-        token: str,
-        *,
-        points: Sequence[Step] = (),
-        samples: tuple[int, Sequence[str]] | None = None,
-        weights: bytes | None = None,
-        train_state: bytes | None = None,
-        losses: dict[str, float] | None = None,
-        checkpoints: Sequence[Checkpoint] = (),
-        lease: float = LEASE_SECONDS,
+        self, run_id: str, token: str, progress: Progress = NOTHING_NEW, *, lease: float = LEASE_SECONDS
     ) -> bool:
         """Write what happened since the last call, in one transaction, and renew the lease.
 
-        `losses` and `train_state` are those of `weights`, at the step of the last point. A point replaces those
-        from its step on, and checkpoints beyond the last point go: a continued run overwrites what its saved state
-        did not know. A run whose worker was thought dead is running again.
+        A run whose worker was thought dead is running again.
 
         Returns
         -------
@@ -423,7 +409,7 @@ class RunStore:
             now = time.time()
             _take_back(db, run_id, token)
             _own(db, run_id, token, heartbeat=now, lease_until=now + lease)
-            write_results(db, run_id, points, samples, weights, train_state, losses, checkpoints)
+            write_progress(db, run_id, progress)
             return _state(db, run_id) is RunState.STOPPING
 
     def finish(
@@ -431,21 +417,16 @@ class RunStore:
         run_id: str,
         token: str,
         state: RunState,
+        progress: Progress = NOTHING_NEW,
         *,
         error: str | None = None,
         error_type: str | None = None,
-        points: Sequence[Step] = (),
-        samples: tuple[int, Sequence[str]] | None = None,
-        weights: bytes | None = None,
-        train_state: bytes | None = None,
-        losses: dict[str, float] | None = None,
-        checkpoints: Sequence[Checkpoint] = (),
     ) -> None:
-        """End a run, with the last of what :meth:`record` takes; the token is worth nothing afterwards."""
+        """End a run, with the last of its progress; the token is worth nothing afterwards."""
         with self._write() as db:
             now = time.time()
             _own(db, run_id, token, heartbeat=now)
-            write_results(db, run_id, points, samples, weights, train_state, losses, checkpoints)
+            write_progress(db, run_id, progress)
             ended = {"ended": now, "error": error, "error_type": error_type}
             _move(db, run_id, state, **ended, token=None, lease_until=None)
 

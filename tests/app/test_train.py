@@ -29,6 +29,7 @@ from mmcore import (
 )
 from mmcore.architectures import model_config
 from mmcore.dataset import split_words
+from mmcore.store import Progress, SavedWeights
 from tests.app.conftest import Open, texts
 from tests.app.elements import HELP
 from ui.form import settings
@@ -237,7 +238,8 @@ def test_train_and_generate_tell_one_story_of_a_run_that_failed(
     run = store.create(finished.config, token=token)
     if saved:
         step = Step(step=7, learning_rate=0.1, seconds=1.0, batch_loss=2.0)
-        store.record(run.id, token, points=[step], weights=store.weights(finished.id), losses={"val_loss": 2.0})
+        weights = SavedWeights(weights=store.weights(finished.id) or b"", losses={"val_loss": 2.0})
+        store.record(run.id, token, Progress(points=[step], saved=weights))
     store.finish(run.id, token, RunState.FAILED, error="MemoryError: no room", error_type="MemoryError")
     on_train, on_generate = (texts(open_page(page, run=run.id)) for page in ("train", "generate"))
     assert ("Its curve and its weights of step 7 are kept" in on_train) == saved

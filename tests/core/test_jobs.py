@@ -33,7 +33,7 @@ from mmcore.export import artifact
 from mmcore.jobs import JobQueue, Worker, execute, processes, run_inline
 from mmcore.jobs import execution as jobs
 from mmcore.process import lives, this_process
-from mmcore.store import LEASE_SECONDS, MAX_POINTS, Run, RunState, RunStore, StoreUnavailable
+from mmcore.store import LEASE_SECONDS, MAX_POINTS, Progress, Run, RunState, RunStore, StoreUnavailable
 from mmcore.threads import torch_threads
 from mmcore.train_state import TrainState
 from mmcore.training import Step, train
@@ -531,7 +531,7 @@ def test_e2_the_end_of_a_run_waits_for_room_and_ctrl_c_ends_the_wait(
 
 
 def test_e2_points_without_room_are_bounded(store: RunStore, make: Callable[..., str]) -> None:
-    def full(**_: Any) -> bool:
+    def full(_: Progress) -> bool:
         raise StoreUnavailable("full")
 
     config = store.run(make(10)).config

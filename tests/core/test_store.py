@@ -30,9 +30,11 @@ from mmcore.store import (
     MAX_POINTS,
     MAX_SAMPLES,
     TRANSITIONS,
+    Progress,
     Run,
     RunState,
     RunStore,
+    SavedWeights,
     StaleToken,
     StoreUnavailable,
     UnreadableRun,
@@ -43,6 +45,7 @@ from mmcore.training import Step
 
 STORES = Path(__file__).parent / "stores"
 S = RunState
+WEIGHTS = SavedWeights(weights=b"w")
 
 
 @pytest.fixture
@@ -194,10 +197,11 @@ def test_a_stale_token_changes_nothing(store: RunStore, config: RunConfig) -> No
     store.continue_run(run_id)
     new = store.claim(run_id)
     assert new and new != old
-    store.record(run_id, new, points=[point(1)], weights=b"new")
-    for write in (store.record, lambda *a, **k: store.finish(*a, S.FAILED, **k)):
+    store.record(run_id, new, Progress(points=[point(1)], saved=SavedWeights(weights=b"new")))
+    late = Progress(points=[point(2)], saved=SavedWeights(weights=b"old"), samples=(2, ["old"]))
+    for write in (store.record, lambda run_id, token, late: store.finish(run_id, token, S.FAILED, late)):
         with pytest.raises(StaleToken):
-            write(run_id, old, points=[point(2)], weights=b"old", samples=(2, ["old"]))
+            write(run_id, old, late)
     assert store.history(run_id).step.tolist() == [1]
     assert store.weights(run_id) == b"new"
     assert store.samples(run_id).empty
@@ -210,7 +214,7 @@ def test_writes_renew_the_lease(store: RunStore, config: RunConfig) -> None:
     assert token
     store.record(run_id, token)  # late, but before anyone looked
     assert store.expire_leases() == []
-    store.record(run_id, token, points=[point(3)], weights=b"w", lease=-1)
+    store.record(run_id, token, Progress(points=[point(3)], saved=WEIGHTS), lease=-1)
     assert store.expire_leases() == [run_id]
     run = store.run(run_id)
     assert (run.state, run.step, store.weights(run_id)) == (S.INTERRUPTED, 3, b"w")
@@ -228,7 +232,7 @@ def test_e2_reading_writes_nothing(store: RunStore, config: RunConfig) -> None:
 
 def test_e5_damage_inside_a_file_is_one_sentence(store: RunStore, config: RunConfig) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
-    store.record(run_id, token, points=[point(step) for step in range(2_000)])
+    store.record(run_id, token, Progress(points=[point(step) for step in range(2_000)]))
     store.compact()
     store.close()
     path = Path(sa.make_url(store.url).database or "")
@@ -280,8 +284,8 @@ def test_continue_overwrites_what_the_saved_state_did_not_know(store: RunStore, 
     token = store.claim(run_id)
     assert token
     for step in range(5):
-        saved = {"weights": b"w", "train_state": b"s", "losses": {"val_loss": 2.5}} if step == 2 else {}
-        store.record(run_id, token, points=[point(step, batch_loss=1.0)], samples=(step, ["a"]), **saved)
+        saved = SavedWeights(weights=b"w", train_state=b"s", losses={"val_loss": 2.5}) if step == 2 else None
+        store.record(run_id, token, Progress(points=[point(step, batch_loss=1.0)], samples=(step, ["a"]), saved=saved))
     store.finish(run_id, token, S.INTERRUPTED)
     assert (store.run(run_id).step, store.run(run_id).weights_step) == (4, 2)
     assert (store.train_state(run_id), store.run(run_id).losses) == (b"s", {"val_loss": 2.5})
@@ -289,7 +293,7 @@ def test_continue_overwrites_what_the_saved_state_did_not_know(store: RunStore, 
     assert store.run(run_id).ended is None
     token = store.claim(run_id)
     assert token
-    store.record(run_id, token, points=[point(2, batch_loss=3.0)], samples=(2, ["b"]))
+    store.record(run_id, token, Progress(points=[point(2, batch_loss=3.0)], samples=(2, ["b"])))
     assert store.history(run_id).batch_loss.tolist() == [1, 1, 3]
     assert store.samples(run_id).words.tolist() == [["a"], ["a"], ["b"]]
 
@@ -298,13 +302,13 @@ def test_checkpoints_are_read_back_and_a_continued_run_overwrites_those_it_did_n
     store: RunStore, config: RunConfig
 ) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
-    store.record(run_id, token, points=[point(2)], checkpoints=[checkpoint(0), checkpoint(1), checkpoint(2)])
-    store.record(run_id, token, points=[point(4)], checkpoints=[checkpoint(3), checkpoint(4)], weights=b"w")
+    store.record(run_id, token, Progress(points=[point(2)], checkpoints=[checkpoint(0), checkpoint(1), checkpoint(2)]))
+    store.record(run_id, token, Progress(points=[point(4)], checkpoints=[checkpoint(3), checkpoint(4)], saved=WEIGHTS))
     assert store.checkpoints(run_id) == [checkpoint(step) for step in range(5)]
     assert store.weights(run_id) == b"w"
-    store.record(run_id, token, points=[point(1)])  # it goes on from here
+    store.record(run_id, token, Progress(points=[point(1)]))  # it goes on from here
     assert kept_steps(store, run_id) == [0, 1]
-    store.record(run_id, token, points=[point(3)], checkpoints=[checkpoint(1, 7), checkpoint(3)])
+    store.record(run_id, token, Progress(points=[point(3)], checkpoints=[checkpoint(1, 7), checkpoint(3)]))
     assert store.checkpoints(run_id) == [checkpoint(0), checkpoint(1, 7), checkpoint(3)]
     assert store.weights(run_id) == b"w"
 
@@ -312,7 +316,7 @@ def test_checkpoints_are_read_back_and_a_continued_run_overwrites_those_it_did_n
 def test_a_number_that_was_not_finite_is_read_back_as_none(store: RunStore, config: RunConfig) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
     bad = {"b1": TensorUpdate(math.inf, math.nan, 0.0)}
-    store.record(run_id, token, checkpoints=[Checkpoint(step=1, weights=b"", updates=bad)])
+    store.record(run_id, token, Progress(checkpoints=[Checkpoint(step=1, weights=b"", updates=bad)]))
     update = store.checkpoints(run_id)[0].updates["b1"]
     assert math.isnan(update.ratio) and math.isnan(update.gradient_mean) and update.gradient_std == 0
 
@@ -320,7 +324,7 @@ def test_a_number_that_was_not_finite_is_read_back_as_none(store: RunStore, conf
 def test_collecting_keeps_the_ends_within_the_limit_and_the_last_weights(store: RunStore, config: RunConfig) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
     film = [checkpoint(step) for step in range(0, 20, 2)]
-    store.record(run_id, token, points=[point(20)], checkpoints=film, weights=b"w")
+    store.record(run_id, token, Progress(points=[point(20)], checkpoints=film, saved=WEIGHTS))
     assert store.collect([run_id], limit=0) == (0, 0)  # a worker has it
     store.finish(run_id, token, S.FINISHED)
     assert store.collect([run_id]) == (0, 0)
@@ -336,7 +340,7 @@ def test_collecting_keeps_the_ends_within_the_limit_and_the_last_weights(store: 
 
 def test_compacting_gives_the_space_back(store: RunStore, config: RunConfig) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
-    store.record(run_id, token, checkpoints=[checkpoint(step, 100_000) for step in range(20)])
+    store.record(run_id, token, Progress(checkpoints=[checkpoint(step, 100_000) for step in range(20)]))
     store.finish(run_id, token, S.FINISHED)
     path = Path(sa.make_url(store.url).database or "")
     store.compact()
@@ -359,7 +363,7 @@ def test_the_queue_is_in_order_of_queueing(store: RunStore, config: RunConfig) -
 def test_a_long_curve_is_thinned_evenly(store: RunStore, config: RunConfig) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
     for start in range(0, 9_000, 100):
-        store.record(run_id, token, points=[point(10 * i) for i in range(start, start + 100)])
+        store.record(run_id, token, Progress(points=[point(10 * i) for i in range(start, start + 100)]))
         if start % 500 == 0:
             assert len(store.history(run_id)) <= MAX_POINTS
     steps = store.history(run_id).step.to_numpy()
@@ -367,7 +371,7 @@ def test_a_long_curve_is_thinned_evenly(store: RunStore, config: RunConfig) -> N
     assert len(steps) > 0.4 * MAX_POINTS
     assert np.diff(steps).max() < 3 * 90_000 / (0.4 * MAX_POINTS)
     for step in range(MAX_SAMPLES + 1):
-        store.record(run_id, token, samples=(step, ["a"]))
+        store.record(run_id, token, Progress(samples=(step, ["a"])))
     assert len(store.samples(run_id)) <= MAX_SAMPLES
     assert store.samples(run_id).step.iloc[-1] == MAX_SAMPLES
 
@@ -385,8 +389,8 @@ def test_thinned_keeps_the_ends_and_no_hole(steps: Any) -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_numbers_that_are_not_finite_are_stored_as_missing(store: RunStore, config: RunConfig, bad: float) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
-    store.record(run_id, token, points=[point(0, batch_loss=2.0), point(1, batch_loss=bad, train_loss=bad)])
-    store.record(run_id, token, weights=b"w", losses={"train_loss": bad, "val_loss": 2.0})
+    store.record(run_id, token, Progress(points=[point(0, batch_loss=2.0), point(1, batch_loss=bad, train_loss=bad)]))
+    store.record(run_id, token, Progress(saved=SavedWeights(weights=b"w", losses={"train_loss": bad, "val_loss": 2.0})))
     with closing(sqlite3.connect(sa.make_url(store.url).database or "")) as database:
         rows = database.execute("SELECT batch_loss, train_loss FROM steps ORDER BY step").fetchall()
     assert rows == [(2.0, None), (None, None)]
@@ -397,7 +401,7 @@ def test_numbers_that_are_not_finite_are_stored_as_missing(store: RunStore, conf
 def test_test_losses_are_sealed_until_opened(store: RunStore, config: RunConfig) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
     losses = {"val_loss": 2.0, "test_loss": 3.0, "test_loss_unseen": 4.0}
-    store.finish(run_id, token, S.FINISHED, weights=b"w", losses=losses)
+    store.finish(run_id, token, S.FINISHED, Progress(saved=SavedWeights(weights=b"w", losses=losses)))
     assert store.run(run_id).losses == {"val_loss": 2.0}
     assert math.isnan(store.runs_table().test_loss[0])
     assert [store.open_test(run_id), store.open_test(run_id)] == [1, 2]
@@ -454,7 +458,9 @@ def test_what_is_written_is_read_back(store: RunStore, config: RunConfig, corpus
 
 def test_delete_takes_all_and_is_refused_while_a_worker_has_it(store: RunStore, config: RunConfig) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
-    store.record(run_id, token, points=[point(0)], weights=b"w", samples=(0, ["a"]), checkpoints=[checkpoint(0)])
+    store.record(
+        run_id, token, Progress(points=[point(0)], saved=WEIGHTS, samples=(0, ["a"]), checkpoints=[checkpoint(0)])
+    )
     with pytest.raises(ValueError, match="must be stopped"):
         store.delete(run_id)
     store.finish(run_id, token, S.FINISHED)
@@ -515,7 +521,7 @@ def test_a_store_of_every_released_schema_opens(tmp_path: Path, version: int) ->
     assert "zoë" in store.corpus(run.config.corpus_sha256).words
     token = store.claim(waiting.id)
     assert token
-    store.record(waiting.id, token, points=[point(0)], checkpoints=[checkpoint(0)])
+    store.record(waiting.id, token, Progress(points=[point(0)], checkpoints=[checkpoint(0)]))
     assert store.checkpoints(waiting.id) == [checkpoint(0)]
     store.close()
     now = schema.SCHEMA_VERSION
@@ -608,7 +614,7 @@ def test_many_may_make_the_same_store_at_once(tmp_path: Path) -> None:
 def child_writes(store: RunStore, parents: sa.Engine, run_id: str, token: str) -> None:
     assert store._connected() is not parents
     for step in range(50):
-        store.record(run_id, token, points=[point(step)])
+        store.record(run_id, token, Progress(points=[point(step)]))
 
 
 def test_a_forked_process_makes_its_own_connection(store: RunStore, config: RunConfig) -> None:
