@@ -56,6 +56,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .finder import learning_rate_sweep as learning_rate_sweep
     from .finder import suggest_rate as suggest_rate
     from .jobs import JobQueue as JobQueue
+    from .jobs import ProcessWorkers as ProcessWorkers
     from .jobs import Worker as Worker
     from .jobs import execute as execute
     from .jobs import run_inline as run_inline
@@ -233,6 +234,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "threads": ("torch_threads",),
     "jobs": (
         "JobQueue",
+        "ProcessWorkers",
         "Worker",
         "execute",
         "run_inline",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from mmcore import Artifact
-    from mmcore.jobs import JobQueue, Turns
+    from mmcore.jobs import JobQueue, ProcessWorkers, Turns
 
 
 log = logging.getLogger(__name__)
@@ -49,11 +49,19 @@ def store() -> RunStore:
 
 
 @st.cache_resource(show_spinner=False)
+def workers() -> ProcessWorkers:
+    """The server's worker processes, which the queue starts and ends."""
+    from mmcore.jobs import ProcessWorkers
+
+    return ProcessWorkers()
+
+
+@st.cache_resource(show_spinner=False)
 def queue() -> JobQueue:
-    """The server's warm workers; asking for them first starts them, and they end with the server."""
+    """What has runs trained; asking for it first starts the workers, and they end with the server."""
     from mmcore.jobs import JobQueue
 
-    started = JobQueue(store().url)
+    started = JobQueue(store().url, workers())
     started.start()
     atexit.register(started.close)
     return started
@@ -102,7 +110,8 @@ def turns() -> Turns:
     """The worker reserved for throw-away models, and who is next."""
     from mmcore.jobs import Turns
 
-    return Turns(queue().apart)
+    queue()  # it starts the workers
+    return Turns(workers().apart)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

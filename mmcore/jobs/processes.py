@@ -1,20 +1,28 @@
-"""A worker process: warm, niced, single-threaded, and gone when its server is."""
+"""Worker processes of this machine: warm, niced, single-threaded, and gone when their server is.
+
+Each run has a process of its own, so that a worker's death breaks no other's run. Workers watch a pipe whose other end
+only the server holds: when the server goes, however it goes, they save, mark their run interrupted and leave.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import threading
+import weakref
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 
 from ..config import RunConfig, TrainConfig
 from ..corpus import BUNDLED_NAMES, read_words
 from .execution import Training, log
-from .worker import T, Task, Worker
+from .worker import T, Task, Worker, WorkerExecutor
 
+WORKERS = os.cpu_count() or 1  # runs at once
 NICE = 5  # so that training never makes a page wait
 GRACE_SECONDS = 1.0  # a leaving worker has to save its run
 PRELOAD = ["torch", "pandas", "sqlalchemy", "safetensors.torch"]
@@ -22,6 +30,47 @@ PRELOAD += ["mmcore.jobs", "mmcore.training", "mmcore.evaluation", "mmcore.sampl
 
 
 # ---- the server's side
+
+
+class ProcessWorkers:
+    """So many worker processes, by default one a core, forked from one that has PyTorch loaded."""
+
+    def __init__(self, count: int | None = None) -> None:
+        self.count = count or WORKERS
+        self._context = multiprocessing.get_context("forkserver")
+        self._given: weakref.WeakSet[OneProcess] = weakref.WeakSet()
+        self._store_url: str | None = None
+
+    def start(self, store_url: str) -> None:
+        """Get ready; the first time says whose runs the workers warm up for."""
+        if self._store_url is None:
+            self._context.set_forkserver_preload(PRELOAD)
+            self._alive, self._server = self._context.Pipe(duplex=False)
+            self._store_url = store_url
+
+    def executor(self) -> WorkerExecutor:
+        """One more process for the queue."""
+        return self._process(NICE)
+
+    def apart(self) -> WorkerExecutor:
+        """A process beside the queue's, which goes before them; it ends with them."""
+        return self._process(nice=0)
+
+    def _process(self, nice: int) -> OneProcess:
+        assert self._store_url, "not started"
+        made = OneProcess(self._context, self._alive, self._store_url, nice)
+        self._given.add(made)
+        return made
+
+    def close(self) -> None:
+        """End the processes: they save what they train and leave."""
+        if self._store_url is None:
+            return
+        self._server.close()  # which each of them watches
+        for process in list(self._given):
+            process.shutdown()
+        self._alive.close()
+        self._store_url = None
 
 
 class OneProcess:
@@ -32,7 +81,10 @@ class OneProcess:
         self.submit(warm_up, store_url)
 
     def submit(self, function: Task[T], /, *args: object) -> Future[T]:
-        return self._pool.submit(on_worker, function, *args)
+        try:
+            return self._pool.submit(on_worker, function, *args)
+        except EOFError as problem:  # where the server is ending, this may go before it
+            raise BrokenProcessPool("the process that forks them has gone") from problem
 
     def shutdown(self, wait: bool = True) -> None:
         self._pool.shutdown(wait, cancel_futures=True)

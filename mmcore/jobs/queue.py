@@ -1,37 +1,39 @@
-"""Training runs that wait in the store: in this process (:func:`run_inline`) or on workers (:class:`JobQueue`).
-
-The queue is the store's rows in state *queued*; executors only place work. Every core gets an executor with one
-warm, niced, single-threaded worker process, so that a worker's death breaks no other's run. Workers watch a pipe
-whose other end only the server holds: when the server goes, however it goes, they save, mark their run
-interrupted and leave. Nothing here imports Streamlit, and torch only where it trains.
-"""
+"""The queue: rows in state *queued*, given in their order to whoever trains them."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 
 from ..store import LEASE_SECONDS, RunState, RunStore, StaleToken, StoreUnavailable, new_token
 from .execution import POLL_SECONDS, Pauses, execute, log
-from .processes import NICE, PRELOAD, OneProcess
 from .worker import WorkerExecutor
 
-WORKERS = os.cpu_count() or 1  # runs at once
 
+class Workers(Protocol):
+    """Who trains the runs of a queue: gives it executors, each of which trains one run at a time."""
 
-# ---- the server's side
+    @property
+    def count(self) -> int:
+        """How many runs may be in training at once. It may change, as workers come and go."""
+
+    def start(self, store_url: str) -> None:
+        """Get ready for the runs of a store; may be called again."""
+
+    def executor(self) -> WorkerExecutor:
+        """One more, or one in the place of a broken one. ``BrokenExecutor`` if there is none to be had just now."""
+
+    def close(self) -> None:
+        """End the executors; their workers save what they train and leave."""
 
 
 @dataclass
 class _Slot:
-    """One worker's place: its executor and what it is doing."""
+    """Room for one run in training: an executor and what it is doing."""
 
     executor: WorkerExecutor
     future: Future[None] | None = None
@@ -46,24 +48,21 @@ class _Slot:
 
 
 class JobQueue:
-    """Trains what is queued in a store, one run a worker, in the order of the queue.
+    """Has what is queued in a store trained, in the order of the queue, as many runs at once as there are workers.
 
     Several queues, in one process or many, may serve one store; each run is still trained once.
 
     Parameters
     ----------
-    store_url : str, optional
+    store_url : str or None
         As for :class:`RunStore`. Workers open it themselves.
-    workers : int, optional
-        Runs at once; by default one a core.
+    workers : Workers
+        They start and end with the queue.
     """
 
-    def __init__(self, store_url: str | None = None, workers: int | None = None) -> None:
-        self.store = RunStore(store_url)
-        self.workers = workers or WORKERS
-        self._context = multiprocessing.get_context("forkserver")
+    def __init__(self, store_url: str | None, workers: Workers) -> None:
+        self.store, self.workers = RunStore(store_url), workers
         self._slots: list[_Slot] = []
-        self._apart: list[WorkerExecutor] = []
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._looked, self._patient_until = time.time(), 0.0
@@ -71,8 +70,7 @@ class JobQueue:
     def start(self) -> Self:
         """Start the workers and begin with what is queued; returns before they are warm."""
         if self._thread is None:
-            self._context.set_forkserver_preload(PRELOAD)
-            self._alive_reader, self._alive_writer = self._context.Pipe(duplex=False)
+            self.workers.start(self.store.url)
             self._thread = threading.Thread(target=self._serve, name="job queue", daemon=True)
             self._thread.start()
             _before_threads_are_joined(self.close)
@@ -83,11 +81,6 @@ class JobQueue:
         log.debug("run %s submitted", run_id)
         self._wake.set()
 
-    def apart(self) -> WorkerExecutor:
-        """A new executor with one warm worker beside the queue's, which goes before them; it ends with the queue."""
-        self._apart.append(self._executor(nice=0))
-        return self._apart[-1]
-
     def close(self) -> None:
         """End the workers; what they train becomes interrupted, what is queued stays queued."""
         if self._thread is None or self._closing.is_set():
@@ -95,10 +88,7 @@ class JobQueue:
         self._closing.set()
         self._wake.set()
         self._thread.join()
-        self._alive_writer.close()  # the workers save and leave
-        for executor in [*self._apart, *(slot.executor for slot in self._slots)]:
-            executor.shutdown()
-        self._alive_reader.close()
+        self.workers.close()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -112,14 +102,14 @@ class JobQueue:
         while not self._closing.is_set():
             pause = POLL_SECONDS
             try:
-                self._slots = self._slots or [_Slot(self._executor()) for _ in range(self.workers)]
                 self._expire_leases()
                 for slot in self._slots:
                     self._collect(slot)
+                self._fit()
                 self._place()
                 pauses.over()
-            except EOFError:  # the server is ending, and this went first; else the next look starts another
-                log.warning("no workers for a moment: the process that forks them has gone")
+            except BrokenExecutor as problem:  # the next look asks for another
+                pause = pauses.failed(f"no workers for a moment: {problem}")
             except StoreUnavailable as problem:  # a database that is away for a moment must not end the queue
                 pause = pauses.failed(f"the job queue waits: {problem}")
             except Exception as problem:
@@ -137,14 +127,20 @@ class JobQueue:
         if now >= self._patient_until:
             self.store.expire_leases()
 
-    def _executor(self, nice: int = NICE) -> WorkerExecutor:
-        return OneProcess(self._context, self._alive_reader, self.store.url, nice)
+    def _fit(self) -> None:
+        """Have as many slots as there are workers; one that is busy stays until its run has ended."""
+        idle = [slot for slot in self._slots if not slot.future]
+        for slot in idle[: max(0, len(self._slots) - self.workers.count)]:
+            slot.executor.shutdown(wait=False)
+            self._slots.remove(slot)
+        while len(self._slots) < self.workers.count:
+            self._slots.append(_Slot(self.workers.executor()))
 
     def _collect(self, slot: _Slot) -> None:
         """Free a slot whose run has ended; if its worker died, answer for the run and make a new worker."""
         if slot.future is None or not slot.future.done():
             return
-        problem = slot.future.exception()
+        problem = CancelledError("cancelled") if slot.future.cancelled() else slot.future.exception()
         if problem is None:
             slot.future = None
             slot.rests.over()
@@ -155,13 +151,13 @@ class JobQueue:
         except StaleToken:  # it had not claimed the run, or had ended it
             slot.rest(f"run {slot.run_id} was not trained: {problem}")
         slot.future = None
-        if isinstance(problem, BrokenProcessPool):
+        if isinstance(problem, BrokenExecutor):
             log.warning("the worker of run %s died", slot.run_id)
             self._renew(slot)
 
     def _renew(self, slot: _Slot) -> None:
-        slot.executor.shutdown(wait=False)
-        slot.executor = self._executor()
+        broken, slot.executor = slot.executor, self.workers.executor()
+        broken.shutdown(wait=False)
 
     def _place(self) -> None:
         """Give the next queued runs to the slots that have nothing to do."""
@@ -172,7 +168,7 @@ class JobQueue:
             token = new_token()
             try:
                 future = slot.executor.submit(execute, self.store.url, run_id, token)
-            except BrokenProcessPool:  # it died while it had nothing to do
+            except BrokenExecutor:  # it died while it had nothing to do
                 self._renew(slot)
                 self._wake.set()
                 continue

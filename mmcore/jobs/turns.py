@@ -7,8 +7,7 @@ import secrets
 import tempfile
 import threading
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic
@@ -88,7 +87,7 @@ class Turns:
             return
         try:
             future = request.start(self._executor)
-        except BrokenProcessPool:  # it died while it had nothing to do
+        except BrokenExecutor:  # it died while it had nothing to do
             self._executor = self._make()
             future = request.start(self._executor)
         future.add_done_callback(lambda finished: self._hand_over(finished, request))
@@ -97,7 +96,7 @@ class Turns:
         try:
             request.promised.set_result(finished.result())
         except (Exception, CancelledError) as problem:
-            if isinstance(problem, BrokenProcessPool):
+            if isinstance(problem, BrokenExecutor):
                 self._executor = self._make()
             request.promised.set_exception(problem)
         self._done(request)

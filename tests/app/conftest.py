@@ -36,9 +36,9 @@ torch.set_num_threads(1)  # tensors this small only lose time to threads
 
 
 class IdleQueue:
-    """Stands in for the workers: remembers what it was given and leaves it queued."""
+    """Stands in for the queue: remembers what it was given and leaves it queued."""
 
-    def __init__(self, store_url: str | None = None) -> None:
+    def __init__(self, store_url: str | None, workers: object) -> None:
         self.submitted: list[str] = []
 
     def start(self) -> IdleQueue:
@@ -47,11 +47,15 @@ class IdleQueue:
     def submit(self, run_id: str) -> None:
         self.submitted.append(run_id)
 
-    def apart(self) -> ThreadWorker:
-        return ThreadWorker()
-
     def close(self) -> None:
         pass
+
+
+class InThisProcess:
+    """Stands in for the worker processes: a thread does what visitors wait for."""
+
+    def apart(self) -> ThreadWorker:
+        return ThreadWorker()
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +77,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunStore]
     url = f"sqlite:///{tmp_path / 'store.sqlite'}"
     monkeypatch.setenv("MMCORE_STORE", url)
     monkeypatch.setattr("mmcore.jobs.JobQueue", IdleQueue)
+    monkeypatch.setattr("mmcore.jobs.ProcessWorkers", InThisProcess)
     forget_server()
     opened = RunStore(url)
     yield opened
@@ -86,7 +91,7 @@ def forget_server() -> None:
     What is computed from a corpus or weights is kept under the hash or the bytes of what it comes from: it is as true
     for the next test, and computing it is most of what a page costs.
     """
-    for kept in (session.store, session.queue, session.turns, session.corpus):
+    for kept in (session.store, session.workers, session.queue, session.turns, session.corpus):
         kept.clear()
 
 

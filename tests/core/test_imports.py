@@ -41,7 +41,7 @@ PACKAGES = {
         ("rnn", "gru", "lstm", "wavenet", "transformer"),
     ),
     "store": (("schema", "run"), ("points", "usage"), ("store",)),
-    "jobs": (("worker",), ("execution", "turns"), ("processes",), ("queue",)),
+    "jobs": (("worker",), ("execution", "turns"), ("processes", "queue")),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (("artifact",),),
     "cli": (("app",), ("words", "output", "settings"), ("training", "model", "runs", "corpora", "lab")),

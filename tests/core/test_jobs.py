@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,14 +31,15 @@ from mmcore.corpus import Corpus, corpus_from_words
 from mmcore.dataset import Dataset, build_dataset
 from mmcore.evaluation import evaluate_splits
 from mmcore.export import artifact
-from mmcore.jobs import JobQueue, Worker, execute, processes, run_inline
+from mmcore.jobs import JobQueue, ProcessWorkers, Worker, WorkerExecutor, execute, run_inline
 from mmcore.jobs import execution as jobs
+from mmcore.jobs.worker import T, Task
 from mmcore.process import lives, this_process
 from mmcore.store import LEASE_SECONDS, MAX_POINTS, Progress, Run, RunState, RunStore, StoreUnavailable
 from mmcore.threads import torch_threads
 from mmcore.train_state import TrainState
 from mmcore.training import Step, train
-from tests.thread_worker import ThreadWorker
+from tests.thread_worker import ThreadWorker, ThreadWorkers
 from tests.waiting import until
 
 S = RunState
@@ -557,7 +559,7 @@ def test_e2_a_claim_that_fails_is_tried_again_with_growing_pauses(
             "BEGIN SELECT json('no room'); END"  # an error of the database, not of a row
         )
         database.commit()
-        with JobQueue(store.url, workers=1) as queue:
+        with JobQueue(store.url, ProcessWorkers(1)) as queue:
             until(lambda: queue._slots and queue._slots[0].rests.next >= 4 * jobs.POLL_SECONDS)
             said = [record for record in caplog.records if "was not trained" in record.message]
             assert len(said) == 1 and not said[0].exc_info
@@ -572,7 +574,7 @@ def test_e2_a_claim_that_fails_is_tried_again_with_growing_pauses(
 
 @pytest.fixture
 def queue(store: RunStore) -> Iterator[JobQueue]:
-    with JobQueue(store.url, workers=2) as queue:
+    with JobQueue(store.url, ProcessWorkers(2)) as queue:
         yield queue
 
 
@@ -660,7 +662,7 @@ def test_workers_are_niced_and_a_killed_idle_one_is_replaced(
 
 def test_close_interrupts_and_saves_and_leaves_no_worker(store: RunStore, make: Callable[..., str]) -> None:
     running, waiting = make(ENDLESS), make(10)
-    with JobQueue(store.url, workers=1):
+    with JobQueue(store.url, ProcessWorkers(1)):
         until(lambda: store.run(running).step > 0)
     run = store.run(running)
     assert (run.state, run.weights_step) == (S.INTERRUPTED, run.step)
@@ -672,26 +674,78 @@ def test_close_interrupts_and_saves_and_leaves_no_worker(store: RunStore, make: 
 def test_a_queue_outlasts_the_process_that_forks_its_workers(
     store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made, failures = JobQueue._executor, [EOFError()]
+    submit, failures = ProcessPoolExecutor.submit, [EOFError()]
 
-    def executor(queue: JobQueue, nice: int = processes.NICE) -> Any:
+    def submitted(pool: ProcessPoolExecutor, *args: Any) -> Future[Any]:
         if failures:
             raise failures.pop()
-        return made(queue, nice)
+        return submit(pool, *args)
 
-    monkeypatch.setattr(JobQueue, "_executor", executor)
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", submitted)
     run_id = make(10)
-    with JobQueue(store.url, workers=1):
+    with JobQueue(store.url, ProcessWorkers(1)):
         until(lambda: store.run(run_id).state is S.FINISHED)
     assert not failures
+    assert "no workers for a moment: the process that forks them has gone" in caplog.text
     assert "Traceback" not in caplog.text  # a server that is stopped while it starts loses it, and need not shout
+
+
+def test_a_queue_fills_the_workers_there_are_as_they_come_and_go(store: RunStore, make: Callable[..., str]) -> None:
+    workers, runs = ThreadWorkers(1), [make(ENDLESS) for _ in range(4)]
+
+    def trained() -> list[str]:
+        return [run_id for run_id in runs if store.run(run_id).state is S.RUNNING]
+
+    with JobQueue(store.url, workers) as queue:
+        until(lambda: trained() == runs[:1])
+        workers.count = 3
+        until(lambda: trained() == runs[:3])
+        workers.count = 1
+        for run_id in runs[:2]:
+            store.request_stop(run_id)
+        until(lambda: trained() == runs[2:3] and len(queue._slots) == 1)
+        store.request_stop(runs[2])
+        until(lambda: trained() == runs[3:])
+    assert [store.run(run_id).state for run_id in runs] == [S.STOPPED] * 3 + [S.INTERRUPTED]
+
+
+class Lost(ThreadWorker):
+    """A worker that claims a run and is never heard of again."""
+
+    def __init__(self, how: Exception | None) -> None:
+        super().__init__()
+        self.how = how
+
+    def submit(self, function: Task[T], /, *args: Any) -> Future[T]:
+        url, run_id, token = args
+        self.worker.store(url).claim(run_id, token)
+        future: Future[T] = Future()
+        future.set_exception(self.how) if self.how else future.cancel()
+        return future
+
+
+@pytest.mark.parametrize("how", [BrokenExecutor("died"), RuntimeError("killed"), None])
+def test_a_queue_answers_for_a_worker_that_is_lost_however_its_executor_says_so(
+    store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch, how: Exception | None
+) -> None:
+    workers, lost = ThreadWorkers(1), Lost(how)
+    given: list[WorkerExecutor] = [ThreadWorker(worker=workers.worker), lost]
+    monkeypatch.setattr(workers, "executor", given.pop)
+    killed = make(10)
+    with JobQueue(store.url, workers):
+        until(lambda: store.run(killed).state is S.INTERRUPTED)
+        if not isinstance(how, BrokenExecutor):  # the executor is as good as before
+            monkeypatch.setattr(lost, "submit", given.pop().submit)
+        other = make(10)
+        until(lambda: store.run(other).state is S.FINISHED)
+    assert store.run(killed).state is S.INTERRUPTED
 
 
 def test_two_queues_on_one_store_train_each_run_once(
     store: RunStore, make: Callable[..., str], queue: JobQueue
 ) -> None:
     claims, runs = audit(store), [make(20) for _ in range(12)]
-    with JobQueue(store.url, workers=1):
+    with JobQueue(store.url, ProcessWorkers(1)):
         until(lambda: all(store.run(run_id).state is S.FINISHED for run_id in runs))
     assert claims() == dict.fromkeys(runs, 1)
 
@@ -700,12 +754,12 @@ SERVER = """
 import functools, sys, threading
 from mmcore import store
 from mmcore.jobs import execution as jobs
-from mmcore.jobs import JobQueue
+from mmcore.jobs import JobQueue, ProcessWorkers
 jobs.LEASE_SECONDS = lease = float(sys.argv[2])
 for writes in ("claim", "record"):
     setattr(store.RunStore, writes, functools.partialmethod(getattr(store.RunStore, writes), lease=lease))
 if __name__ == "__main__":
-    JobQueue(sys.argv[1], workers=2).start()
+    JobQueue(sys.argv[1], ProcessWorkers(2)).start()
     print("serving", flush=True)
     threading.Event().wait()
 """
@@ -751,7 +805,7 @@ def test_e1_a_pause_longer_than_the_lease_cuts_no_run(
 def test_e1_after_a_pause_of_its_own_a_queue_waits_one_lease(
     store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id, queue = make(10), JobQueue(store.url)
+    run_id, queue = make(10), JobQueue(store.url, ProcessWorkers())
     assert store.claim(run_id, lease=-1)
     monkeypatch.setattr("mmcore.store.store.lives", lambda worker: False)  # as of a worker on another host
     now = time.time()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
-from concurrent.futures import CancelledError, Future
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mmcore.jobs import Turns, Worker, WorkerExecutor
-from mmcore.jobs.processes import OneProcess
+from mmcore.jobs import ProcessWorkers, Turns, Worker, WorkerExecutor
 from mmcore.training import TrainingDiverged
 from tests.thread_worker import ThreadWorker
 
@@ -69,9 +66,9 @@ class Broken(ThreadWorker):
 
     def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
         if self.at_once:
-            raise BrokenProcessPool("died")
+            raise BrokenExecutor("died")
         future: Future[Any] = Future()
-        future.set_exception(BrokenProcessPool("died"))
+        future.set_exception(BrokenExecutor("died"))
         return future
 
 
@@ -83,7 +80,7 @@ def test_a_dead_worker_is_replaced(at_once: bool) -> None:
     if at_once:
         assert first.result(10) == "first"
     else:
-        with pytest.raises(BrokenProcessPool):
+        with pytest.raises(BrokenExecutor):
             first.result(10)
     assert turns.submit("ada", say, "second").result(10) == "second"
     turns.close()
@@ -145,12 +142,12 @@ def forever(worker: Worker, withdrawn: Path) -> Any:
 
 
 def test_c4_a_worker_that_does_not_come_back_is_ended_and_replaced(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("forkserver")
-    alive, server = context.Pipe(duplex=False)
-    with alive, server:
-        turns = Turns(lambda: OneProcess(context, alive, str(tmp_path / "runs.sqlite"), nice=0))
-        promised = turns.submit("ada", forever)
-        with pytest.raises(BrokenProcessPool):
-            promised.result(60)
-        assert turns.submit("ada", say, "again").result(60) == "again"
-        turns.close()
+    workers = ProcessWorkers()
+    workers.start(str(tmp_path / "runs.sqlite"))
+    turns = Turns(workers.apart)
+    promised = turns.submit("ada", forever)
+    with pytest.raises(BrokenExecutor):
+        promised.result(60)
+    assert turns.submit("ada", say, "again").result(60) == "again"
+    turns.close()
+    workers.close()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Sequence
-from concurrent.futures import CancelledError, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
@@ -91,7 +90,7 @@ def _train(asked: Asked) -> tuple[Play | None, Exception | None]:
         return future.result(), None
     except CancelledError:
         return None, ValueError("This model was withdrawn before it was trained. Move a slider to ask again.")
-    except BrokenProcessPool:
+    except BrokenExecutor:
         return None, ValueError("The worker ended before this model was trained: it needed too much time or memory.")
     except Exception as problem:
         return None, problem
