@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -177,7 +177,7 @@ def collect_checkpoints(
     require(max_mb >= 0, "max_mb", "at least 0", max_mb)
     require(older_than >= 0, "older_than", "at least 0 days", older_than)
     store = RunStore()
-    made_before = datetime.now(UTC) - timedelta(days=older_than)
+    made_before = store.now() - timedelta(days=older_than)
     found = [store.run(store.whole_id(run_id)) for run_id in run_ids] if run_ids else store.runs()
     chosen = [run.id for run in found if run.created <= made_before]
     limit = 0 if keep_last_only else int(max_mb * 2**20)

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 
 from ..fields import quoted
 from ..installation import INSTALLED, user_data_folder
+from .clock import give_clock
 
 SCHEMA_VERSION = 3
 HISTORY = ("step", "batch_loss", "train_loss", "val_loss", "val_loss_unseen", "learning_rate", "seconds")
@@ -169,6 +170,7 @@ def _engine(url: URL) -> Engine:
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: object) -> None:
+        give_clock(connection)
         connection.isolation_level = None  # or sqlite3 begins transactions in its own way
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = NORMAL")  # survives a killed process; fsync only at checkpoints

@@ -16,10 +16,10 @@ import os
 import secrets
 import shutil
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from ..corpus import Corpus
 from ..fields import cut, quoted, require, whole
 from ..limits import MAX_NOTE, Usage
 from ..process import lives, this_process
+from .clock import Now
 from .points import Progress, beyond, checkpoint_sizes, of_film, read_updates, write_progress
 from .run import (
     TRANSITIONS,
@@ -98,8 +99,7 @@ class RunStore:
         ``ValueError`` where its owner has too much; see :mod:`mmcore.limits`.
         """
         row: dict[str, Any] = {"sha256": corpus.sha256, "name": corpus.name[:255], "words": "\n".join(corpus.words)}
-        row |= {"owner": owner}
-        row |= {"report": json.dumps(asdict(corpus.report)), "created": time.time()}
+        row |= {"owner": owner, "report": json.dumps(asdict(corpus.report)), "created": Now()}
         with contextlib.suppress(sa.exc.IntegrityError), self._write() as db:  # another was quicker
             known = db.scalar(sa.select(CORPORA.c.sha256).where(CORPORA.c.sha256 == corpus.sha256))
             if known is None:
@@ -170,7 +170,7 @@ class RunStore:
         may have; see :func:`mmcore.cost.accept` and :mod:`mmcore.limits`.
         """
         whole("checkpoints", checkpoints, 0, 1_000)
-        run_id, now = secrets.token_hex(5), time.time()
+        run_id = secrets.token_hex(5)
         row: dict[str, Any] = {
             "id": run_id,
             "name": clean_name(name or default_name(config)),
@@ -178,7 +178,7 @@ class RunStore:
             "owner": owner,
             "checkpoints": checkpoints,
         }
-        row |= {"state": RunState.QUEUED, "config": json.dumps(config.to_dict()), "created": now, "queued": now}
+        row |= {"state": RunState.QUEUED, "config": json.dumps(config.to_dict()), "created": Now(), "queued": Now()}
         with self._write() as db:
             cost = accepted_cost(db, config, checkpoints)
             if owner is not None:
@@ -187,6 +187,11 @@ class RunStore:
             if token is not None:
                 _claim(db, run_id, token, LEASE_SECONDS)
         return self.run(run_id)
+
+    def now(self) -> datetime:
+        """The time by the database's clock, as all times of runs are."""
+        with self._read() as db:
+            return datetime.fromtimestamp(db.execute(sa.select(Now())).scalar_one(), UTC)
 
     def run(self, run_id: str) -> Run:
         """The run with this id; ``ValueError`` if there is none, :class:`UnreadableRun` if it cannot be read."""
@@ -318,7 +323,7 @@ class RunStore:
 
     def open_test(self, run_id: str) -> int:
         """Unseal the test losses and return how often that was done to this run."""
-        first = sa.func.coalesce(RUNS.c.test_opened, time.time())
+        first = sa.func.coalesce(RUNS.c.test_opened, Now())
         self._change(run_id, test_openings=RUNS.c.test_openings + 1, test_opened=first)
         return self.run(run_id).test_openings
 
@@ -335,7 +340,7 @@ class RunStore:
         with self._write() as db:
             state = _state(db, run_id)
             if state is RunState.QUEUED:
-                return _move(db, run_id, RunState.STOPPED, ended=time.time())
+                return _move(db, run_id, RunState.STOPPED, ended=Now())
             return _move(db, run_id, RunState.STOPPING) if state is RunState.RUNNING else state
 
     def continue_run(self, run_id: str, *, max_steps: int | None = None, token: str | None = None) -> Run:
@@ -352,7 +357,7 @@ class RunStore:
         if run.state is RunState.FINISHED:
             require(max_steps is not None, "max_steps", "given for a finished run", max_steps)
             require(not config.train.patience, "patience", "0 for a run to be trained longer", config.train.patience)
-        again = {"config": json.dumps(config.to_dict()), "queued": time.time(), "ended": None, "token": None}
+        again = {"config": json.dumps(config.to_dict()), "queued": Now(), "ended": None, "token": None}
         with self._write() as db:
             accepted_cost(db, config, run.checkpoints)
             if run.owner is not None:
@@ -368,16 +373,13 @@ class RunStore:
         A worker known to live is spared: it was paused, or the machine is busy. It keeps its token in any case, and
         takes the run back with its next :meth:`record`, unless someone has continued it.
         """
-        now = time.time()
-        expired = sa.and_(RUNS.c.state.in_(WORKING), RUNS.c.lease_until < now)
-        query = sa.select(RUNS.c.id, RUNS.c.heartbeat, RUNS.c.worker).where(expired)
+        columns = (RUNS.c.id, RUNS.c.heartbeat, RUNS.c.worker, (Now() - RUNS.c.heartbeat).label("silent"))
+        query = sa.select(*columns).where(RUNS.c.state.in_(WORKING), RUNS.c.lease_until < Now())
         with self._read() as db:  # looked at often, so take no write lock unless there is something to write
-            if all(_spared(row.heartbeat, row.worker, now) for row in db.execute(query)):
+            if all(_spared(row) for row in db.execute(query)):
                 return []
         with self._write() as db:
-            rows = [
-                row for row in db.execute(query.with_for_update()).all() if not _spared(row.heartbeat, row.worker, now)
-            ]
+            rows = [row for row in db.execute(query.with_for_update()).all() if not _spared(row)]
             for row in rows:
                 _move(db, row.id, RunState.INTERRUPTED, ended=row.heartbeat, lease_until=None)
         return [row.id for row in rows]
@@ -406,9 +408,8 @@ class RunStore:
             Whether someone asked for a stop.
         """
         with self._write() as db:
-            now = time.time()
             _take_back(db, run_id, token)
-            _own(db, run_id, token, heartbeat=now, lease_until=now + lease)
+            _own(db, run_id, token, heartbeat=Now(), lease_until=Now() + lease)
             write_progress(db, run_id, progress)
             return _state(db, run_id) is RunState.STOPPING
 
@@ -424,10 +425,9 @@ class RunStore:
     ) -> None:
         """End a run, with the last of its progress; the token is worth nothing afterwards."""
         with self._write() as db:
-            now = time.time()
-            _own(db, run_id, token, heartbeat=now)
+            _own(db, run_id, token, heartbeat=Now())
             write_progress(db, run_id, progress)
-            ended = {"ended": now, "error": error, "error_type": error_type}
+            ended = {"ended": Now(), "error": error, "error_type": error_type}
             _move(db, run_id, state, **ended, token=None, lease_until=None)
 
     # ---- the database
@@ -506,17 +506,15 @@ def _move(db: Connection, run_id: str, to: RunState, **values: Any) -> RunState:
 
 def _claim(db: Connection, run_id: str, token: str, lease: float) -> bool:
     """Take a run if it is queued: one conditional UPDATE, so that of many who try one wins."""
-    now = time.time()
-    won: dict[str, Any] = {"state": RunState.RUNNING, "token": token, "heartbeat": now, "lease_until": now + lease}
-    won["worker"] = this_process()
-    won["started"] = sa.func.coalesce(RUNS.c.started, now)
+    won: dict[str, Any] = {"state": RunState.RUNNING, "token": token, "worker": this_process()}
+    won |= {"heartbeat": Now(), "lease_until": Now() + lease, "started": sa.func.coalesce(RUNS.c.started, Now())}
     free = (RUNS.c.id == run_id, RUNS.c.state == RunState.QUEUED)
     return bool(db.execute(sa.update(RUNS).where(*free).values(**won)).rowcount)
 
 
-def _spared(heartbeat: float | None, worker: str | None, now: float) -> bool:
+def _spared(row: sa.Row[Any]) -> bool:
     """Whether a worker whose lease has expired keeps its run."""
-    return now < (heartbeat or 0.0) + SILENT_SECONDS and lives(worker)
+    return row.silent is not None and row.silent < SILENT_SECONDS and lives(row.worker)
 
 
 def _take_back(db: Connection, run_id: str, token: str) -> None:

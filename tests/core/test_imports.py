@@ -40,7 +40,7 @@ PACKAGES = {
         ("mlp", "bigram", "sequence"),
         ("rnn", "gru", "lstm", "wavenet", "transformer"),
     ),
-    "store": (("schema", "run"), ("points", "usage"), ("store",)),
+    "store": (("clock",), ("schema", "run"), ("points", "usage"), ("store",)),
     "jobs": (("worker",), ("execution", "turns"), ("processes", "queue")),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (("artifact",),),

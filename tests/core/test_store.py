@@ -11,15 +11,18 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql
 
 from mmcore.architectures import model_config
 from mmcore.checkpoint import Checkpoint, TensorUpdate
@@ -41,6 +44,7 @@ from mmcore.store import (
     schema,
     thinned,
 )
+from mmcore.store.clock import Now
 from mmcore.training import Step
 
 STORES = Path(__file__).parent / "stores"
@@ -219,6 +223,27 @@ def test_writes_renew_the_lease(store: RunStore, config: RunConfig) -> None:
     run = store.run(run_id)
     assert (run.state, run.step, store.weights(run_id)) == (S.INTERRUPTED, 3, b"w")
     assert run.ended == run.heartbeat
+
+
+def test_times_are_the_databases_not_those_of_whoever_writes_or_looks(
+    store: RunStore, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine whose clock is an hour ahead takes no run from a worker, and dates nothing wrong."""
+    run_id, token = run_in(store, config, S.RUNNING)
+    before, real = store.run(run_id).created, time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3_600)
+    assert store.expire_leases() == []
+    store.record(run_id, token, lease=-1)
+    later = store.create(config)
+    assert max((later.created - before).total_seconds(), (store.now() - before).total_seconds()) < 600
+    monkeypatch.setattr(time, "time", lambda: real() - 3_600)
+    assert store.expire_leases() == [run_id]
+
+
+@pytest.mark.parametrize(("dialect", "clock"), [(postgresql, "clock_timestamp()"), (mysql, "sysdate(6)")])
+def test_other_databases_are_asked_for_their_clock(dialect: ModuleType, clock: str) -> None:
+    expired = sa.select(schema.RUNS.c.id).where(schema.RUNS.c.lease_until < Now())
+    assert clock in str(expired.compile(dialect=dialect.dialect()))
 
 
 def test_e2_reading_writes_nothing(store: RunStore, config: RunConfig) -> None:

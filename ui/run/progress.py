@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pandas as pd
 import streamlit as st
 
@@ -99,7 +97,7 @@ def hindrance(run: Run, room: int | None, share: float | None) -> str | None:
         )
     if run.state not in WORKING or run.heartbeat is None:
         return None
-    silent = (datetime.now(UTC) - run.heartbeat).total_seconds()
+    silent = (session.store().now() - run.heartbeat).total_seconds()
     if silent > 2 * LEASE_SECONDS:
         return f"The worker has saved nothing for {silent:.0f} s: it is paused, or cannot write to the store."
     if share is not None and share < BUSY_SHARE:
