@@ -5,32 +5,20 @@ from pathlib import Path
 import numpy as np  # noqa: F401 (before any thread starts: an import that two threads share can come out half done)
 import streamlit as st
 
-from ui import session
+from ui import pages, session
 from ui.kit import theme
 from ui.kit.live import plotly_route
-
-PAGES = (
-    ("home", "Start", ":material/home:"),
-    ("lessons", "Lessons", ":material/school:"),
-    ("data", "Data", ":material/dataset:"),
-    ("train", "Train", ":material/model_training:"),
-    ("playground", "Playground", ":material/tune:"),
-    ("splits", "Splits", ":material/call_split:"),
-    ("embeddings", "Embeddings", ":material/scatter_plot:"),
-    ("film", "Film", ":material/movie:"),
-    ("under_the_hood", "Under the hood", ":material/manufacturing:"),
-    ("generate", "Generate", ":material/auto_awesome:"),
-    ("runs", "Runs", ":material/list_alt:"),
-)
 
 # A visit runs this script as __main__, the server imports it once under its name; a worker process does neither.
 if __name__ == "__main__":
     icon = Path(__file__).parent / "static" / "icon.png"
     st.set_page_config(page_title="Makemore Lab", page_icon=str(icon), layout="wide", initial_sidebar_state=220)
     st.html(theme.STYLE)
-    page = st.navigation(
-        [st.Page(f"app_pages/{name}.py", title=title, icon=icon, default=name == "home") for name, title, icon in PAGES]
-    )
+    groups = {
+        heading: [st.Page(page.path, title=page.title, icon=page.icon, default=page is pages.HOME) for page in group]
+        for heading, group in pages.GROUPS.items()
+    }
+    page = st.navigation(groups)
     with session.sentences():
         page.run()
         session.queue()  # where the server did not start it: after the page, which comes first

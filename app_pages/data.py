@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore import SplitConfig, Vocab, build_examples, show_symbol, split_words
-from ui import session, visitor
+from ui import pages, session, visitor
 from ui.data import plots, tables
 from ui.data.upload import MAX_UPLOAD_BYTES, add_upload
 from ui.kit import symbols
@@ -15,7 +15,7 @@ MOST_ROWS = 1_000  # of the vocabulary
 PERCENT = st.column_config.NumberColumn(format="%.2f %%")
 theme = current_theme()
 
-st.title("Data", anchor=False)
+st.title(pages.DATA.title, anchor=False)
 st.markdown(
     "A corpus is a list of words; the model reads it one character at a time and learns which character comes next. "
     "The lecture's `names.txt` is such a list, and its `.` is the boundary that starts and ends every word."
@@ -30,7 +30,7 @@ st.selectbox(
     key="corpus_choice",
     format_func=lambda sha256: f"{stored.name[sha256]} · {stored.words[sha256]:,} words",
     on_change=lambda: visitor.choose_corpus(st.session_state["corpus_choice"]),
-    help="What this page shows and the Train page trains on.",
+    help=f"What this page shows and the page {pages.TRAIN.title} trains on.",
 )
 form = f"add_corpus_{st.session_state.setdefault('corpora_added', 0)}"  # a new, empty one after each success
 with st.expander("Add a corpus", icon=":material/add:"), st.form(form, border=False):

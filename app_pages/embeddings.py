@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from mmcore import embedding
-from ui import session
+from ui import pages, session
 from ui.embeddings import two_runs, views
 from ui.kit import plots, symbols
 from ui.kit.theme import PLOTLY_CONFIG, current_theme
@@ -13,7 +13,7 @@ from ui.run.picker import trained_run
 
 theme = current_theme()
 
-st.title("Embeddings", anchor=False)
+st.title(pages.EMBEDDINGS.title, anchor=False)
 st.markdown(
     "Each character is a row of the embedding table, the lecture's `C`: a point that training moves. "
     "Characters that are followed by much the same characters tend to end up near each other."

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from mmcore.checkpoint import COUNT
-from ui import film, session
+from ui import film, pages, session
 from ui.kit import symbols
 from ui.run.picker import trained_run
 
-st.title("Film", anchor=False)
+st.title(pages.FILM.title, anchor=False)
 st.markdown(
     f"A run keeps its weights at up to {COUNT} steps, close together at first. Played one after the other they show "
     "where training moves the characters from a random start, and how the sampled words change."
@@ -24,7 +24,7 @@ if len(kept) < 2:
         title="No film of this run",
         icon=":material/info:",
     )
-    st.page_link("app_pages/train.py", label="Go to Train", icon=":material/model_training:")
+    pages.TRAIN.link()
     st.stop()
 ids = symbols.shown(session.corpus(run.config.corpus_sha256), artifact.vocab)
 moments = film.develop(run.id, tuple(checkpoint.step for checkpoint in kept), ids, run, artifact, kept)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from mmcore import generate, labels, next_distribution, show_symbol
 from mmcore.sample import MAX_LENGTH
-from ui import session
+from ui import pages, session
 from ui.generate import samples, scoring
 from ui.kit import plots, symbols
 from ui.kit.text import csv, plain
@@ -14,7 +14,7 @@ from ui.run.picker import trained_run
 
 theme = current_theme()
 
-st.title("Generate", anchor=False)
+st.title(pages.GENERATE.title, anchor=False)
 st.markdown(
     "Sampling asks the model for the next character, draws one by its probabilities, and goes on until it draws the "
     "boundary. This is the lecture's loop around `torch.multinomial`, with the context sliding along."

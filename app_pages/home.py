@@ -3,21 +3,8 @@
 import streamlit as st
 
 from mmcore import PRESETS, Run, RunConfig
-from ui import session, visitor
+from ui import pages, session, visitor
 from ui.run import progress
-
-LINKS = (
-    ("lessons", "**Lessons** Where do I begin?", ":material/school:"),
-    ("data", "**Data** How do names become X and Y?", ":material/dataset:"),
-    ("train", "**Train** How low does the loss go?", ":material/model_training:"),
-    ("playground", "**Playground** What does one slider do?", ":material/tune:"),
-    ("splits", "**Splits** Does it overfit? Train, dev and test", ":material/call_split:"),
-    ("embeddings", "**Embeddings** What is in the lookup table C?", ":material/scatter_plot:"),
-    ("film", "**Film** How did the characters get there?", ":material/movie:"),
-    ("under_the_hood", "**Under the hood** What happens between a name and its loss?", ":material/manufacturing:"),
-    ("generate", "**Generate** What does sampling from it give?", ":material/auto_awesome:"),
-    ("runs", "**Runs** What have I tried?", ":material/list_alt:"),
-)
 
 st.title("Makemore Lab")
 st.markdown("Learn how a neural network writes new names, one character at a time, by training one and watching it.")
@@ -52,5 +39,6 @@ if run:
 
 st.header("Then look closer")
 with st.container(gap="xxsmall"):
-    for name, question, icon in LINKS:
-        st.page_link(f"app_pages/{name}.py", label=question, icon=icon)
+    for page in pages.PAGES:
+        if page is not pages.HOME:
+            page.link(f"**{page.title}** {page.question}")

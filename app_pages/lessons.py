@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from ui import session, visitor
+from ui import pages, session, visitor
 from ui.kit.text import plain
 from ui.kit.theme import current_theme
 from ui.lessons import experiments, lessons
 
-st.title("Lessons", anchor=False)
+st.title(pages.LESSONS.title, anchor=False)
 st.markdown("Make a prediction first, then look. Every page shows your own run, so train one before you start.")
 done: dict[int, int] = st.session_state.setdefault("lessons_done", {})  # lesson -> the choice made
 st.progress(len(done) / len(lessons.LESSONS), f"{len(done)} of {len(lessons.LESSONS)} lessons finished")
@@ -36,7 +36,7 @@ for number, lesson in enumerate(lessons.LESSONS):
         if st.button(lesson.button, icon=":material/arrow_forward:", key=f"open_{number}", help="Opens that page."):
             for name, value in lesson.state.items():
                 st.session_state[name] = value
-            st.switch_page(f"app_pages/{lesson.page}.py")
+            pages.BY_NAME[lesson.page].open()
 
 st.header("Exercises of the lecture", anchor=False)
 store = session.store()

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore import embedding, playground
-from ui import session, visitor
+from ui import pages, session, visitor
 from ui.form import settings
 from ui.kit import symbols
 from ui.kit.live import live_chart
@@ -14,7 +14,7 @@ from ui.run import curves, embedding_map
 
 theme = current_theme()
 
-st.title("Playground", anchor=False)
+st.title(pages.PLAYGROUND.title, anchor=False)
 st.markdown(
     "Move a slider and the model is trained again from scratch: the loss, the embedding table and the names below are "
     "those of the new one. Nothing is stored until you keep one; the test split stays sealed."
@@ -52,7 +52,7 @@ if slow or isinstance(problem, (playground.BudgetTooSmall, playground.TooManySte
         if st.button(
             "Train it as a run",
             icon=":material/model_training:",
-            help="With the steps of its preset, on the page Train.",
+            help=f"With the steps of its preset, on the page {pages.TRAIN.title}.",
         ):
             models.train_as_run(asked.config)
 if play is None:

@@ -4,12 +4,12 @@ import streamlit as st
 
 from mmcore.limits import MAX_NAME, MAX_NOTE
 from mmcore.store import WORKING, RunState
-from ui import session, visitor
+from ui import pages, session, visitor
 from ui.form import settings
 from ui.kit.text import plain
 from ui.run import doctor, downloads, progress, runs_table
 
-st.title("Runs")
+st.title(pages.RUNS.title)
 st.markdown(
     "Every training is kept with its settings, curve, samples and weights: the lecture's notes of what was tried. "
     "Choose a row to see what can be done with that run."
@@ -38,7 +38,7 @@ for unreadable in session.store().unreadable():
             confirm_delete(unreadable.id, unreadable.name)
 if not runs:
     st.info("Train a first model, which takes seconds, and it appears here.", title="No run yet")
-    st.page_link("app_pages/train.py", label="Go to Train", icon=":material/model_training:")
+    pages.TRAIN.link()
     st.stop()
 
 
@@ -68,7 +68,7 @@ st.dataframe(
         "Stored": st.column_config.NumberColumn(
             "In the store", format="%.1f MB", help="Weights, training state, checkpoints, curve and samples."
         ),
-        "Test": st.column_config.TextColumn(help="Sealed until it is opened on the page Splits."),
+        "Test": st.column_config.TextColumn(help=f"Sealed until it is opened on the page {pages.SPLITS.title}."),
         "Created": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
     },
     alt="All runs, newest first",
@@ -117,7 +117,7 @@ with st.container(border=True):
     progress.draw_heading(current)
     with st.container(horizontal=True):
         if st.button("Open", type="primary", icon=":material/open_in_new:", key="open"):
-            st.switch_page("app_pages/train.py", query_params={"run": current.id})
+            pages.TRAIN.open({"run": current.id})
         progress.draw_buttons(current)
         busy = current.state in WORKING
         why = "Stop it first." if busy else None
@@ -147,8 +147,4 @@ with st.container(border=True):
             with asked:
                 doctor.draw(current)
 
-st.page_link(
-    "app_pages/lessons.py",
-    label="On Lessons: three experiments, a click each",
-    icon=":material/school:",
-)
+pages.LESSONS.link(f"On {pages.LESSONS.title}: three experiments, a click each")

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from ui import session
+from ui import pages, session
 from ui.kit.text import nats
 from ui.kit.theme import PLOTLY_CONFIG, current_theme
 from ui.run import in_words, progress
@@ -12,7 +12,7 @@ from ui.splits import breakdown, losses, ngram
 
 theme = current_theme()
 
-st.title("Splits", anchor=False)
+st.title(pages.SPLITS.title, anchor=False)
 st.markdown(
     "A model is judged by its loss on words it was not trained on: the validation split, which the lecture calls dev. "
     "The loss is the lecture's average negative log-likelihood, in nats per character; perplexity is e to its power."

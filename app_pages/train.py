@@ -4,14 +4,14 @@ import streamlit as st
 
 from mmcore import Run, RunConfig, split_words
 from mmcore.cost import accept, amount, expected_time
-from ui import session, visitor
+from ui import pages, session, visitor
 from ui.form import estimate, form, settings
 from ui.kit.text import plain
 from ui.kit.theme import current_theme
 from ui.run import doctor, downloads, in_words, progress
 from ui.train import finder
 
-st.title("Train", anchor=False)
+st.title(pages.TRAIN.title, anchor=False)
 st.markdown(
     "A model reads the last few characters and predicts the next one: the lecture's MLP, or one of its relatives. "
     "Training repeats forward, backward, update; the loss says how surprised the model still is."
@@ -40,7 +40,7 @@ with left:
             st.caption(f"Vocabulary of {size} symbols. The weights file will have {amount(cost.file)}.")
     else:
         st.error(plain(str(config)))
-    st.text(f"Corpus: {corpus.name}, {len(corpus.words):,} words", help="Chosen on the page Data.")
+    st.text(f"Corpus: {corpus.name}, {len(corpus.words):,} words", help=f"Chosen on the page {pages.DATA.title}.")
     if st.button(
         "Train",
         type="primary",

@@ -8,7 +8,7 @@ import streamlit as st
 import torch
 
 from mmcore import evaluate, generate, trace, uniform_loss
-from ui import session
+from ui import pages, session
 from ui.kit import plots
 from ui.kit.text import nats, plain
 from ui.kit.theme import PLOTLY_CONFIG, current_theme
@@ -29,7 +29,7 @@ VIEWS = {
 }
 theme = current_theme()
 
-st.title("Under the hood", anchor=False)
+st.title(pages.UNDER_THE_HOOD.title, anchor=False)
 st.markdown("Every number between a name and its loss, computed from the weights of your own run.")
 run, artifact = trained_run()
 vocab = artifact.vocab

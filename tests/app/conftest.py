@@ -14,22 +14,10 @@ from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_wo
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.thread_worker import ThreadWorker
-from ui import session
+from ui import pages, session
 
 ROOT = Path(__file__).parents[2]
-PAGES = (
-    "home",
-    "lessons",
-    "data",
-    "train",
-    "playground",
-    "splits",
-    "embeddings",
-    "film",
-    "under_the_hood",
-    "generate",
-    "runs",
-)
+PAGES = tuple(page.name for page in pages.PAGES)
 
 
 torch.set_num_threads(1)  # tensors this small only lose time to threads

@@ -9,6 +9,7 @@ import pytest
 
 from mmcore import PRESETS, Run, RunState, RunStore
 from tests.app.conftest import PAGES, ROOT, Open, texts
+from ui import pages
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -62,6 +63,23 @@ def test_the_samples_of_a_watched_run_have_their_steps(finished: Run, store: Run
 def test_links_lead_to_every_other_page(open_page: Open) -> None:
     links = {link.proto.page.rsplit("/")[-1].removesuffix(".py") for link in open_page("home").get("page_link")}
     assert {*PAGES} - {"home"} <= links
+
+
+def test_each_file_of_a_page_is_one_that_the_navigation_offers() -> None:
+    assert sorted(path.stem for path in (ROOT / "app_pages").glob("*.py")) == sorted(PAGES)
+
+
+@pytest.mark.parametrize("page", [page for page in pages.PAGES if page is not pages.HOME], ids=lambda page: page.name)
+def test_a_page_is_called_the_same_wherever_it_is_named(open_page: Open, page: pages.Page) -> None:
+    (link,) = [link.proto for link in open_page("home").get("page_link") if link.proto.page == page.name]
+    assert (link.label, link.icon) == (f"**{page.title}** {page.question}", page.icon)
+    assert open_page(page.name).title[0].value == page.title
+
+
+def test_no_other_file_names_the_script_of_a_page() -> None:
+    sources = [path for folder in ("ui", "app_pages") for path in (ROOT / folder).rglob("*.py")]
+    naming = [path.name for path in (*sources, ROOT / "streamlit_app.py") if "app_pages/" in path.read_text("utf-8")]
+    assert naming == ["pages.py"]
 
 
 def test_the_first_page_does_not_wait_for_torch() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from mmcore import BOUNDARY, Corpus, Splits, Vocab, build_examples, leakage, show_symbol
 from mmcore.corpus import CorpusReport
+from ui import pages
 
 SPLIT_TITLES = {"train": "Train", "val": "Validation", "test": "Test"}
 
@@ -72,5 +73,6 @@ def leakage_sentence(report: pd.DataFrame) -> str:
     val, test = (f"{share:.1f} %" for share in report["share"])
     return (
         f"{val} of the validation words and {test} of the test words are also in train, so both losses are a little "
-        "too good. The Splits page shows the loss on unseen words beside each; de-duplicating removes the leak itself."
+        f"too good. The page {pages.SPLITS.title} shows the loss on unseen words beside each; de-duplicating removes "
+        "the leak itself."
     )

@@ -15,7 +15,7 @@ from mmcore import RunConfig, show_symbol
 from mmcore.cost import accept
 from mmcore.playground import BudgetTooSmall, Play
 from mmcore.presets import PRESETS, preset_for
-from ui import session, visitor
+from ui import pages, session, visitor
 from ui.form import settings
 from ui.kit import plots
 from ui.kit.theme import SURFACES, Theme, figure_layout, marker
@@ -122,7 +122,7 @@ def train_as_run(config: RunConfig) -> None:
     """Train these settings for as many steps as their preset does, as a run, on its own page."""
     preset = PRESETS[preset_for(config.model.architecture)]
     if visitor.start_run(config.replace(train=config.train.replace(max_steps=preset.train.max_steps))):
-        st.switch_page("app_pages/train.py")
+        pages.TRAIN.open()
 
 
 # ---- comparing

@@ -12,7 +12,7 @@ import streamlit as st
 from mmcore import Vocab, show_symbol
 from mmcore.diagnosis import RISE, FirstMoment, Turn, turning_point
 from mmcore.store import Run
-from ui import session
+from ui import pages, session
 from ui.kit import plots, symbols
 from ui.kit.text import nats, plain
 from ui.kit.theme import PLOTLY_CONFIG, Theme
@@ -152,7 +152,7 @@ def draw(run: Run) -> None:
         st.markdown(plain_bold(first_loss(moment, size)))
         if said := turn_sentence(run):
             st.markdown(plain_bold(said))
-        st.page_link("app_pages/under_the_hood.py", label="Look under the hood", icon=":material/manufacturing:")
+        pages.UNDER_THE_HOOD.link("Look under the hood")
 
 
 def draw_start(run: Run, vocab: Vocab, context: list[int], target: int, theme: Theme) -> None:

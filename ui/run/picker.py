@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from mmcore import Run
-from ui import session, visitor
+from ui import pages, session, visitor
 from ui.kit.text import plain
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ def trained_run() -> tuple[Run, Artifact]:
     run = visitor.current_run()
     if run is None:
         st.info("Train a first model, which takes seconds, then come back.", title="No run yet", icon=":material/info:")
-        st.page_link("app_pages/train.py", label="Go to Train", icon=":material/model_training:")
+        pages.TRAIN.link()
         st.stop()
     run = _choose(run)
     artifact = session.artifact(run)
     if artifact is None:
         st.info(f"This run is {run.state} and has saved no weights.", title="No weights yet", icon=":material/info:")
-        st.page_link("app_pages/train.py", label="Go to Train", icon=":material/model_training:")
+        pages.TRAIN.link()
         st.stop()
     steps = f"Weights of step {artifact.step:,} of {run.max_steps:,}"
     st.caption(f"{steps}, corpus {plain(run.corpus_name)}, run {run.state}.")

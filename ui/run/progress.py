@@ -12,7 +12,7 @@ from mmcore.doctor import learnt_nothing
 from mmcore.ngram import uniform_loss
 from mmcore.process import CoreShare
 from mmcore.store import LEASE_SECONDS, WORKING, Run, RunState
-from ui import session, visitor
+from ui import pages, session, visitor
 from ui.form import form, settings
 from ui.kit.live import live_chart
 from ui.kit.text import nats, plain
@@ -206,9 +206,7 @@ def draw_short(run: Run) -> None:
         with st.container(gap=None):
             st.caption(f"Sampled at step {step:,}")
             st.text(words)
-    st.page_link(
-        "app_pages/train.py", label="Open this run", icon=":material/open_in_new:", query_params={"run": run.id}
-    )
+    pages.TRAIN.link("Open this run", {"run": run.id}, icon=":material/open_in_new:")
 
 
 def draw_summary(run: Run) -> None:
@@ -221,7 +219,7 @@ def draw_summary(run: Run) -> None:
     room = amount(session.store().stored(run.id)[run.id])
     st.caption(
         f"{size_and_steps}, {cost.duration(run.seconds)}, {room} in the store. Loss in nats and bits per character, "
-        "exact over the whole split. The test split stays sealed; the page Splits can open it."
+        f"exact over the whole split. The test split stays sealed; the page {pages.SPLITS.title} can open it."
     )
 
 
