@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -64,6 +65,17 @@ def next_distribution(
     return pd.DataFrame({"symbol": vocab.symbols, "probability": p.double().numpy()})
 
 
+def draw(p: Tensor, generator: torch.Generator) -> Tensor:
+    """An id (B,) for each row of probabilities (B, V)."""
+    return torch.multinomial(p, 1, generator=generator)[:, 0]
+
+
+def draw_symbol(distribution: pd.DataFrame, generator: torch.Generator) -> str:
+    """A symbol of a :func:`next_distribution`; one after the other, they write the word that :func:`generate` does."""
+    p = torch.from_numpy(distribution["probability"].to_numpy(np.float32, copy=True))
+    return str(distribution["symbol"][draw(p[None], generator).item()])
+
+
 @torch.no_grad()
 def generate(
     model: Model,
@@ -91,7 +103,7 @@ def generate(
     written, running = [list(start) for _ in range(n)], torch.arange(n)
     for _ in range(max_length - len(start) + 1):
         p = probabilities(model(contexts[running]), temperature, top_k)
-        drawn = torch.multinomial(p, 1, generator=generator)[:, 0]
+        drawn = draw(p, generator)
         running, drawn = running[drawn != 0], drawn[drawn != 0]
         if not len(running):
             break

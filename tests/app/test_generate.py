@@ -101,9 +101,12 @@ def test_the_bars_are_the_softmax_of_the_context(finished: Run, artifact: Artifa
     assert bars["x"] == ["." if i == 0 else chr(96 + i) for i in numbers(bars["customdata"])]
 
 
-def test_a_word_grows_by_drawing_until_the_boundary(finished: Run, open_page: Open) -> None:
-    def draw_all() -> str:
+def test_a_word_grows_by_drawing_into_the_one_that_sampling_writes(
+    finished: Run, artifact: Artifact, open_page: Open
+) -> None:
+    def draw_all(sample_seed: int) -> str:
         app = open_page("generate", run=finished.id)
+        app.number_input(key="sample_seed").set_value(sample_seed).run()
         for _ in range(200):
             if app.success:
                 break
@@ -112,9 +115,9 @@ def test_a_word_grows_by_drawing_until_the_boundary(finished: Run, open_page: Op
         assert field(app, "button", "Draw one").disabled and field(app, "button", "Add").disabled
         return str(app.code[0].value)
 
-    word = draw_all()
-    assert word.startswith(".") and word.endswith(".")
-    assert draw_all() == word  # the same seed, the same word
+    for sample_seed in (0, 5):
+        (sampled,) = generate(artifact.model, artifact.vocab, 1, sample_seed=sample_seed)
+        assert draw_all(sample_seed) == f".{sampled.word}."
 
 
 def test_a_finished_word_says_where_it_occurs_and_starts_over(finished: Run, splits: Splits, open_page: Open) -> None:

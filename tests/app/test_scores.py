@@ -11,7 +11,8 @@ import torch
 from mmcore import Run, RunStore, load, split_words
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, numbers, without_help
-from ui.generate.scoring import compared, percent, place
+from ui.generate.audit import compared
+from ui.generate.scoring import percent, place
 
 
 def test_a_word_is_scored_in_a_strip_with_text(finished: Run, store: RunStore, open_page: Open) -> None:

@@ -14,7 +14,7 @@ from mmcore.architectures import model_config
 from mmcore.config import TrainConfig
 from mmcore.dataset import BOUNDARY, Dataset, Splits
 from mmcore.model import MLP
-from mmcore.sample import Overflown, drawn_words, generate, label, labels, next_distribution, probabilities
+from mmcore.sample import Overflown, draw_symbol, drawn_words, generate, label, labels, next_distribution, probabilities
 from mmcore.train_state import TrainState
 from mmcore.training import train
 
@@ -40,6 +40,13 @@ def test_nothing_is_drawn_from_a_model_whose_scores_have_overflown(model: MLP, d
     assert drawn_words(spoiled, dataset.vocab, 2, 1) == []
     words = [sample.word for sample in generate(model, dataset.vocab, 3, sample_seed=1)]
     assert drawn_words(model, dataset.vocab, 3, 1) == words
+
+
+def test_symbols_drawn_one_after_the_other_write_the_sampled_word(model: MLP, dataset: Dataset) -> None:
+    generator, written = torch.Generator().manual_seed(3), ""
+    while symbol := draw_symbol(next_distribution(model, dataset.vocab, written, temperature=1.2), generator):
+        written += symbol
+    assert written == generate(model, dataset.vocab, 1, sample_seed=3, temperature=1.2)[0].word != ""
 
 
 # ---- the distribution

@@ -1,22 +1,128 @@
-"""Sampled words, and how many of them are new."""
+"""Words that a run writes: how to sample them, the words, and how many of them are new."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import plotly.graph_objects as go
+import streamlit as st
 
-from mmcore import show_symbol
-from ui.kit import symbols
-from ui.kit.theme import Theme, color, figure_layout
+from mmcore.dataset import Splits, Vocab
+from mmcore.sample import MAX_LENGTH, Sample, generate, labels
+from ui.kit.text import csv, plain
 
 if TYPE_CHECKING:
-    from mmcore import Sample
-
+    from mmcore import Artifact
 
 LABEL_TITLES = {"new": "New", "train": "In train", "val": "In validation", "test": "In test"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How words are drawn, as the visitor wants them."""
+
+    count: int
+    temperature: float
+    top_k: int | None
+    prefix: str
+    sample_seed: int
+    max_length: int
+
+
+def choose(vocab: Vocab) -> Sampling:
+    """The fields that say how to sample."""
+    with st.grid("auto", min_column_width=150):
+        count = st.number_input(
+            "Number of words", 1, 1_000, 20, key="count", persist_state="session", help="At most 1,000."
+        )
+        temperature = st.number_input(
+            "Temperature",
+            0.0,
+            5.0,
+            1.0,
+            0.1,
+            key="temperature",
+            persist_state="session",
+            help="Divides the logits. 1 samples the model as it is, lower is safer, 0 always takes the likeliest.",
+        )
+        top_k = st.number_input(
+            "Top-k",
+            0,
+            vocab.size,
+            0,
+            key="top_k",
+            persist_state="session",
+            help="Draw among the k likeliest only; 0 is off.",
+        )
+        prefix = st.text_input("Prefix", key="prefix", persist_state="session", help="What every word begins with.")
+        sample_seed = st.number_input(
+            "Sample seed", 0, 2**31 - 1, 0, key="sample_seed", persist_state="session", help="Same seed, same words."
+        )
+        max_length = st.number_input(
+            "Length cap",
+            1,
+            1_000,
+            MAX_LENGTH,
+            key="max_length",
+            persist_state="session",
+            help="Longer words are cut, and say so.",
+        )
+    return Sampling(
+        count=count,
+        temperature=temperature,
+        top_k=top_k or None,
+        prefix=prefix,
+        sample_seed=sample_seed,
+        max_length=max_length,
+    )
+
+
+def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling) -> None:
+    """The words, how many of them are new, and both files; why not, where they cannot be drawn."""
+    try:
+        drawn = generate(
+            artifact.model,
+            artifact.vocab,
+            how.count,
+            sample_seed=how.sample_seed,
+            temperature=how.temperature,
+            top_k=how.top_k,
+            prefix=how.prefix,
+            max_length=how.max_length,
+        )
+    except ValueError as error:
+        st.error(plain(error), icon=":material/error:")
+        return
+    words = generated(drawn, labels([sample.word for sample in drawn], splits))
+    st.caption(novelty(words))
+    st.dataframe(
+        words.drop(columns="ended"),
+        hide_index=True,
+        column_config={"word": st.column_config.TextColumn("word", width="medium"), "found": "found"},
+        height=min(36 * len(words) + 38, 420),
+        alt="Sampled words and where each occurs",
+    )
+    with st.container(horizontal=True):
+        st.download_button(
+            "Words (.txt)",
+            "".join(f"{sample.word}\n" for sample in drawn),
+            f"{run_id}-words.txt",
+            "text/plain",
+            icon=":material/download:",
+            on_click="ignore",
+            help="One word a line.",
+        )
+        st.download_button(
+            "Table (.csv)",
+            csv(words),
+            f"{run_id}-words.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            help="Each word with where it was found and whether the model ended it.",
+        )
 
 
 def generated(samples: Sequence[Sample], where: Sequence[str]) -> pd.DataFrame:
@@ -33,29 +139,3 @@ def novelty(words: pd.DataFrame) -> str:
     cut = int((~words["ended"]).sum())
     sentence = f"{new:,} of {len(words):,} are new: they occur in no split."
     return sentence + (f" {cut:,} reached the length cap before the model ended them." if cut else "")
-
-
-def next_characters(distribution: pd.DataFrame, theme: Theme) -> go.Figure:
-    """The probability of each next character, likeliest first; ``customdata`` is the symbol's id.
-
-    ``distribution``: columns ``symbol, probability``, a row an id.
-    """
-    ranked = distribution.sort_values("probability", ascending=False, kind="stable").head(symbols.MOST)
-    figure = go.Figure(
-        go.Bar(
-            x=[show_symbol(symbol) for symbol in ranked["symbol"]],
-            y=ranked["probability"],
-            customdata=ranked.index,
-            marker_color=color("accent", theme),
-            hovertemplate="%{x}<br>probability %{y:.6f}<extra></extra>",
-        )
-    )
-    layout = figure_layout(
-        "Probability of the next character" + symbols.cut(distribution),
-        x="Next character",
-        y="Probability",
-        theme=theme,
-    )
-    figure.update_layout(layout, height=360, margin_t=48, bargap=0.15, clickmode="event+select", dragmode="pan")
-    figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=1).update_yaxes(rangemode="tozero")
-    return figure

@@ -6,7 +6,6 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
 
 from mmcore import Vocab, show_symbol
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 CALM = 0.1  # nats above ln V up to which a start counts as knowing nothing
 LISTED = 200  # dead units
-LIKELIEST = 4
 
 
 @st.cache_data(show_spinner="Looking at the start …", max_entries=128)
@@ -115,21 +113,6 @@ def dead_units(report: Neurons) -> str:
         f"{examples:,} examples {stuck}, so {slope} gradient reaches "
         f"{'its' if one else 'their'} weights."
     )
-
-
-def belief(distribution: pd.DataFrame, written: str) -> str:
-    """What the model expects next, in a sentence; ``distribution``: columns ``symbol, probability``."""
-    ranked = distribution.sort_values("probability", ascending=False, kind="stable")
-    named = [
-        f"{show_symbol(row.symbol) if row.symbol else 'the end of the word'} with {100 * row.probability:.1f} %"
-        for row in ranked.head(LIKELIEST).itertuples()
-    ]
-    after = f"After “{written}”" if written else "At the start of a word"
-    sentence = f"{after} the model expects {', '.join(named[:-1])} and {named[-1]}."
-    end = ranked["symbol"].tolist().index("")
-    if end < LIKELIEST or not written:
-        return sentence
-    return f"{sentence} The word ends here with {100 * ranked['probability'].iloc[end]:.1f} %."
 
 
 # ---- on screen

@@ -1,0 +1,175 @@
+"""A word written one character at a time: what the model expects next, and the visitor's or its own choice of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+
+from mmcore.dataset import Splits, Vocab, show_symbol
+from mmcore.sample import draw_symbol, label, next_distribution
+from ui.generate.samples import LABEL_TITLES, Sampling
+from ui.kit import plots, symbols
+from ui.kit.text import plain
+from ui.kit.theme import PLOTLY_CONFIG, Theme, color, figure_layout
+
+if TYPE_CHECKING:
+    from mmcore import Artifact
+
+LIKELIEST = 4  # that a sentence names
+
+
+def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling, theme: Theme) -> None:
+    """The word so far, ways to add to it, and the probability of each next character."""
+    vocab, word_key = artifact.vocab, f"built_{run_id}"
+    built: list[str] = st.session_state.setdefault(word_key, [])
+    written = "".join(built)
+    try:
+        distribution = next_distribution(artifact.model, vocab, written, temperature=how.temperature, top_k=how.top_k)
+    except ValueError as error:
+        st.error(plain(error), icon=":material/error:")
+        st.stop()
+    ranked = distribution.sort_values("probability", ascending=False, kind="stable")
+    st.markdown("The word so far, from its start:")
+    st.code(show_symbol("") + "".join(map(show_symbol, built)), language=None, wrap_lines=True)
+    if wrong := st.session_state.pop("begin_error", None):
+        st.error(plain(wrong), icon=":material/error:")
+    # The chart must not remember the click that another word's bar got.
+    step_key = f"next_{run_id}_{len(built)}_{st.session_state.get('built_resets', 0)}"
+    _draw_choices(word_key, vocab, ranked, how.sample_seed, step_key)
+    if built[-1:] == [""]:
+        found = LABEL_TITLES[label(written, splits)]
+        st.success(f"The word is complete: {plain(written) or 'the empty word'} ({found.lower()}).")
+        return
+    st.markdown(plain(belief(ranked, written)))
+    st.plotly_chart(
+        chart(ranked, theme),
+        theme=None,
+        config=PLOTLY_CONFIG,
+        key=step_key,
+        on_select=lambda: _add_clicked(word_key, vocab, step_key),
+        selection_mode="points",
+        alt="Probability of each next character",
+    )
+
+
+def _draw_choices(word_key: str, vocab: Vocab, ranked: pd.DataFrame, sample_seed: int, step_key: str) -> None:
+    built: list[str] = st.session_state[word_key]
+    ended, choice_key = built[-1:] == [""], f"choice_{step_key}"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input(
+            "Begin with",
+            key="begin",
+            max_chars=100,
+            width=140,
+            on_change=_begin,
+            args=(word_key, vocab),
+            help="Letters to begin the word with.",
+        )
+        st.selectbox(
+            "Next character",
+            ranked["symbol"].tolist()[: symbols.MOST],
+            key=choice_key,
+            format_func=symbols.symbol_title,
+            disabled=ended,
+            width=180,
+            help="The likeliest first" + (f", and only {symbols.MOST} of them." if len(ranked) > symbols.MOST else "."),
+        )
+        st.button(
+            "Add",
+            # As the box is when the button is pressed, not as it was when the button was drawn.
+            on_click=lambda: _add(word_key, st.session_state[choice_key]),
+            disabled=ended,
+            icon=":material/add:",
+            help="Add the chosen character.",
+        )
+        st.button(
+            "Draw one",
+            on_click=_draw_one,
+            args=(word_key, ranked.sort_index(), sample_seed),
+            disabled=ended,
+            icon=":material/casino:",
+            help="Let the probabilities choose.",
+        )
+        st.button(
+            "Start over",
+            on_click=_start,
+            args=(word_key, []),
+            disabled=not built,
+            icon=":material/restart_alt:",
+            help="Empty the word.",
+        )
+
+
+def _add(word_key: str, symbol: str) -> None:
+    st.session_state[word_key] = [*st.session_state[word_key], symbol]
+
+
+def _add_clicked(word_key: str, vocab: Vocab, chart_key: str) -> None:
+    found = st.session_state[chart_key].selection.points
+    if found:
+        _add(word_key, vocab.symbols[plots.clicked_id(found[0])])
+
+
+def _draw_one(word_key: str, distribution: pd.DataFrame, sample_seed: int) -> None:
+    """Add a character drawn by the probabilities shown; the sample seed and the draws so far decide."""
+    seed, generator = st.session_state.get("symbol_generator", (None, None))
+    if seed != sample_seed:
+        generator = torch.Generator().manual_seed(sample_seed)
+        st.session_state["symbol_generator"] = sample_seed, generator
+    _add(word_key, draw_symbol(distribution, generator))
+
+
+def _begin(word_key: str, vocab: Vocab) -> None:
+    """Take the letters typed as the word so far, if the model knows them all."""
+    try:
+        ids = vocab.encode(vocab.typed(st.session_state["begin"]))
+    except ValueError as error:
+        st.session_state["begin_error"] = str(error)
+        return
+    st.session_state.pop("begin_error", None)
+    _start(word_key, [vocab.symbols[i] for i in ids])
+
+
+def _start(word_key: str, symbols: list[str]) -> None:
+    st.session_state[word_key] = symbols
+    st.session_state["built_resets"] = st.session_state.get("built_resets", 0) + 1
+
+
+def belief(ranked: pd.DataFrame, written: str) -> str:
+    """What the model expects next, in a sentence; ``ranked``: columns ``symbol, probability``, likeliest first."""
+    named = [
+        f"{show_symbol(row.symbol) if row.symbol else 'the end of the word'} with {100 * row.probability:.1f} %"
+        for row in ranked.head(LIKELIEST).itertuples()
+    ]
+    after = f"After “{written}”" if written else "At the start of a word"
+    sentence = f"{after} the model expects {', '.join(named[:-1])} and {named[-1]}."
+    end = ranked["symbol"].tolist().index("")
+    if end < LIKELIEST or not written:
+        return sentence
+    return f"{sentence} The word ends here with {100 * ranked['probability'].iloc[end]:.1f} %."
+
+
+def chart(ranked: pd.DataFrame, theme: Theme) -> go.Figure:
+    """The probability of each next character, likeliest first; ``customdata`` is the symbol's id.
+
+    ``ranked``: columns ``symbol, probability``, the index an id.
+    """
+    shown = ranked.head(symbols.MOST)
+    figure = go.Figure(
+        go.Bar(
+            x=[show_symbol(symbol) for symbol in shown["symbol"]],
+            y=shown["probability"],
+            customdata=shown.index,
+            marker_color=color("accent", theme),
+            hovertemplate="%{x}<br>probability %{y:.6f}<extra></extra>",
+        )
+    )
+    title = "Probability of the next character" + symbols.cut(ranked)
+    layout = figure_layout(title, x="Next character", y="Probability", theme=theme)
+    figure.update_layout(layout, height=360, margin_t=48, bargap=0.15, clickmode="event+select", dragmode="pan")
+    figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=1).update_yaxes(rangemode="tozero")
+    return figure
