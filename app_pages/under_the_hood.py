@@ -345,12 +345,13 @@ elif view == "While it learned":
         stuck = charts.stuck_over_steps(history, moment_steps, tanh, theme)
         st.plotly_chart(stuck, key="hood_stuck_steps", alt="Saturated outputs and dead units at every moment", **draw)
         st.caption(f"On the same {checkpoints.ROWS} train examples at every moment.")
-    ratios = charts.update_ratios(kept, theme)
+    weights = model.config.weight_names
+    ratios = charts.update_ratios(kept, weights, theme)
     st.plotly_chart(ratios, key="hood_ratios", alt="Update to data ratio of each tensor over steps", **draw)
     st.caption(
         "Recorded while this run trained, with its own optimiser and schedule: the standard deviation of an update "
-        f"over that of the tensor. {charts.largest_ratio(kept)} The line at 10⁻³ is the lecture's rule of thumb, not a "
-        "limit. A learning rate that ends at 0 takes the ratio there, too."
+        f"over that of the tensor. {charts.largest_ratio(kept, weights)} The line at 10⁻³ is the lecture's rule of "
+        "thumb, not a limit. A learning rate that ends at 0 takes the ratio there, too."
     )
     spread = checkpoints.gradients(run.id, moment_steps, run, artifact.model, kept)
     tensor = st.selectbox(

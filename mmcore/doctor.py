@@ -126,7 +126,7 @@ def gather(
         diverged=diverged,
         test_openings=test_openings,
         later_runs=later_runs,
-        updates=_typical_updates(checkpoints),
+        updates=_typical_updates(checkpoints, config.model.weight_names),
         **_units(config, dataset, model),
     )
     doubtful = facts.val_loss is not None and any(cause(facts) for cause in CAUSES)
@@ -139,12 +139,12 @@ def _counting(dataset: Dataset) -> float:
     return min(KneserNey(dataset.train, order).loss(dataset.val) for order in range(1, longest + 1))
 
 
-def _typical_updates(checkpoints: Sequence[Checkpoint]) -> dict[str, float]:
+def _typical_updates(checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> dict[str, float]:
     """The median update ÷ weights of each weight tensor over the middle of training; empty where nothing is known."""
     done = checkpoints[-1].step if checkpoints else 0
     middle = [c.updates for c in checkpoints if c.updates and MIDDLE[0] * done <= c.step <= MIDDLE[1] * done]
-    names = [name for name in middle[0] if name[0].isupper()] if middle else []
-    ratios = {name: float(np.median([updates[name].ratio for updates in middle])) for name in names}
+    recorded = [name for name in names if name in middle[0]] if middle else []
+    ratios = {name: float(np.median([updates[name].ratio for updates in middle])) for name in recorded}
     return {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio)}
 
 

@@ -41,7 +41,7 @@ class Model(nn.Module):
         self.config, self.vocab_size = config, vocab_size
         shapes = config.shapes(vocab_size)
         self.flat = torch.zeros(sum(map(math.prod, shapes.values())), dtype=dtype)
-        self.decayed = sum(math.prod(shapes[name]) for name in shapes if is_weight(name))
+        self.decayed = sum(math.prod(shape) for shape in shapes.values() if is_weight(shape))
         for name, view in views(self.flat, shapes).items():
             if is_statistic(name):
                 # .data has a version of its own: to autograd, updating statistics must not change the weights.
@@ -91,7 +91,7 @@ MLP = Model  # the name from when there was one architecture
 def views(flat: Tensor, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
     """A flat tensor seen as named ones: weights first, statistics last, else in the given order."""
     parts, start = {}, 0
-    for name in sorted(shapes, key=lambda name: (is_statistic(name), not is_weight(name))):
+    for name in sorted(shapes, key=lambda name: (is_statistic(name), not is_weight(shapes[name]))):
         size = math.prod(shapes[name])
         parts[name] = flat[start : start + size].view(shapes[name])
         start += size
@@ -110,7 +110,7 @@ def initialise(model: Model, generator: Generator) -> None:
     for name, tensor in model.tensors.items():
         if name.startswith(("gain", "var")):
             tensor.fill_(1)
-        elif is_weight(name) or (everything and not is_statistic(name)):
+        elif is_weight(tuple(tensor.shape)) or (everything and not is_statistic(name)):
             spread = 1.0 if everything else model.config.spread(name, tuple(tensor.shape))
             tensor.normal_(generator=generator).mul_(spread)
 

@@ -5,9 +5,7 @@ the form's, :meth:`ModelConfig.shapes` names its tensors, :meth:`ModelConfig.log
 :meth:`ModelConfig.walk` the same for one context, step by step. Torch is imported inside the methods that compute, so
 that a form or a command line knows every architecture without it.
 
-The first letters of a tensor's name say what happens to it: a capital is a weight, which weight decay pulls
-towards zero; ``mean`` and ``var`` are running statistics, which no gradient reaches; other small letters are
-biases (``b…``, first 0) and gains (``gain…``, first 1).
+Weight decay pulls matrices and tables towards zero, and leaves vectors alone: biases, gains, running statistics.
 """
 
 from __future__ import annotations
@@ -32,9 +30,9 @@ Weights = Mapping[str, tuple[str, "Tensor"]]  # by name: the letters of the shap
 Stages = Generator["Stage", None, "Tensor"]  # a part of a walk; what it hands on is its last result
 
 
-def is_weight(name: str) -> bool:
-    """Whether weight decay applies to a tensor."""
-    return name[0].isupper()
+def is_weight(shape: tuple[int, ...]) -> bool:
+    """Whether weight decay applies to a tensor: to those of two dimensions, as in nanoGPT."""
+    return len(shape) >= 2
 
 
 def is_statistic(name: str) -> bool:
@@ -118,6 +116,11 @@ class ModelConfig(Config):
             return 1.0
         return (OUTPUT_SCALE if name == "W" else 1.0) / math.sqrt(shape[0])
 
+    @property
+    def weight_names(self) -> list[str]:
+        """The tensors that weight decay applies to."""
+        return [name for name, shape in self.shapes(1).items() if is_weight(shape)]
+
     def parameters(self, vocab_size: int) -> int:
         """How many numbers training adjusts."""
         shapes = self.shapes(vocab_size)
@@ -130,7 +133,7 @@ class ModelConfig(Config):
 
     def activations(self, length: float, *, training: bool) -> float:
         """About how many numbers a forward pass holds for a context that fills ``length`` places, logits aside."""
-        made = sum(shape[1] for name, shape in self.shapes(1).items() if is_weight(name) and name not in ("C", "P"))
+        made = sum(shape[1] for name, shape in self.shapes(1).items() if is_weight(shape) and name not in ("C", "P"))
         return made * (1 if getattr(self, "normalisation", "none") == "none" else 2)
 
     def tables(self, vocab_size: int) -> int:

@@ -28,7 +28,7 @@ def one_update(rate: float) -> go.Figure:
 def kept_steps() -> go.Figure:
     sizes = {name: TensorUpdate(2e-4, 0.0, 1.0) for name in ("C", "W1")}
     kept = [Checkpoint(step=step, weights=b"", updates=sizes) for step in (1, 10, 100)]
-    return charts.update_ratios(kept, "light")
+    return charts.update_ratios(kept, ["C", "W1"], "light")
 
 
 def film_curve() -> go.Figure:

@@ -177,13 +177,13 @@ RATIO_ROLES: tuple[Role, ...] = ("train", "validation", "test", "accent", "batch
 RATIO_DASHES = ("solid", "dash", "dot", "dashdot")
 
 
-def largest_ratio(checkpoints: Sequence[Checkpoint]) -> str:
+def largest_ratio(checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> str:
     """The largest update ÷ weights of a weight tensor at a kept step, in a sentence; none where none is a number."""
     found = [
         (size.ratio, name, checkpoint.step)
         for checkpoint in checkpoints
         for name, size in checkpoint.updates.items()
-        if name[0].isupper() and math.isfinite(size.ratio)
+        if name in names and math.isfinite(size.ratio)
     ]
     if not found:
         return ""
@@ -191,12 +191,11 @@ def largest_ratio(checkpoints: Sequence[Checkpoint]) -> str:
     return f"In this run it was largest for {name} at step {step:,}: {ratio:.1e}."
 
 
-def update_ratios(checkpoints: Sequence[Checkpoint], theme: Theme) -> go.Figure:
-    """Update ÷ weights of each weight tensor as training made them, on logarithmic axes with the line at 10⁻³."""
+def update_ratios(checkpoints: Sequence[Checkpoint], names: Sequence[str], theme: Theme) -> go.Figure:
+    """Update ÷ weights of each tensor of ``names`` as training made them, on logarithmic axes with the line at 10⁻³."""
     made = [checkpoint for checkpoint in checkpoints if checkpoint.updates]
-    names = [name for name in made[0].updates if name[0].isupper()] if made else []
     figure = go.Figure()
-    for place, name in enumerate(names):
+    for place, name in enumerate(names if made else ()):
         role = RATIO_ROLES[place % len(RATIO_ROLES)]
         ratios = np.array([checkpoint.updates[name].ratio for checkpoint in made])
         ratios[ratios <= 0] = np.nan  # has no logarithm
