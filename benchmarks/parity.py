@@ -279,8 +279,8 @@ def statistics_of_all(corpus: Corpus) -> dict[str, float]:
     run(state, dataset)
     running, p = evaluate_splits(state.model, dataset, test=False)["val_loss"], state.model.tensors
     z = p["C"][torch.from_numpy(dataset.train.contexts)].flatten(1) @ p["W1"]
-    p["mean1"].copy_(z.mean(0))
-    p["var1"].copy_(z.var(0))
+    p["bn_running_mean1"].copy_(z.mean(0))
+    p["bn_running_var1"].copy_(z.var(0))
     return {"running": running, "exact": evaluate_splits(state.model, dataset, test=False)["val_loss"]}
 
 

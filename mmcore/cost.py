@@ -173,7 +173,7 @@ def expected_times(
 def _step_work(config: RunConfig, vocab_size: int) -> float:
     """Rough seconds of one update on one core of 2020: fixed costs, the parameters, the batch through them."""
     parameters, batch = config.model.parameters(vocab_size), config.train.batch_size
-    normalising = sum(name.startswith("gain") or is_statistic(name) for name in config.model.shapes(vocab_size))
+    normalising = sum("gain" in name or is_statistic(name) for name in config.model.shapes(vocab_size))
     touched = 8 if config.train.optimizer == "adamw" else 3  # times an update goes over the parameters
     fixed = 1e-4 + 5e-5 * normalising  # small operations, each of which takes as long as it takes to ask for it
     return fixed + 4e-10 * touched * parameters + 1.5e-10 * batch * parameters * config.model.reuse

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from .architectures.interface import ModelConfig, Stage, is_statistic, is_weight
+from .architectures.interface import ModelConfig, Stage, is_statistic, is_weight, starts_at_one
 from .architectures.layers import dropout_mask as dropout_mask
 from .architectures.prefix_tree import Levels
 from .architectures.sequence import SequenceConfig
@@ -108,7 +108,7 @@ def initialise(model: Model, generator: Generator) -> None:
     """
     everything = getattr(model.config, "init", "scaled") == "lecture"
     for name, tensor in model.tensors.items():
-        if name.startswith(("gain", "var")):
+        if starts_at_one(name):
             tensor.fill_(1)
         elif is_weight(tuple(tensor.shape)) or (everything and not is_statistic(name)):
             spread = 1.0 if everything else model.config.spread(name, tuple(tensor.shape))

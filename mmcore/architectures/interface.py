@@ -5,6 +5,23 @@ the form's, :meth:`ModelConfig.shapes` names its tensors, :meth:`ModelConfig.log
 :meth:`ModelConfig.walk` the same for one context, step by step. Torch is imported inside the methods that compute, so
 that a form or a command line knows every architecture without it.
 
+Tensors are called as in the field's reference code, as far as one name for all architectures allows, and without
+dots, which PyTorch has no parameters with. Matrices are ``W…`` (in, out), applied as ``x @ W`` like the lecture's, so
+PyTorch's ``weight`` is their transpose; biases ``b…``; a number at the end is the layer, from 1.
+
+====================================== ====================================================================
+``C``                                  embedding table; nanoGPT's ``wte``
+``W1 b1 W2 b2 …``, ``W``               the lecture's layers; the direct connections of Bengio et al. (2003)
+``bn_gain1 bn_bias1``, ``ln_gain1 …``  normalising over batch or layer; the lecture's ``bngain``, ``bnbias``
+``bn_running_mean1 bn_running_var1``   statistics that are kept with the parameters and not trained
+``W_ih b_ih W_hh b_hh``                input to hidden, hidden to hidden; ``nn.GRU``'s ``weight_ih_l0`` …
+``wpe``                                position embeddings
+``ln1_gain1 ln2_gain1 lnf_gain …``     nanoGPT's ``h.0.ln_1``, ``h.0.ln_2``, ``ln_f``
+``W_attn1``, ``W_attn_proj1``          ``h.0.attn.c_attn``, ``h.0.attn.c_proj``
+``W_fc1``, ``W_mlp_proj1``             ``h.0.mlp.c_fc``, ``h.0.mlp.c_proj``
+``W_lm_head b_lm_head``                from the last vector to logits; ``lm_head``
+====================================== ====================================================================
+
 Weight decay pulls matrices and tables towards zero, and leaves vectors alone: biases, gains, running statistics.
 """
 
@@ -22,7 +39,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 OUTPUT_SCALE = 0.1  # of the usual 1/√fan_in: first logits near 0, first loss near ln V
-STATISTICS = ("mean", "var")
 
 Shapes = dict[str, tuple[int, ...]]
 Parameters = Mapping[str, "Tensor"]
@@ -37,13 +53,22 @@ def is_weight(shape: tuple[int, ...]) -> bool:
 
 def is_statistic(name: str) -> bool:
     """Whether a tensor is a running statistic, kept with the parameters but not trained."""
-    return name.startswith(STATISTICS)
+    return "running" in name
 
 
-def norm_shapes(normalisation: str, layer: int, size: int) -> Shapes:
-    """What a normalised layer has beside its weights and biases."""
-    names = {"none": (), "layer": ("gain",), "batch": ("gain", "mean", "var")}[normalisation]
-    return {f"{name}{layer}": (size,) for name in names}
+def starts_at_one(name: str) -> bool:
+    """Whether a tensor's first values are 1: of gains, and of running variances."""
+    return "gain" in name or "running_var" in name
+
+
+def hidden_shapes(normalisation: str, layer: int, fan_in: int, fan_out: int) -> Shapes:
+    """The tensors of a hidden layer: weights and a bias, which comes after normalising where there is that."""
+    beside = {
+        "none": ("b",),
+        "layer": ("ln_bias", "ln_gain"),
+        "batch": ("bn_bias", "bn_gain", "bn_running_mean", "bn_running_var"),
+    }
+    return {f"W{layer}": (fan_in, fan_out)} | {f"{name}{layer}": (fan_out,) for name in beside[normalisation]}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +139,7 @@ class ModelConfig(Config):
         """Standard deviation of a weight's first values: 1/√fan_in, a tenth of it at the output; 1 for embeddings."""
         if name == "C":
             return 1.0
-        return (OUTPUT_SCALE if name == "W" else 1.0) / math.sqrt(shape[0])
+        return (OUTPUT_SCALE if name in ("W", "W_lm_head") else 1.0) / math.sqrt(shape[0])
 
     @property
     def weight_names(self) -> list[str]:
@@ -133,7 +158,7 @@ class ModelConfig(Config):
 
     def activations(self, length: float, *, training: bool) -> float:
         """About how many numbers a forward pass holds for a context that fills ``length`` places, logits aside."""
-        made = sum(shape[1] for name, shape in self.shapes(1).items() if is_weight(shape) and name not in ("C", "P"))
+        made = sum(shape[1] for name, shape in self.shapes(1).items() if is_weight(shape) and name not in ("C", "wpe"))
         return made * (1 if getattr(self, "normalisation", "none") == "none" else 2)
 
     def tables(self, vocab_size: int) -> int:

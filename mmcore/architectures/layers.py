@@ -81,10 +81,11 @@ def batch_norm(z: Tensor, mean: Tensor, var: Tensor, training: Generator | None)
     return (z - centre) / (spread + EPSILON).sqrt()
 
 
-def normalise(kind: str, z: Tensor, p: Mapping[str, Tensor], layer: int, training: Generator | None) -> Tensor:
-    """``z`` as it is, or normalised over batch or layer and multiplied by the layer's gain."""
+def biased(kind: str, z: Tensor, p: Mapping[str, Tensor], layer: int, training: Generator | None) -> Tensor:
+    """``z`` plus the layer's bias; normalised over batch or layer before it, and multiplied by a gain."""
     if kind == "none":
-        return z
+        return z + p[f"b{layer}"]
     if kind == "layer":
-        return layer_norm(z) * p[f"gain{layer}"]
-    return batch_norm(z, p[f"mean{layer}"], p[f"var{layer}"], training) * p[f"gain{layer}"]
+        return layer_norm(z) * p[f"ln_gain{layer}"] + p[f"ln_bias{layer}"]
+    z = batch_norm(z, p[f"bn_running_mean{layer}"], p[f"bn_running_var{layer}"], training)
+    return z * p[f"bn_gain{layer}"] + p[f"bn_bias{layer}"]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .interface import Parameters, Shapes, Stage, Stages
-from .sequence import SequenceConfig, gate_weights, head
+from .lm_head import head_shapes
+from .sequence import SequenceConfig, gate_weights
 from .settings import CONTEXT_SIZE, DROPOUT, EMBEDDING_DIM, HIDDEN_SIZE, STATE_DROPOUT
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class LSTMConfig(SequenceConfig):
 
     def shapes(self, vocab_size: int) -> Shapes:
         D, H = self.embedding_dim, self.hidden_size  # columns of the four: i, f, o, g
-        shapes = {"C": (vocab_size, D), "Wx": (D, 4 * H), "bx": (4 * H,), "Wh": (H, 4 * H)}
-        return {**shapes, **head(H, vocab_size)}
+        shapes = {"C": (vocab_size, D), "W_ih": (D, 4 * H), "b_ih": (4 * H,), "W_hh": (H, 4 * H)}
+        return {**shapes, **head_shapes(H, vocab_size)}
 
     def states(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
         import torch
@@ -43,11 +44,11 @@ class LSTMConfig(SequenceConfig):
         from .layers import dropout
         from .prefix_tree import rows
 
-        inputs = p["C"] @ p["Wx"] + p["bx"]  # (V, 4H): there are no others
-        h = c = inputs.new_zeros(1, p["Wh"].shape[0])
+        inputs = p["C"] @ p["W_ih"] + p["b_ih"]  # (V, 4H): there are no others
+        h = c = inputs.new_zeros(1, p["W_hh"].shape[0])
         states = []
         for characters, parents in levels:
-            i, f, o, g = (rows(inputs, characters) + rows(h, parents) @ p["Wh"]).chunk(4, 1)
+            i, f, o, g = (rows(inputs, characters) + rows(h, parents) @ p["W_hh"]).chunk(4, 1)
             added = dropout(torch.tanh(g), self.state_dropout, training)
             c = torch.sigmoid(f + 1) * rows(c, parents) + torch.sigmoid(i) * added
             h = torch.sigmoid(o) * torch.tanh(c)  # (n, H)
@@ -57,16 +58,16 @@ class LSTMConfig(SequenceConfig):
     def reading(self, p: Parameters, rows: Tensor) -> Stages:
         import torch
 
-        Wx, bx, Wh = (p[name].chunk(4, -1) for name in ("Wx", "bx", "Wh"))
+        W_ih, b_ih, W_hh = (p[name].chunk(4, -1) for name in ("W_ih", "b_ih", "W_hh"))
         h = c = rows.new_zeros(self.hidden_size)
         steps = []
         for x in rows:
-            i, f, o, g = (x @ W + b + h @ U for W, b, U in zip(Wx, bx, Wh, strict=True))
+            i, f, o, g = (x @ W + b + h @ U for W, b, U in zip(W_ih, b_ih, W_hh, strict=True))
             i, f, o, g = torch.sigmoid(i), torch.sigmoid(f + 1), torch.sigmoid(o), torch.tanh(g)
             c = f * c + i * g
             h = o * torch.tanh(c)
             steps.append((i, f, o, g, c, h))
-        of_i, of_f, of_o, of_g = gate_weights("ifog", Wx=Wx, bx=bx, Wh=Wh)
+        of_i, of_f, of_o, of_g = gate_weights("ifog", W_ih=W_ih, b_ih=b_ih, W_hh=W_hh)
         lets_in, keeps, shows, candidates, cells, states = zip(*steps, strict=True)
         formula = rf"i_t = \sigma({gate_sum('i')})"
         yield Stage("i", "Input gate, what is let into the cell", formula, "L, H", lets_in, "gate", of_i)
@@ -86,7 +87,7 @@ class LSTMConfig(SequenceConfig):
         return [
             f"h = c = torch.zeros({self.hidden_size})",
             "for x in p['C'][word]:",
-            "    i, f, o, g = (x @ p['Wx'] + p['bx'] + h @ p['Wh']).chunk(4)",
+            "    i, f, o, g = (x @ p['W_ih'] + p['b_ih'] + h @ p['W_hh']).chunk(4)",
             "    c = torch.sigmoid(f + 1) * c + torch.sigmoid(i) * torch.tanh(g)",
             "    h = torch.sigmoid(o) * torch.tanh(c)",
         ]
@@ -94,4 +95,4 @@ class LSTMConfig(SequenceConfig):
 
 def gate_sum(gate: str) -> str:
     """What goes into a gate, in LaTeX."""
-    return rf"\text{{rows}}_t W_x^{gate} + b_x^{gate} + h_{{t-1}} W_h^{gate}"
+    return rf"\text{{rows}}_t W_{{i{gate}}} + b_{{i{gate}}} + h_{{t-1}} W_{{h{gate}}}"

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ..fields import Flag, Sizes, require
-from .interface import OUTPUT_SCALE, ModelConfig, Parameters, Shapes, Stage, Stages, look_up, norm_shapes
+from .interface import OUTPUT_SCALE, ModelConfig, Parameters, Shapes, Stage, Stages, hidden_shapes, look_up
 from .settings import ACTIVATION, CONTEXT_SIZE, DROPOUT, EMBEDDING_DIM, INIT, NORMALISATION
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class MLPConfig(ModelConfig):
     Y. Bengio, R. Ducharme, P. Vincent, C. Jauvin, "A Neural Probabilistic Language Model", JMLR 3. Here ``x`` holds
     the rows of ``C`` for the context's characters, side by side; H, d are ``W1, b1``; U, b are ``W2, b2``; ``W``
     (optional) are the direct connections. More hidden layers may follow the first. A normalised layer has
-    ``gain1`` too, and its ``b1`` comes after normalising.
+    ``bn_gain1, bn_bias1`` or ``ln_gain1, ln_bias1`` in place of ``b1``.
     """
 
     title = "MLP"
@@ -75,8 +75,7 @@ class MLPConfig(ModelConfig):
         shapes: Shapes = {"C": (vocab_size, self.embedding_dim)}
         sizes = (width, *self.hidden_sizes)
         for layer, (fan_in, fan_out) in enumerate(pairwise(sizes), start=1):
-            shapes |= {f"W{layer}": (fan_in, fan_out), f"b{layer}": (fan_out,)}
-            shapes |= norm_shapes(self.normalisation, layer, fan_out)
+            shapes |= hidden_shapes(self.normalisation, layer, fan_in, fan_out)
         if self.hidden_sizes:
             shapes[f"W{self.output}"] = (sizes[-1], vocab_size)
         shapes[f"b{self.output}"] = (vocab_size,)
@@ -95,12 +94,12 @@ class MLPConfig(ModelConfig):
         return scale / math.sqrt(shape[0])
 
     def logits(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
-        from .layers import activate, dropout, normalise
+        from .layers import activate, biased, dropout
 
         x = h = p["C"][contexts].flatten(1)  # (B, T·D)
         for layer in range(1, len(self.hidden_sizes) + 1):
-            z = normalise(self.normalisation, h @ p[f"W{layer}"], p, layer, training)
-            h = dropout(activate(self.activation, z + p[f"b{layer}"]), self.dropout, training)  # (B, H)
+            z = biased(self.normalisation, h @ p[f"W{layer}"], p, layer, training)
+            h = dropout(activate(self.activation, z), self.dropout, training)  # (B, H)
         output = len(self.hidden_sizes) + 1
         logits = p[f"b{output}"]
         if self.hidden_sizes:
@@ -142,14 +141,15 @@ def plain_layer(layer: int, inputs: str, kind: str, activation: str) -> list[str
     from .layers import EPSILON
 
     function = {"gelu": "torch.nn.functional.gelu"}.get(activation, f"torch.{activation}")
-    weighted, gain, b = f"{inputs} @ p['W{layer}']", f"p['gain{layer}']", f"p['b{layer}']"
+    weighted = f"{inputs} @ p['W{layer}']"
     if kind == "none":
-        return [f"h = {function}({weighted} + {b})"]
+        return [f"h = {function}({weighted} + p['b{layer}'])"]
     if kind == "layer":
-        normalised = "torch.nn.functional.layer_norm(z, z.shape[-1:])"
+        norm, normalised = "ln", "torch.nn.functional.layer_norm(z, z.shape[-1:])"
     else:
-        normalised = f"(z - p['mean{layer}']) / (p['var{layer}'] + {EPSILON}).sqrt()"
-    return [f"z = {weighted}", f"h = {function}({normalised} * {gain} + {b})"]
+        variance = f"p['bn_running_var{layer}'] + {EPSILON}"
+        norm, normalised = "bn", f"(z - p['bn_running_mean{layer}']) / ({variance}).sqrt()"
+    return [f"z = {weighted}", f"h = {function}({normalised} * p['{norm}_gain{layer}'] + p['{norm}_bias{layer}'])"]
 
 
 BENT = {"tanh": r"\tanh(", "relu": r"\max(0, ", "gelu": r"\text{GELU}("}
@@ -166,21 +166,21 @@ def hidden_layer(
     letters : of the results' shape, and of the weights'
     kind : of normalisation
     """
-    from .layers import activate, normalise
+    from .layers import activate, biased
 
-    W, b = f"W{layer}", f"b{layer}"
+    W, bias, *norm = hidden_shapes(kind, layer, 0, 0)
     z, weights = inputs @ p[W], {W: (letters[1], p[W])}
     title, bent = f"Pre-activations of layer {layer}", f"z_{layer}"
     if kind == "none":
-        z, weights = z + p[b], weights | {b: ("H", p[b])}
+        z, weights = biased(kind, z, p, layer, None), weights | {bias: ("H", p[bias])}
         yield Stage(f"z{layer}", title, f"z_{layer} = {said} W_{layer} + b_{layer}", letters[0], z, "sums", weights)
     else:
         yield Stage(f"z{layer}", title, f"z_{layer} = {said} W_{layer}", letters[0], z, "sums", weights)
-        z, bent = normalise(kind, z, p, layer, None) + p[b], rf"\text{{norm}}_{layer}"
+        z, bent = biased(kind, z, p, layer, None), rf"\text{{norm}}_{layer}"
         over = "running, of each unit" if kind == "batch" else "of this layer here"
-        formula = rf"{bent} = \frac{{z_{layer} - \mu}}{{\sigma}} \odot \text{{gain}}_{layer} + b_{layer}"
+        formula = rf"{bent} = \frac{{z_{layer} - \mu}}{{\sigma}} \odot \text{{gain}}_{layer} + \text{{bias}}_{layer}"
         formula += "\n" + rf"\mu, \sigma \text{{: {over}}}"
-        weights = {name: ("H", p[name]) for name in (*norm_shapes(kind, layer, 0), b)}
+        weights = {name: ("H", p[name]) for name in (*norm, bias)}
         yield Stage(f"norm{layer}", f"Layer {layer}, normalised", formula, letters[0], z, "normalised", weights)
     h, formula = activate(activation, z), f"h_{layer} = {BENT[activation]}{bent})"
     yield Stage(f"h{layer}", f"Output of hidden layer {layer}", formula, letters[0], h, activation)

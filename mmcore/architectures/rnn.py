@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .interface import Parameters, Shapes, Stage, Stages
-from .sequence import SequenceConfig, head
+from .lm_head import head_shapes
+from .sequence import SequenceConfig
 from .settings import CONTEXT_SIZE, DROPOUT, EMBEDDING_DIM, HIDDEN_SIZE
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RNNConfig(SequenceConfig):
-    """``h_t = tanh(x_t W_x + h_{t-1} W_h + b)``.
+    """``h_t = tanh(x_t W_ih + b_ih + h_{t-1} W_hh)``.
 
     J. Elman, "Finding Structure in Time", Cognitive Science 14 (1990); for language T. Mikolov et al., "Recurrent
     neural network based language model", Interspeech 2010.
@@ -33,7 +34,7 @@ class RNNConfig(SequenceConfig):
 
     def shapes(self, vocab_size: int) -> Shapes:
         D, H = self.embedding_dim, self.hidden_size
-        return {"C": (vocab_size, D), "Wx": (D, H), "bx": (H,), "Wh": (H, H), **head(H, vocab_size)}
+        return {"C": (vocab_size, D), "W_ih": (D, H), "b_ih": (H,), "W_hh": (H, H), **head_shapes(H, vocab_size)}
 
     def states(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
         import torch
@@ -41,10 +42,10 @@ class RNNConfig(SequenceConfig):
         from .layers import dropout
         from .prefix_tree import rows
 
-        inputs = p["C"] @ p["Wx"] + p["bx"]  # (V, H): there are no others
-        h, states = inputs.new_zeros(1, p["Wh"].shape[0]), []
+        inputs = p["C"] @ p["W_ih"] + p["b_ih"]  # (V, H): there are no others
+        h, states = inputs.new_zeros(1, p["W_hh"].shape[0]), []
         for characters, parents in levels:
-            h = torch.tanh(rows(inputs, characters) + rows(h, parents) @ p["Wh"])  # (n, H)
+            h = torch.tanh(rows(inputs, characters) + rows(h, parents) @ p["W_hh"])  # (n, H)
             states.append(h)
         return dropout(torch.cat(states), self.dropout, training)
 
@@ -53,10 +54,10 @@ class RNNConfig(SequenceConfig):
 
         h, states = rows.new_zeros(self.hidden_size), []
         for x in rows:
-            h = torch.tanh(x @ p["Wx"] + p["bx"] + h @ p["Wh"])
+            h = torch.tanh(x @ p["W_ih"] + p["b_ih"] + h @ p["W_hh"])
             states.append(h)
-        formula = r"h_t = \tanh(\text{rows}_t W_x + b_x + h_{t-1} W_h)"
-        weights = {"Wx": ("D, H", p["Wx"]), "bx": ("H", p["bx"]), "Wh": ("H, H", p["Wh"])}
+        formula = r"h_t = \tanh(\text{rows}_t W_{ih} + b_{ih} + h_{t-1} W_{hh})"
+        weights = {"W_ih": ("D, H", p["W_ih"]), "b_ih": ("H", p["b_ih"]), "W_hh": ("H, H", p["W_hh"])}
         yield Stage("h", "State after each character", formula, "L, H", states, "state", weights)
         return h
 
@@ -64,5 +65,5 @@ class RNNConfig(SequenceConfig):
         return [
             f"h = torch.zeros({self.hidden_size})",
             "for x in p['C'][word]:",
-            "    h = torch.tanh(x @ p['Wx'] + p['bx'] + h @ p['Wh'])",
+            "    h = torch.tanh(x @ p['W_ih'] + p['b_ih'] + h @ p['W_hh'])",
         ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from .interface import ModelConfig, Parameters, Shapes, Stage, Stages, Weights, look_up
+from .interface import ModelConfig, Parameters, Stage, Stages, Weights, look_up
+from .lm_head import PLAIN, head_logits, head_stage
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SequenceConfig(ModelConfig):
-    """A model with a state after every character, which gives the logits: ``W · state + b``.
+    """A model with a state after every character, which gives the logits: ``state · W_lm_head + b_lm_head``.
 
     A boundary begins a word: the state after it depends on nothing before it, and no word sees another. So a state
     belongs to a beginning of a word, whichever contexts have it, and is computed once for all of them.
@@ -31,19 +32,17 @@ class SequenceConfig(ModelConfig):
         from .prefix_tree import prefixes
 
         levels, ends = prefixes(contexts)
-        return self.states(p, levels, training)[ends] @ p["W"] + p["b"]
+        return head_logits(p, self.states(p, levels, training)[ends])
 
     def level_logits(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
         """What follows each of some beginnings: scores (M, V)."""
-        return self.states(p, levels, training) @ p["W"] + p["b"]
+        return head_logits(p, self.states(p, levels, training))
 
     def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
         boundaries = (ids == 0).nonzero()[:, 0].tolist()
         rows = yield from look_up(p, ids[max(boundaries, default=0) :], "L")
         state = yield from self.reading(p, rows)
-        weights = {"W": ("H, V", p["W"]), "b": ("V", p["b"])}
-        formula = r"\text{logits} = h_L W + b"
-        yield Stage("logits", "Logits", formula, "V", state @ p["W"] + p["b"], "logits", weights)
+        yield head_stage(p, state, "h_L")
 
     def reading(self, p: Parameters, rows: Tensor) -> Stages:
         """The part of :meth:`walk` that makes the last state (H,), ``h_L``, of the rows of C (L, D) read."""
@@ -52,7 +51,7 @@ class SequenceConfig(ModelConfig):
     def plain_lines(self) -> list[str]:
         T = self.context_size
         word = f"word = ids[{T - 1}:][-{T}:]  # from its boundary on"
-        return [word, *self.plain_reading(), "logits = h @ p['W'] + p['b']"]
+        return [word, *self.plain_reading(), f"logits = h {PLAIN}"]
 
     def plain_reading(self) -> list[str]:
         """Lines of plain torch from ``p`` and the ids ``word`` to the last state ``h`` (H,)."""
@@ -67,14 +66,9 @@ class SequenceConfig(ModelConfig):
 
 
 def gate_weights(gates: str, **parts: Sequence[Tensor]) -> list[Weights]:
-    """What each gate, one letter each, is made with: its part of every tensor."""
-    letters = {"Wx": "D, H", "Wh": "H, H"}
+    """What each gate, one letter each, is made with: its part of every tensor, such as ``W_ir`` of ``W_ih``."""
+    letters = {"W_ih": "D, H", "W_hh": "H, H"}
     return [
-        {f"{name}[{gate}]": (letters.get(name, "H"), part[at]) for name, part in parts.items()}
+        {name[:-1] + gate: (letters.get(name, "H"), part[at]) for name, part in parts.items()}
         for at, gate in enumerate(gates)
     ]
-
-
-def head(size: int, vocab_size: int) -> Shapes:
-    """The tensors from a state to logits."""
-    return {"W": (size, vocab_size), "b": (vocab_size,)}

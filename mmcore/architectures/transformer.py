@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..fields import Whole, require
 from .interface import Parameters, Shapes, Stage, Stages
-from .sequence import SequenceConfig, head
+from .lm_head import head_shapes
+from .sequence import SequenceConfig
 from .settings import CONTEXT_SIZE, DROPOUT, EMBEDDING_DIM
 
 if TYPE_CHECKING:
@@ -61,17 +62,18 @@ class TransformerConfig(SequenceConfig):
 
     def shapes(self, vocab_size: int) -> Shapes:
         D = self.embedding_dim
-        shapes: Shapes = {"C": (vocab_size, D), "P": (self.context_size, D)}  # characters and positions
+        shapes: Shapes = {"C": (vocab_size, D), "wpe": (self.context_size, D)}  # characters and positions
         for n in range(1, self.layers + 1):
-            shapes |= {f"gain_attend{n}": (D,), f"b_attend{n}": (D,), f"Wqkv{n}": (D, 3 * D), f"bqkv{n}": (3 * D,)}
-            shapes |= {f"Wmix{n}": (D, D), f"bmix{n}": (D,), f"gain_think{n}": (D,), f"b_think{n}": (D,)}
-            shapes |= {f"Wup{n}": (D, 4 * D), f"bup{n}": (4 * D,), f"Wdown{n}": (4 * D, D), f"bdown{n}": (D,)}
-        return shapes | {"gain_last": (D,), "b_last": (D,)} | head(D, vocab_size)
+            shapes |= {f"ln1_gain{n}": (D,), f"ln1_bias{n}": (D,), f"W_attn{n}": (D, 3 * D), f"b_attn{n}": (3 * D,)}
+            shapes |= {f"W_attn_proj{n}": (D, D), f"b_attn_proj{n}": (D,), f"ln2_gain{n}": (D,), f"ln2_bias{n}": (D,)}
+            shapes |= {f"W_fc{n}": (D, 4 * D), f"b_fc{n}": (4 * D,)}
+            shapes |= {f"W_mlp_proj{n}": (4 * D, D), f"b_mlp_proj{n}": (D,)}
+        return shapes | {"lnf_gain": (D,), "lnf_bias": (D,)} | head_shapes(D, vocab_size)
 
     def spread(self, name: str, shape: tuple[int, ...]) -> float:
-        if name in ("C", "P"):
+        if name in ("C", "wpe"):
             return 0.5  # together about 0.7, so that what the layers add counts from the start
-        adds = name.startswith(("Wmix", "Wdown"))  # 2 · layers of these add to the stream
+        adds = name.startswith(("W_attn_proj", "W_mlp_proj"))  # 2 · layers of these add to the stream
         return super().spread(name, shape) / (math.sqrt(2 * self.layers) if adds else 1)
 
     def states(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
@@ -81,15 +83,15 @@ class TransformerConfig(SequenceConfig):
         from .prefix_tree import rows
 
         depths = torch.cat([torch.full_like(parents, depth) for depth, (_, parents) in enumerate(levels)])
-        h = rows(p["C"], torch.cat([characters for characters, _ in levels])) + rows(p["P"], depths)  # (M, D)
+        h = rows(p["C"], torch.cat([characters for characters, _ in levels])) + rows(p["wpe"], depths)  # (M, D)
         for n in range(1, self.layers + 1):
-            x = layer_norm(h) * p[f"gain_attend{n}"] + p[f"b_attend{n}"]
-            mixed = attend(x @ p[f"Wqkv{n}"] + p[f"bqkv{n}"], self.heads, levels)
-            h = h + dropout(mixed @ p[f"Wmix{n}"] + p[f"bmix{n}"], self.dropout, training)
-            x = layer_norm(h) * p[f"gain_think{n}"] + p[f"b_think{n}"]
-            x = activate("gelu", x @ p[f"Wup{n}"] + p[f"bup{n}"]) @ p[f"Wdown{n}"] + p[f"bdown{n}"]
+            x = layer_norm(h) * p[f"ln1_gain{n}"] + p[f"ln1_bias{n}"]
+            mixed = attend(x @ p[f"W_attn{n}"] + p[f"b_attn{n}"], self.heads, levels)
+            h = h + dropout(mixed @ p[f"W_attn_proj{n}"] + p[f"b_attn_proj{n}"], self.dropout, training)
+            x = layer_norm(h) * p[f"ln2_gain{n}"] + p[f"ln2_bias{n}"]
+            x = activate("gelu", x @ p[f"W_fc{n}"] + p[f"b_fc{n}"]) @ p[f"W_mlp_proj{n}"] + p[f"b_mlp_proj{n}"]
             h = h + dropout(x, self.dropout, training)
-        return layer_norm(h) * p["gain_last"] + p["b_last"]
+        return layer_norm(h) * p["lnf_gain"] + p["lnf_bias"]
 
     def activations(self, length: float, *, training: bool) -> float:
         made = super().activations(length, training=training)
@@ -101,68 +103,69 @@ class TransformerConfig(SequenceConfig):
     def reading(self, p: Parameters, rows: Tensor) -> Stages:
         from .layers import layer_norm
 
-        s = rows + p["P"][: len(rows)]
-        formula, weights = r"s_0 = \text{rows} + P_{1 \dots L}", {"P": ("place, D", p["P"])}
+        s = rows + p["wpe"][: len(rows)]
+        formula, weights = r"s_0 = \text{rows} + \text{wpe}_{1 \dots L}", {"wpe": ("place, D", p["wpe"])}
         yield Stage("s0", "Residual stream, with positions", formula, "L, D", s, "place", weights)
         for n in range(1, self.layers + 1):
-            s = yield from self._attending(p, n, s)
-            s = yield from self._thinking(p, n, s)
-        h = layer_norm(s[-1]) * p["gain_last"] + p["b_last"]
+            s = yield from self._attention(p, n, s)
+            s = yield from self._feed_forward(p, n, s)
+        h = layer_norm(s[-1]) * p["lnf_gain"] + p["lnf_bias"]
         formula = r"h_L = \text{norm}(s_{N,L}) \text{, of the last of } N \text{ layers}"
-        weights = {"gain_last": ("D", p["gain_last"]), "b_last": ("D", p["b_last"])}
+        weights = {"lnf_gain": ("D", p["lnf_gain"]), "lnf_bias": ("D", p["lnf_bias"])}
         yield Stage("h", "Last of the stream, normalised", formula, "D", h, "normalised", weights)
         return h
 
     def plain_reading(self) -> list[str]:
         return [
             "F, L = torch.nn.functional, len(word)",
-            "s = p['C'][word] + p['P'][:L]",
+            "s = p['C'][word] + p['wpe'][:L]",
             f"for n in range(1, {self.layers + 1}):",
-            "    x = F.layer_norm(s, s.shape[-1:]) * p[f'gain_attend{n}'] + p[f'b_attend{n}']",
-            f"    q, k, v = (x @ p[f'Wqkv{{n}}'] + p[f'bqkv{{n}}']).view(L, 3, {self.heads}, -1).permute(1, 2, 0, 3)",
+            "    x = F.layer_norm(s, s.shape[-1:]) * p[f'ln1_gain{n}'] + p[f'ln1_bias{n}']",
+            "    qkv = x @ p[f'W_attn{n}'] + p[f'b_attn{n}']",
+            f"    q, k, v = qkv.view(L, 3, {self.heads}, -1).permute(1, 2, 0, 3)",
             "    mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(0, 1).flatten(1)",
-            "    s = s + mixed @ p[f'Wmix{n}'] + p[f'bmix{n}']",
-            "    x = F.layer_norm(s, s.shape[-1:]) * p[f'gain_think{n}'] + p[f'b_think{n}']",
-            "    s = s + F.gelu(x @ p[f'Wup{n}'] + p[f'bup{n}']) @ p[f'Wdown{n}'] + p[f'bdown{n}']",
-            "h = F.layer_norm(s[-1], s.shape[-1:]) * p['gain_last'] + p['b_last']",
+            "    s = s + mixed @ p[f'W_attn_proj{n}'] + p[f'b_attn_proj{n}']",
+            "    x = F.layer_norm(s, s.shape[-1:]) * p[f'ln2_gain{n}'] + p[f'ln2_bias{n}']",
+            "    s = s + F.gelu(x @ p[f'W_fc{n}'] + p[f'b_fc{n}']) @ p[f'W_mlp_proj{n}'] + p[f'b_mlp_proj{n}']",
+            "h = F.layer_norm(s[-1], s.shape[-1:]) * p['lnf_gain'] + p['lnf_bias']",
         ]
 
-    def _attending(self, p: Parameters, n: int, s: Tensor) -> Stages:
+    def _attention(self, p: Parameters, n: int, s: Tensor) -> Stages:
         import torch
 
         from .layers import layer_norm
 
-        x = layer_norm(s) * p[f"gain_attend{n}"] + p[f"b_attend{n}"]
-        q, k, v = (x @ p[f"Wqkv{n}"] + p[f"bqkv{n}"]).unflatten(1, (3, self.heads, -1)).permute(1, 2, 0, 3)
+        x = layer_norm(s) * p[f"ln1_gain{n}"] + p[f"ln1_bias{n}"]
+        q, k, v = (x @ p[f"W_attn{n}"] + p[f"b_attn{n}"]).unflatten(1, (3, self.heads, -1)).permute(1, 2, 0, 3)
         scores = q @ k.mT / math.sqrt(self.embedding_dim // self.heads)  # (heads, L, L)
         future = torch.ones(len(s), len(s), dtype=torch.bool).triu(1)
         attention = scores.masked_fill(future, -math.inf).softmax(2)
         formula = r"\text{attention}_n = \text{softmax}\Big(\frac{q k^\top}{\sqrt{D / \text{heads}}}\Big)"
-        formula += "\n" + r"q, k, v = \text{norm}(s_{n-1}) W_{qkv} + b_{qkv}"
-        letters = {f"Wqkv{n}": "D, 3D", f"bqkv{n}": "3D", f"gain_attend{n}": "D", f"b_attend{n}": "D"}
+        formula += "\n" + r"q, k, v = \text{norm}(s_{n-1}) W_\text{attn} + b_\text{attn}"
+        letters = {f"W_attn{n}": "D, 3D", f"b_attn{n}": "3D", f"ln1_gain{n}": "D", f"ln1_bias{n}": "D"}
         weights = {name: (letter, p[name]) for name, letter in letters.items()}
         title = f"Attention weights of layer {n}"
         yield Stage(f"attention{n}", title, formula, "heads, L, L", attention, "attention", weights)
         mixed = (attention @ v).transpose(0, 1).flatten(1)
         formula = r"\text{mixed}_n = \text{attention}_n\,v \text{, head beside head}"
         yield Stage(f"mixed{n}", f"Heads of layer {n}, concatenated", formula, "L, D", mixed, "mixed")
-        s = s + mixed @ p[f"Wmix{n}"] + p[f"bmix{n}"]
-        formula = r"a_n = s_{n-1} + \text{mixed}_n W_\text{mix} + b_\text{mix}"
-        weights = {f"Wmix{n}": ("D, D", p[f"Wmix{n}"]), f"bmix{n}": ("D", p[f"bmix{n}"])}
+        s = s + mixed @ p[f"W_attn_proj{n}"] + p[f"b_attn_proj{n}"]
+        formula = r"a_n = s_{n-1} + \text{mixed}_n W_\text{attn\_proj} + b_\text{attn\_proj}"
+        weights = {f"W_attn_proj{n}": ("D, D", p[f"W_attn_proj{n}"]), f"b_attn_proj{n}": ("D", p[f"b_attn_proj{n}"])}
         yield Stage(f"a{n}", f"Residual stream after attention {n}", formula, "L, D", s, "stream", weights)
         return s
 
-    def _thinking(self, p: Parameters, n: int, s: Tensor) -> Stages:
+    def _feed_forward(self, p: Parameters, n: int, s: Tensor) -> Stages:
         from .layers import activate, layer_norm
 
-        x = layer_norm(s) * p[f"gain_think{n}"] + p[f"b_think{n}"]
-        up = activate("gelu", x @ p[f"Wup{n}"] + p[f"bup{n}"])
-        formula = r"\text{up}_n = \text{GELU}(\text{norm}(a_n) W_\text{up} + b_\text{up})"
-        letters = {f"Wup{n}": "D, 4D", f"bup{n}": "4D", f"gain_think{n}": "D", f"b_think{n}": "D"}
+        x = layer_norm(s) * p[f"ln2_gain{n}"] + p[f"ln2_bias{n}"]
+        up = activate("gelu", x @ p[f"W_fc{n}"] + p[f"b_fc{n}"])
+        formula = r"\text{up}_n = \text{GELU}(\text{norm}(a_n) W_\text{fc} + b_\text{fc})"
+        letters = {f"W_fc{n}": "D, 4D", f"b_fc{n}": "4D", f"ln2_gain{n}": "D", f"ln2_bias{n}": "D"}
         weights = {name: (letter, p[name]) for name, letter in letters.items()}
         yield Stage(f"up{n}", f"Feed-forward layer {n}, GELU", formula, "L, 4D", up, "gelu", weights)
-        s = s + up @ p[f"Wdown{n}"] + p[f"bdown{n}"]
-        formula = r"s_n = a_n + \text{up}_n W_\text{down} + b_\text{down}"
-        weights = {f"Wdown{n}": ("4D, D", p[f"Wdown{n}"]), f"bdown{n}": ("D", p[f"bdown{n}"])}
+        s = s + up @ p[f"W_mlp_proj{n}"] + p[f"b_mlp_proj{n}"]
+        formula = r"s_n = a_n + \text{up}_n W_\text{mlp\_proj} + b_\text{mlp\_proj}"
+        weights = {f"W_mlp_proj{n}": ("4D, D", p[f"W_mlp_proj{n}"]), f"b_mlp_proj{n}": ("D", p[f"b_mlp_proj{n}"])}
         yield Stage(f"s{n}", f"Residual stream after layer {n}", formula, "L, D", s, "stream", weights)
         return s

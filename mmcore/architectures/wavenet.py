@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..fields import require
-from .interface import ModelConfig, Parameters, Shapes, Stage, look_up, norm_shapes
+from .interface import ModelConfig, Parameters, Shapes, Stage, hidden_shapes, look_up
+from .lm_head import PLAIN, head_logits, head_shapes, head_stage
 from .mlp import GAIN, hidden_layer, plain_layer
 from .settings import ACTIVATION, CONTEXT_SIZE, DROPOUT, EMBEDDING_DIM, HIDDEN_SIZE, NORMALISATION
 
@@ -43,23 +44,23 @@ class WaveNetConfig(ModelConfig):
         H, size = self.hidden_size, self.embedding_dim
         shapes: Shapes = {"C": (vocab_size, size)}
         for layer in range(1, self.context_size.bit_length()):
-            shapes |= {f"W{layer}": (2 * size, H), f"b{layer}": (H,)} | norm_shapes(self.normalisation, layer, H)
+            shapes |= hidden_shapes(self.normalisation, layer, 2 * size, H)
             size = H
-        return shapes | {"W": (H, vocab_size), "b": (vocab_size,)}
+        return shapes | head_shapes(H, vocab_size)
 
     def spread(self, name: str, shape: tuple[int, ...]) -> float:
-        hidden = name not in ("C", "W")
+        hidden = name not in ("C", "W_lm_head")
         return GAIN[self.activation] / math.sqrt(shape[0]) if hidden else super().spread(name, shape)
 
     def logits(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
-        from .layers import activate, dropout, normalise
+        from .layers import activate, biased, dropout
 
         h = p["C"][contexts]  # (B, T, D)
         for layer in range(1, self.context_size.bit_length()):
             pairs = h.unflatten(1, (-1, 2)).flatten(2)  # half as many, twice as long
-            z = normalise(self.normalisation, pairs @ p[f"W{layer}"], p, layer, training)
-            h = dropout(activate(self.activation, z + p[f"b{layer}"]), self.dropout, training)
-        return h[:, 0] @ p["W"] + p["b"]
+            z = biased(self.normalisation, pairs @ p[f"W{layer}"], p, layer, training)
+            h = dropout(activate(self.activation, z), self.dropout, training)
+        return head_logits(p, h[:, 0])
 
     def activations(self, length: float, *, training: bool) -> float:
         halved = self.context_size - 1  # the places of all layers together: T/2 + T/4 + … + 1
@@ -73,13 +74,11 @@ class WaveNetConfig(ModelConfig):
             said, letters = f"[{name}2t-1}}, {name}2t}}]", (f"T/{2**layer}, H", f"{width}, H")
             pairs = h.unflatten(0, (-1, 2)).flatten(1)
             h = yield from hidden_layer(p, layer, pairs, said, letters, self.normalisation, self.activation)
-        weights = {"W": ("H, V", p["W"]), "b": ("V", p["b"])}
-        formula = rf"\text{{logits}} = h_{layer} W + b"
-        yield Stage("logits", "Logits", formula, "V", h[0] @ p["W"] + p["b"], "logits", weights)
+        yield head_stage(p, h[0], f"h_{layer}")
 
     def plain_lines(self) -> list[str]:
         lines = [f"h = p['C'][ids[-{self.context_size}:]]"]
         for layer in range(1, self.context_size.bit_length()):
             lines.append("h = h.view(len(h) // 2, -1)  # half as many, twice as long")
             lines += plain_layer(layer, "h", self.normalisation, self.activation)
-        return [*lines, "logits = h[0] @ p['W'] + p['b']"]
+        return [*lines, f"logits = h[0] {PLAIN}"]

@@ -21,6 +21,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from ..architectures.interface import ModelConfig
+from ..architectures.old_names import renamed
 from ..config import RunConfig
 from ..cost import MAX_FILE_BYTES as MAX_BYTES
 from ..dataset import Splits, Vocab
@@ -28,7 +29,7 @@ from ..fields import cut, quoted
 from ..model import Model
 from ..version import __version__
 
-FORMAT = "makemore-lab/1"
+FORMAT, OLDER = "makemore-lab/2", "makemore-lab/1"  # the older one has other names for some tensors
 Hashes = NDArray[np.uint64]
 
 
@@ -100,6 +101,9 @@ def load(source: bytes | str | Path) -> Artifact:
         ) from None
     values = _metadata(data)
     config, vocab = RunConfig.from_dict(values["config"]), _vocab(values["vocab"])
+    if values["format"] == OLDER:
+        names = renamed(config.model)
+        tensors = {names.get(name, name): tensor for name, tensor in tensors.items()}
     _check_tensors(tensors, config.model, vocab.size)
     model = Model(config.model, vocab.size)
     with torch.no_grad():
@@ -142,8 +146,8 @@ def _metadata(data: bytes) -> dict[str, Any]:
         values = {key: json.loads(raw[key]) for key in (*needed, *optional) if key in raw}
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"weights file metadata must be JSON, got {cut(str(error))}") from None
-    if values["format"] != FORMAT:
-        raise ValueError(f"weights file format must be {FORMAT}, got {quoted(values['format'])}")
+    if values["format"] not in (FORMAT, OLDER):
+        raise ValueError(f"weights file format must be {FORMAT} or {OLDER}, got {quoted(values['format'])}")
     return values
 
 

@@ -146,6 +146,9 @@ def _numbers(updates: Mapping[str, TensorUpdate]) -> str:
     return json.dumps({name: [_finite(value) for value in astuple(update)] for name, update in updates.items()})
 
 
-def read_updates(text: str) -> dict[str, TensorUpdate]:
-    found = json.loads(text)
-    return {name: TensorUpdate(*(math.nan if v is None else v for v in values)) for name, values in found.items()}
+def read_updates(text: str, names: Mapping[str, str]) -> dict[str, TensorUpdate]:
+    """The inverse of what is written; ``names``: what tensors are called now, by what they were called."""
+    return {
+        names.get(name, name): TensorUpdate(*(math.nan if value is None else value for value in values))
+        for name, values in json.loads(text).items()
+    }

@@ -27,6 +27,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from ..architectures.old_names import renamed
 from ..checkpoint import COUNT, MAX_BYTES, Checkpoint
 from ..config import RunConfig
 from ..corpus import Corpus
@@ -288,7 +289,9 @@ class RunStore:
         columns = (CHECKPOINTS.c.step, CHECKPOINTS.c.weights, CHECKPOINTS.c.updates)
         with self._read() as db:
             rows = db.execute(sa.select(*columns).where(*of_film(run_id)).order_by(CHECKPOINTS.c.step)).all()
-        return [Checkpoint(step=r.step, weights=r.weights, updates=read_updates(r.updates)) for r in rows]
+            config = db.scalar(sa.select(RUNS.c.config).where(RUNS.c.id == run_id))
+        names = renamed(RunConfig.from_dict(json.loads(config)).model) if rows and config else {}
+        return [Checkpoint(step=r.step, weights=r.weights, updates=read_updates(r.updates, names)) for r in rows]
 
     def collect(self, run_ids: Iterable[str], *, limit: int = MAX_BYTES, dry_run: bool = False) -> tuple[int, int]:
         """Drop checkpoints of runs beyond `limit` bytes each, and return how many went and their bytes.

@@ -84,7 +84,7 @@ def test_a12_heads_are_patterns_in_parallel_each_on_a_part_of_the_dimensions() -
     model = Model(model_config(architecture="transformer", context_size=4, embedding_dim=6, layers=1, heads=3), 5)
     before = forward_trace(model, [0, 1, 2, 3], 4)
     assert before["attention1"].shape[0] == 3
-    model.tensors["Wqkv1"][:, 2:4] *= 3.0  # the second head's part of the queries
+    model.tensors["W_attn1"][:, 2:4] *= 3.0  # the second head's part of the queries
     after = forward_trace(model, [0, 1, 2, 3], 4)
     changed = np.abs(after["attention1"] - before["attention1"]).max(axis=(1, 2)) > 1e-6
     assert changed.tolist() == [False, True, False]

@@ -204,8 +204,8 @@ def test_attention_is_drawn_head_by_head(finished: Run, store: RunStore, open_pa
         f"head 2 attends most to {seen} ({int(attention[1, -1].argmax()) + 1}), {100 * attention[1, -1].max():.1f} %"
         in (texts(app).replace("\\", ""))
     )
-    app.segmented_control(key="hood_made_Wqkv2_bqkv2_gain_attend2_b_attend2").set_value("b_attend2").run()
-    assert figure(app, 2)["layout"]["title"]["text"] == "b_attend2, 8, as this run has learned it"
+    app.segmented_control(key="hood_made_W_attn2_b_attn2_ln1_gain2_ln1_bias2").set_value("ln1_bias2").run()
+    assert figure(app, 2)["layout"]["title"]["text"] == "ln1_bias2, 8, as this run has learned it"
 
 
 def test_what_is_left_of_a_gradient_through_time_is_said_and_drawn(

@@ -162,7 +162,7 @@ def test_the_stream_is_told_from_what_is_added() -> None:
     assert f"a vector of length {np.linalg.norm(added):.4f} is added to one of length {length:.4f}." in sentence
     thought = next(step for step in trace.steps if step.name == "s2")
     assert "feed-forward layer is added" in walk.forward_sentence(thought, trace, VOCAB)
-    place = model.tensors["P"][3].norm().item()
+    place = model.tensors["wpe"][3].norm().item()
     step = next(step for step in trace.steps if step.name == "s0")
     assert f"the position's one of {place:.4f}" in walk.forward_sentence(step, trace, VOCAB)
 
@@ -258,13 +258,13 @@ def test_a9_the_move_of_attention_is_the_best_one_to_first_order(seed: int) -> N
 
     def loss(attention: torch.Tensor) -> float:
         norm = torch.nn.functional.layer_norm
-        s = rows + p["P"][:5]
-        v = (norm(s, (6,)) * p["gain_attend1"] + p["b_attend1"]) @ p["Wqkv1"] + p["bqkv1"]
+        s = rows + p["wpe"][:5]
+        v = (norm(s, (6,)) * p["ln1_gain1"] + p["ln1_bias1"]) @ p["W_attn1"] + p["b_attn1"]
         v = v.unflatten(1, (3, 2, -1)).permute(1, 2, 0, 3)[2]
-        s = s + (attention @ v).transpose(0, 1).flatten(1) @ p["Wmix1"] + p["bmix1"]
-        x = norm(s, (6,)) * p["gain_think1"] + p["b_think1"]
-        s = s + torch.nn.functional.gelu(x @ p["Wup1"] + p["bup1"]) @ p["Wdown1"] + p["bdown1"]
-        logits = (norm(s[-1], (6,)) * p["gain_last"] + p["b_last"]) @ p["W"] + p["b"]
+        s = s + (attention @ v).transpose(0, 1).flatten(1) @ p["W_attn_proj1"] + p["b_attn_proj1"]
+        x = norm(s, (6,)) * p["ln2_gain1"] + p["ln2_bias1"]
+        s = s + torch.nn.functional.gelu(x @ p["W_fc1"] + p["b_fc1"]) @ p["W_mlp_proj1"] + p["b_mlp_proj1"]
+        logits = (norm(s[-1], (6,)) * p["lnf_gain"] + p["lnf_bias"]) @ p["W_lm_head"] + p["b_lm_head"]
         return float(torch.logsumexp(logits, 0) - logits[3])
 
     assert loss(weights) == pytest.approx(forward.loss, abs=1e-10)

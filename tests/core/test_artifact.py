@@ -209,7 +209,11 @@ DAMAGED: list[tuple[str, bytes, str]] = [
     ("no vocab", rebuilt(lambda h: h["__metadata__"].pop("vocab")), "weights file must have the metadata format, vers"),
     ("metadata not JSON", rebuilt(lambda h: h["__metadata__"].update(step="{")), "weights file metadata must be JSON"),
     ("deep JSON", rebuilt(lambda h: h["__metadata__"].update(step="[" * 10**5)), "weights file metadata must be JSON"),
-    ("other format", with_metadata(format="x/2"), "weights file format must be makemore-lab/1, got 'x/2'"),
+    (
+        "other format",
+        with_metadata(format="x/2"),
+        "weights file format must be makemore-lab/2 or makemore-lab/1, go",
+    ),
     ("config a list", with_metadata(config=[]), "RunConfig must be a table of fields, got []"),
     ("config empty", with_metadata(config={}), "RunConfig fields must be at least corpus_sha256, got []"),
     ("config unknown", with_config(depth=3), "ModelConfig fields must be among activation"),

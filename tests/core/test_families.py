@@ -289,11 +289,11 @@ def test_state_dropout_silences_what_is_added_and_not_what_is_remembered(name: s
     p, H = model.tensors, 16
     h = c = torch.zeros(1, H, dtype=torch.float64)
     for character in (0, 1, 2):
-        x, kept = p["C"][character] @ p["Wx"] + p["bx"], dropout_mask(h, 0.5, g)
-        z = x + h @ p["Wh"]
+        x, kept = p["C"][character] @ p["W_ih"] + p["b_ih"], dropout_mask(h, 0.5, g)
+        z = x + h @ p["W_hh"]
         if name == "gru":
-            hidden = h @ p["Wh"][:, 2 * H :] + p["bh"][2 * H :]
-            r, u = torch.sigmoid(z[:, : 2 * H] + p["bh"][: 2 * H]).chunk(2, 1)
+            hidden = h @ p["W_hh"][:, 2 * H :] + p["b_hh"][2 * H :]
+            r, u = torch.sigmoid(z[:, : 2 * H] + p["b_hh"][: 2 * H]).chunk(2, 1)
             h = u * h + (1 - u) * torch.tanh(x[2 * H :] + r * hidden) * kept
         else:
             i, f, o, new = z.chunk(4, 1)
@@ -301,7 +301,7 @@ def test_state_dropout_silences_what_is_added_and_not_what_is_remembered(name: s
             h = torch.sigmoid(o) * torch.tanh(c)
     with torch.no_grad():
         logits = model(torch.tensor([[0, 1, 2]]), torch.Generator().manual_seed(0))
-        assert torch.allclose(logits, h @ p["W"] + p["b"], rtol=0, atol=1e-12)
+        assert torch.allclose(logits, h @ p["W_lm_head"] + p["b_lm_head"], rtol=0, atol=1e-12)
         assert not torch.allclose(logits, model(torch.tensor([[0, 1, 2]])), atol=1e-3)
 
 
@@ -314,17 +314,17 @@ def test_recurrent_families_are_pytorchs() -> None:
         model = shaken(SMALL[name], 9)
         p, H = model.tensors, SMALL[name].to_dict()["hidden_size"]
         reference = make(4, H, batch_first=True).double()
-        bias = p["bx"].clone()
+        bias = p["b_ih"].clone()
         if name == "lstm":
             bias[H : 2 * H] += 1  # PyTorch's order is i, f, g, o
         order = [0, 1, 3, 2] if name == "lstm" else list(range(len(bias) // H))
         rows = torch.cat([torch.arange(H) + H * gate for gate in order])
         with torch.no_grad():
-            reference.weight_ih_l0.copy_(p["Wx"].T[rows])
-            reference.weight_hh_l0.copy_(p["Wh"].T[rows])
+            reference.weight_ih_l0.copy_(p["W_ih"].T[rows])
+            reference.weight_hh_l0.copy_(p["W_hh"].T[rows])
             reference.bias_ih_l0.copy_(bias[rows])
-            reference.bias_hh_l0.copy_(p["bh"] if "bh" in p else torch.zeros(len(rows)))
-            expected = reference(p["C"][contexts])[0] @ p["W"] + p["b"]
+            reference.bias_hh_l0.copy_(p["b_hh"] if "b_hh" in p else torch.zeros(len(rows)))
+            expected = reference(p["C"][contexts])[0] @ p["W_lm_head"] + p["b_lm_head"]
             assert torch.allclose(after_each(model, contexts), expected, rtol=0, atol=1e-12), name
 
 
@@ -333,26 +333,26 @@ def test_attention_is_pytorchs() -> None:
     model, words = shaken(config, 9), torch.tensor([[0, 3, 1, 4]])
     p, D = model.tensors, 16
     layer = torch.nn.TransformerEncoderLayer(D, 2, 4 * D, 0.0, F.gelu, batch_first=True, norm_first=True).double()
-    names = {"Wqkv1": layer.self_attn.in_proj_weight, "bqkv1": layer.self_attn.in_proj_bias}
-    names |= {"Wmix1": layer.self_attn.out_proj.weight, "bmix1": layer.self_attn.out_proj.bias}
-    names |= {"Wup1": layer.linear1.weight, "bup1": layer.linear1.bias}
-    names |= {"Wdown1": layer.linear2.weight, "bdown1": layer.linear2.bias}
-    names |= {"gain_attend1": layer.norm1.weight, "b_attend1": layer.norm1.bias}
-    names |= {"gain_think1": layer.norm2.weight, "b_think1": layer.norm2.bias}
+    names = {"W_attn1": layer.self_attn.in_proj_weight, "b_attn1": layer.self_attn.in_proj_bias}
+    names |= {"W_attn_proj1": layer.self_attn.out_proj.weight, "b_attn_proj1": layer.self_attn.out_proj.bias}
+    names |= {"W_fc1": layer.linear1.weight, "b_fc1": layer.linear1.bias}
+    names |= {"W_mlp_proj1": layer.linear2.weight, "b_mlp_proj1": layer.linear2.bias}
+    names |= {"ln1_gain1": layer.norm1.weight, "ln1_bias1": layer.norm1.bias}
+    names |= {"ln2_gain1": layer.norm2.weight, "ln2_bias1": layer.norm2.bias}
     with torch.no_grad():
         for name, theirs in names.items():
             theirs.copy_(p[name].t())
         mask = torch.nn.Transformer.generate_square_subsequent_mask(4, dtype=torch.float64)
-        h = layer(p["C"][words] + p["P"][:4], src_mask=mask, is_causal=True)
-        h = F.layer_norm(h, (D,), p["gain_last"], p["b_last"])
-        assert torch.allclose(after_each(model, words), h @ p["W"] + p["b"], rtol=0, atol=1e-12)
+        h = layer(p["C"][words] + p["wpe"][:4], src_mask=mask, is_causal=True)
+        h = F.layer_norm(h, (D,), p["lnf_gain"], p["lnf_bias"])
+        assert torch.allclose(after_each(model, words), h @ p["W_lm_head"] + p["b_lm_head"], rtol=0, atol=1e-12)
 
 
 def test_wavenet_fuses_neighbours() -> None:
     model, context = shaken(SMALL["wavenet"].replace(normalisation="none"), 9), [3, 1, 4, 5]
     p = model.tensors
     left, right = (torch.tanh(torch.cat([p["C"][a], p["C"][b]]) @ p["W1"] + p["b1"]) for a, b in ((3, 1), (4, 5)))
-    expected = torch.tanh(torch.cat([left, right]) @ p["W2"] + p["b2"]) @ p["W"] + p["b"]
+    expected = torch.tanh(torch.cat([left, right]) @ p["W2"] + p["b2"]) @ p["W_lm_head"] + p["b_lm_head"]
     assert torch.allclose(model(torch.tensor([context]))[0], expected, rtol=0, atol=1e-12)
 
 
@@ -382,9 +382,9 @@ def test_running_statistics_are_those_of_all_examples(small: Dataset, sampler: s
 
     z, distinct = sums(small.train.contexts), sums(small.train.counts.contexts)
     deviation = z.std(0)
-    error = ((p["mean1"] - z.mean(0)) / deviation).abs().max()
+    error = ((p["bn_running_mean1"] - z.mean(0)) / deviation).abs().max()
     assert error < 0.06 < ((distinct.mean(0) - z.mean(0)) / deviation).abs().max()
-    assert ((p["var1"] / z.var(0)).log().abs()).max() < 0.1
+    assert ((p["bn_running_var1"] / z.var(0)).log().abs()).max() < 0.1
 
 
 @pytest.mark.parametrize("name", ["mlp-batch", "wavenet"])
@@ -398,10 +398,10 @@ def test_only_training_updates_the_statistics(small: Dataset, name: str) -> None
     assert torch.equal(state.model.flat, before)
     list(train(state, dataset))
     trained = state.model.flat.clone()
-    assert not torch.equal(state.model.tensors["mean1"], torch.zeros_like(state.model.tensors["mean1"]))
+    assert state.model.tensors["bn_running_mean1"].any()
     evaluate(state.model, dataset.val)
     assert torch.equal(state.model.flat, trained)
-    statistics = sum(tensor.numel() for name, tensor in state.model.tensors.items() if name.startswith(("mean", "var")))
+    statistics = sum(tensor.numel() for name, tensor in state.model.tensors.items() if "running" in name)
     assert len(trained) == config.parameters(dataset.vocab.size) + statistics
 
 
@@ -414,7 +414,7 @@ def test_an_update_leaves_the_statistics_alone(optimizer: str) -> None:
     before = {name: tensor.clone() for name, tensor in state.model.tensors.items()}
     update(state, gradients.gradient, 0.1)
     for name, tensor in state.model.tensors.items():
-        statistic = name.startswith(("mean", "var"))
+        statistic = "running" in name
         assert torch.equal(tensor, before[name]) == statistic, name
 
 

@@ -346,6 +346,16 @@ def test_a_number_that_was_not_finite_is_read_back_as_none(store: RunStore, conf
     assert math.isnan(update.ratio) and math.isnan(update.gradient_mean) and update.gradient_std == 0
 
 
+def test_updates_that_an_older_version_wrote_have_todays_names(store: RunStore, config: RunConfig) -> None:
+    config = config.replace(model=model_config(architecture="gru"))
+    run_id, token = run_in(store, config, S.RUNNING)
+    older = {"C": 1.0, "Wx": 2.0, "bh": 3.0, "W": 4.0, "b": 5.0}
+    updates = {name: TensorUpdate(ratio, 0.0, 0.0) for name, ratio in older.items()}
+    store.record(run_id, token, checkpoints=[Checkpoint(step=1, weights=b"", updates=updates)])
+    found = {name: update.ratio for name, update in store.checkpoints(run_id)[0].updates.items()}
+    assert found == {"C": 1.0, "W_ih": 2.0, "b_hh": 3.0, "W_lm_head": 4.0, "b_lm_head": 5.0}
+
+
 def test_collecting_keeps_the_ends_within_the_limit_and_the_last_weights(store: RunStore, config: RunConfig) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
     film = [checkpoint(step) for step in range(0, 20, 2)]

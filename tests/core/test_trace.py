@@ -132,7 +132,7 @@ def test_what_no_gradient_reaches_is_neither_checked_nor_updated(model: ModelCon
     table = gradient_check(state.model, contexts, torch.tensor([0, 1, 2, 3]), entries=8)
     assert table["autograd_numeric"].max() < 1e-6  # a running mean moves the loss, and has no gradient
     updates = update_ratios(state.model, contexts, torch.tensor([0, 1, 2, 3]), 0.1)
-    trained = [name for name in state.model.tensors if not name.startswith(("mean", "var"))]
+    trained = [name for name in state.model.tensors if "running" not in name]
     assert len(trained) < len(state.model.tensors)
     assert table["tensor"].tolist() == updates["tensor"].tolist() == trained
 
