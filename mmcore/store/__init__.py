@@ -14,13 +14,16 @@ from .points import MAX_SAMPLES as MAX_SAMPLES
 from .points import Progress as Progress
 from .points import SavedWeights as SavedWeights
 from .points import thinned as thinned
+from .run import ENDED as ENDED
 from .run import TRANSITIONS as TRANSITIONS
 from .run import WORKING as WORKING
 from .run import Run as Run
 from .run import RunState as RunState
+from .run import RunSummary as RunSummary
 from .run import StaleToken as StaleToken
 from .run import StoreUnavailable as StoreUnavailable
 from .run import UnreadableRun as UnreadableRun
+from .selection import RunFilter as RunFilter
 from .store import LEASE_SECONDS as LEASE_SECONDS
 from .store import RunStore as RunStore
 from .store import new_token as new_token

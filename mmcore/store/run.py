@@ -56,6 +56,7 @@ TRANSITIONS: dict[tuple[RunState, RunState], str] = {
 """Every allowed change of state and when it happens. A worker's write while running or stopping changes none."""
 
 WORKING = (RunState.RUNNING, RunState.STOPPING)
+ENDED = (RunState.FINISHED, RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
 
 
 class StaleToken(RuntimeError):
@@ -75,29 +76,35 @@ class UnreadableRun(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """One training as the store has it at one moment."""
+class RunSummary:
+    """What a list says about a run, read without its settings."""
 
     id: str
     name: str
-    note: str
     state: RunState
-    config: RunConfig
     corpus_name: str
     owner: str | None
+    created: datetime  # all times are UTC, by the database's clock
+    ended: datetime | None
+    step: int  # of the newest point of the curve
+    weights_step: int | None  # None: no weights saved yet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(RunSummary):
+    """One training as the store has it at one moment."""
+
+    note: str
+    config: RunConfig
     error: str | None
     error_type: str | None  # class of the exception
-    created: datetime  # all times are UTC
     queued: datetime  # when last: created, or continued
     started: datetime | None
-    ended: datetime | None
     heartbeat: datetime | None  # the worker's last write
     worker: str | None  # host:pid:start of the last one
-    step: int  # of the newest point of the curve
     max_steps: int
     seconds: float  # spent training
     batch_loss: float | None
-    weights_step: int | None  # None: no weights saved yet
     losses: dict[str, float] = field(default_factory=dict)  # of the saved weights; test losses only once opened
     test_openings: int = 0
     test_opened: datetime | None = None  # when first, as far as it is known
@@ -115,12 +122,19 @@ def run_of_row(row: Row[Any]) -> Run | UnreadableRun:
         return UnreadableRun(row.id, row.name, str(error))
 
 
+TIMES = ("created", "queued", "started", "ended", "heartbeat", "test_opened")
+
+
+def summary_of_row(row: Row[Any]) -> RunSummary:
+    values = {name: row._mapping[name] for name in RunSummary.__dataclass_fields__}
+    times = {name: utc(value) for name, value in values.items() if name in TIMES}
+    return RunSummary(**values | times | {"state": RunState(row.state)})
+
+
 def _read_run(row: Row[Any]) -> Run:
     values = dict(row._mapping)
     config = RunConfig.from_dict(json.loads(values["config"]))
-    values |= {
-        name: utc(values[name]) for name in ("created", "queued", "started", "ended", "heartbeat", "test_opened")
-    }
+    values |= {name: utc(values[name]) for name in TIMES}
     sealed = {} if row.test_openings else {"test_loss", "test_loss_unseen"}
     losses = {name: loss for name, loss in json.loads(row.losses).items() if name not in sealed}
     values |= {"checkpoints": row.checkpoints or 0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 from collections.abc import Callable
@@ -11,11 +12,13 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 
+from ..config import RunConfig
 from ..fields import quoted
 from ..installation import INSTALLED, user_data_folder
 from .clock import give_clock
+from .digest import digests
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 HISTORY = ("step", "batch_loss", "train_loss", "val_loss", "val_loss_unseen", "learning_rate", "seconds")
 """Columns of a run's curve."""
 
@@ -47,11 +50,13 @@ RUNS = sa.Table(
     sa.Column("note", _TEXT, nullable=False),
     sa.Column("state", sa.String(16), nullable=False, index=True),
     sa.Column("config", _TEXT, nullable=False),  # JSON of RunConfig
-    sa.Column("corpus_sha256", sa.String(64), sa.ForeignKey("corpora.sha256"), nullable=False),
+    sa.Column("config_digest", sa.String(64), index=True),  # of config and its split; none where it cannot be read
+    sa.Column("split_digest", sa.String(64)),
+    sa.Column("corpus_sha256", sa.String(64), sa.ForeignKey("corpora.sha256"), nullable=False, index=True),
     sa.Column("owner", sa.String(255)),
     sa.Column("error", _TEXT),
     sa.Column("error_type", sa.String(64)),  # class of the exception that ended it
-    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("created", sa.Double, nullable=False, index=True),
     sa.Column("queued", sa.Double, nullable=False),  # the order of the queue
     sa.Column("started", sa.Double),
     sa.Column("ended", sa.Double),
@@ -67,6 +72,8 @@ RUNS = sa.Table(
     sa.Column("test_openings", sa.Integer, nullable=False, default=0),
     sa.Column("test_opened", sa.Double),  # when first; none where that was before it was kept
     sa.Column("checkpoints", sa.Integer),  # how many moments it keeps while it trains; none where not known
+    sa.Column("stored", sa.BigInteger),  # SIZE, once it has ended; none while it may grow
+    sa.Index("ix_runs_owner", "owner", "state", "started"),
 )
 STEPS = sa.Table(
     "steps",
@@ -94,6 +101,21 @@ CHECKPOINTS = sa.Table(
 )
 
 
+def _total(table: sa.Table, size: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    of_run = sa.select(sa.func.sum(size)).where(table.c.run_id == RUNS.c.id).correlate(RUNS)
+    return sa.func.coalesce(of_run.scalar_subquery(), 0)
+
+
+# Of blobs SQLite knows the length without reading them. A checkpoint's updates would be read, so they are guessed.
+_BLOBS = (sa.func.coalesce(sa.func.length(blob), 0) for blob in (CHECKPOINTS.c.weights, CHECKPOINTS.c.train_state))
+SIZE = (
+    _total(CHECKPOINTS, sum(_BLOBS, sa.literal(1_000)))
+    + _total(STEPS, sa.literal(8 * len(HISTORY)))
+    + _total(SAMPLES, sa.func.length(SAMPLES.c.words))
+)
+"""Bytes that a run takes: weights, training state, checkpoints, curve and samples."""
+
+
 def _keep_checkpoints(db: Connection) -> None:
     db.execute(sa.text("ALTER TABLE runs ADD COLUMN checkpoints INTEGER"))
     db.execute(sa.text("ALTER TABLE checkpoints ADD COLUMN updates TEXT"))
@@ -107,7 +129,25 @@ def _keep_first_opening(db: Connection) -> None:
     db.execute(sa.update(RUNS).where(diverged).values(error_type="TrainingDiverged"))
 
 
-UPGRADES: dict[int, Callable[[Connection], None]] = {1: _keep_checkpoints, 2: _keep_first_opening}
+def _index_runs(db: Connection) -> None:
+    for column in ("config_digest", "split_digest"):
+        db.execute(sa.text(f"ALTER TABLE runs ADD COLUMN {column} VARCHAR(64)"))
+    for run_id, text in db.execute(sa.select(RUNS.c.id, RUNS.c.config)).all():
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # a run that cannot be read
+            found = digests(RunConfig.from_dict(json.loads(text)))
+            db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(found))
+    for index in ("config_digest", "corpus_sha256", "created"):
+        db.execute(sa.text(f"CREATE INDEX ix_runs_{index} ON runs ({index})"))
+    db.execute(sa.text("CREATE INDEX ix_runs_owner ON runs (owner, state, started)"))
+    db.execute(sa.text("ALTER TABLE runs ADD COLUMN stored BIGINT"))
+    db.execute(sa.update(RUNS).where(RUNS.c.ended.is_not(None)).values(stored=SIZE))
+
+
+UPGRADES: dict[int, Callable[[Connection], None]] = {
+    1: _keep_checkpoints,
+    2: _keep_first_opening,
+    3: _index_runs,
+}
 """Schema version -> what makes the next version of it."""
 
 

@@ -35,12 +35,14 @@ from ..fields import cut, quoted, require, whole
 from ..limits import MAX_NOTE, Usage
 from ..process import lives, this_process
 from .clock import Now
+from .digest import digests
 from .points import Progress, beyond, checkpoint_sizes, of_film, read_updates, write_progress
 from .run import (
     TRANSITIONS,
     WORKING,
     Run,
     RunState,
+    RunSummary,
     StaleToken,
     StoreUnavailable,
     UnreadableRun,
@@ -48,9 +50,23 @@ from .run import (
     default_name,
     no_run,
     run_of_row,
+    summary_of_row,
     utc,
 )
-from .schema import CHECKPOINTS, CORPORA, HISTORY, RUNS, SAMPLES, STEPS, compact, default_url, full_url, open_database
+from .schema import (
+    CHECKPOINTS,
+    CORPORA,
+    HISTORY,
+    RUNS,
+    SAMPLES,
+    SIZE,
+    STEPS,
+    compact,
+    default_url,
+    full_url,
+    open_database,
+)
+from .selection import ALL, RunFilter
 from .usage import accepted_cost, read_report, stored_bytes, text_bytes, usage_of
 
 LEASE_SECONDS = 5.0
@@ -142,10 +158,10 @@ class RunStore:
         with self._read() as db:
             return usage_of(db, owner)
 
-    def stored(self, run_id: str | None = None) -> dict[str, int]:
-        """Bytes that each run, or the one named, takes: weights, training state, checkpoints, curve and samples."""
+    def stored(self, run_ids: Iterable[str] | None = None) -> dict[str, int]:
+        """Bytes that each run, or each of those named, takes: weights, training state, checkpoints, curve, samples."""
         with self._read() as db:
-            return stored_bytes(db, sa.true() if run_id is None else RUNS.c.id == run_id)
+            return stored_bytes(db, sa.true() if run_ids is None else RUNS.c.id.in_(list(run_ids)))
 
     def room(self) -> int | None:
         """Bytes left on the disk of a SQLite file; None for other databases."""
@@ -180,6 +196,7 @@ class RunStore:
             "checkpoints": checkpoints,
         }
         row |= {"state": RunState.QUEUED, "config": json.dumps(config.to_dict()), "created": Now(), "queued": Now()}
+        row |= digests(config)
         with self._write() as db:
             cost = accepted_cost(db, config, checkpoints)
             if owner is not None:
@@ -196,7 +213,7 @@ class RunStore:
 
     def run(self, run_id: str) -> Run:
         """The run with this id; ``ValueError`` if there is none, :class:`UnreadableRun` if it cannot be read."""
-        for found in self._find(RUNS.c.id == run_id):
+        for found in self._find([RUNS.c.id == run_id]):
             if isinstance(found, UnreadableRun):
                 raise found
             return found
@@ -213,20 +230,30 @@ class RunStore:
             raise ValueError(f"id must begin the id of one run, got {quoted(start)}, which begins {', '.join(found)}")
         return start if start in found else found[0]
 
-    def runs(self) -> list[Run]:
-        """All runs that can be read, newest first."""
-        return [run for run in self._find(sa.true()) if isinstance(run, Run)]
+    def runs(self, which: RunFilter = ALL, *, limit: int | None = None, offset: int = 0) -> list[Run]:
+        """Those that can be read, newest first; of what the filter lets through, `limit` from `offset` on."""
+        return [run for run in self._find(which.conditions(), limit, offset) if isinstance(run, Run)]
 
-    def unreadable(self) -> list[UnreadableRun]:
-        """The other runs, newest first."""
-        return [run for run in self._find(sa.true()) if isinstance(run, UnreadableRun)]
+    def unreadable(self, which: RunFilter = ALL, *, limit: int | None = None, offset: int = 0) -> list[UnreadableRun]:
+        """Those that cannot be read, otherwise as :meth:`runs`."""
+        return [run for run in self._find(which.conditions(), limit, offset) if isinstance(run, UnreadableRun)]
+
+    def summaries(self, which: RunFilter = ALL, *, limit: int | None = None, offset: int = 0) -> list[RunSummary]:
+        """All of them in few words, without reading their settings; otherwise as :meth:`runs`."""
+        columns = [RUNS.c[name] for name in RunSummary.__dataclass_fields__ if name in RUNS.c]
+        query = sa.select(*columns, CORPORA.c.name.label("corpus_name")).join(CORPORA).where(*which.conditions())
+        with self._read() as db:
+            return [summary_of_row(row) for row in db.execute(_newest_first(query, limit, offset))]
+
+    def count(self, which: RunFilter = ALL) -> int:
+        """How many there are, whether or not they can be read."""
+        with self._read() as db:
+            return db.scalar(sa.select(sa.func.count()).select_from(RUNS).where(*which.conditions())) or 0
 
     def latest(self) -> Run | None:
         """The newest run that can be read."""
-        newest = sa.select(RUNS.c.id).order_by(RUNS.c.created.desc(), RUNS.c.id).limit(1)
-        for found in self._find(RUNS.c.id == newest.scalar_subquery()):
-            return found if isinstance(found, Run) else next(iter(self.runs()), None)
-        return None
+        newest = (run for start in range(0, self.count(), 20) for run in self.runs(limit=20, offset=start))
+        return next(newest, None)
 
     def runs_table(self) -> pd.DataFrame:
         """One row a run, newest first: what it is, how far it got, its losses, its settings."""
@@ -269,6 +296,15 @@ class RunStore:
         types = {name: "int64" if name == "step" else "float64" for name in HISTORY}
         return pd.DataFrame.from_records(rows, columns=list(HISTORY)).astype(types)
 
+    def first_losses(self, run_ids: Iterable[str]) -> dict[str, float]:
+        """The train loss at the first point of each curve that has one: run id -> nats per character."""
+        measured = (STEPS.c.run_id.in_(list(run_ids)), STEPS.c.train_loss.is_not(None))
+        first = sa.select(STEPS.c.run_id, sa.func.min(STEPS.c.step).label("step")).where(*measured)
+        begun = first.group_by(STEPS.c.run_id).subquery()
+        here = sa.and_(STEPS.c.run_id == begun.c.run_id, STEPS.c.step == begun.c.step)
+        with self._read() as db:
+            return {row.run_id: row.train_loss for row in db.execute(sa.select(STEPS).join(begun, here))}
+
     def samples(self, run_id: str) -> pd.DataFrame:
         """Words drawn while it trained: columns ``step, words`` (a list)."""
         query = sa.select(SAMPLES.c.step, SAMPLES.c.words).where(SAMPLES.c.run_id == run_id)
@@ -305,8 +341,9 @@ class RunStore:
             with self._write() as db:
                 sizes = {} if _state(db, run_id) in WORKING else checkpoint_sizes(db, run_id)
                 drop = beyond(sizes, limit)
-                if not dry_run:
+                if drop and not dry_run:
                     db.execute(sa.delete(CHECKPOINTS).where(*of_film(run_id), CHECKPOINTS.c.step.in_(drop)))
+                    db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(stored=SIZE))
             dropped, freed = dropped + len(drop), freed + sum(sizes[step] for step in drop)
         return dropped, freed
 
@@ -361,6 +398,7 @@ class RunStore:
             require(max_steps is not None, "max_steps", "given for a finished run", max_steps)
             require(not config.train.patience, "patience", "0 for a run to be trained longer", config.train.patience)
         again = {"config": json.dumps(config.to_dict()), "queued": Now(), "ended": None, "token": None}
+        again |= digests(config)
         with self._write() as db:
             accepted_cost(db, config, run.checkpoints)
             if run.owner is not None:
@@ -384,7 +422,7 @@ class RunStore:
         with self._write() as db:
             rows = [row for row in db.execute(query.with_for_update()).all() if not _spared(row)]
             for row in rows:
-                _move(db, row.id, RunState.INTERRUPTED, ended=row.heartbeat, lease_until=None)
+                _move(db, row.id, RunState.INTERRUPTED, ended=row.heartbeat, lease_until=None, stored=SIZE)
         return [row.id for row in rows]
 
     # ---- runs: for the worker
@@ -430,15 +468,17 @@ class RunStore:
         with self._write() as db:
             _own(db, run_id, token, heartbeat=Now())
             write_progress(db, run_id, progress)
-            ended = {"ended": Now(), "error": error, "error_type": error_type}
+            ended = {"ended": Now(), "error": error, "error_type": error_type, "stored": SIZE}
             _move(db, run_id, state, **ended, token=None, lease_until=None)
 
     # ---- the database
 
-    def _find(self, where: sa.ColumnElement[bool]) -> list[Run | UnreadableRun]:
-        query = sa.select(RUNS, CORPORA.c.name.label("corpus_name")).join(CORPORA).where(where)
+    def _find(
+        self, where: Iterable[sa.ColumnElement[bool]], limit: int | None = None, offset: int = 0
+    ) -> list[Run | UnreadableRun]:
+        query = sa.select(RUNS, CORPORA.c.name.label("corpus_name")).join(CORPORA).where(*where)
         with self._read() as db:
-            return [run_of_row(row) for row in db.execute(query.order_by(RUNS.c.created.desc(), RUNS.c.id))]
+            return [run_of_row(row) for row in db.execute(_newest_first(query, limit, offset))]
 
     def _change(self, run_id: str, **values: Any) -> None:
         with self._write() as db:
@@ -489,6 +529,10 @@ def new_token() -> str:
 # ---- inside a transaction
 
 
+def _newest_first(query: sa.Select[Any], limit: int | None, offset: int) -> sa.Select[Any]:
+    return query.order_by(RUNS.c.created.desc(), RUNS.c.id).limit(limit).offset(offset)
+
+
 def _state(db: Connection, run_id: str) -> RunState:
     """A run's state, locked until the transaction ends."""
     state = db.scalar(sa.select(RUNS.c.state).where(RUNS.c.id == run_id).with_for_update())
@@ -511,6 +555,7 @@ def _claim(db: Connection, run_id: str, token: str, lease: float) -> bool:
     """Take a run if it is queued: one conditional UPDATE, so that of many who try one wins."""
     won: dict[str, Any] = {"state": RunState.RUNNING, "token": token, "worker": this_process()}
     won |= {"heartbeat": Now(), "lease_until": Now() + lease, "started": sa.func.coalesce(RUNS.c.started, Now())}
+    won["stored"] = None
     free = (RUNS.c.id == run_id, RUNS.c.state == RunState.QUEUED)
     return bool(db.execute(sa.update(RUNS).where(*free).values(**won)).rowcount)
 
@@ -523,7 +568,7 @@ def _spared(row: sa.Row[Any]) -> bool:
 def _take_back(db: Connection, run_id: str, token: str) -> None:
     """Let a run go on whose worker was thought dead; its token is kept until someone continues the run."""
     mine = (RUNS.c.id == run_id, RUNS.c.token == token, RUNS.c.state == RunState.INTERRUPTED)
-    db.execute(sa.update(RUNS).where(*mine).values(state=RunState.RUNNING, ended=None))
+    db.execute(sa.update(RUNS).where(*mine).values(state=RunState.RUNNING, ended=None, stored=None))
 
 
 def _own(db: Connection, run_id: str, token: str, **values: Any) -> None:

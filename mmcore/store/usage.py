@@ -13,7 +13,7 @@ from ..corpus import CorpusReport
 from ..cost import Cost, accept, estimate
 from ..limits import Usage
 from .run import WORKING, RunState
-from .schema import CHECKPOINTS, CORPORA, HISTORY, RUNS, SAMPLES, STEPS
+from .schema import CORPORA, RUNS, SIZE
 
 
 def accepted_cost(db: Connection, config: RunConfig, checkpoints: int) -> Cost:
@@ -51,24 +51,9 @@ def text_bytes(report: CorpusReport) -> int:
 
 
 def stored_bytes(db: Connection, where: sa.ColumnElement[bool]) -> dict[str, int]:
-    """Bytes by run."""
-    ids = sa.select(RUNS.c.id).where(where)
-    found = dict.fromkeys(db.scalars(ids), 0)
-    for table, size in _SIZES.items():
-        rows = sa.select(table.c.run_id, sa.func.sum(size)).where(table.c.run_id.in_(ids)).group_by(table.c.run_id)
-        for run_id, count in db.execute(rows):
-            found[run_id] = found.get(run_id, 0) + int(count)
-    return found
-
-
-_SIZES: dict[sa.Table, sa.ColumnElement[int]] = {
-    # Of blobs SQLite knows the length without reading them. A checkpoint's updates would be read, so they are guessed.
-    CHECKPOINTS: sa.func.coalesce(sa.func.length(CHECKPOINTS.c.weights), 0)
-    + sa.func.coalesce(sa.func.length(CHECKPOINTS.c.train_state), 0)
-    + 1_000,
-    STEPS: sa.literal(8 * len(HISTORY)),
-    SAMPLES: sa.func.length(SAMPLES.c.words),
-}
+    """Bytes by run: known of those that have ended, counted of the others."""
+    rows = db.execute(sa.select(RUNS.c.id, sa.func.coalesce(RUNS.c.stored, SIZE)).where(where))
+    return {run_id: int(size) for run_id, size in rows}
 
 
 def read_report(text: str) -> CorpusReport:

@@ -41,7 +41,7 @@ PACKAGES = {
         ("sequence",),
         ("rnn", "gru", "lstm", "wavenet", "transformer"),
     ),
-    "store": (("clock",), ("schema", "run"), ("points", "usage"), ("store",)),
+    "store": (("clock", "digest"), ("schema", "run"), ("points", "usage", "selection"), ("store",)),
     "jobs": (("worker",), ("execution", "turns"), ("processes", "queue")),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (("artifact",),),
@@ -231,7 +231,7 @@ from mmcore import *
 import mmcore.cli
 corpus = read_words(BUNDLED_NAMES)
 data = build_dataset(corpus.words[:300], SplitConfig(), context_size=3)
-state = TrainState(ModelConfig(), TrainConfig(max_steps=2), data.vocab.size)
+state = TrainState(model_config(), TrainConfig(max_steps=2), data.vocab.size)
 for step in train(state, data):
     print(step.step, step.val_loss)
 print([sample.word for sample in generate(state.model, data.vocab, 2)], examine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import math
 import multiprocessing
@@ -26,8 +27,9 @@ from sqlalchemy.dialects import mysql, postgresql
 
 from mmcore.architectures import model_config
 from mmcore.checkpoint import Checkpoint, TensorUpdate
-from mmcore.config import RunConfig, TrainConfig
+from mmcore.config import RunConfig, SplitConfig, TrainConfig
 from mmcore.corpus import Corpus, corpus_from_words
+from mmcore.fields import Config
 from mmcore.presets import PRESETS
 from mmcore.store import (
     MAX_POINTS,
@@ -35,6 +37,7 @@ from mmcore.store import (
     TRANSITIONS,
     Progress,
     Run,
+    RunFilter,
     RunState,
     RunStore,
     SavedWeights,
@@ -45,6 +48,7 @@ from mmcore.store import (
     thinned,
 )
 from mmcore.store.clock import Now
+from mmcore.store.digest import digest
 from mmcore.training import Step
 
 STORES = Path(__file__).parent / "stores"
@@ -491,6 +495,116 @@ def test_what_is_written_is_read_back(store: RunStore, config: RunConfig, corpus
     assert store.history(first.id).empty
 
 
+def test_runs_are_found_by_what_is_asked_for(store: RunStore, config: RunConfig) -> None:
+    other = RunConfig(corpus_sha256=store.add_corpus(corpus_from_words(["a", "b", "c"], "letters")))
+    halves = config.replace(split=SplitConfig(train_fraction=0.5))
+    made = [
+        store.create(config, name="100 % of it", owner="ada"),
+        store.create(other, name="Letters"),
+        store.create(halves, name="Half of it", owner="ada"),
+    ]
+    store.annotate(made[1].id, "UNDERFITS, half of the time")
+    store.request_stop(made[2].id)
+    first, second, third = (run.id for run in made)
+
+    def found(**wanted: Any) -> list[str]:
+        which = RunFilter(**wanted)
+        ids = [run.id for run in store.runs(which)]
+        assert [run.id for run in store.summaries(which)] == ids and store.count(which) == len(ids)
+        return ids
+
+    assert found() == [third, second, first]
+    assert found(states=[S.STOPPED]) == [third] and found(states=[]) == []
+    assert found(owner="ada") == [third, first]
+    assert found(corpus_sha256=config.corpus_sha256, split=config.split) == [first]
+    assert found(split=config.split) == [second, first]
+    assert found(configs=[halves, other]) == [third, second]
+    assert found(text=" half  OF ") == [third, second] and found(text="% of") == [first] and found(text="_") == []
+    assert found(text=first[:8]) == [first] and found(text=first[1:]) == []
+    assert found(queued_after=made[1].queued) == [third]
+    assert [run.id for run in store.runs(limit=1, offset=1)] == [second]
+    (summary,) = store.summaries(limit=1, offset=2)
+    assert {name: getattr(made[0], name) for name in vars(summary)} == vars(summary)
+
+
+def test_a_run_that_goes_on_for_longer_is_found_by_its_new_settings(store: RunStore, config: RunConfig) -> None:
+    run_id, _ = run_in(store, config, S.STOPPED)
+    longer = store.continue_run(run_id, max_steps=9_999).config
+    assert [store.count(RunFilter(configs=[which])) for which in (config, longer)] == [0, 1]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Before(Config):
+    architecture: str = "toy"
+    rate: float = 0.5
+    sizes: tuple[int, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class After(Before):
+    added: int = 0
+
+
+def test_a_setting_that_is_added_later_leaves_the_digests_of_older_runs() -> None:
+    assert digest(Before(rate=0.1)) == digest(After(rate=0.1)) != digest(After(rate=0.1, added=1))
+    assert digest(Before(rate=1)) == digest(Before(rate=1.0)) != digest(Before())
+    assert digest(Before(architecture="toy")) != digest(Before(architecture="other"))
+    presets = [config for preset in PRESETS.values() for config in (preset.model, preset.train)]
+    assert len({digest(config) for config in presets}) == len(set(presets))
+
+
+def test_the_first_train_loss_of_each_curve(store: RunStore, config: RunConfig) -> None:
+    (slow, token), (none, _) = (run_in(store, config, S.RUNNING) for _ in range(2))
+    points = [point(0), point(3, train_loss=3.25, val_loss=3.5), point(5, train_loss=2.0)]
+    store.record(slow, token, Progress(points=points))
+    assert store.first_losses([slow, none]) == {slow: 3.25}
+    assert store.first_losses([]) == {}
+
+
+def test_what_runs_take_is_kept_and_always_what_they_take(store: RunStore, config: RunConfig) -> None:
+    run_id, token = run_in(store, config, S.RUNNING)
+
+    def taken() -> int:
+        kept = store.stored()[run_id]
+        with store._write() as db:
+            before = db.scalar(sa.text("SELECT stored FROM runs"))
+            db.execute(sa.text("UPDATE runs SET stored = NULL"))
+        assert store.stored() == {run_id: kept}
+        with store._write() as db:
+            db.execute(sa.text("UPDATE runs SET stored = :stored"), {"stored": before})
+        return kept
+
+    film = [checkpoint(step) for step in range(10)]
+    sizes = [taken()]
+    store.record(run_id, token, Progress(points=[point(9)], checkpoints=film), lease=-1)
+    sizes.append(taken())
+    store.expire_leases()
+    assert taken() == sizes[-1]
+    store.record(run_id, token, Progress(points=[point(9), point(10)], samples=(10, ["a"]), saved=WEIGHTS))
+    sizes.append(taken())
+    store.finish(run_id, token, S.FINISHED, Progress(points=[point(11)]))
+    sizes.append(taken())
+    assert sizes == sorted(set(sizes))
+    assert store.collect([run_id], limit=0) == (10, 1_000)
+    assert taken() == sizes[-1] - 10 * (100 + 1_000)
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("SELECT id FROM runs ORDER BY created DESC, id LIMIT 50", "ix_runs_created"),
+        ("SELECT count(*) FROM runs WHERE corpus_sha256 = 'x'", "ix_runs_corpus_sha256"),
+        ("SELECT id FROM runs WHERE config_digest IN ('x', 'y')", "ix_runs_config_digest"),
+        ("SELECT owner, max(started) FROM runs GROUP BY owner", "ix_runs_owner"),
+        ("SELECT id FROM runs WHERE state IN ('running') AND lease_until < 0", "ix_runs_state"),
+    ],
+)
+def test_what_is_asked_for_often_has_an_index(store: RunStore, query: str, index: str) -> None:
+    with store._read() as db:
+        plan = db.execute(sa.text(f"EXPLAIN QUERY PLAN {query}")).all()
+    assert index in str(plan)
+
+
 def test_delete_takes_all_and_is_refused_while_a_worker_has_it(store: RunStore, config: RunConfig) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
     store.record(
@@ -561,6 +675,31 @@ def test_a_store_of_every_released_schema_opens(tmp_path: Path, version: int) ->
     store.close()
     now = schema.SCHEMA_VERSION
     assert (tmp_path / f"old.sqlite.schema{version}.bak").exists() == (version < now)
+
+
+@pytest.mark.parametrize("version", range(1, schema.SCHEMA_VERSION))
+def test_an_upgraded_store_is_as_a_new_one(tmp_path: Path, store: RunStore, version: int) -> None:
+    shutil.copy(STORES / f"schema-{version}.sqlite", tmp_path / "old.sqlite")
+    with closing(sqlite3.connect(tmp_path / "old.sqlite")) as database:
+        database.execute("UPDATE runs SET config = '{' WHERE name = 'Waiting'")
+        database.commit()
+    old, shapes = RunStore(str(tmp_path / "old.sqlite")), []
+    for opened in (old, store):
+        with opened._read() as db:
+            look = sa.inspect(db)
+            columns = {(t, column["name"]) for t in look.get_table_names() for column in look.get_columns(t)}
+            indices = {(i["name"], *i["column_names"]) for i in look.get_indexes("runs")}
+            shapes.append((columns, indices))
+    assert shapes[0] == shapes[1]
+    (run,), (unreadable,) = old.runs(), old.unreadable()
+    assert unreadable.name == "Waiting"
+    assert [run.id for run in old.runs(RunFilter(configs=[run.config]))] == [run.id]
+    assert old.count(RunFilter(split=run.config.split)) == 1
+    kept = old.stored()
+    with old._write() as db:
+        db.execute(sa.text("UPDATE runs SET stored = NULL"))
+    assert old.stored() == kept and kept[run.id] > 1_000
+    old.close()
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -216,7 +216,7 @@ def draw_summary(run: Run) -> None:
     st.table(table, border="horizontal", alt="Losses of the saved weights", hide_index=True)
     size = session.vocab(run.config.corpus_sha256).size
     size_and_steps = f"{run.config.model.parameters(size):,} parameters, {run.weights_step or 0:,} steps"
-    room = amount(session.store().stored(run.id)[run.id])
+    room = amount(session.store().stored([run.id])[run.id])
     st.caption(
         f"{size_and_steps}, {cost.duration(run.seconds)}, {room} in the store. Loss in nats and bits per character, "
         f"exact over the whole split. The test split stays sealed; the page {pages.SPLITS.title} can open it."

@@ -1,0 +1,48 @@
+"""Which runs to read: what a caller may ask for, as conditions of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from ..config import RunConfig, SplitConfig
+from .digest import digest
+from .run import RunState
+from .schema import RUNS
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFilter:
+    """Runs for which all of this holds; what is None does not matter."""
+
+    states: Collection[RunState] | None = None
+    owner: str | None = None
+    corpus_sha256: str | None = None
+    split: SplitConfig | None = None
+    configs: Collection[RunConfig] | None = None  # whose settings are among these
+    text: str = ""  # each of its words is in the name or the note, or begins the id
+    queued_after: datetime | None = None  # begun or continued then
+
+    def conditions(self) -> Iterator[sa.ColumnElement[bool]]:
+        """For the WHERE of a query."""
+        if self.states is not None:
+            yield RUNS.c.state.in_(self.states)
+        if self.owner is not None:
+            yield RUNS.c.owner == self.owner
+        if self.corpus_sha256 is not None:
+            yield RUNS.c.corpus_sha256 == self.corpus_sha256
+        if self.split is not None:
+            yield RUNS.c.split_digest == digest(self.split)
+        if self.configs is not None:
+            yield RUNS.c.config_digest.in_([digest(config) for config in self.configs])
+        if self.queued_after is not None:
+            yield RUNS.c.queued > self.queued_after.timestamp()
+        for word in self.text.split():
+            named = (column.icontains(word, autoescape=True) for column in (RUNS.c.name, RUNS.c.note))
+            yield sa.or_(*named, RUNS.c.id.startswith(word, autoescape=True))
+
+
+ALL = RunFilter()
