@@ -39,9 +39,8 @@ for number, lesson in enumerate(lessons.LESSONS):
             pages.BY_NAME[lesson.page].open()
 
 st.header("Exercises of the lecture", anchor=False)
-store = session.store()
-runs = store.runs()[:50]
-firsts = {run.id: losses.iloc[0] for run in runs if len(losses := store.history(run.id)["train_loss"].dropna())}
+runs = session.store().runs(limit=50)
+firsts = session.store().first_losses(run.id for run in runs)
 sizes = {run.id: session.vocab(run.config.corpus_sha256).size for run in runs}
 with st.grid(3, min_column_width=260):
     for challenge in lessons.challenges(runs, firsts, sizes):

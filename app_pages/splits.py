@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from mmcore import Examples
 from ui import pages, session
 from ui.kit.text import nats
 from ui.kit.theme import PLOTLY_CONFIG, current_theme
@@ -22,16 +23,15 @@ dataset = session.run_dataset(run)
 
 
 @st.cache_data(show_spinner="Measuring …", max_entries=128)
-def measured(run_id: str, weights: object, title: str, role: str, _examples: object) -> dict[str, object]:
-    """A split's figures, kept per weights: resampling the train words takes a second."""
+def measured(run_id: str, weights_step: int, title: str, role: str, _examples: Examples) -> dict[str, object]:
+    """A split's figures, kept per run and step: resampling the train words takes a second."""
     return losses.measured(artifact.model, title, role, _examples)
 
 
 # What a visitor opened stays open until a reload, which begins a new session; the store counts the openings.
 unsealed: set[str] = st.session_state.setdefault("unsealed", set())
-weights = artifact.model.flat.numpy()
 parts = losses.split_parts(dataset, test=run.id in unsealed)
-rows = pd.DataFrame([measured(run.id, weights, *part) for part in parts])
+rows = pd.DataFrame([measured(run.id, artifact.step, *part) for part in parts])
 known = rows.set_index("title")
 
 with st.grid(3):

@@ -34,7 +34,7 @@ with left:
             config = error
     if isinstance(config, RunConfig):
         size = session.vocab(corpus.sha256).size
-        time = expected_time(config, size, estimate.finished_runs(session.store().runs()))
+        time = expected_time(config, size, session.earlier_runs())
         with st.expander(f"{config.model.parameters(size):,} parameters, {estimate.room(cost)}, {time}"):
             st.table(estimate.parameter_table(config.model, size), hide_index=True, border="horizontal")
             st.caption(f"Vocabulary of {size} symbols. The weights file will have {amount(cost.file)}.")

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from mmcore.config import SplitConfig
+from mmcore.config import RunConfig, SplitConfig
 from mmcore.corpus import BUNDLED_NAMES, Corpus, read_words
 from mmcore.dataset import Dataset, Vocab, build_dataset
 from mmcore.ngram import baselines as count_baselines
-from mmcore.store import Run, RunStore, StoreUnavailable
+from mmcore.store import ENDED, Run, RunFilter, RunStore, StoreUnavailable
 from ui.kit.text import plain
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mmcore import Artifact
     from mmcore.jobs import JobQueue, ProcessWorkers, Turns
 
+
+EARLIER = 20  # runs that say how fast this machine is
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +148,12 @@ def baselines(sha256: str, split: SplitConfig) -> dict[str, float]:
 
 def artifact(run: Run) -> Artifact | None:
     """The run's last saved weights, ready to use; None before the first are saved."""
-    weights = store().weights(run.id)
+    return None if run.weights_step is None else _artifact(run.id, run.weights_step)
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _artifact(run_id: str, weights_step: int) -> Artifact | None:
+    weights = store().weights(run_id)
     return None if weights is None else loaded(weights)
 
 
@@ -159,6 +166,12 @@ def loaded(weights: bytes) -> Artifact:
 
     torch.set_num_threads(1)  # beside busy workers a second thread makes tensors this small ten times slower
     return load(weights)
+
+
+def earlier_runs() -> list[tuple[RunConfig, int, float]]:
+    """Config, steps done and seconds of the newest runs that are over: what expected times are learned from."""
+    over = store().runs(RunFilter(states=ENDED), limit=EARLIER)
+    return [(run.config, run.step, run.seconds) for run in over]
 
 
 def bundled_sha256() -> str:

@@ -17,7 +17,6 @@ from mmcore.jobs import WORKERS, run_inline
 from mmcore.presets import PRESETS
 from tests.app.conftest import Open, texts
 from tests.app.elements import figure, numbers, without_help
-from ui.form import estimate
 from ui.lessons.experiments import EXPERIMENTS, by_heart, context_effect, depth_effect, lowest, size_effect
 
 COUNTS = {
@@ -192,7 +191,7 @@ def test_the_choice_of_experiment_stays(open_page: Open) -> None:
 
 def test_the_time_said_is_that_of_what_is_missing(finished: Run, open_page: Open, store: RunStore) -> None:
     settings = list(experiments.architectures(finished.config.corpus_sha256))
-    earlier = estimate.finished_runs([finished])
+    earlier = [(finished.config, finished.step, finished.seconds)]
     whole = cost.expected_times([setting.config for setting in settings], 27, earlier, WORKERS)
     assert f"{WORKERS} at a time: {whole}." in texts(open_experiment(open_page, "architectures"))
     for setting in settings[1:]:

@@ -13,9 +13,8 @@ from mmcore import cost, experiments
 from mmcore.experiments import Setting
 from mmcore.jobs import WORKERS
 from mmcore.presets import PRESETS
-from mmcore.store import Run
+from mmcore.store import Run, RunFilter
 from ui import session, visitor
-from ui.form import estimate
 from ui.kit.text import nats
 from ui.kit.theme import PLOTLY_CONFIG, Theme
 from ui.lessons import plots
@@ -157,12 +156,11 @@ EXPERIMENTS: dict[str, Experiment] = {
 def draw(corpus_sha256: str, theme: Theme) -> None:
     """One experiment at a time: its buttons, how far its runs are, and what those that have finished say."""
     st.header("Experiments", anchor=False)
-    moving = _moving(session.store().runs())
+    moving = _moving()
 
     @st.fragment(run_every=1 if moving else None)
     def watch() -> None:
-        runs = session.store().runs()
-        if moving and not _moving(runs):
+        if moving and not _moving():
             st.rerun()
         name = st.segmented_control(
             "What to compare",
@@ -177,6 +175,7 @@ def draw(corpus_sha256: str, theme: Theme) -> None:
         experiment = EXPERIMENTS[str(name)]
         st.markdown(f"{experiment.about}\n\n**Before you press:** {experiment.question}")
         settings = list(experiment.settings(corpus_sha256))
+        runs = session.store().runs(RunFilter(configs=[setting.config for setting in settings]))
         size = session.vocab(corpus_sha256).size
         _draw_buttons(settings, runs, size)
         _draw_found(experiment, experiments.results(settings, runs, size), len(settings), theme)
@@ -184,8 +183,8 @@ def draw(corpus_sha256: str, theme: Theme) -> None:
     watch()
 
 
-def _moving(runs: Iterable[Run]) -> bool:
-    return any(run.state in progress.LIVE for run in runs)
+def _moving() -> bool:
+    return session.store().count(RunFilter(states=progress.LIVE)) > 0
 
 
 def _draw_buttons(settings: Sequence[Setting], runs: Sequence[Run], vocab_size: int) -> None:
@@ -212,7 +211,7 @@ def _draw_buttons(settings: Sequence[Setting], runs: Sequence[Run], vocab_size: 
                 help="What they have learnt so far is kept; they can go on.",
             )
         if configs := [setting.config for setting in new] + [run.config for run in cut]:
-            expected = cost.expected_times(configs, vocab_size, estimate.finished_runs(runs), WORKERS)
+            expected = cost.expected_times(configs, vocab_size, session.earlier_runs(), WORKERS)
             st.caption(f"{WORKERS} at a time: {expected}. {visitor.usage().said()['waiting']}.", width="content")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from mmcore.config import RunConfig
-from mmcore.store import Run
+from mmcore.store import Run, RunFilter
 from ui import session, visitor
 from ui.form import settings
 from ui.kit.text import plain
@@ -50,9 +50,8 @@ def later_runs(run: Run) -> int:
     """How many runs of the same corpus and split were begun or continued after this one's test split was opened."""
     if run.test_opened is None:
         return 0
-    split = (run.config.corpus_sha256, run.config.split)
-    others = [other for other in session.store().runs() if other.queued > run.test_opened]
-    return sum((other.config.corpus_sha256, other.config.split) == split for other in others)
+    alike = RunFilter(corpus_sha256=run.config.corpus_sha256, split=run.config.split, queued_after=run.test_opened)
+    return session.store().count(alike)
 
 
 def draw(run: Run) -> None:
