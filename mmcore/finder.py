@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from .architectures.interface import ModelConfig
 from .backprop import gradients_of
-from .config import TrainConfig
+from .config import RunConfig, TrainConfig
 from .dataset import Dataset
 from .fields import require
+from .jobs import Withdrawn, Worker
 from .optimizer import update
 from .samplers import SAMPLERS
 from .train_state import TrainState
@@ -23,6 +25,7 @@ from .train_state import TrainState
 HALF_LIFE = 0.06  # of a power of ten, 20 updates of 1,000: a batch's loss is noisy, its trend over that is not
 SPOILT = 4.0  # times the lowest smoothed loss: from there on the sweep only shows that it diverges
 TIMED = 9  # updates, to tell how long one takes
+GRACE_SECONDS = 10.0  # for what does not look at the clock: the dataset and the first updates
 NEAR = 0.02  # of the whole fall: what counts as the bottom of the valley
 
 
@@ -68,6 +71,36 @@ def sweep_steps(seconds: float, model: ModelConfig, config: TrainConfig, dataset
             break
     each = float(np.median(np.diff(marks))) if len(marks) > 1 else 0.0  # others may have had the core meanwhile
     return int(np.clip(seconds / max(each, 1e-9), 50, 1_000))
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The rates that were tried, the batch loss at each, and how many updates there were to be."""
+
+    rates: list[float]
+    losses: list[float]
+    steps: int
+
+
+def request(worker: Worker, store_url: str, config: RunConfig, seconds: float, withdrawn: Path) -> Sweep:
+    """What a worker is given: a sweep with updates for ``seconds``, that ends after twice as many.
+
+    Raises
+    ------
+    Withdrawn
+        When the file ``withdrawn`` appears.
+    """
+    with worker.ended_after(2 * seconds + GRACE_SECONDS), worker.threads(config.train.threads):
+        dataset = worker.dataset(config, lambda: worker.store(store_url).corpus(config.corpus_sha256))
+        steps = sweep_steps(seconds, config.model, config.train, dataset)
+        pairs, ends = list[tuple[float, float]](), time.monotonic() + 2 * seconds  # the machine may become busy
+        for pair in learning_rate_sweep(config.model, config.train, dataset, steps=steps):
+            pairs.append(pair)
+            if withdrawn.exists():
+                raise Withdrawn
+            if time.monotonic() > ends:
+                break
+    return Sweep([rate for rate, _ in pairs], [loss for _, loss in pairs], steps)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Hashable, Mapping
-from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import pandas as pd
 from .config import RunConfig
 from .dataset import Dataset, build_dataset
 from .fields import require
-from .jobs.worker import Worker
+from .jobs import Withdrawn, Worker
 from .store import Progress, Run, RunState, RunStore, SavedWeights, new_token
 from .store.schema import HISTORY
 
@@ -91,7 +90,7 @@ def play(
         If the loss stops being finite.
     TooManySteps
         If the limit comes before the last step.
-    CancelledError
+    Withdrawn
         If it is no longer wanted.
     """
     from .export.artifact import Artifact
@@ -105,7 +104,7 @@ def play(
     for step in train(state, dataset, pace=Pace(seconds=0.04, share=0.15), stop=lambda: not wanted()):
         steps.append(step)
         if not wanted():
-            raise CancelledError
+            raise Withdrawn
         if step.seconds > limit and step.step < config.train.max_steps:
             raise TooManySteps(config.model.title, limit, step.step, config.train.max_steps)
     curve = pd.DataFrame([{name: getattr(step, name) for name in HISTORY} for step in steps], dtype="float64")

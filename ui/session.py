@@ -6,8 +6,9 @@ import asyncio
 import atexit
 import contextlib
 import logging
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+import secrets
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
 
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 
     from mmcore import Artifact
     from mmcore.jobs import JobQueue, ProcessWorkers, Turns
+    from mmcore.jobs.worker import Task
 
 
 EARLIER = 20  # runs that say how fast this machine is
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +117,26 @@ def turns() -> Turns:
 
     queue()  # it starts the workers
     return Turns(workers().apart)
+
+
+def on_worker(function: Task[T], *args: object, doing: str) -> T:
+    """What ``function(worker, *args, withdrawn)`` gives on the worker that visitors share, while this script waits.
+
+    The request is withdrawn where the script ends before it: its visitor has moved on, asked anew or left.
+    """
+    visitor: str = st.session_state.setdefault("visitor", secrets.token_hex(8))  # of this tab: others have their own
+    line, shared = st.empty(), turns()
+    future = shared.submit(visitor, function, *args)
+    try:
+        while not wait([future], timeout=0.1).done:
+            ahead = shared.ahead(visitor)
+            # Writing to the page is also where Streamlit ends this script when the visitor moves on or leaves.
+            line.caption(f"Waiting for {ahead} other {'model' if ahead == 1 else 'models'} …" if ahead else doing)
+    finally:
+        if not future.done():
+            shared.withdraw(visitor)
+    line.empty()
+    return future.result()
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

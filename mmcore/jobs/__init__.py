@@ -13,5 +13,6 @@ from .processes import ProcessWorkers as ProcessWorkers
 from .queue import JobQueue as JobQueue
 from .queue import Workers as Workers
 from .turns import Turns as Turns
+from .turns import Withdrawn as Withdrawn
 from .worker import Worker as Worker
 from .worker import WorkerExecutor as WorkerExecutor

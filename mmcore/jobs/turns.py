@@ -15,6 +15,10 @@ from typing import Any, Generic
 from .worker import T, Task, WorkerExecutor
 
 
+class Withdrawn(CancelledError):
+    """Nobody waits for the result any more."""
+
+
 @dataclass
 class _Request(Generic[T]):
     """What a visitor asked the worker for."""
@@ -51,7 +55,8 @@ class Turns:
     def submit(self, visitor: str, function: Task[T], *args: object) -> Future[T]:
         """Ask for ``function(worker, *args, withdrawn)``; withdraws what this visitor asked for before.
 
-        The file ``withdrawn`` appears when the result is no longer wanted; it is for the function to look.
+        The file ``withdrawn`` appears when the result is no longer wanted; it is for the function to look, and to
+        raise :class:`Withdrawn`.
         """
         asked = _Request(visitor, function, args)
         self.withdraw(visitor)

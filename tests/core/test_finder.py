@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mmcore.architectures import model_config
-from mmcore.config import TrainConfig
+from mmcore.config import RunConfig, TrainConfig
+from mmcore.corpus import Corpus, corpus_from_words
 from mmcore.dataset import Dataset
-from mmcore.finder import learning_rate_sweep, suggest_rate, sweep_steps
+from mmcore.finder import learning_rate_sweep, request, suggest_rate, sweep_steps
+from mmcore.jobs import Withdrawn, Worker
 from mmcore.presets import PRESETS
+from mmcore.store import RunStore
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("quick", 0.005, 0.04), ("lecture", 0.05, 0.4)])
@@ -57,3 +63,30 @@ def test_bad_requests_are_refused(small: Dataset) -> None:
         next(learning_rate_sweep(model_config(), TrainConfig(), small, low=0, high=-1))
     with pytest.raises(ValueError, match="losses must be as many as rates"):
         suggest_rate([1.0], [1.0])
+
+
+# ---- on a worker
+
+
+@pytest.fixture
+def config(tmp_path: Path, names: Corpus) -> RunConfig:
+    with closing(RunStore(str(tmp_path / "runs.sqlite"))) as store:
+        sha256 = store.add_corpus(corpus_from_words(names.words[:400], "some names"))
+    return RunConfig(corpus_sha256=sha256, model=model_config(hidden_sizes=(10,)), train=TrainConfig(batch_size=16))
+
+
+def test_a_worker_gives_the_sweep_that_anyone_gets(tmp_path: Path, config: RunConfig, small: Dataset) -> None:
+    found = request(Worker(), str(tmp_path / "runs.sqlite"), config, 0.2, tmp_path / "withdrawn")
+    rates, losses = zip(*learning_rate_sweep(config.model, config.train, small, steps=found.steps), strict=True)
+    assert 2 <= len(found.rates) <= found.steps
+    assert found.rates == list(rates)[: len(found.rates)]
+    assert found.losses == list(losses)[: len(found.losses)]
+
+
+def test_a_worker_ends_a_sweep_at_its_time_or_when_nobody_wants_it(tmp_path: Path, config: RunConfig) -> None:
+    store_url, withdrawn = str(tmp_path / "runs.sqlite"), tmp_path / "withdrawn"
+    found = request(Worker(), store_url, config, 0.0, withdrawn)
+    assert (len(found.rates), len(found.losses), found.steps) == (1, 1, 50)
+    withdrawn.touch()
+    with pytest.raises(Withdrawn):
+        request(Worker(), store_url, config, 60.0, withdrawn)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Future, wait
+from concurrent.futures import BrokenExecutor, CancelledError
 from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
@@ -71,23 +70,8 @@ def _train(asked: Asked) -> tuple[Play | None, Exception | None]:
         accept(asked.config, session.corpus(asked.config.corpus_sha256).report)
     except ValueError as problem:
         return None, problem
-    visitor: str = st.session_state.setdefault("visitor", secrets.token_hex(8))  # of this tab: others have their own
-    turns = session.turns()
-    future: Future[Play] = turns.submit(visitor, request, session.store().url, asked.config, asked.budget)
-    line = st.empty()
     try:
-        while not wait([future], timeout=0.1).done:
-            ahead = turns.ahead(visitor)
-            # Writing to the page is also where Streamlit ends this script when the visitor moves a slider or leaves.
-            line.caption(
-                f"Waiting for {ahead} other {'model' if ahead == 1 else 'models'} …" if ahead else "Training …"
-            )
-    finally:
-        if not future.done():
-            turns.withdraw(visitor)
-    line.empty()
-    try:
-        return future.result(), None
+        return session.on_worker(request, session.store().url, asked.config, asked.budget, doing="Training …"), None
     except CancelledError:
         return None, ValueError("This model was withdrawn before it was trained. Move a slider to ask again.")
     except BrokenExecutor:

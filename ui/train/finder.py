@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from concurrent.futures import BrokenExecutor, CancelledError
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,7 +12,11 @@ import streamlit as st
 from mmcore import RunConfig
 from ui import session
 from ui.form import form
+from ui.kit.text import plain
 from ui.kit.theme import PLOTLY_CONFIG, Theme, figure_layout, line, marker
+
+if TYPE_CHECKING:
+    from mmcore.finder import Sweep
 
 SECONDS = 6.0  # that a sweep of a large model takes, with fewer updates
 MANY = 500  # updates; the fewer, the less each rate has time to show
@@ -29,12 +34,12 @@ def draw(config: RunConfig, theme: Theme) -> None:
             "Take the left edge of the valley."
         )
         if st.button("Sweep", icon=":material/play_arrow:", key="sweep", help="Up to 1,000 updates, a few seconds."):
-            st.session_state[KEPT] = (_key(config), *_sweep(config))
-        kept = st.session_state.get(KEPT)
-        if kept and kept[0] != _key(config):
+            st.session_state[KEPT] = _key(config), _sweep(config)
+        settings, sweep = st.session_state.get(KEPT, (None, None))
+        if sweep and settings != _key(config):
             st.caption("The settings have changed since the sweep. Sweep again.")
-        elif kept:
-            _draw_result(kept[1], kept[2], kept[3], theme)
+        elif sweep:
+            _draw_result(sweep, theme)
 
 
 def _key(config: RunConfig) -> RunConfig:
@@ -42,27 +47,26 @@ def _key(config: RunConfig) -> RunConfig:
     return config.replace(train=config.train.replace(learning_rate=1, schedule="constant", max_steps=1))
 
 
-def _sweep(config: RunConfig) -> tuple[int, list[float], list[float]]:
-    """How many updates were to be made, the rates and the losses of those that were."""
-    from mmcore.finder import learning_rate_sweep, sweep_steps
+def _sweep(config: RunConfig) -> Sweep | None:
+    """A sweep on the worker that visitors share; None after saying why there is none."""
+    from mmcore.finder import request
 
-    data = session.dataset(config.corpus_sha256, config.split, config.model.context_size)
-    bar, began, rates, losses = st.progress(0.0, "Sweeping …"), time.monotonic(), list[float](), list[float]()
-    steps = sweep_steps(SECONDS, config.model, config.train, data)
-    for rate, loss in learning_rate_sweep(config.model, config.train, data, steps=steps):
-        rates.append(rate)
-        losses.append(loss)
-        if len(rates) % max(1, steps // 20) == 0:
-            bar.progress(len(rates) / steps, f"Sweeping, rate {rate:.3g}")
-            if time.monotonic() - began > 2 * SECONDS:  # the machine has become busy meanwhile
-                break
-    bar.empty()
-    return steps, rates, losses
+    doing = f"Sweeping, for {2 * SECONDS:g} seconds at most …"
+    try:
+        return session.on_worker(request, session.store().url, config, SECONDS, doing=doing)
+    except CancelledError:
+        st.error("The sweep was withdrawn before its end. Sweep again.")
+    except BrokenExecutor:
+        st.error("The worker ended before the sweep did: it needed too much time or memory.")
+    except ValueError as problem:
+        st.error(plain(str(problem)))
+    return None
 
 
-def _draw_result(steps: int, rates: list[float], losses: list[float], theme: Theme) -> None:
+def _draw_result(sweep: Sweep, theme: Theme) -> None:
     from mmcore import suggest_rate
 
+    rates, losses, steps = sweep.rates, sweep.losses, sweep.steps
     if len(rates) < 2:
         st.warning("The loss was no number from the start. Choose another initialisation.")
         return
