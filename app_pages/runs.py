@@ -1,20 +1,29 @@
 """Runs: everything that was trained, newest first; open, name, note, take home, remove."""
 
+import math
+
 import streamlit as st
 
 from mmcore.limits import MAX_NAME, MAX_NOTE
-from mmcore.store import WORKING, RunState
+from mmcore.store import WORKING, RunFilter, RunState
 from ui import pages, session, visitor
 from ui.form import settings
 from ui.kit.text import plain
 from ui.run import doctor, downloads, progress, runs_table
+
+ON_A_PAGE = 50
 
 st.title(pages.RUNS.title)
 st.markdown(
     "Every training is kept with its settings, curve, samples and weights: the lecture's notes of what was tried. "
     "Choose a row to see what can be done with that run."
 )
-runs = session.store().runs()
+store = session.store()
+stored = store.count()
+if not stored:
+    st.info("Train a first model, which takes seconds, and it appears here.", title="No run yet")
+    st.page_link("app_pages/train.py", label="Go to Train", icon=":material/model_training:")
+    st.stop()
 
 
 @st.dialog("Delete this run?")
@@ -24,21 +33,45 @@ def confirm_delete(run_id: str, what: str) -> None:
     st.markdown("Its curve, samples and weights go with it. This cannot be undone.")
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete"):
-            session.store().delete(run_id)
+            store.delete(run_id)
             visitor.close_run()
             st.rerun()
         if st.button("Keep", key="keep"):
             st.rerun()
 
 
-for unreadable in session.store().unreadable():
+which, page = RunFilter(), 1
+if stored > ON_A_PAGE:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input(
+            "Search",
+            key="runs_search",
+            persist_state="session",
+            help="Words of a run's name or note, or the beginning of its id. All of them must occur.",
+        )
+        wanted = st.multiselect(
+            "State",
+            list(RunState),
+            format_func=str.capitalize,
+            key="runs_states",
+            persist_state="session",
+            placeholder="All states",
+            help="Runs in one of these states.",
+        )
+    which = RunFilter(text=text, states=wanted or None)
+    pages = math.ceil(store.count(which) / ON_A_PAGE)
+    if pages > 1:
+        page = st.pagination(pages, key=f"runs_page_{pages}")
+part = {"limit": ON_A_PAGE, "offset": ON_A_PAGE * (page - 1)}
+runs, states = store.runs(which, **part), {run.id: run.state for run in store.summaries(which, **part)}
+
+for unreadable in store.unreadable(which, **part):
     with st.container(border=True, key=f"unreadable_{unreadable.id}"):
         st.text(f"{unreadable}.")
         if st.button("Delete", icon=":material/delete:", key=f"delete_{unreadable.id}"):
             confirm_delete(unreadable.id, unreadable.name)
 if not runs:
-    st.info("Train a first model, which takes seconds, and it appears here.", title="No run yet")
-    pages.TRAIN.link()
+    st.info("Change the search or the state above." if which != RunFilter() else "None can be read.", title="No run")
     st.stop()
 
 
@@ -49,9 +82,9 @@ def choose() -> None:
 
 
 current = visitor.current_run() or runs[0]
-table = f"runs_{runs[0].id}_{len(runs)}"  # rows are selected by number: other rows, other table
+table = f"runs_{hash(tuple(run.id for run in runs))}"  # rows are selected by number: other rows, other table
 st.dataframe(
-    runs_table.runs_table(runs, settings.describe, progress.state_title, session.store().stored()),
+    runs_table.runs_table(runs, settings.describe, progress.state_title, store.stored(states)),
     key=table,
     on_select=choose,
     selection_default={"selection": {"rows": [i for i, run in enumerate(runs) if run.id == current.id]}},
@@ -71,21 +104,24 @@ st.dataframe(
         "Test": st.column_config.TextColumn(help=f"Sealed until it is opened on the page {pages.SPLITS.title}."),
         "Created": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
     },
-    alt="All runs, newest first",
+    alt="Runs, newest first",
 )
+if stored > ON_A_PAGE:
+    first = ON_A_PAGE * (page - 1) + 1
+    st.caption(f"Runs {first:,} to {first + len(states) - 1:,} of {store.count(which):,}.")
 said = visitor.usage().said()
 st.caption(f"Yours: {said['waiting']}, {said['stored']}.")
 
 
-@st.fragment(run_every=1 if any(run.state in progress.LIVE for run in runs) else None)
-def refresh(states: list[str]) -> None:
+@st.fragment(run_every=1 if set(progress.LIVE) & set(states.values()) else None)
+def refresh() -> None:
     """Draw the page again when a run has changed its state; not at every step, which would close the dialog."""
-    if [run.state for run in session.store().runs()] != states:
+    if {run.id: run.state for run in store.summaries(which, **part)} != states:
         st.rerun()
 
 
-refresh([run.state for run in runs])
-interrupted = [run for run in reversed(runs) if run.state is RunState.INTERRUPTED]
+refresh()
+interrupted = store.summaries(RunFilter(states=[RunState.INTERRUPTED]))[::-1]
 if len(interrupted) > 1:
     st.button(
         f"Continue all {len(interrupted)} interrupted runs",
@@ -100,7 +136,7 @@ if len(interrupted) > 1:
 def rename(run_id: str) -> None:
     """Store the name that was typed; a bad one is answered under the field."""
     try:
-        session.store().rename(run_id, st.session_state[f"name_{run_id}"])
+        store.rename(run_id, st.session_state[f"name_{run_id}"])
     except ValueError as error:
         st.session_state["rename_error"] = str(error)
 
@@ -108,7 +144,7 @@ def rename(run_id: str) -> None:
 def annotate(run_id: str) -> None:
     """Store the note that was typed."""
     try:
-        session.store().annotate(run_id, st.session_state[f"note_{run_id}"])
+        store.annotate(run_id, st.session_state[f"note_{run_id}"])
     except ValueError as error:  # the field's own limit can be bypassed
         visitor.refuse(error)
 

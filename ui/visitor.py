@@ -12,7 +12,7 @@ import streamlit as st
 
 from mmcore.config import RunConfig
 from mmcore.corpus import Corpus
-from mmcore.store import Run, UnreadableRun
+from mmcore.store import Run, RunSummary, UnreadableRun
 from ui.kit.text import plain
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def stop_run(run_id: str) -> None:
     store().request_stop(run_id)
 
 
-def stop_runs(runs: Iterable[Run]) -> None:
+def stop_runs(runs: Iterable[RunSummary]) -> None:
     """Ask several runs to stop, in their order."""
     for run in runs:
         stop_run(run.id)
@@ -183,7 +183,7 @@ def continue_run(run_id: str, max_steps: int | None = None) -> None:
     queue().submit(run_id)
 
 
-def continue_runs(runs: Iterable[Run]) -> None:
+def continue_runs(runs: Iterable[RunSummary]) -> None:
     """Let several runs go on, in their order."""
     for run in runs:
         continue_run(run.id)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+from unittest.mock import MagicMock
+
 import pytest
 import sqlalchemy as sa
 
 from mmcore import Run, RunState, RunStore
 from mmcore.jobs import run_inline
+from mmcore.store.run import _read_run
+from mmcore.store.schema import CHECKPOINTS, RUNS, STEPS
 from tests.app.conftest import Open, texts
+from ui import session
 
 
 def test_empty_store_says_what_to_do_next(open_page: Open) -> None:
@@ -116,3 +122,85 @@ def test_b4_a_finished_run_is_trained_longer(finished: Run, store: RunStore, ope
     run_inline(store, run.id)
     run = store.run(finished.id)
     assert (run.state, run.step) == (RunState.FINISHED, 55)
+
+
+def copies(store: RunStore, run: Run, count: int) -> list[str]:
+    """As many older runs like one, with its curve and its weights, oldest last; their ids."""
+    ids = [f"copy{number:06}" for number in range(count)]
+    with store._write() as db:
+        names = [column.name for column in RUNS.c if column.name not in ("id", "name", "created")]
+        for number, run_id in enumerate(ids):
+            own = {"id": run_id, "name": f"Older {number}", "run": run.id, "age": 60.0 * (number + 1)}
+            rest = ", ".join(names)
+            text = f"INSERT INTO runs (id, name, created, {rest}) SELECT :id, :name, created - :age, {rest}"
+            db.execute(sa.text(f"{text} FROM runs WHERE id = :run"), own)
+            for table in (STEPS, CHECKPOINTS):
+                rest = ", ".join(column.name for column in table.c if column.name != "run_id")
+                text = f"INSERT INTO {table.name} (run_id, {rest}) SELECT :id, {rest} FROM {table.name}"
+                db.execute(sa.text(f"{text} WHERE run_id = :run"), {"id": run_id, "run": run.id})
+    return ids
+
+
+@pytest.mark.parametrize("page", ["home", "runs", "train", "splits", "lessons", "generate"])
+def test_a_page_reads_no_more_of_a_store_with_many_runs(
+    page: str, finished: Run, store: RunStore, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies(store, finished, 300)
+    read = 0
+
+    def counted(*row: Any) -> Run:
+        nonlocal read
+        read += 1
+        return _read_run(*row)
+
+    monkeypatch.setattr("mmcore.store.run._read_run", counted)
+    assert not open_page(page).exception
+    assert 0 < read < 200
+
+
+def test_many_runs_are_shown_in_parts_and_found_by_a_search(finished: Run, store: RunStore, open_page: Open) -> None:
+    ids = copies(store, finished, 120)
+    store.annotate(ids[100], "The one with a note")
+    app = open_page("runs", run=finished.id)
+    assert list(app.dataframe[0].value["Name"]) == [finished.name, *(f"Older {number}" for number in range(49))]
+    assert "Runs 1 to 50 of 121." in texts(app)
+    app.session_state["runs_page_3"] = 3
+    app.run()
+    assert list(app.dataframe[0].value["Name"]) == [f"Older {number}" for number in range(99, 120)]
+    assert "Runs 101 to 121 of 121." in texts(app)
+    assert app.text_input(key=f"name_{finished.id}").value == finished.name, "the run that was opened stays"
+    app.text_input(key="runs_search").set_value("note one").run()
+    assert list(app.dataframe[0].value["Name"]) == ["Older 100"]
+    app.multiselect(key="runs_states").set_value([RunState.FAILED]).run()
+    assert "Change the search or the state above." in texts(app) and not app.dataframe
+
+
+def test_a_run_that_the_list_does_not_offer_is_found_by_a_search(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    assert "run_search" not in [box.key for box in open_page("splits").text_input]
+    ids = copies(store, finished, 120)
+    app = open_page("splits", run=finished.id)
+    offered = app.selectbox(key="run_choice").options
+    assert len(offered) == 50 and not any("Older 110" in option for option in offered)
+    app.text_input(key="run_search").set_value("older 11").run()
+    assert len(app.selectbox(key="run_choice").options) == 12, "eleven that match, and the one that is shown"
+    app.selectbox(key="run_choice").set_value(ids[110]).run()
+    assert app.query_params["run"] == ids[110]
+    assert len(app.selectbox(key="run_choice").options) == 11
+
+
+def test_weights_are_fetched_once_for_a_run_and_step(
+    finished: Run, store: RunStore, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = MagicMock(side_effect=RunStore.weights, autospec=True)
+    monkeypatch.setattr(RunStore, "weights", lambda *run: fetched(*run))
+    session._artifact.clear()
+    app = open_page("generate", run=finished.id)
+    app.run()
+    open_page("splits", run=finished.id)
+    assert fetched.call_count == 1
+    store.continue_run(finished.id, max_steps=40)
+    run_inline(store, finished.id)
+    assert "Weights of step 40 of 40" in texts(open_page("splits", run=finished.id))
+    assert fetched.call_count == 2

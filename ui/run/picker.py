@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from mmcore import Run
+from mmcore.store import RunFilter
 from ui import pages, session, visitor
 from ui.kit.text import plain
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from mmcore import Artifact
+
+OFFERED = 50  # runs in the list
 
 
 def trained_run() -> tuple[Run, Artifact]:
@@ -38,11 +43,14 @@ def title(run: Run) -> str:
 
 
 def _choose(current: Run) -> Run:
-    runs = {run.id: run for run in session.store().runs()}
-    runs.setdefault(current.id, current)  # made since
+    many = session.store().count() > OFFERED
+    choice, search = st.columns([3, 2]) if many else (st.container(), None)
+    wanted = _search(search) if search else ""
+    runs = {run.id: run for run in session.store().runs(RunFilter(text=wanted), limit=OFFERED)}
+    runs.setdefault(current.id, current)  # older, made since, or not what is searched for
 
     st.session_state["run_choice"] = current.id  # the URL leads, the box follows
-    st.selectbox(
+    choice.selectbox(
         "Run",
         list(runs),
         key="run_choice",
@@ -51,3 +59,14 @@ def _choose(current: Run) -> Run:
         help="Whose weights this page shows. It starts with the run you opened last, or the newest.",
     )
     return current
+
+
+def _search(place: DeltaGenerator) -> str:
+    return place.text_input(
+        "Search runs",
+        key="run_search",
+        persist_state="session",
+        placeholder=f"The list holds the newest {OFFERED}",
+        help="Words of a run's name or note, or the beginning of its id. The list then holds the newest "
+        f"{OFFERED} runs that have them all.",
+    )
