@@ -22,7 +22,7 @@ store = session.store()
 stored = store.count()
 if not stored:
     st.info("Train a first model, which takes seconds, and it appears here.", title="No run yet")
-    st.page_link("app_pages/train.py", label="Go to Train", icon=":material/model_training:")
+    pages.TRAIN.link()
     st.stop()
 
 

@@ -10,6 +10,7 @@ from .example import TraceStep as TraceStep
 from .example import backward_trace as backward_trace
 from .example import can_trace as can_trace
 from .example import forward_trace as forward_trace
+from .example import perceptron as perceptron
 from .gradient_check import gradient_check as gradient_check
 from .gradient_check import in_double as in_double
 from .neurons import DECADES as DECADES

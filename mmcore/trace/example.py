@@ -67,6 +67,7 @@ def can_trace(model: Model) -> bool:
 
 
 def perceptron(model: Model) -> MLPConfig:
+    """The configuration of such a model; ``ValueError`` for any other."""
     if not Backprop.handles(model.config):
         raise ValueError(f"model must be an MLP of tanh or ReLU without normalisation, got {model.config.summary()}")
     return model.config

@@ -41,6 +41,11 @@ class Neurons:
         return float(self.unit_saturation.mean())
 
     @property
+    def reach(self) -> float:
+        """The |z| that 99.9 % of the pre-activations do not exceed."""
+        return float(np.quantile(np.abs(self.sums), 0.999))
+
+    @property
     def dead(self) -> NDArray[np.int64]:
         """The units stuck on every example: next to no gradient reaches their weights."""
         return np.flatnonzero(self.unit_saturation == 1)
@@ -84,7 +89,7 @@ def neuron_history(
     """:func:`neuron_report` of one model at several moments of its training, with bins that fit all of them."""
     require(len(models) > 0, "models", "at least one", len(models))
     reports = [neuron_report(model, contexts, layer) for model in models]
-    reach = max(float(np.quantile(np.abs(report.sums), 0.999)) for report in reports) or 1.0
+    reach = max(report.reach for report in reports) or 1.0
     tanh = reports[0].activation == "tanh"
     top = 1.0 if tanh else max(float(report.outputs.max()) for report in reports) or 1.0
     return NeuronHistory(

@@ -16,19 +16,19 @@ from mmcore.checkpoint import Checkpoint, TensorUpdate
 from tests.app.elements import astray
 from ui import film
 from ui.train import finder
-from ui.under_the_hood import charts
+from ui.under_the_hood import checkpoints, stable_softmax, updates
 
 RATES = np.logspace(-4, 2, 61)
 
 
 def one_update(rate: float) -> go.Figure:
-    return charts.step_curve(RATES, 2.5 + RATES, rate, 2.5, 0.3, "light")
+    return updates.step_curve(RATES, 2.5 + RATES, rate, 2.5, 0.3, "light")
 
 
 def kept_steps() -> go.Figure:
     sizes = {name: TensorUpdate(2e-4, 0.0, 1.0) for name in ("C", "W1")}
     kept = [Checkpoint(step=step, weights=b"", updates=sizes) for step in (1, 10, 100)]
-    return charts.update_ratios(kept, ["C", "W1"], "light")
+    return checkpoints.update_ratios(kept, ["C", "W1"], "light")
 
 
 def film_curve() -> go.Figure:
@@ -40,7 +40,7 @@ def film_curve() -> go.Figure:
 CHARTS: dict[str, Callable[[], go.Figure]] = {
     "step_curve": lambda: one_update(0.1),
     "update_ratios": kept_steps,
-    "softmax_curve": lambda: charts.softmax_curve(
+    "curve": lambda: stable_softmax.curve(
         pd.DataFrame({"scale": [1.0, 10, 100], "naive": [1, 2, np.inf], "stable": [1, 2, 3.0]}), "light"
     ),
     "curve_figure": film_curve,

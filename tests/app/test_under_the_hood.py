@@ -31,9 +31,10 @@ from mmcore.jobs import run_inline
 from mmcore.model import cross_entropy
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, metrics, numbers, without_help
-from ui.under_the_hood import checkpoints
-from ui.under_the_hood.charts import not_written_out
-from ui.under_the_hood.walk import backward_sentence, forward_sentence
+from ui.under_the_hood.backward import sentence as backward_sentence
+from ui.under_the_hood.forward import sentence as forward_sentence
+from ui.under_the_hood.neurons import not_written_out
+from ui.under_the_hood.subject import drawn
 
 CONTEXT, TARGET = [5, 13, 13], 1  # emma, position 4
 
@@ -332,7 +333,7 @@ def test_a_moment_of_training_changes_every_number(
     assert float(metrics(app)["Loss before"]) == pytest.approx(loss, abs=1e-5)
     view(app, "While it learned")
     assert app.select_slider[0].value == 0
-    report = trace.neuron_report(model, checkpoints.examples(finished, 512)[0])
+    report = trace.neuron_report(model, drawn(names_data(finished, store).train, 512)[0])
     assert numbers(titled(app, "Stuck outputs and units while it learned")["data"][0]["y"])[0] == pytest.approx(
         100 * report.saturated
     )
@@ -452,6 +453,6 @@ def test_every_field_has_help(finished: Run, open_page: Open, name: str) -> None
 
 
 def test_a_model_too_large_to_copy_says_so(finished: Run, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.under_the_hood.charts.MAX_PARAMETERS", 100)
+    monkeypatch.setattr("ui.under_the_hood.subject.MAX_PARAMETERS", 100)
     app = open_page("under_the_hood", run=finished.id)
     assert "at most 100 parameters" in app.info[0].value and not app.exception

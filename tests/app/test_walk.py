@@ -16,9 +16,15 @@ from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.model import Model
 from mmcore.trace import Trace, TraceStep, backward_trace, forward_trace
-from tests.models import SMALL, every, shaken
+from tests.core.test_families import SMALL, every, shaken
 from ui.kit import plots
-from ui.under_the_hood import charts, walk
+from ui.under_the_hood import step_plots
+from ui.under_the_hood.backward import SENTENCES as BACKWARD
+from ui.under_the_hood.backward import sentence as backward_sentence
+from ui.under_the_hood.forward import SENTENCES as FORWARD
+from ui.under_the_hood.forward import sentence as forward_sentence
+from ui.under_the_hood.step import MEMORY, by_character
+from ui.under_the_hood.subject import example_titles
 
 VOCAB = Vocab(("", *"abcdef"))
 CONTEXTS = ([0, 0, 0, 0, 0, 1, 2, 2], [0] * 8, [3, 1, 4, 1, 5, 2, 6, 5])
@@ -39,10 +45,10 @@ def passes(model: Model) -> list[tuple[Trace, bool]]:
 def test_every_step_says_something_true_in_numbers(config: ModelConfig) -> None:
     for trace, forward in passes(shaken(config, VOCAB.size)):
         for step in trace.steps:
-            sentence = (walk.forward_sentence if forward else walk.backward_sentence)(step, trace, VOCAB)
+            sentence = (forward_sentence if forward else backward_sentence)(step, trace, VOCAB)
             assert len(sentence) > 20 and sentence[-1] == ".", step.name
             assert not re.search(r"\bnan\b|\binf\b", sentence), sentence
-            assert step.kind in walk.FORWARD or step.kind in walk.BACKWARD or not forward, "said in general only"
+            assert step.kind in FORWARD or step.kind in BACKWARD or not forward, "said in general only"
 
 
 @every
@@ -50,7 +56,7 @@ def test_every_step_is_drawn_with_its_title_axes_and_numbers(config: ModelConfig
     for trace, forward in passes(shaken(config, VOCAB.size)):
         for step in (step for step in trace.steps if step.shape and step.kind not in ("ids", "attention")):
             for one in (step, *step.weights):
-                drawn = walk.values(one, trace, VOCAB, "light")
+                drawn = step_plots.values(one, trace, VOCAB, "light")
                 assert drawn.layout.xaxis.title.text and drawn.layout.yaxis.title.text and drawn.layout.title.text
                 trace_of = drawn.data[0]
                 shown = np.array(trace_of.z if one.value.ndim == 2 else trace_of.y)
@@ -58,8 +64,8 @@ def test_every_step_is_drawn_with_its_title_axes_and_numbers(config: ModelConfig
                 assert len(set(trace_of.x)) == one.shape[-1], "two places with one name are one place"
                 if one.value.ndim == 2:
                     assert len(set(trace_of.y)) == one.shape[0]
-            if not forward and walk.by_character(step):
-                assert len(walk.lengths(step, trace, VOCAB, "dark").data[0].y) == len(step.value)
+            if not forward and by_character(step):
+                assert len(step_plots.lengths(step, trace, VOCAB, "dark").data[0].y) == len(step.value)
 
 
 def test_rows_are_named_by_what_was_read() -> None:
@@ -77,7 +83,7 @@ def test_a_state_says_where_it_moved_most(name: str, said: str, context: list[in
     h = trace["h"]
     moved = [np.linalg.norm(now - before) for before, now in zip((0 * h[0], *h), h, strict=False)]
     most = int(np.argmax(moved))
-    sentence = walk.forward_sentence(next(step for step in trace.steps if step.name == "h"), trace, VOCAB)
+    sentence = forward_sentence(next(step for step in trace.steps if step.name == "h"), trace, VOCAB)
     assert sentence.startswith(f"{said} of what was read, 16 numbers")
     assert (
         f"at {'.abb'[most]} ({most + 1}): by {moved[most]:.4f}, to a length of {np.linalg.norm(h[most]):.4f}"
@@ -86,9 +92,9 @@ def test_a_state_says_where_it_moved_most(name: str, said: str, context: list[in
 
 
 def test_a_position_shows_its_context_and_of_many_boundaries_one() -> None:
-    assert charts.example_titles("ab", VOCAB, 3) == ["... → a", "..a → b", ".ab → ."]
-    assert charts.example_titles("ab", VOCAB, 16) == [". → a", ".a → b", ".ab → ."]
-    assert charts.example_titles("a" * 9, VOCAB, 9)[-2:] == [".aaaaaaaa → a", "aaaaaaaaa → ."]
+    assert example_titles("ab", VOCAB, 3) == ["... → a", "..a → b", ".ab → ."]
+    assert example_titles("ab", VOCAB, 16) == [". → a", ".a → b", ".ab → ."]
+    assert example_titles("a" * 9, VOCAB, 9)[-2:] == [".aaaaaaaa → a", "aaaaaaaaa → ."]
 
 
 @pytest.mark.parametrize("context", [[0, 0, 0, 1, 2, 2], [0] * 6])
@@ -100,15 +106,15 @@ def test_a_gate_says_where_it_is_most_open_if_there_is_a_choice(context: list[in
     where = f"; the most at {'.abb'[most]} ({most + 1}), {shares[most]:.1f} %, "
     where += f"the least at {'.abb'[least]} ({least + 1}), {shares[least]:.1f} %"
     sentence = f"Shares between 0 and 1, one for each unit: {shares.mean():.1f} % on average"
-    assert walk.forward_sentence(step, trace, VOCAB) == f"{sentence}{where if len(shares) > 1 else ''}."
+    assert forward_sentence(step, trace, VOCAB) == f"{sentence}{where if len(shares) > 1 else ''}."
 
 
 def test_a_kind_no_one_has_words_for_says_its_range() -> None:
     trace = forward_trace(shaken(SMALL["rnn"], VOCAB.size), CONTEXTS[0][-6:], 3)
     step = replace(trace.steps[2], kind="from another planet")
     low, high = step.value.min(), step.value.max()
-    assert walk.forward_sentence(step, trace, VOCAB) == f"96 numbers between {low:+.4g} and {high:+.4g}."
-    back = walk.backward_sentence(step, trace, VOCAB)
+    assert forward_sentence(step, trace, VOCAB) == f"96 numbers between {low:+.4g} and {high:+.4g}."
+    back = backward_sentence(step, trace, VOCAB)
     sizes = np.linalg.norm(step.value, axis=1)
     assert f"longest at {'.abb'[sizes.argmax()]} ({sizes.argmax() + 1}), {sizes.max():.4g}" in back
 
@@ -127,7 +133,7 @@ def test_a_kind_no_one_has_words_for_says_its_range() -> None:
 def test_how_much_gradient_is_left_is_said(sizes: tuple[float, ...], said: str) -> None:
     step = TraceStep("dh", "State", "", "L, H", np.outer(sizes, [0.6, 0.8]), "state")
     trace = Trace((step,), (0, 1, 2), 1, 1.0)
-    assert said in walk.backward_sentence(step, trace, VOCAB)
+    assert said in backward_sentence(step, trace, VOCAB)
 
 
 def test_attention_moves_to_where_the_loss_falls_most() -> None:
@@ -137,17 +143,17 @@ def test_attention_moves_to_where_the_loss_falls_most() -> None:
     step = TraceStep("dattention1", "", "", "heads, L, L", value, "attention", forward=weights)
     trace = Trace((step,), (0, 1, 2), 1, 1.0)
     moved = "To first order, the loss falls fastest if head 2 at b (3) moves attention to a (2): -0.35 for all of it."
-    assert walk.backward_sentence(step, trace, VOCAB).startswith(moved)
+    assert backward_sentence(step, trace, VOCAB).startswith(moved)
     only = "Only the last character's weights count"
-    assert only not in walk.backward_sentence(step, trace, VOCAB)
+    assert only not in backward_sentence(step, trace, VOCAB)
     value[0] = 0
-    assert only in walk.backward_sentence(step, trace, VOCAB)
+    assert only in backward_sentence(step, trace, VOCAB)
 
 
 @pytest.mark.parametrize("forward", [True, False])
 def test_scores_that_overflowed_are_drawn_as_they_are(forward: bool) -> None:
     step = TraceStep("attention1", "Attention weights", "", "heads, L, L", np.full((2, 3, 3), np.nan), "attention")
-    drawn = walk.heads(step, Trace((step,), (0, 1, 2), 1, 1.0), VOCAB, "light", forward)
+    drawn = step_plots.heads(step, Trace((step,), (0, 1, 2), 1, 1.0), VOCAB, "light", forward)
     assert len(drawn) == 2 and np.isnan(drawn[0].data[0].z).all()
 
 
@@ -157,14 +163,14 @@ def test_the_stream_is_told_from_what_is_added() -> None:
     step = next(step for step in trace.steps if step.name == "a2")
     added, before = trace["a2"][-1] - trace["s1"][-1], trace["s1"][-1]
     length = math.sqrt(float(before @ before))
-    sentence = walk.forward_sentence(step, trace, VOCAB)
+    sentence = forward_sentence(step, trace, VOCAB)
     assert "output of the attention layer is added" in sentence
     assert f"a vector of length {np.linalg.norm(added):.4f} is added to one of length {length:.4f}." in sentence
     thought = next(step for step in trace.steps if step.name == "s2")
-    assert "feed-forward layer is added" in walk.forward_sentence(thought, trace, VOCAB)
+    assert "feed-forward layer is added" in forward_sentence(thought, trace, VOCAB)
     place = model.tensors["wpe"][3].norm().item()
     step = next(step for step in trace.steps if step.name == "s0")
-    assert f"the position's one of {place:.4f}" in walk.forward_sentence(step, trace, VOCAB)
+    assert f"the position's one of {place:.4f}" in forward_sentence(step, trace, VOCAB)
 
 
 # ---- true, not only said: numbers and names in the sentences against the pass itself
@@ -190,7 +196,7 @@ def said(config: ModelConfig) -> tuple[tuple[Trace, TraceStep, str, bool], ...]:
     found = []
     for seed in range(2):
         for trace, forward in passes(shaken(config, VOCAB.size, seed)):
-            say = walk.forward_sentence if forward else walk.backward_sentence
+            say = forward_sentence if forward else backward_sentence
             found += [(trace, step, say(step, trace, VOCAB), forward) for step in trace.steps]
     return tuple(found)
 
@@ -224,7 +230,7 @@ def test_a5_a_gradient_points_where_the_loss_grows() -> None:
     x, dx = forward["x"], backward["dx"]
     assert loss(x) == pytest.approx(forward.loss)
     assert loss(x - 1e-3 * dx) < loss(x) < loss(x + 1e-3 * dx)
-    sentence = walk.backward_sentence(next(step for step in backward.steps if step.name == "dx"), backward, VOCAB)
+    sentence = backward_sentence(next(step for step in backward.steps if step.name == "dx"), backward, VOCAB)
     assert "points where the loss grows, so a small step against it lowers the loss" in sentence
     assert "should have been" not in sentence
 
@@ -235,8 +241,8 @@ def test_a8_two_sentences_on_one_lstm_never_disagree() -> None:
     for seed in range(40):
         model = shaken(SMALL["lstm"], VOCAB.size, seed)
         trace = backward_trace(model, [0, 1, 2, 3, 4, 1 + seed % 6], seed % 7)
-        states = [step for step in trace.steps if step.kind in walk.MEMORY]
-        spoken = {walk.backward_sentence(step, trace, VOCAB).split(". ", 1)[1] for step in states}
+        states = [step for step in trace.steps if step.kind in MEMORY]
+        spoken = {backward_sentence(step, trace, VOCAB).split(". ", 1)[1] for step in states}
         assert len(states) == 2 and len(spoken) == 1
         sizes = np.linalg.norm(trace["dc"], axis=1)
         share = sizes[0] / sizes[-1]
@@ -282,7 +288,7 @@ def test_a9_the_move_of_attention_is_the_best_one_to_first_order(seed: int) -> N
     head, row, at = min(rates, key=rates.__getitem__)
     step = next(step for step in backward.steps if step.name == "dattention1")
     read = [f"{VOCAB.symbols[i] or '.'} ({place})" for place, i in enumerate(context, start=1)]
-    sentence = walk.backward_sentence(step, backward, VOCAB)
+    sentence = backward_sentence(step, backward, VOCAB)
     assert f"head {head + 1} at {read[row]} moves attention to {read[at]}: " in sentence
     number = re.search(rf"{NUMBER} for all of it", sentence)
     assert number and float(number[1]) == pytest.approx(rates[head, row, at], rel=1e-3, abs=1e-6)

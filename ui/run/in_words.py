@@ -1,26 +1,17 @@
-"""A run in plain words: why its first loss is what it is, where validation turned, which units are dead."""
+"""A run in plain words: why its first loss is what it is, and where validation turned."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from mmcore import Vocab, show_symbol
 from mmcore.diagnosis import RISE, FirstMoment, Turn, turning_point
 from mmcore.store import Run
 from ui import pages, session
-from ui.kit import plots, symbols
 from ui.kit.text import nats, plain
-from ui.kit.theme import PLOTLY_CONFIG, Theme
-
-if TYPE_CHECKING:
-    from mmcore.trace import Neurons
 
 CALM = 0.1  # nats above ln V up to which a start counts as knowing nothing
-LISTED = 200  # dead units
 
 
 @st.cache_data(show_spinner="Looking at the start …", max_entries=128)
@@ -31,9 +22,6 @@ def first_moment(run_id: str, _run: Run) -> FirstMoment:
     moment, losses = first_moment(_run.config, session.run_dataset(_run)), session.store().history(run_id)
     exact = losses.loc[losses["step"] == 0, "train_loss"].dropna()
     return dataclasses.replace(moment, loss=float(exact.iloc[0])) if len(exact) else moment
-
-
-# ---- sentences
 
 
 def first_loss(moment: FirstMoment, vocab_size: int) -> str:
@@ -52,22 +40,6 @@ def first_loss(moment: FirstMoment, vocab_size: int) -> str:
     return (
         f"{said}, and that is the right one in {100 * moment.right:.1f} %{sure}. A loss above ln {vocab_size} means "
         "that the right answers get less than the same chance for all would give them, in the geometric mean."
-    )
-
-
-def spread_reason(moment: FirstMoment) -> str | None:
-    """Where the spread of the logits comes from, where the last layer is a plain sum."""
-    if not moment.inputs:
-        return None
-    products = f"{moment.inputs} · {moment.input_size:.2f}² · {moment.weight_size:.4f}²"
-    bias, squared = "", ""
-    if moment.bias_size:
-        bias, squared = f", and a bias (size {moment.bias_size:.2f})", f" + {moment.bias_size:.2f}²"
-    return (
-        f"A logit adds up {moment.inputs:,} hidden outputs (size {moment.input_size:.2f}), each times a weight (size "
-        f"{moment.weight_size:.4f}){bias}. Were all of these independent, logits would differ by "
-        f"√({products}{squared}) = {moment.expected_spread:.3g}. Smaller output weights make a smaller spread; that is "
-        "what *scaled* does."
     )
 
 
@@ -94,30 +66,6 @@ def curve(turn: Turn, parameters: int, examples: int) -> str:
     )
 
 
-def dead_units(report: Neurons) -> str:
-    """Which units are dead, and what that means; or how far the worst one is from it."""
-    examples, units = report.outputs.shape
-    stuck = "|h| is above 0.97" if report.activation == "tanh" else "h is 0"
-    slope = "1 − h² is below 0.06 and next to no" if report.activation == "tanh" else "the slope is 0 and no"
-    if not len(report.dead):
-        worst = int(report.unit_saturation.argmax())
-        return (
-            f"**No unit is dead.** The one most often stuck is unit {worst}: {stuck} on "
-            f"{100 * report.unit_saturation[worst]:.1f} % of the {examples:,} examples, and it learns from the others."
-        )
-    more = len(report.dead) - LISTED
-    listed = ", ".join(map(str, report.dead[:LISTED])) + (f" and {more:,} more" if more > 0 else "")
-    one = len(report.dead) == 1
-    return (
-        f"**{len(report.dead)} of {units} units {'is' if one else 'are'} dead:** {listed}. On every one of the "
-        f"{examples:,} examples {stuck}, so {slope} gradient reaches "
-        f"{'its' if one else 'their'} weights."
-    )
-
-
-# ---- on screen
-
-
 def turn_sentence(run: Run) -> str | None:
     """The run's curve in a sentence; None where too little of it was measured."""
     turn = turning_point(session.store().history(run.id))
@@ -136,38 +84,6 @@ def draw(run: Run) -> None:
         if said := turn_sentence(run):
             st.markdown(plain_bold(said))
         pages.UNDER_THE_HOOD.link("Look under the hood")
-
-
-def draw_start(run: Run, vocab: Vocab, context: list[int], target: int, theme: Theme) -> None:
-    """A run's first loss: what it is made of, and one example as the untrained model saw it."""
-    import torch
-
-    from mmcore.diagnosis import untrained
-
-    moment = first_moment(run.id, run)
-    st.markdown(plain_bold(first_loss(moment, vocab.size)))
-    if reason := spread_reason(moment):
-        st.markdown(reason)
-    with st.container(horizontal=True, gap="medium"):
-        st.metric("First loss", f"{moment.loss:.4f}", help="Over all train examples.", width="content")
-        st.metric(f"ln {vocab.size}", f"{moment.uniform:.4f}", width="content")
-        st.metric("Spread of the logits, σ", f"{moment.spread:.3g}", width="content")
-    with torch.no_grad():
-        p = untrained(run.config, vocab.size)(torch.tensor([context])).softmax(1)[0].numpy()
-    names = [show_symbol(symbol) for symbol in vocab.symbols]
-    figure = plots.bars(
-        p, names, "Probabilities before the first update", "Character", theme, marked=target, y="Probability"
-    )
-    st.plotly_chart(
-        figure, theme=None, config=PLOTLY_CONFIG, key="hood_start", alt="Probabilities before the first update"
-    )
-    answer, chance = show_symbol(vocab.symbols[target]), max(float(p[target]), 1e-45)
-    st.markdown(
-        plain(
-            f"After {symbols.context_text(context, vocab)} the untrained model gives the right answer, {answer}, "
-            f"{100 * chance:.3g} %: it pays −ln {chance:.3g} = {-math.log(chance):.4f} nats."
-        )
-    )
 
 
 def plain_bold(text: str) -> str:

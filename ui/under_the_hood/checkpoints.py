@@ -1,72 +1,190 @@
-"""The moments of a run whose weights were kept: choosing one, and what is computed over all of them, cached."""
+"""A run at every step whose weights it kept: its hidden units, its updates, its gradients."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Sequence
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 import torch
+from numpy.typing import NDArray
 
-from mmcore import Checkpoint, Run, evaluate, restore, trace
-from ui import session
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mmcore import Artifact, Model
-    from mmcore.trace import Histograms, NeuronHistory
+from mmcore import trace
+from mmcore.checkpoint import Checkpoint, restore
+from mmcore.model import Model
+from mmcore.trace import Histograms, NeuronHistory
+from ui.kit import chart
+from ui.kit.theme import SURFACES, Role, Theme, color, figure_layout, line, marker
+from ui.under_the_hood.subject import Subject, choose_layer, drawn
 
 ROWS = 512  # train examples that histories are computed on, the same at every moment
 BATCH = 256  # of them, for gradients
 
 
-def choose(run: Run, artifact: Artifact, kept: list[Checkpoint]) -> tuple[Model, int]:
-    """The model at the moment that the visitor chooses, and its step; the last weights at first."""
-    steps = sorted({artifact.step, *(checkpoint.step for checkpoint in kept)})
-    if len(steps) == 1:
-        st.caption("Its weights along the way were not kept, so this is its only moment.")
-        return artifact.model, artifact.step
-    step = st.select_slider(
-        "Moment of training (step)",
-        steps,
-        artifact.step,
-        key=f"moment_{run.id}",
-        persist_state="session",
-        format_func=lambda step: f"{step:,}",
-        help="Everything below shows the weights of this step.",
+def draw(subject: Subject) -> None:
+    """What can be seen at every kept step; why nothing, where they were not kept."""
+    if len(subject.checkpoints) < 2:
+        st.info("Its weights along the way were not kept, or have been dropped since. Train it again to see them.")
+        return
+    steps = tuple(checkpoint.step for checkpoint in subject.checkpoints)
+    if subject.hidden_sizes:
+        _draw_neurons(subject, steps)
+    _draw_updates(subject)
+    _draw_gradients(subject, steps)
+
+
+def _draw_neurons(subject: Subject, steps: tuple[int, ...]) -> None:
+    theme, layer = subject.theme, choose_layer(subject)
+    history = neurons(subject.run.id, steps, layer, subject)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        figure = over_steps(history.sums, steps, "Pre-activations, z, by step", "Pre-activation", theme)
+        chart.draw(figure, "hood_sums_steps", "Pre-activations at every moment")
+    with right:
+        figure = over_steps(history.outputs, steps, "Outputs, h, by step", "Output", theme)
+        chart.draw(figure, "hood_outputs_steps", "Outputs at every moment")
+    tanh = trace.perceptron(subject.model).activation == "tanh"
+    stuck = stuck_over_steps(history, steps, tanh, theme)
+    chart.draw(stuck, "hood_stuck_steps", "Saturated outputs and dead units at every moment")
+    st.caption(f"On the same {ROWS} train examples at every moment.")
+
+
+def _draw_updates(subject: Subject) -> None:
+    weights = subject.model.config.weight_names
+    ratios = update_ratios(subject.checkpoints, weights, subject.theme)
+    chart.draw(ratios, "hood_ratios", "Update to data ratio of each tensor over steps")
+    st.caption(
+        "Recorded while this run trained, with its own optimiser and schedule: the standard deviation of an update "
+        f"over that of the tensor. {largest_ratio(subject.checkpoints, weights)} The line at 10⁻³ is the lecture's "
+        "rule of thumb, not a limit. A learning rate that ends at 0 takes the ratio there, too."
     )
-    if step == artifact.step:
-        return artifact.model, step
-    return restore(artifact.model, next(checkpoint for checkpoint in kept if checkpoint.step == step)), step
 
 
-@st.cache_data(show_spinner=False, max_entries=256)
-def val_loss(run_id: str, step: int, _run: Run, _model: Model) -> float:
-    """The exact validation loss of a moment."""
-    return evaluate(_model, session.run_dataset(_run).val).loss
-
-
-@st.cache_data(show_spinner="Looking at every moment …", max_entries=32)
-def neurons(
-    run_id: str, steps: tuple[int, ...], layer: int, _run: Run, _like: Model, _kept: list[Checkpoint]
-) -> NeuronHistory:
-    """What a hidden layer did at every kept moment, on the same train examples."""
-    contexts, _ = examples(_run, ROWS)
-    return trace.neuron_history([restore(_like, checkpoint) for checkpoint in _kept], contexts, layer)
+def _draw_gradients(subject: Subject, steps: tuple[int, ...]) -> None:
+    spread = gradients(subject.run.id, steps, subject)
+    tensor = st.selectbox(
+        "Gradients of", list(spread), key="hood_gradients_of", width=260, help="Which tensor's gradients are shown."
+    )
+    title = f"Gradients of {tensor} by step"
+    figure = over_steps(spread[tensor], steps, title, "Size, log₁₀ |gradient|", subject.theme)
+    chart.draw(figure, "hood_gradients_steps", title)
+    st.caption(
+        f"On the same {BATCH} train examples at every moment; what is too small for the map counts to its lowest row."
+    )
 
 
 @st.cache_data(show_spinner="Looking at every moment …", max_entries=32)
-def gradients(
-    run_id: str, steps: tuple[int, ...], _run: Run, _like: Model, _kept: list[Checkpoint]
-) -> dict[str, Histograms]:
-    """How large each tensor's gradients are at every kept moment, on the same batch."""
-    contexts, targets = (torch.from_numpy(part) for part in examples(_run, BATCH))
-    return trace.gradient_history([restore(_like, checkpoint) for checkpoint in _kept], contexts, targets)
+def neurons(run_id: str, steps: tuple[int, ...], layer: int, _subject: Subject) -> NeuronHistory:
+    """What a hidden layer did at every kept step, on the same train examples."""
+    contexts, _ = drawn(_subject.dataset.train, ROWS)
+    return trace.neuron_history(_models(_subject), contexts, layer)
 
 
-def examples(run: Run, rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Always the same train examples: contexts and targets."""
-    train = session.run_dataset(run).train
-    drawn = np.random.default_rng(0).integers(len(train), size=rows)
-    return train.contexts[drawn], train.targets[drawn]
+@st.cache_data(show_spinner="Looking at every moment …", max_entries=32)
+def gradients(run_id: str, steps: tuple[int, ...], _subject: Subject) -> dict[str, Histograms]:
+    """How large each tensor's gradients are at every kept step, on the same batch."""
+    contexts, targets = drawn(_subject.dataset.train, BATCH)
+    return trace.gradient_history(_models(_subject), torch.from_numpy(contexts), torch.from_numpy(targets))
+
+
+def _models(subject: Subject) -> list[Model]:
+    return [restore(subject.model, checkpoint) for checkpoint in subject.checkpoints]
+
+
+def over_steps(
+    spread: Histograms, steps: Sequence[int], title: str, y: str, theme: Theme, *, height: int = 300
+) -> go.Figure:
+    """How numbers were spread at each moment: a column a moment, dark where many are. Each shade is exact on hover."""
+    middles = (spread.edges[1:] + spread.edges[:-1]) / 2
+    shares = 100 * spread.shares.T
+    figure = go.Figure(
+        go.Heatmap(
+            x=[f"{step:,}" for step in steps],
+            y=middles,
+            z=shares.astype(np.float32),
+            zmin=0,
+            # One full column, as of a saturated layer, must not make all others pale.
+            zmax=float(np.quantile(shares.max(axis=0), 0.75)) or 1.0,
+            colorscale=list(SURFACES[theme].scale),
+            hovertemplate="step %{x}<br>near %{y:.3f}<br>%{z:.2f} %<extra></extra>",
+            colorbar={"thickness": 10, "title": {"text": "Share (%)", "font": {"size": 13}}},
+        )
+    )
+    figure.update_layout(figure_layout(title, x="Step (updates)", y=y, theme=theme, height=height), margin_t=48)
+    return figure.update_xaxes(type="category", showgrid=False, tickangle=0, dtick=every_moment(steps))
+
+
+def every_moment(steps: Sequence[int]) -> int:
+    """Which moments get a label: at most eight."""
+    return max(1, math.ceil(len(steps) / 8))
+
+
+def stuck_over_steps(history: NeuronHistory, steps: Sequence[int], tanh: bool, theme: Theme) -> go.Figure:
+    """Saturated outputs and dead units at each moment."""
+    figure = go.Figure()
+    lines: tuple[tuple[str, NDArray[np.float64], Role], ...] = (
+        ("Saturated outputs" if tanh else "Silent outputs", history.saturated, "accent"),
+        ("Dead units", history.dead, "validation"),
+    )
+    for name, shares, role in lines:
+        figure.add_scatter(
+            x=[f"{step:,}" for step in steps],
+            y=100 * shares,
+            name=name,
+            mode="lines+markers",
+            line=line(role, theme),
+            marker=marker(role, theme, 6),
+            hovertemplate="step %{x}<br>%{y:.2f} %<extra>%{fullData.name}</extra>",
+        )
+    title = "Stuck outputs and units while it learned"
+    figure.update_layout(figure_layout(title, x="Step (updates)", y="Share (%)", theme=theme, height=300))
+    figure.update_xaxes(type="category", tickangle=0, dtick=every_moment(steps), range=[-0.5, len(steps) - 0.5])
+    return figure.update_yaxes(rangemode="tozero")
+
+
+RATIO_ROLES: tuple[Role, ...] = ("train", "validation", "test", "accent", "batch")
+RATIO_DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def largest_ratio(checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> str:
+    """The largest update ÷ weights of a weight tensor at a kept step, in a sentence; none where none is a number."""
+    found = [
+        (size.ratio, name, checkpoint.step)
+        for checkpoint in checkpoints
+        for name, size in checkpoint.updates.items()
+        if name in names and math.isfinite(size.ratio)
+    ]
+    if not found:
+        return ""
+    ratio, name, step = max(found)
+    return f"In this run it was largest for {name} at step {step:,}: {ratio:.1e}."
+
+
+def update_ratios(checkpoints: Sequence[Checkpoint], names: Sequence[str], theme: Theme) -> go.Figure:
+    """Update ÷ weights of each weight tensor as training made them, on logarithmic axes with the line at 10⁻³."""
+    made = [checkpoint for checkpoint in checkpoints if checkpoint.updates]
+    figure = go.Figure()
+    for place, name in enumerate(names if made else ()):
+        role = RATIO_ROLES[place % len(RATIO_ROLES)]
+        ratios = np.array([checkpoint.updates[name].ratio for checkpoint in made])
+        ratios[ratios <= 0] = np.nan  # has no logarithm
+        figure.add_scatter(
+            x=[checkpoint.step for checkpoint in made],
+            y=ratios,
+            name=name,
+            mode="lines+markers",
+            line=line(role, theme) | {"dash": RATIO_DASHES[place % len(RATIO_DASHES)]},
+            marker=marker(role, theme, 6),
+            hovertemplate="step %{x:,}<br>%{y:.3e}<extra>%{fullData.name}</extra>",
+        )
+    title = "Update : weights, by step"
+    layout = figure_layout(title, x="Step (updates)", y="Std of update ÷ std of weights", theme=theme, height=340)
+    figure.update_layout(layout)
+    figure.add_hline(1e-3, line=line("reference", theme))
+    # At the logarithm: see step_curve.
+    healthy = {"text": "10⁻³", "xref": "paper", "x": 1, "xanchor": "right", "y": -3, "yanchor": "bottom"}
+    figure.add_annotation(healthy, showarrow=False, font={"color": color("reference", theme)})
+    figure.update_yaxes(type="log", dtick=1, exponentformat="power")
+    return figure.update_xaxes(type="log", dtick=1)

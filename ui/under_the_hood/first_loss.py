@@ -1,0 +1,57 @@
+"""Why a run's first loss is what it is: the weights before the first update."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import streamlit as st
+
+from mmcore.dataset import show_symbol
+from mmcore.diagnosis import FirstMoment, untrained
+from mmcore.evaluation import log_probabilities
+from ui.kit import chart, plots, symbols
+from ui.kit.text import plain
+from ui.run.in_words import first_loss, first_moment, plain_bold
+from ui.under_the_hood.subject import Subject
+
+
+def draw(subject: Subject) -> None:
+    """What the first loss is made of, and the example as the untrained model saw it."""
+    run, vocab, target = subject.run, subject.vocab, subject.target
+    moment = first_moment(run.id, run)
+    st.markdown(plain_bold(first_loss(moment, vocab.size)))
+    if reason := spread_reason(moment):
+        st.markdown(reason)
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("First loss", f"{moment.loss:.4f}", help="Over all train examples.", width="content")
+        st.metric(f"ln {vocab.size}", f"{moment.uniform:.4f}", width="content")
+        st.metric("Spread of the logits, σ", f"{moment.spread:.3g}", width="content")
+    p = log_probabilities(untrained(run.config, vocab.size), np.array([subject.context]))[0].exp().numpy()
+    names = [show_symbol(symbol) for symbol in vocab.symbols]
+    title = "Probabilities before the first update"
+    figure = plots.bars(p, names, title, "Character", subject.theme, marked=target, y="Probability")
+    chart.draw(figure, "hood_start", title)
+    answer, chance = show_symbol(vocab.symbols[target]), max(float(p[target]), 1e-45)
+    st.markdown(
+        plain(
+            f"After {symbols.context_text(subject.context, vocab)} the untrained model gives the right answer, "
+            f"{answer}, {100 * chance:.3g} %: it pays −ln {chance:.3g} = {-math.log(chance):.4f} nats."
+        )
+    )
+
+
+def spread_reason(moment: FirstMoment) -> str | None:
+    """Where the spread of the logits comes from, where the last layer is a plain sum."""
+    if not moment.inputs:
+        return None
+    products = f"{moment.inputs} · {moment.input_size:.2f}² · {moment.weight_size:.4f}²"
+    bias, squared = "", ""
+    if moment.bias_size:
+        bias, squared = f", and a bias (size {moment.bias_size:.2f})", f" + {moment.bias_size:.2f}²"
+    return (
+        f"A logit adds up {moment.inputs:,} hidden outputs (size {moment.input_size:.2f}), each times a weight (size "
+        f"{moment.weight_size:.4f}){bias}. Were all of these independent, logits would differ by "
+        f"√({products}{squared}) = {moment.expected_spread:.3g}. Smaller output weights make a smaller spread; that is "
+        "what *scaled* does."
+    )

@@ -1,0 +1,154 @@
+"""What every view is about, as the visitor chooses it: weights of a run at one step, and an example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmcore import trace
+from mmcore.checkpoint import Checkpoint, restore
+from mmcore.dataset import Dataset, Examples, Vocab, show_symbol
+from mmcore.evaluation import evaluate
+from mmcore.model import Model
+from mmcore.store import Run
+from ui import session
+from ui.kit.plots import SPELLED
+from ui.kit.symbols import context_text
+from ui.kit.text import plain
+from ui.kit.theme import Theme
+
+if TYPE_CHECKING:
+    from mmcore import Artifact
+
+MAX_PARAMETERS = 5_000_000  # gradients and copies in float64 come on top, for every visitor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One example, and the weights that it goes through."""
+
+    run: Run
+    vocab: Vocab
+    dataset: Dataset
+    checkpoints: list[Checkpoint]
+    model: Model
+    val_loss: float
+    context: list[int]
+    target: int
+    theme: Theme
+
+    @property
+    def hidden_sizes(self) -> tuple[int, ...]:
+        """Of a perceptron whose derivatives are written out; none of any other model."""
+        return trace.perceptron(self.model).hidden_sizes if trace.can_trace(self.model) else ()
+
+    @property
+    def example(self) -> tuple[Tensor, Tensor]:
+        """A batch of one: contexts (1, T) and targets (1,)."""
+        return torch.tensor([self.context]), torch.tensor([self.target])
+
+
+def drawn(train: Examples, rows: int, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Contexts (rows, T) and targets (rows,), drawn with replacement."""
+    places = np.random.default_rng(seed).integers(len(train), size=rows)
+    return train.contexts[places], train.targets[places]
+
+
+def choose_checkpoint(run: Run, artifact: Artifact, kept: Sequence[Checkpoint]) -> tuple[Model, int]:
+    """The model at the step that the visitor chooses, and that step; the last weights at first."""
+    steps = sorted({artifact.step, *(checkpoint.step for checkpoint in kept)})
+    if len(steps) == 1:
+        st.caption("Its weights along the way were not kept, so this is its only moment.")
+        return artifact.model, artifact.step
+    step = st.select_slider(
+        "Moment of training (step)",
+        steps,
+        artifact.step,
+        key=f"moment_{run.id}",
+        persist_state="session",
+        format_func=lambda step: f"{step:,}",
+        help="Everything below shows the weights of this step.",
+    )
+    if step == artifact.step:
+        return artifact.model, step
+    return restore(artifact.model, next(checkpoint for checkpoint in kept if checkpoint.step == step)), step
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def val_loss(run_id: str, step: int, _run: Run, _model: Model) -> float:
+    """The exact validation loss at a step."""
+    return evaluate(_model, session.run_dataset(_run).val).loss
+
+
+def choose_example(vocab: Vocab, dataset: Dataset, context_size: int) -> tuple[list[int], int]:
+    """The context and the target at a position of a word, both as the visitor chooses; a wrong word ends the script."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        known = "emma" if set("emma") <= set(vocab.symbols) else dataset.splits.train[0]
+        word = st.text_input(
+            "Word", known, key="hood_word", persist_state="session", width=220, max_chars=200, help="Any word."
+        ).strip()
+        word = vocab.typed(word)
+        try:
+            titles = example_titles(word, vocab, context_size)
+        except ValueError as error:
+            st.error(plain(error), icon=":material/error:")
+            st.stop()
+        position = st.selectbox(
+            "Position",
+            range(len(titles)),
+            min(3, len(titles) - 1),
+            key=f"hood_at_{word}_{context_size}",
+            format_func=lambda i: f"{i + 1}: {titles[i]}",
+            width=260,
+            help="Which character of the word is to be predicted from those before it; a dot is the boundary.",
+        )
+    return example(word, position, vocab, context_size)
+
+
+def example_titles(word: str, vocab: Vocab, context_size: int) -> list[str]:
+    """What each position of a word asks, ``..e → m``, the end of the word last; of many boundaries one is enough."""
+    ids = [0] * context_size + vocab.encode(word) + [0]
+    first = 0 if context_size <= SPELLED else context_size - 1
+    return [
+        f"{context_text(ids[max(first, at) : end], vocab)} → {show_symbol(vocab.symbols[ids[end]])}"
+        for at, end in enumerate(range(context_size, len(ids)))
+    ]
+
+
+def example(word: str, position: int, vocab: Vocab, context_size: int) -> tuple[list[int], int]:
+    """The context before a position (from 0) of a word, and the id that stands there."""
+    ids = [0] * context_size + vocab.encode(word) + [0]
+    return ids[position : position + context_size], ids[position + context_size]
+
+
+def choose_examples(subject: Subject, key: str) -> tuple[Tensor, Tensor]:
+    """The example, or a batch of train examples: contexts (B, T) and targets (B,)."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        which = st.segmented_control(
+            "Examples",
+            ["This example", "A batch"],
+            default="This example",
+            required=True,
+            key=f"{key}_which",
+            help="The one chosen above, or train examples drawn at random.",
+        )
+        if which == "This example":
+            return subject.example
+        rows = st.number_input("Batch size", 1, 4_096, 32, key=f"{key}_rows", width=140, help="The lecture takes 32.")
+        seed = st.number_input("Batch seed", 0, 2**31 - 1, 0, key=f"{key}_seed", width=140, help="Which batch.")
+    contexts, targets = drawn(subject.dataset.train, rows, seed)
+    return torch.from_numpy(contexts), torch.from_numpy(targets)
+
+
+def choose_layer(subject: Subject) -> int:
+    """A hidden layer, counted from 1; the same in every view."""
+    layers = len(subject.hidden_sizes)
+    key = f"hood_layer_{layers}"
+    return st.number_input("Hidden layer", 1, layers, 1, key=key, width=160, help="From the input.")
