@@ -1,0 +1,89 @@
+"""What is in a corpus: how it was read, its vocabulary, the lengths of its words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from mmcore.corpus import Corpus, CorpusReport
+from mmcore.dataset import BOUNDARY, Vocab, show_symbol
+from ui.kit import chart, symbols
+from ui.kit.theme import Theme, color, figure_layout
+
+MOST_ROWS = 1_000  # of the vocabulary
+
+
+def draw_report(corpus: Corpus, vocab: Vocab) -> None:
+    """Its size in four figures, and what reading it found."""
+    report = corpus.report
+    with st.grid(4, min_column_width=140):
+        st.metric("Words", f"{report.kept:,}", help="Lines of the corpus that are not blank.")
+        st.metric("Distinct words", f"{len(set(corpus.words)):,}", help="Words, each counted once.")
+        st.metric(
+            "Vocabulary", f"{vocab.size:,}", help="Distinct characters, and the boundary; the lecture's names have 27."
+        )
+        st.metric("Longest word", f"{max(report.lengths):,}", help="In characters.")
+    st.caption(reading(report))
+
+
+def draw_vocabulary(corpus: Corpus, vocab: Vocab) -> None:
+    """Each symbol with its id and how often it occurs."""
+    ids = symbols.shown(corpus, vocab, MOST_ROWS)
+    st.dataframe(
+        vocabulary(corpus, vocab, ids),
+        hide_index=True,
+        column_config={
+            "id": "id (stoi)",
+            "symbol": "symbol (itos)",
+            "count": st.column_config.NumberColumn("times", format="localized"),
+            "share": st.column_config.NumberColumn(format="%.2f %%"),
+        },
+        height=350,
+        alt="Vocabulary with ids",
+    )
+    st.caption(symbols.left_out(ids, vocab))
+
+
+def draw_lengths(corpus: Corpus, theme: Theme) -> None:
+    """How long its words are."""
+    chart.draw(word_lengths(corpus.report.lengths, theme), "lengths", "Words by length")
+
+
+def reading(report: CorpusReport) -> str:
+    """What reading a corpus found, in one or two sentences."""
+    gone = [f"{count:,} {reason}" for reason, count in report.dropped.items()]
+    dropped = f"dropped {' and '.join(gone)}" if gone else "dropped none"
+    repeated = "No word occurs twice."
+    if report.duplicates:
+        words = "1 word repeats" if report.duplicates == 1 else f"{report.duplicates:,} words repeat"
+        kept = "was dropped" if report.dropped.get("duplicate") else "is kept, as frequency is information"
+        repeated = f"{words} an earlier one; every repetition {kept}."
+    found = f"Read {report.lines:,} lines, kept {report.kept:,} words, {dropped}. {repeated}"
+    return f"{found} {report.cleaned_sentence()}".rstrip()
+
+
+def vocabulary(corpus: Corpus, vocab: Vocab, ids: Sequence[int]) -> pd.DataFrame:
+    """Columns ``id, symbol, count, share`` (in % of all), of some ids; the boundary counts once a word."""
+    characters = {BOUNDARY: corpus.report.kept} | corpus.report.characters
+    symbols, total = [vocab.symbols[i] for i in ids], sum(characters.values())
+    counts = [characters[symbol] for symbol in symbols]
+    columns = {"id": ids, "symbol": [show_symbol(symbol) for symbol in symbols], "count": counts}
+    return pd.DataFrame(columns | {"share": [100 * count / total for count in counts]})
+
+
+def word_lengths(lengths: Mapping[int, int], theme: Theme) -> go.Figure:
+    """How many words have how many characters."""
+    figure = go.Figure(
+        go.Bar(
+            x=list(lengths),
+            y=list(lengths.values()),
+            marker_color=color("accent", theme),
+            hovertemplate="%{x} characters<br>%{y:,} words<extra></extra>",
+        )
+    )
+    figure.update_layout(figure_layout("Words by length", x="Length (characters)", y="Words", theme=theme, height=350))
+    figure.update_layout(bargap=0.15, margin_t=48)
+    return figure

@@ -1,0 +1,84 @@
+"""How a corpus would be split, and which words would leak from train."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from mmcore.config import SplitConfig
+from mmcore.corpus import Corpus
+from mmcore.dataset import Splits, leakage, split_words
+from ui import pages
+from ui.kit.text import plain
+
+SPLIT_TITLES = {"train": "Train", "val": "Validation", "test": "Test"}
+COUNT = st.column_config.NumberColumn(format="localized")
+PERCENT = st.column_config.NumberColumn(format="%.2f %%")
+
+
+def draw(corpus: Corpus) -> None:
+    """The sizes of the splits that the visitor asks for, and what leaks; why not, where they cannot be made."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        split_seed = st.number_input(
+            "Split seed", 0, 2**53 - 1, 42, help="Another seed, another shuffle. The lecture's is 42."
+        )
+        train = st.number_input(
+            "Train fraction", 0.01, 0.98, 0.8, 0.05, help="Share of the words that fit the weights."
+        )
+        val = st.number_input("Validation fraction", 0.01, 0.98, 0.1, 0.05, help="Test gets what the two leave.")
+        unique = st.toggle("De-duplicate before splitting", help="Each distinct word once: nothing can leak.")
+    try:
+        split = SplitConfig(split_seed=split_seed, train_fraction=train, val_fraction=val, deduplicate=unique)
+        splits = split_words(corpus.words, split)
+    except ValueError as error:
+        st.error(plain(error), icon=":material/error:")
+        return
+    left, right = st.columns(2, gap="large")
+    left.dataframe(
+        split_sizes(splits),
+        hide_index=True,
+        column_config={"words": COUNT, "examples": COUNT, "share": PERCENT},
+        alt="Words and examples of each split",
+    )
+    found = leaks(splits)
+    right.dataframe(
+        found,
+        hide_index=True,
+        column_config={
+            "words": COUNT,
+            "in_train": st.column_config.NumberColumn("also in train", format="localized"),
+            "share": PERCENT,
+        },
+        alt="Words that leak from train",
+    )
+    st.markdown(leakage_sentence(found))
+
+
+def split_sizes(splits: Splits) -> pd.DataFrame:
+    """Columns ``split, words, share`` (in %) ``, examples``; a word of n characters is n + 1 examples."""
+    total = sum(len(words) for _, words in splits.items())
+    rows = []
+    for name, words in splits.items():
+        examples = sum(map(len, words)) + len(words)
+        rows.append(
+            {"split": SPLIT_TITLES[name], "words": len(words), "share": 100 * len(words) / total, "examples": examples}
+        )
+    return pd.DataFrame(rows)
+
+
+def leaks(splits: Splits) -> pd.DataFrame:
+    """The leakage report with the splits named as on screen and the share in %."""
+    report = leakage(splits)
+    return report.assign(split=report["split"].map(SPLIT_TITLES), share=100 * report["share"])
+
+
+def leakage_sentence(report: pd.DataFrame) -> str:
+    """What the leakage report (columns ``in_train, share``, validation first) means for the losses."""
+    if not report["in_train"].any():
+        return "No validation or test word occurs in train: both losses are on words the model has never seen."
+    val, test = (f"{share:.1f} %" for share in report["share"])
+    return (
+        f"{val} of the validation words and {test} of the test words are also in train, so both losses are a little "
+        f"too good. The page {pages.SPLITS.title} shows the loss on unseen words beside each; de-duplicating removes "
+        "the leak itself."
+    )
