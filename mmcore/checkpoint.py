@@ -74,6 +74,6 @@ def restore(model: Model, checkpoint: Checkpoint) -> Model:
     require(got == size, "checkpoint", f"{size:,} bytes of float32 for this model", f"{got:,} bytes")
     numbers = np.frombuffer(checkpoint.weights, FLOAT).astype(np.float32)  # a copy: bytes cannot be written to
     require(bool(np.isfinite(numbers).all()), "checkpoint", "finite numbers", f"others at step {checkpoint.step:,}")
-    twin = type(model)(model.config, model.vocab_size)
+    twin = model.copy(torch.float32)
     twin.flat.copy_(torch.from_numpy(numbers))
     return twin

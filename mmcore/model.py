@@ -32,11 +32,13 @@ class Model(nn.Module):
     config : ModelConfig
     vocab_size : int
         V, boundary included.
-    seed : int
-        Of the initialisation; see :func:`initialise`.
+    seed : int or None
+        Of the initialisation; see :func:`initialise`. None leaves every number 0, for weights that come from elsewhere.
     """
 
-    def __init__(self, config: ModelConfig, vocab_size: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, config: ModelConfig, vocab_size: int, seed: int | None = 0, dtype: torch.dtype = torch.float32
+    ) -> None:
         super().__init__()
         self.config, self.vocab_size = config, vocab_size
         shapes = config.shapes(vocab_size)
@@ -48,14 +50,17 @@ class Model(nn.Module):
                 self.register_buffer(name, view.data)
             else:
                 self.register_parameter(name, nn.Parameter(view))
-        initialise(self, Generator().manual_seed(seed))
+        if seed is not None:
+            initialise(self, Generator().manual_seed(seed))
+
+    def copy(self, dtype: torch.dtype | None = None) -> Model:
+        """A model with the same numbers in a flat tensor of its own, in another precision if one is given."""
+        twin = Model(self.config, self.vocab_size, seed=None, dtype=dtype or self.flat.dtype)
+        twin.flat.copy_(self.flat)
+        return twin
 
     def __deepcopy__(self, memo: dict[int, object]) -> Model:
-        """A copy with a flat tensor of its own; copying member by member would part ``flat`` and the parameters."""
-        twin = Model(self.config, self.vocab_size, dtype=self.flat.dtype)
-        twin.flat.copy_(self.flat)
-        memo[id(self)] = twin
-        return twin
+        return self.copy()  # copying member by member would part ``flat`` and the parameters
 
     @property
     def tensors(self) -> dict[str, Tensor]:

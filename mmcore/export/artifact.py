@@ -105,7 +105,7 @@ def load(source: bytes | str | Path) -> Artifact:
         names = renamed(config.model)
         tensors = {names.get(name, name): tensor for name, tensor in tensors.items()}
     _check_tensors(tensors, config.model, vocab.size)
-    model = Model(config.model, vocab.size)
+    model = Model(config.model, vocab.size, seed=None)
     with torch.no_grad():
         for name, tensor in model.tensors.items():
             tensor.copy_(tensors[name])

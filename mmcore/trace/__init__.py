@@ -12,7 +12,6 @@ from .example import can_trace as can_trace
 from .example import forward_trace as forward_trace
 from .example import perceptron as perceptron
 from .gradient_check import gradient_check as gradient_check
-from .gradient_check import in_double as in_double
 from .neurons import DECADES as DECADES
 from .neurons import SATURATED as SATURATED
 from .neurons import Histograms as Histograms

@@ -21,8 +21,7 @@ def shifted(model: Model, tensor: str, index: Sequence[int], delta: float) -> Mo
     fits = len(index) == len(shape) and all(0 <= at < size for at, size in zip(index, shape, strict=True))
     require(fits, "index", f"a place in {tensor}, of shape {shape}", tuple(index))
     require(math.isfinite(delta), "delta", "a finite number", delta)
-    twin = type(model)(model.config, model.vocab_size, dtype=model.flat.dtype)
-    twin.flat.copy_(model.flat)
+    twin = model.copy()
     twin.tensors[tensor][tuple(index)] += delta
     return twin
 
@@ -32,8 +31,7 @@ def without_unit(model: Model, layer: int, unit: int) -> Model:
     sizes = perceptron(model).hidden_sizes
     require(1 <= layer <= len(sizes), "layer", f"a hidden layer from 1 to {len(sizes)}", layer)
     require(0 <= unit < sizes[layer - 1], "unit", f"from 0 to {sizes[layer - 1] - 1}", unit)
-    twin = type(model)(model.config, model.vocab_size, dtype=model.flat.dtype)
-    twin.flat.copy_(model.flat)
+    twin = model.copy()
     twin.tensors[f"W{layer + 1}"][unit] = 0
     return twin
 

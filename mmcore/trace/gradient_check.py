@@ -18,13 +18,6 @@ ENTRIES = 64  # of each tensor that a gradient check nudges, where it does not n
 NUDGE = 1e-5  # of a central difference: its truncation and its rounding error are both near 1e-10 in float64
 
 
-def in_double(model: Model) -> Model:
-    """The same model in float64, with weights of its own."""
-    twin = type(model)(model.config, model.vocab_size, dtype=torch.float64)
-    twin.flat.copy_(model.flat)
-    return twin
-
-
 def trained_names(model: Model) -> list[tuple[str, Tensor]]:
     """The tensors that gradients change: running statistics have none, though the loss depends on them."""
     return [(name, tensor) for name, tensor in model.tensors.items() if not is_statistic(name)]
@@ -42,7 +35,7 @@ def gradient_check(
     """
     require(nudge > 0, "nudge", "above 0", nudge)
     require(len(contexts) > 0, "contexts", "at least one row", len(contexts))
-    twin = in_double(model)
+    twin = model.copy(torch.float64)
     automatic = Autograd(twin)
     automatic(contexts, targets)
     hand = Backprop(twin, len(contexts)) if can_trace(twin) else None

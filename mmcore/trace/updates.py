@@ -15,7 +15,7 @@ from torch import Tensor
 from ..backprop import Autograd
 from ..fields import require
 from ..model import Model, cross_entropy
-from .gradient_check import in_double, trained_names
+from .gradient_check import trained_names
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Update:
 def one_update(model: Model, contexts: Tensor, targets: Tensor, learning_rate: float) -> Update:
     """``w ← w − η·gradient`` on a float64 copy of the model; the model itself stays as it is."""
     require(0 < learning_rate <= 1e6, "learning_rate", "above 0 and at most 1,000,000", learning_rate)
-    twin = in_double(model)
+    twin = model.copy(torch.float64)
     automatic = Autograd(twin)
     before = automatic(contexts, targets)
     with torch.no_grad():
@@ -55,7 +55,7 @@ def update_ratios(model: Model, contexts: Tensor, targets: Tensor, learning_rate
     Columns ``tensor, weights, gradient, ratio``: standard deviations, and η·std(gradient) / std(weights). The lecture's
     rule of thumb wants it near 10⁻³. NaN where all weights are equal, as biases that start at 0 are.
     """
-    twin = in_double(model)
+    twin = model.copy(torch.float64)
     automatic = Autograd(twin)
     automatic(contexts, targets)
     rows = []
@@ -71,7 +71,7 @@ def losses_along_gradient(
     model: Model, contexts: Tensor, targets: Tensor, rates: Sequence[float]
 ) -> NDArray[np.float64]:
     """The batch's loss after one update from the same weights, for each learning rate."""
-    twin = in_double(model)
+    twin = model.copy(torch.float64)
     automatic, start = Autograd(twin), twin.flat.clone()
     with torch.enable_grad():
         automatic(contexts, targets)

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
+from mmcore.checkpoint import Checkpoint, restore, weights_of
 from mmcore.dataset import Dataset
 from mmcore.model import MLP, cross_entropy, dropout_mask
+from mmcore.trace import shifted
 
 CONFIGS = [
     model_config(),
@@ -121,11 +123,28 @@ def test_parameters_are_views_of_one_flat_tensor(config: ModelConfig) -> None:
 
 def test_a_copied_model_still_shares_its_own_flat_tensor() -> None:
     model = MLP(model_config(), 27)
-    twin = copy.deepcopy(model)
-    with torch.no_grad():
-        twin.flat.zero_()
-    assert not twin.C.any()
-    assert model.C.any() and model.flat.any()
+    for twin in (model.copy(), copy.deepcopy(model)):
+        assert torch.equal(twin.flat, model.flat)
+        with torch.no_grad():
+            twin.flat.zero_()
+        assert not twin.C.any()
+        assert model.C.any() and model.flat.any()
+
+
+def test_a_copy_in_another_precision_has_the_same_numbers() -> None:
+    model = MLP(model_config(), 27)
+    twin = model.copy(torch.float64)
+    assert twin.flat.dtype == twin.C.dtype == torch.float64
+    assert torch.equal(twin.flat.float(), model.flat)
+
+
+def test_a_copy_draws_no_first_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = MLP(model_config(), 27)
+    kept = Checkpoint(step=1, weights=weights_of(model))
+    monkeypatch.setattr("mmcore.model.initialise", lambda *_: pytest.fail("drawn and thrown away"))
+    assert restore(model, kept).flat.equal(model.flat)
+    assert shifted(model, "b1", [2], 1.0).tensors["b1"][2] == model.tensors["b1"][2] + 1
+    assert copy.deepcopy(model).flat.equal(model.flat)
 
 
 # ---- dropout
