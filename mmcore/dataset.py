@@ -166,6 +166,11 @@ class Examples:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def drawn(self, size: int, seed: int = 0) -> tuple[Ids, Ids]:
+        """Contexts (size, T) and targets (size,) drawn with replacement; with the same seed always the same."""
+        rows = np.random.default_rng(seed).integers(len(self), size=size)
+        return self.contexts[rows], self.targets[rows]
+
     @cached_property
     def counts(self) -> ContextCounts:
         """The same examples as distinct contexts with next-character counts."""

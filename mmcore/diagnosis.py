@@ -19,7 +19,7 @@ from .ngram import uniform_loss
 if TYPE_CHECKING:
     from .model import Model
 
-SAMPLED = 2_000  # train examples that the untrained model is looked at on
+SAMPLED = 2_000  # train examples that a model is looked at on
 RISE = 0.01  # nats above its minimum from which validation counts as risen; less is the noise of a curve
 
 
@@ -90,9 +90,9 @@ def first_moment(config: RunConfig, dataset: Dataset) -> FirstMoment:
     from .trace import can_trace, neuron_report
 
     model = untrained(config, dataset.vocab.size)
-    count = len(dataset.train)
-    rows = np.random.default_rng(0).integers(count, size=SAMPLED) if count > SAMPLED else np.arange(count)
-    contexts, targets = dataset.train.contexts[rows], torch.from_numpy(dataset.train.targets[rows])
+    train = dataset.train
+    contexts, right = train.drawn(SAMPLED) if len(train) > SAMPLED else (train.contexts, train.targets)
+    targets = torch.from_numpy(right)
     with torch.no_grad():
         logits = model(torch.from_numpy(contexts)).double()
     log_p = logits.log_softmax(1)
@@ -103,7 +103,7 @@ def first_moment(config: RunConfig, dataset: Dataset) -> FirstMoment:
         spread=logits.std(1, correction=0).mean().item(),
         favourite=best.values.exp().mean().item(),
         right=(best.indices == targets).double().mean().item(),
-        examples=len(rows),
+        examples=len(targets),
     )
     layers = len(getattr(config.model, "hidden_sizes", ()))
     if not can_trace(model) or not layers or "W" in model.tensors:  # direct connections add to the sum

@@ -18,7 +18,7 @@ import pandas as pd
 
 from .checkpoint import Checkpoint
 from .config import RunConfig, TrainConfig
-from .diagnosis import Turn, turning_point
+from .diagnosis import SAMPLED, Turn, turning_point, untrained
 from .ngram import KneserNey, uniform_loss
 from .presets import PRESETS, calmer_rate, preset_for, usual_rate
 
@@ -32,7 +32,6 @@ SATURATED = 0.8  # share of tanh outputs; a healthy run ends between 0.3 and 0.7
 DEAD = 0.01  # share of the units
 LARGE_UPDATE = 8e-2  # std of an update ÷ std of the tensor that it changes most; up to 5e-2 with the presets
 MIDDLE = (0.1, 0.8)  # of the steps done: after the first moments, before a schedule ends at 0
-SAMPLED = 2_000  # train examples that the hidden units are looked at on
 BEHIND = 0.05  # nats above Kneser-Ney: less is not worth a remedy
 SEVERE = 0.02  # nats above counting characters or pairs: less is within reach of a bigram model's own noise
 ORDERS = 4  # of Kneser-Ney; the contexts of longer ones are rare in short words
@@ -166,19 +165,16 @@ def _writes_out(config: RunConfig) -> bool:
 
 def _units(config: RunConfig, dataset: Dataset, model: Model | None) -> dict[str, Any]:
     """What the first hidden layer does now and did before the first update, which the seed brings back."""
-    from .model import Model as Perceptron
     from .trace import neuron_report
 
     if model is None or not _writes_out(config):
         return {}
-    rows = np.random.default_rng(0).integers(len(dataset.train), size=min(SAMPLED, len(dataset.train)))
-    contexts = dataset.train.contexts[rows]
-    fresh = Perceptron(config.model, dataset.vocab.size, seed=config.train.seed)
+    contexts, _ = dataset.train.drawn(min(SAMPLED, len(dataset.train)))
     now = neuron_report(model, contexts)
     tanh = now.activation == "tanh"
-    start = neuron_report(fresh, contexts).saturated if tanh else None
+    start = neuron_report(untrained(config, dataset.vocab.size), contexts).saturated if tanh else None
     facts: dict[str, Any] = {"start_saturation": start, "saturation": now.saturated if tanh else None}
-    return facts | {"units": now.outputs.shape[1], "dead": len(now.dead), "looked_at": len(rows)}
+    return facts | {"units": now.outputs.shape[1], "dead": len(now.dead), "looked_at": len(contexts)}
 
 
 # ---- rules

@@ -34,7 +34,6 @@ from tests.app.elements import field, figure, metrics, numbers, without_help
 from ui.under_the_hood.backward import sentence as backward_sentence
 from ui.under_the_hood.forward import sentence as forward_sentence
 from ui.under_the_hood.neurons import not_written_out
-from ui.under_the_hood.subject import drawn
 
 CONTEXT, TARGET = [5, 13, 13], 1  # emma, position 4
 
@@ -333,7 +332,7 @@ def test_a_moment_of_training_changes_every_number(
     assert float(metrics(app)["Loss before"]) == pytest.approx(loss, abs=1e-5)
     view(app, "While it learned")
     assert app.select_slider[0].value == 0
-    report = trace.neuron_report(model, drawn(names_data(finished, store).train, 512)[0])
+    report = trace.neuron_report(model, names_data(finished, store).train.drawn(512)[0])
     assert numbers(titled(app, "Stuck outputs and units while it learned")["data"][0]["y"])[0] == pytest.approx(
         100 * report.saturated
     )

@@ -390,6 +390,15 @@ def test_no_words_give_no_examples() -> None:
     assert (len(examples), examples.contexts.shape, examples.counts.examples) == (0, (0, 3), 0)
 
 
+def test_drawn_examples_are_of_the_split_and_the_same_every_time(small: Dataset) -> None:
+    contexts, targets = small.train.drawn(5_000)
+    pairs = set(zip(map(tuple, small.train.contexts.tolist()), small.train.targets.tolist(), strict=True))
+    found = set(zip(map(tuple, contexts.tolist()), targets.tolist(), strict=True))
+    assert len(targets) == 5_000 and found <= pairs and len(found) > len(pairs) / 3
+    assert np.array_equal(small.train.drawn(5_000)[0], contexts)
+    assert not np.array_equal(small.train.drawn(5_000, seed=1)[0], contexts)
+
+
 def test_a_datasets_parts_are_the_examples_of_its_splits(small: Dataset) -> None:
     for name, words in small.splits.items():
         part = getattr(small, name)

@@ -17,7 +17,7 @@ from mmcore.model import Model
 from mmcore.trace import Histograms, NeuronHistory
 from ui.kit import chart
 from ui.kit.theme import SURFACES, Role, Theme, color, figure_layout, line, marker
-from ui.under_the_hood.subject import Subject, choose_layer, drawn
+from ui.under_the_hood.subject import Subject, choose_layer
 
 ROWS = 512  # train examples that histories are computed on, the same at every moment
 BATCH = 256  # of them, for gradients
@@ -78,14 +78,14 @@ def _draw_gradients(subject: Subject, steps: tuple[int, ...]) -> None:
 @st.cache_data(show_spinner="Looking at every moment …", max_entries=32)
 def neurons(run_id: str, steps: tuple[int, ...], layer: int, _subject: Subject) -> NeuronHistory:
     """What a hidden layer did at every kept step, on the same train examples."""
-    contexts, _ = drawn(_subject.dataset.train, ROWS)
+    contexts, _ = _subject.dataset.train.drawn(ROWS)
     return trace.neuron_history(_models(_subject), contexts, layer)
 
 
 @st.cache_data(show_spinner="Looking at every moment …", max_entries=32)
 def gradients(run_id: str, steps: tuple[int, ...], _subject: Subject) -> dict[str, Histograms]:
     """How large each tensor's gradients are at every kept step, on the same batch."""
-    contexts, targets = drawn(_subject.dataset.train, BATCH)
+    contexts, targets = _subject.dataset.train.drawn(BATCH)
     return trace.gradient_history(_models(_subject), torch.from_numpy(contexts), torch.from_numpy(targets))
 
 

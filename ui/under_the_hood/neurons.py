@@ -13,7 +13,7 @@ from ui.kit import chart, plots
 from ui.kit.plots import MAX_COLUMNS, every
 from ui.kit.theme import Theme, color, figure_layout
 from ui.run.in_words import plain_bold
-from ui.under_the_hood.subject import Subject, choose_layer, drawn
+from ui.under_the_hood.subject import Subject, choose_layer
 
 LISTED = 200  # dead units
 
@@ -34,11 +34,11 @@ def draw(subject: Subject) -> None:
             500,
             key="hood_examples",
             width=160,
-            help="Train examples, drawn at random; all of them if there are no more.",
+            help="Train examples at random; all of them if there are no more.",
         )
     train = subject.dataset.train
     few = count >= len(train)  # all of them, then, and none twice
-    report = trace.neuron_report(subject.model, train.contexts if few else drawn(train, count)[0], layer)
+    report = trace.neuron_report(subject.model, train.contexts if few else train.drawn(count)[0], layer)
     _draw_counts(report)
     st.markdown(plain_bold(dead_units(report)))
     _draw_histograms(report, subject.theme)

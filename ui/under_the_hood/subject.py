@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mmcore import trace
 from mmcore.checkpoint import Checkpoint, restore
-from mmcore.dataset import Dataset, Examples, Vocab, show_symbol
+from mmcore.dataset import Dataset, Vocab, show_symbol
 from mmcore.evaluation import evaluate
 from mmcore.model import Model
 from mmcore.store import Run
@@ -53,12 +51,6 @@ class Subject:
     def example(self) -> tuple[Tensor, Tensor]:
         """A batch of one: contexts (1, T) and targets (1,)."""
         return torch.tensor([self.context]), torch.tensor([self.target])
-
-
-def drawn(train: Examples, rows: int, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Contexts (rows, T) and targets (rows,), drawn with replacement."""
-    places = np.random.default_rng(seed).integers(len(train), size=rows)
-    return train.contexts[places], train.targets[places]
 
 
 def choose_checkpoint(run: Run, artifact: Artifact, kept: Sequence[Checkpoint]) -> tuple[Model, int]:
@@ -143,7 +135,7 @@ def choose_examples(subject: Subject, key: str) -> tuple[Tensor, Tensor]:
             return subject.example
         rows = st.number_input("Batch size", 1, 4_096, 32, key=f"{key}_rows", width=140, help="The lecture takes 32.")
         seed = st.number_input("Batch seed", 0, 2**31 - 1, 0, key=f"{key}_seed", width=140, help="Which batch.")
-    contexts, targets = drawn(subject.dataset.train, rows, seed)
+    contexts, targets = subject.dataset.train.drawn(rows, seed)
     return torch.from_numpy(contexts), torch.from_numpy(targets)
 
 
