@@ -13,7 +13,7 @@ from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import embedding_table, field, figure, numbers, without_help
-from ui.embeddings import views
+from ui.embeddings import pictures
 from ui.kit import plots
 from ui.run import embedding_map
 
@@ -111,7 +111,7 @@ def test_a11_how_near_vowels_are_is_counted_in_the_runs_own_table(
 
 def test_a_set_of_ones_own_is_told_from_the_rest(finished: Run, open_page: Open) -> None:
     app = open_page("embeddings", run=finished.id)
-    app.selectbox(key="coloring").set_value(views.SET).run()
+    app.selectbox(key="coloring").set_value(pictures.SET).run()
     app.text_input(key="wanted").set_value("XYz\ufeffq").run()  # B2: cleaned as the corpus was
     groups = {trace["name"]: trace["text"] for trace in figure(app, 0)["data"]}
     assert sorted(groups["in the set"]) == list("qxyz")

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
-from numpy.typing import NDArray
 
-from mmcore import Run, cost, embedding, show_symbol
+from mmcore import Run, cost
 from mmcore.config import RunConfig
 from ui import session, visitor
+from ui.embeddings import common_neighbours, procrustes
 from ui.form import settings
 from ui.kit.text import plain
-from ui.kit.theme import PLOTLY_CONFIG, Theme, color, figure_layout
-from ui.run import embedding_map, picker, progress
+from ui.kit.theme import Theme
+from ui.run import picker, progress
+from ui.run.embedding_map import Coloring
 
 if TYPE_CHECKING:
     from mmcore import Artifact
 
 SEEDS = 2**63
 WANTED = "second_wanted"  # the run that the button has started, to be shown as soon as it can be
-LISTED = 8  # characters that a sentence names before it says how many more there are
 
 
-def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Mapping[str, Any], theme: Theme) -> None:
+def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Coloring, theme: Theme) -> None:
     """The section: which second run, both maps, and what they have in common, of the symbols ``ids``.
 
-    ``look`` is the first map's colouring, as from :func:`ui.tables.coloring`.
+    ``look`` colours both maps.
     """
     st.header("Two runs side by side", anchor=False)
     st.markdown(
@@ -66,11 +63,8 @@ def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Ma
         st.rerun()
     symbols = [artifact.vocab.symbols[i] for i in ids]
     table, others = (trained.model.tensors["C"].numpy()[ids] for trained in (artifact, other))
-    _draw_maps((run, second), table, others, symbols, look, theme)
-    _draw_common(table, others, symbols, count, metric, theme)
-
-
-# ---- which run
+    procrustes.draw((run, second), table, others, symbols, look, theme)
+    common_neighbours.draw(table, others, symbols, count, metric, theme)
 
 
 def candidates(run: Run, runs: Sequence[Run]) -> tuple[list[Run], Counter[str]]:
@@ -142,11 +136,11 @@ def _train_again(config: RunConfig) -> None:
         st.session_state[WANTED] = run.id
 
 
-def _draw_button(run: Run, runs: Sequence[Run], kind: str = "secondary") -> None:
+def _draw_button(run: Run, runs: Sequence[Run], kind: Literal["primary", "secondary"] = "secondary") -> None:
     seed = next_seed(run.config, runs)
     st.button(
         f"Train the same with seed {seed}",
-        type=kind,  # type: ignore[arg-type]
+        type=kind,
         icon=":material/play_arrow:",
         key="train_again",
         on_click=_train_again,
@@ -183,166 +177,3 @@ def _draw_waiting(run: Run, runs: Sequence[Run]) -> None:
             progress.draw_buttons(now)
 
     watch()
-
-
-# ---- the two maps
-
-
-def onto(
-    first: NDArray[np.floating], second: NDArray[np.floating]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
-    """Points of two tables in one plane, or on one line if one of them has a single column, and its axes.
-
-    The second is moved, turned, mirrored and stretched to lie as near to the first as it can.
-    """
-    (points, axes), (others, _) = embedding.plane(first), embedding.plane(second)
-    width = min(points.shape[1], others.shape[1])
-    points = points[:, :width]
-    return points, embedding.procrustes(others[:, :width], points, scaled=True), axes[:width]
-
-
-def maps(
-    first: NDArray[np.floating],
-    second: NDArray[np.floating],
-    symbols: Sequence[str],
-    look: Mapping[str, Any],
-    theme: Theme,
-) -> tuple[go.Figure, go.Figure]:
-    """Both tables' maps on the same axes."""
-    points, others, axes = onto(first, second)
-    both = np.concatenate([points, others])
-    low, high = both.min(axis=0), both.max(axis=0)
-    room = 0.07 * np.where(high > low, high - low, 1.0)
-    turned = [f"{axis.split(' (')[0]} of the first run" for axis in axes]
-    titles = ("The first run's characters", "The second run's, turned onto them")
-    figures = []
-    for where, names, title in zip((points, others), (axes, turned), titles, strict=True):
-        figure = embedding_map.embedding(where, symbols, names, title=title, theme=theme, **look)
-        figure.update_xaxes(range=[low[0] - room[0], high[0] + room[0]])
-        if len(axes) == 2:
-            figure.update_yaxes(range=[low[1] - room[1], high[1] + room[1]]).update_layout(height=460)
-        figures.append(figure)
-    return figures[0], figures[1]
-
-
-def _draw_maps(
-    runs: tuple[Run, Run],
-    first: NDArray[np.floating],
-    second: NDArray[np.floating],
-    symbols: Sequence[str],
-    look: Mapping[str, Any],
-    theme: Theme,
-) -> None:
-    for side, run, figure in zip(st.columns(2), runs, maps(first, second, symbols, look, theme), strict=True):
-        with side:
-            st.caption(plain(settings.describe(run.config)))
-            st.plotly_chart(
-                figure,
-                theme=None,
-                config=PLOTLY_CONFIG,
-                key=f"side_{run is runs[1]}",
-                alt=f"Map of the {'second' if run is runs[1] else 'first'} run's embedding table",
-            )
-
-
-# ---- what they have in common
-
-
-def chance(count: int, vocab_size: int) -> float:
-    """The share of common neighbours that two unrelated tables have in the mean."""
-    return count / (vocab_size - 1)
-
-
-def by_character(common: pd.DataFrame, symbols: Sequence[str], count: int, theme: Theme) -> go.Figure:
-    """Each character's share of common neighbours, largest first, and the share that chance gives.
-
-    ``common``: columns ``id, share, common``, as from :func:`mmcore.embedding.common_neighbours`.
-    """
-    ranked = common.sort_values("share", ascending=False, kind="stable")
-    expected = chance(count, len(symbols))
-    listed = [", ".join(show_symbol(symbols[i]) for i in ids) or "none" for ids in ranked["common"]]
-    figure = go.Figure(
-        go.Bar(
-            x=[show_symbol(symbols[i]) for i in ranked["id"]],
-            y=ranked["share"],
-            customdata=listed,
-            marker_color=color("accent", theme),
-            hovertemplate=f"<b>%{{x}}</b><br>%{{y:.0%}} of {count}: %{{customdata}}<extra></extra>",
-        )
-    )
-    figure.add_hline(
-        expected,
-        line={"color": color("validation", theme), "dash": "dash", "width": 2},
-        annotation={
-            "text": f"by chance {100 * expected:.1f} %",
-            "xanchor": "right",
-            "x": 1,
-            "yanchor": "bottom",
-            "font": {"size": 12, "color": color("validation", theme)},
-        },
-    )
-    title = f"Share of the {count} nearest neighbours in common" if count > 1 else "Nearest neighbour in common"
-    layout = figure_layout(title, x="Character", y="Share in common", theme=theme, height=380)
-    figure.update_layout(layout, margin_t=48, bargap=0.15)
-    figure.update_yaxes(range=[0, 1.04], tickformat=".0%")
-    return figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=1 if len(symbols) <= 60 else None)
-
-
-def verdict(common: pd.DataFrame, symbols: Sequence[str], count: int) -> str:
-    """What the shares say: their mean beside chance, and which characters are stable."""
-    mean, expected = common["share"].mean(), chance(count, len(symbols))
-    said = (
-        f"**{100 * mean:.1f} %** of the {count} nearest neighbours are the same in both runs; between unrelated tables "
-        f"it would be {100 * expected:.1f} % by chance ({count} of {len(symbols) - 1})."
-    )
-    best, worst = common["share"].max(), common["share"].min()
-    if best == worst:
-        return said
-    ends = []
-    for share in (best, worst):
-        ids = common["id"][common["share"] == share].tolist()
-        names = ", ".join(plain(show_symbol(symbols[i])) for i in ids[:LISTED])
-        more = f" and {len(ids) - LISTED:,} more" if len(ids) > LISTED else ""
-        ends.append(f"**{names}**{more} with {round(share * count)} of {count}")
-    return f"{said} Most stable: {ends[0]}. Least stable: {ends[1]}."
-
-
-def _draw_common(
-    first: NDArray[np.floating],
-    second: NDArray[np.floating],
-    symbols: Sequence[str],
-    count: int,
-    metric: str,
-    theme: Theme,
-) -> None:
-    common = shared(first, second, count, metric)
-    st.markdown(verdict(common, symbols, count))
-    chart, listed = st.columns([3, 2], gap="large")
-    with chart:
-        st.plotly_chart(
-            by_character(common, symbols, count, theme),
-            theme=None,
-            config=PLOTLY_CONFIG,
-            key="in_common",
-            alt="Share of common nearest neighbours by character, beside chance",
-        )
-    with listed:
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "character": [show_symbol(symbols[i]) for i in common["id"]],
-                    "in common": [len(ids) for ids in common["common"]],
-                    "which": [", ".join(show_symbol(symbols[i]) for i in ids) for ids in common["common"]],
-                }
-            ).sort_values("in common", ascending=False, kind="stable"),
-            hide_index=True,
-            height=340,
-            alt="Common nearest neighbours of each character",
-        )
-        st.caption(f"Neighbours by {metric}, as chosen above, in all dimensions of each table; nearest first.")
-
-
-@st.cache_data(show_spinner=False, max_entries=32)
-def shared(first: object, second: object, count: int, metric: str) -> pd.DataFrame:
-    """Kept per pair of tables, count and metric."""
-    return embedding.common_neighbours(first, second, count, metric)  # type: ignore[arg-type]

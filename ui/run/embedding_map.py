@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,6 +22,14 @@ CLASS_STYLES: tuple[tuple[Role, str], ...] = (
 )
 BELOW = {"yref": "container", "y": 0, "yanchor": "bottom"}  # a legend that may take several lines on a phone
 BUBBLE = 24  # pixels; holds a letter, and a fingertip finds it
+
+
+class Coloring(TypedDict, total=False):
+    """How symbols are told apart: by a class each (outline colour and marker shape), or by a number each (shade)."""
+
+    groups: Sequence[str]
+    values: Sequence[float]
+    value_title: str
 
 
 def embedding(

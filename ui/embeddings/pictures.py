@@ -1,0 +1,151 @@
+"""The table as a picture: which projection, which colours, and the map, on which a click chooses a character."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from mmcore import embedding
+from mmcore.dataset import Vocab
+from mmcore.embedding import character_class, membership
+from ui import session
+from ui.embeddings.table import Table
+from ui.kit import plots
+from ui.kit.theme import PLOTLY_CONFIG, Theme
+from ui.run import embedding_map
+from ui.run.embedding_map import Coloring
+
+CLASS, SET = "Vowel or consonant", "My own set"
+COLORINGS = {
+    CLASS: None,
+    "Frequency": "share",
+    "Share as first letter": "first_share",
+    "Share as last letter": "last_share",
+    SET: None,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Points (N, k), what their k axes are, and their colours."""
+
+    projection: str
+    points: NDArray[np.floating]
+    axes: list[str]
+    look: Coloring
+
+
+def choose(table: Table, vocab: Vocab, sha256: str) -> Picture:
+    """The table as the visitor wants to see it."""
+    dimensions = table.rows.shape[1]
+    offered = projections(dimensions)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        projection = st.segmented_control(
+            "View",
+            offered,
+            default=offered[0],
+            required=True,
+            key=f"view_{dimensions}",
+            persist_state="session",
+            help="Raw axes where the table has up to 3 columns, else the plane of most variance (PCA); t-SNE on "
+            "request.",
+        )
+        name = st.selectbox(
+            "Colour by",
+            list(COLORINGS),
+            key="coloring",
+            persist_state="session",
+            width=260,
+            help="What the model was never told: does it show in where it put the characters?",
+        )
+        wanted = ""
+        if name == SET:
+            help_set = "Any characters; they are told from the rest."
+            wanted = st.text_input("Characters of the set", "aeiouy", key="wanted", width=260, help=help_set)
+            wanted = vocab.typed(wanted)
+    where = positions(sha256, vocab.symbols).iloc[list(table.ids)]
+    points, axes = project(table.rows, projection)
+    return Picture(projection, points, axes, coloring(name, table.symbols, where, wanted))
+
+
+def draw(run_id: str, table: Table, picture: Picture, theme: Theme) -> None:
+    """The map, and what can be done with it."""
+    # A new chart for each choice made elsewhere: its own selection would be another character's.
+    key = f"embedding_{run_id}_{st.session_state.get('embedding_picks', 0)}"
+
+    def clicked() -> None:
+        found = st.session_state[key].selection.points
+        if found:
+            st.session_state["embedding_symbol"] = table.symbols[plots.clicked_id(found[0])]
+
+    st.plotly_chart(
+        embedding_map.embedding(
+            picture.points,
+            table.symbols,
+            picture.axes,
+            title="Characters in the embedding table",
+            theme=theme,
+            **picture.look,
+        ),
+        theme=None,
+        config=PLOTLY_CONFIG,
+        key=key,
+        on_select=clicked,
+        selection_mode="points",
+        alt="Map of the embedding table; choose a character below to read its neighbours",
+    )
+    st.caption(hint(picture.projection, len(picture.axes)))
+
+
+def project(rows: NDArray[np.floating], projection: str) -> tuple[NDArray[np.floating], list[str]]:
+    """Points (N, k) and the names of the k axes."""
+    if projection == "PCA":
+        return embedding.plane(rows)
+    if projection == "t-SNE":
+        seed = st.number_input(
+            "Map seed", 0, 2**31 - 1, 0, width=260, help="Groups that only one seed shows are chance."
+        )
+        return tsne(rows, seed), ["t-SNE 1", "t-SNE 2"]
+    return rows, [f"Dimension {i}" for i in range(rows.shape[1])]
+
+
+def hint(projection: str, axes: int) -> str:
+    """What can be done with a map of so many axes, or must not be read from it."""
+    if projection == "t-SNE":
+        return "Axes of t-SNE have no unit, and distances between its groups no meaning."
+    if axes == 3:
+        return "Drag to turn it; choose a character from the list."
+    what = "Click a character for its neighbours and its row."
+    return f"{what} Height only keeps letters apart." if axes == 1 else what
+
+
+@st.cache_data(show_spinner="Computing the t-SNE map …", max_entries=32)
+def tsne(rows: NDArray[np.floating], seed: int) -> NDArray[np.float64]:
+    """Kept per table and seed."""
+    return embedding.tsne(rows, seed)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def positions(sha256: str, vocab: tuple[str, ...]) -> pd.DataFrame:
+    """Where each symbol occurs in a corpus."""
+    return embedding.positions(session.corpus(sha256).words, Vocab(vocab))
+
+
+def projections(dimensions: int) -> list[str]:
+    """Which projections a table of so many columns allows, the plainest first."""
+    raw = {1: "Raw axis", 2: "Raw axes", 3: "Raw axes in 3-D"}.get(dimensions)
+    return ([raw] if raw else []) + (["PCA"] if dimensions > 2 else []) + ["t-SNE"]
+
+
+def coloring(name: str, symbols: Sequence[str], positions: pd.DataFrame, wanted: str) -> Coloring:
+    """The colours of a name; ``positions`` as from :func:`mmcore.embedding.positions`."""
+    if name == CLASS:
+        return {"groups": [character_class(symbol) for symbol in symbols]}
+    if name == SET:
+        return {"groups": membership(symbols, wanted)}
+    return {"values": positions[COLORINGS[name]].tolist(), "value_title": name}
