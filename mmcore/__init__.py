@@ -78,7 +78,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .sample import label as label
     from .sample import labels as labels
     from .sample import next_distribution as next_distribution
-    from .scoring import NearestWords as NearestWords
+    from .scoring import nearest_word as nearest_word
     from .scoring import novelty_by_temperature as novelty_by_temperature
     from .scoring import percentile as percentile
     from .scoring import score_word as score_word
@@ -200,7 +200,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "steps_within",
     ),
     "scoring": (
-        "NearestWords",
+        "nearest_word",
         "novelty_by_temperature",
         "percentile",
         "score_word",

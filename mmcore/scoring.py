@@ -83,36 +83,17 @@ def novelty_by_temperature(
     return pd.DataFrame(rows)
 
 
-class NearestWords:
-    """Finds the word at the smallest edit distance (Levenshtein 1966) among many, all of them at once."""
+def nearest_word(word: str, words: Sequence[str]) -> tuple[str, int]:
+    """The word at the smallest edit distance, the first of several, and that distance; 0 is the word itself.
 
-    def __init__(self, words: Sequence[str]) -> None:
-        require(len(words) > 0, "words", "at least one", 0)
-        self.words = list(dict.fromkeys(words))
-        self._lengths = np.array([len(word) for word in self.words])
-        # One row a letter position, so that each operation goes over contiguous memory.
-        self._letters = np.zeros((self._lengths.max(), len(self.words)), dtype=np.uint32)
-        for column, word in enumerate(self.words):
-            self._letters[: len(word), column] = np.frombuffer(word.encode("utf-32-le"), dtype=np.uint32)
+    Insertions, deletions and substitutions of a letter count 1 each (Levenshtein 1966).
+    """
+    from rapidfuzz.distance import Levenshtein
+    from rapidfuzz.process import extractOne
 
-    def distances(self, word: str) -> NDArray[np.int64]:
-        """Edit distance of a word to each of the words: insertions, deletions and substitutions, each 1."""
-        size = len(self._letters)
-        row = np.repeat(np.arange(size + 1, dtype=np.int16)[:, None], len(self.words), axis=1)
-        for place, letter in enumerate(word, start=1):
-            before, row = row, np.empty_like(row)
-            row[0] = place
-            substituted = before[:-1] + (self._letters != ord(letter))
-            np.minimum(before[1:] + 1, substituted, out=row[1:])
-            for i in range(1, size + 1):  # an insertion builds on the same row
-                np.minimum(row[i], row[i - 1] + 1, out=row[i])
-        return np.asarray(row[self._lengths, np.arange(len(self.words))], dtype=np.int64)
-
-    def nearest(self, word: str) -> tuple[str, int]:
-        """The nearest word (the first of several) and its distance; 0 is the word itself."""
-        distances = self.distances(word)
-        best = int(distances.argmin())
-        return self.words[best], int(distances[best])
+    require(len(words) > 0, "words", "at least one", 0)
+    found, distance, _ = extractOne(word, words, scorer=Levenshtein.distance)
+    return found, int(distance)
 
 
 def length_distribution(words: Sequence[str], corpus: Sequence[str]) -> pd.DataFrame:

@@ -21,7 +21,7 @@ lab = typer.Typer(
 lab.registered_commands, lab.registered_groups = app.registered_commands, app.registered_groups
 
 
-NEEDS = ("streamlit", "plotly", "sklearn")  # of [app] in pyproject.toml
+NEEDS = ("streamlit", "plotly", "sklearn", "rapidfuzz")  # of [app] in pyproject.toml
 
 
 @lab.callback()

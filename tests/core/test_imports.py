@@ -231,7 +231,7 @@ def loaded_after(statement: str) -> set[str]:
 def test_torch_is_not_loaded_until_it_is_needed() -> None:
     loaded = loaded_after("import " + ", ".join(QUICK))
     assert {"mmcore.store", "mmcore.cli"} <= loaded
-    assert not loaded & {"torch", "streamlit", "plotly", "sklearn"}
+    assert not loaded & {"torch", "streamlit", "plotly", "sklearn", "rapidfuzz"}
     assert "torch" in loaded_after("import mmcore; mmcore.MLP"), "the test above must be able to fail"
 
 
@@ -265,6 +265,6 @@ def test_a_notebook_needs_nothing_of_the_app() -> None:
         code = NOTEBOOK.format(blocked=blocked)
         return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
 
-    done = run("streamlit", "plotly", "sklearn", "starlette", "ui")
+    done = run("streamlit", "plotly", "sklearn", "rapidfuzz", "starlette", "ui")
     assert done.returncode == 0, done.stderr
     assert "import of safetensors halted" in run("safetensors").stderr, "the test above must be able to fail"

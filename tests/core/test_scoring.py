@@ -15,9 +15,9 @@ from mmcore.dataset import Dataset, Vocab
 from mmcore.evaluation import word_losses
 from mmcore.model import MLP
 from mmcore.scoring import (
-    NearestWords,
     character_distribution,
     length_distribution,
+    nearest_word,
     novelty_by_temperature,
     percentile,
     score_word,
@@ -68,11 +68,9 @@ def naive_distance(a: str, b: str) -> int:
 
 
 @given(st.lists(st.text("abü", min_size=1, max_size=5), min_size=1, max_size=5), st.text("abü", max_size=5))
-def test_edit_distance_is_the_recursion(words: list[str], word: str) -> None:
-    near = NearestWords(words)
-    assert near.distances(word).tolist() == [naive_distance(word, other) for other in near.words]
-    found, distance = near.nearest(word)
-    assert naive_distance(word, found) == distance == min(naive_distance(word, other) for other in words)
+def test_the_nearest_word_is_the_first_at_the_smallest_distance_of_the_recursion(words: list[str], word: str) -> None:
+    distances = [naive_distance(word, other) for other in words]
+    assert nearest_word(word, words) == (words[int(np.argmin(distances))], min(distances))
 
 
 def test_novelty_adds_up_and_the_coldest_repeats_itself(model: MLP, small: Dataset) -> None:

@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mmcore import scoring
-from mmcore.config import SplitConfig
 from mmcore.dataset import Splits, show_symbol
 from ui.kit import chart, symbols
 from ui.kit.plots import every
@@ -19,15 +18,6 @@ if TYPE_CHECKING:
     from mmcore import Artifact
 
 CLOSEST = 20  # samples that are compared with the train words
-COMPARED, LONGEST = 100_000, 40  # train words at most, and their letters: a comparison stays within a tenth of a second
-
-
-@st.cache_resource(show_spinner="Indexing the train words …", max_entries=8)
-def nearest_words(sha256: str, split: SplitConfig, _splits: Splits) -> scoring.NearestWords:
-    """Train words, ready to be compared with; kept per corpus and split."""
-    return scoring.NearestWords(
-        [word for word in _splits.train if len(word) <= LONGEST][:COMPARED] or _splits.train[:1]
-    )
 
 
 @st.cache_data(show_spinner="Sampling at every temperature …", max_entries=32)
@@ -43,9 +33,7 @@ def audited(
     """Lengths, letters and nearest train words of samples, kept per weights."""
     words = scoring.sample_words(_artifact.model, _artifact.vocab, n, temperature, sample_seed)
     corpus = [word for _, part in _splits.items() for word in part]
-    config = _artifact.config
-    index = nearest_words(config.corpus_sha256, config.split, _splits)
-    near = [(word, *index.nearest(word)) for word in words[:CLOSEST]]
+    near = [(word, *scoring.nearest_word(word, _splits.train)) for word in words[:CLOSEST]]
     lengths = scoring.length_distribution(words, corpus)
     letters = scoring.character_distribution(words, corpus, _artifact.vocab)
     return lengths, letters, pd.DataFrame(near, columns=["sample", "nearest", "edits"])
@@ -88,8 +76,7 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, theme: Theme) -> None:
         f"{scoring.total_variation(letters):.1f} % (share that would have to move). "
         f"{n} words drawn from the corpus itself would not fit it exactly either."
     )
-    among = f" among {COMPARED:,} of up to {LONGEST} letters" if len(splits.train) > COMPARED else ""
-    st.markdown(f"**Nearest train word**{among} of the first {len(near)} samples; 0 edits is a word learned by heart.")
+    st.markdown(f"**Nearest train word** of the first {len(near)} samples; 0 edits is a word learned by heart.")
     columns = {"nearest": "nearest train word", "edits": "edits (insert, delete, replace)"}
     st.dataframe(near, hide_index=True, column_config=columns, height=280, alt="Nearest train words")
 
