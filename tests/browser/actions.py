@@ -14,7 +14,7 @@ from mmcore import BUNDLED_NAMES, RunConfig, build_dataset, read_words
 from tests.browser.app_server import wait_until_idle
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import FilePayload, Page
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
@@ -59,6 +59,13 @@ def download(page: Page, label: str, folder: Path) -> Path:
     target = folder / waiting.value.suggested_filename
     waiting.value.save_as(target)
     return target
+
+
+def upload(page: Page, name: str, content: bytes) -> None:
+    """Choose a file and wait until the field shows it: a form that is sent before lacks it."""
+    payload: FilePayload = {"name": name, "mimeType": "text/plain", "buffer": content}
+    page.locator("input[type=file]").set_input_files(payload)
+    expect(page.get_by_text(name)).to_be_visible()
 
 
 def plain_val_loss(tensors: dict[str, Tensor], config: RunConfig) -> float:

@@ -11,19 +11,21 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.waiting import until
+from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore.jobs import run_inline
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Playwright, Route
+    from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request, ViewportSize, WebError
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-STOP_SECONDS = 10
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 60_000  # for what takes a tenth of a second on a quiet machine
+VIEWPORT: ViewportSize = {"width": 1440, "height": 1000}
 QUIET = ["disable-quic", "no-first-run", "disable-background-networking", "disable-component-update", "disable-sync"]
 
 
@@ -36,6 +38,7 @@ class AppServer:
         self.folder = folder
         self.store_url = store_url or f"sqlite:///{folder / 'store.sqlite'}"
         self.log = folder / "server.log"
+        self.checked = 0  # characters of the log
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {"MMCORE_STORE": self.store_url}
@@ -70,16 +73,35 @@ class AppServer:
             return
         os.killpg(self.process.pid, signal.SIGTERM)
         try:
-            self.process.wait(STOP_SECONDS)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-            raise RuntimeError(f"the server did not stop within {STOP_SECONDS} s of SIGTERM") from None
+            raise RuntimeError(f"the server did not stop within {PATIENCE:.0f} s of SIGTERM") from None
 
     def check_log(self) -> None:
-        """Raise ``AssertionError`` if the server has logged a traceback."""
-        text = self.log.read_text()
+        """Raise ``AssertionError`` if the server has logged a traceback since the last look."""
+        text = self.log.read_text()[self.checked :]
+        self.checked += len(text)
         assert "Traceback" not in text, text
+
+    def empty(self) -> None:
+        """Stop and delete every run, and every corpus but the bundled names."""
+        with closing(RunStore(self.store_url)) as store:
+            for run in store.runs():
+                store.request_stop(run.id)
+            until(lambda: all(run.ended for run in store.runs()), "every run has ended")
+            for run in store.runs():
+                store.delete(run.id)
+            for sha256 in set(store.corpora().sha256) - {read_words(BUNDLED_NAMES).sha256}:
+                store.delete_corpus(sha256)
+
+    def trained(self, model: ModelConfig, train: TrainConfig) -> Run:
+        """A run on the bundled names in the server's store, trained in this process."""
+        with closing(RunStore(self.store_url)) as store:
+            config = RunConfig(corpus_sha256=store.add_corpus(read_words(BUNDLED_NAMES)), model=model, train=train)
+            run = store.create(config, token="tests")  # claimed: no worker of the server may take it
+            return run_inline(store, run.id, token="tests")
 
     def _healthy(self) -> bool:
         try:
@@ -96,35 +118,58 @@ def _free_port() -> int:
 
 
 def launch(playwright: Playwright) -> Browser:
-    """Chromium, as the system has it, without a word to anyone."""
+    """Chromium, as the system has it, which finds no other host than this one and says no word to anyone."""
     flags = ["--no-sandbox", "--disable-gpu", *(f"--{flag}" for flag in QUIET)]
+    flags.append("--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1")
     return playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
 
 
 @contextmanager
-def watched_page(browser: Browser, url: str, **context_options: Any) -> Iterator[Page]:
-    """A page that can reach only `url`; raises at the end if it tried another host or a script of it failed."""
+def watched(context: BrowserContext, url: str) -> Iterator[None]:
+    """Raises at the end if a page of the context asked another host than `url` for something, or a script failed."""
     strays: list[str] = []
     errors: list[str] = []
-    context = browser.new_context(**context_options)
-    context.set_default_timeout(TIMEOUT_MS)
 
-    def gate(route: Route) -> None:
-        if route.request.url.startswith((f"{url}/", "data:", "blob:")):
-            route.continue_()
-        else:
-            strays.append(route.request.url)
-            route.abort()
+    def requested(request: Request) -> None:
+        if not request.url.startswith((f"{url}/", "data:", "blob:")):
+            strays.append(request.url)
 
-    context.route("**/*", gate)
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    page = context.new_page()
+    def failed(error: WebError) -> None:
+        errors.append(str(error.error))
+
+    context.on("request", requested)
+    context.on("weberror", failed)
     try:
-        yield page
+        yield
     finally:
-        context.close()
+        context.remove_listener("request", requested)
+        context.remove_listener("weberror", failed)
     assert not strays, f"requests to other hosts: {strays}"
     assert not errors, f"script errors in the page: {errors}"
+
+
+@contextmanager
+def watched_page(browser: Browser, url: str, **context_options: Any) -> Iterator[Page]:
+    """A visitor with a browser of their own, :func:`watched`."""
+    context = browser.new_context(**context_options)
+    context.set_default_timeout(TIMEOUT_MS)
+    with watched(context, url):
+        try:
+            yield context.new_page()
+        finally:
+            context.close()
+
+
+def forget(page: Page) -> None:
+    """Make a tab that of a visitor who was never here."""
+    for other in page.context.pages:
+        if other is not page:
+            other.close()
+    page.evaluate("() => { try { localStorage.clear(); sessionStorage.clear(); } catch { } }")  # none on a blank page
+    page.goto("about:blank")
+    page.context.clear_cookies()
+    page.set_viewport_size(VIEWPORT)
+    page.emulate_media(color_scheme="null", reduced_motion="null")
 
 
 def wait_until_idle(page: Page) -> None:

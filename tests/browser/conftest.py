@@ -1,14 +1,19 @@
-"""Fixtures of the browser tests; without Chromium or playwright they skip, or fail where REQUIRE_BROWSER=1."""
+"""Fixtures of the browser tests; without Chromium or playwright they skip, or fail where REQUIRE_BROWSER=1.
+
+Chromium, the app and a tab of each are started once for all files, and made as new between them.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
 
+from mmcore import RunStore
 from tests.browser import app_server
 from tests.browser.app_server import AppServer
 
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="package")  # ends before other tests: while playwright runs, asyncio.run() cannot
 def browser() -> Iterator[Browser]:
-    """Chromium, started once for all browser tests."""
+    """Chromium."""
     missing = [
         name
         for name, found in {"chromium": app_server.CHROMIUM, "playwright": find_spec("playwright")}.items()
@@ -38,9 +43,9 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="module")
-def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
-    """The app with an empty store, one for each test file; its log must hold no traceback."""
+@pytest.fixture(scope="package")
+def app(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    """The app."""
     running = AppServer(tmp_path_factory.mktemp("app"))
     running.start()
     yield running
@@ -48,8 +53,33 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     running.check_log()
 
 
+@pytest.fixture(scope="module")
+def server(app: AppServer) -> Iterator[AppServer]:
+    """The app with an empty store for each test file; its log must hold no traceback."""
+    app.empty()
+    yield app
+    app.check_log()
+
+
+@pytest.fixture(scope="module")
+def store(server: AppServer) -> Iterator[RunStore]:
+    """The server's store."""
+    with closing(RunStore(server.store_url)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="package")
+def tab(browser: Browser) -> Iterator[Page]:
+    """One tab for all tests: it has compiled the app's scripts, for which a new one needs seconds."""
+    context = browser.new_context()
+    context.set_default_timeout(app_server.TIMEOUT_MS)
+    yield context.new_page()
+    context.close()
+
+
 @pytest.fixture
-def page(browser: Browser, server: AppServer) -> Iterator[Page]:
+def page(tab: Page, server: AppServer) -> Iterator[Page]:
     """A fresh visitor, not yet on any page: ``page.goto(server.url)``."""
-    with app_server.watched_page(browser, server.url, viewport={"width": 1440, "height": 1000}) as fresh:
-        yield fresh
+    app_server.forget(tab)
+    with app_server.watched(tab.context, server.url):
+        yield tab

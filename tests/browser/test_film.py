@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore import Run, TrainConfig
 from mmcore.architectures import model_config
-from mmcore.jobs import run_inline
 from tests.browser.app_server import AppServer, wait_until_idle
 
 if TYPE_CHECKING:
@@ -22,13 +21,7 @@ MARKER = "() => document.querySelector('.film-curve').data[3].x[0]"
 @pytest.fixture(scope="module")
 def run(server: AppServer) -> Run:
     """A short finished run in the server's store."""
-    store = RunStore(server.store_url)
-    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
-    model = model_config(embedding_dim=4, hidden_sizes=(20,))
-    config = RunConfig(corpus_sha256=sha256, model=model, train=TrainConfig(max_steps=120))
-    ended = run_inline(store, store.create(config).id)
-    store.close()
-    return ended
+    return server.trained(model_config(embedding_dim=4, hidden_sizes=(20,)), TrainConfig(max_steps=120))
 
 
 def open_film(page: Page, server: AppServer, run: Run) -> list[Any]:

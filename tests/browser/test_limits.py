@@ -16,9 +16,8 @@ playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 
 
-def owner_of_a_new_run(page: Page, server: AppServer) -> str | None:
+def owner_of_a_new_run(page: Page, server: AppServer, store: RunStore) -> str | None:
     """Whose the run is that a click on Train makes."""
-    store = RunStore(server.store_url)
     before = len(store.runs())
     page.goto(f"{server.url}/train")
     expect(page.get_by_text("waiting runs")).to_be_visible()
@@ -27,21 +26,19 @@ def owner_of_a_new_run(page: Page, server: AppServer) -> str | None:
     page.get_by_role("button", name="Stop").click()
     runs = store.runs()
     assert len(runs) == before + 1
-    store.close()
     return runs[0].owner
 
 
 def test_c6_a_browser_stays_one_visitor_after_a_reload_and_another_is_another(
-    browser: Browser, page: Page, server: AppServer
+    browser: Browser, page: Page, server: AppServer, store: RunStore
 ) -> None:
-    first, second = (owner_of_a_new_run(page, server) for _ in range(2))
+    first, second = (owner_of_a_new_run(page, server, store) for _ in range(2))
     assert first is not None and first == second
     with watched_page(browser, server.url) as other:
-        assert owner_of_a_new_run(other, server) not in (None, first)
+        assert owner_of_a_new_run(other, server, store) not in (None, first)
 
 
-def test_c6_a_corpus_without_runs_is_deleted_after_asking(page: Page, server: AppServer) -> None:
-    store = RunStore(server.store_url)
+def test_c6_a_corpus_without_runs_is_deleted_after_asking(page: Page, server: AppServer, store: RunStore) -> None:
     sha256 = store.add_corpus(corpus_from_words(["anna", "bob", "eve"] * 10, "mine"))
     page.goto(f"{server.url}/data?corpus={sha256}")
     page.get_by_role("button", name="Delete this corpus").click()
@@ -49,4 +46,3 @@ def test_c6_a_corpus_without_runs_is_deleted_after_asking(page: Page, server: Ap
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_text("32,257").first).to_be_visible()
     assert sha256 not in set(store.corpora().sha256)
-    store.close()

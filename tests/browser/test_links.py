@@ -19,15 +19,13 @@ playwright = pytest.importorskip("playwright.sync_api")
 TEXT = "https://a.example/x www.b.example c@d.example [e](https://f.example)"
 
 
-def test_e7_an_address_in_a_name_is_no_link(page: Page, server: AppServer) -> None:
-    store = RunStore(server.store_url)
+def test_e7_an_address_in_a_name_is_no_link(page: Page, server: AppServer, store: RunStore) -> None:
     corpus = corpus_from_words(["www.b.example", "c@d.example"] * 10, TEXT)
     config = model_config(embedding_dim=2, hidden_sizes=(4,))
     made = RunConfig(corpus_sha256=store.add_corpus(corpus), model=config, train=TrainConfig(max_steps=5))
-    run = store.create(made, name=TEXT)
+    run = store.create(made, name=TEXT, token="tests")
     store.annotate(run.id, TEXT)
-    run_inline(store, run.id, token=store.claim(run.id))
-    store.close()
+    run_inline(store, run.id, token="tests")
     for name in ("train", "runs", "generate", "splits", "data"):
         page.goto(f"{server.url}/{name}?run={run.id}")
         wait_until_idle(page)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, embedding, load, read_words
+from mmcore import Artifact, Run, RunStore, TrainConfig, embedding, load
 from mmcore.architectures import model_config
-from mmcore.jobs import run_inline
-from tests.browser.actions import PATIENCE_MS
+from tests.browser.actions import PATIENCE_MS, upload
 from tests.browser.app_server import AppServer, wait_until_idle
 
 if TYPE_CHECKING:
@@ -21,20 +20,12 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def run(server: AppServer) -> Run:
     """A short finished run in the server's store."""
-    store = RunStore(server.store_url)
-    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
-    model = model_config(embedding_dim=2, hidden_sizes=(20,))
-    config = RunConfig(corpus_sha256=sha256, model=model, train=TrainConfig(max_steps=100))
-    ended = run_inline(store, store.create(config).id)
-    store.close()
-    return ended
+    return server.trained(model_config(embedding_dim=2, hidden_sizes=(20,)), TrainConfig(max_steps=100))
 
 
 @pytest.fixture(scope="module")
-def weights(server: AppServer, run: Run) -> Any:
-    store = RunStore(server.store_url)
+def weights(store: RunStore, run: Run) -> Artifact:
     stored = store.weights(run.id)
-    store.close()
     assert stored is not None
     return load(stored)
 
@@ -65,7 +56,7 @@ def click_letter(page: Page, symbol: str) -> None:
 
 
 def test_clicking_a_character_shows_its_row_and_neighbours(
-    page: Page, server: AppServer, run: Run, weights: Any
+    page: Page, server: AppServer, run: Run, weights: Artifact
 ) -> None:
     from playwright.sync_api import expect
 
@@ -166,12 +157,11 @@ def test_a_file_uploaded_in_the_browser_becomes_the_corpus(page: Page, server: A
 
     page.goto(f"{server.url}/data")
     page.get_by_text("Add a corpus").click()
-    files = page.locator("input[type=file]")
-    files.set_input_files({"name": "rivers.txt", "mimeType": "text/plain", "buffer": b"\xff\xfe\x00"})
+    upload(page, "not text.txt", b"\xff\xfe\x00")
     page.get_by_role("button", name="Add corpus").click()
     expect(page.get_by_text("must be UTF-8 text")).to_be_visible()
-    buffer = "\n".join(["rhône", "loire", "seine", "meuse", "isère", "oise", "aube", "tarn", "lot", "cher"]).encode()
-    files.set_input_files({"name": "rivers.txt", "mimeType": "text/plain", "buffer": buffer})
+    rivers = ["rhône", "loire", "seine", "meuse", "isère", "oise", "aube", "tarn", "lot", "cher"]
+    upload(page, "rivers.txt", "\n".join(rivers).encode())
     page.get_by_role("button", name="Add corpus").click()
     expect(page.get_by_text("Read 10 lines, kept 10 words")).to_be_visible()
     expect(page).to_have_url(re.compile("corpus=[0-9a-f]{64}"))

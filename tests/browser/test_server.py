@@ -21,14 +21,12 @@ playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 
 
-def test_e3_what_is_queued_is_trained_without_a_visit(server: AppServer) -> None:
-    store = RunStore(server.store_url)
+def test_e3_what_is_queued_is_trained_without_a_visit(server: AppServer, store: RunStore) -> None:
     config = RunConfig(corpus_sha256=store.add_corpus(read_words(BUNDLED_NAMES)), train=TrainConfig(max_steps=20))
     server.stop()
     waiting = store.create(config)
     server.start()
     until(lambda: store.run(waiting.id).state is RunState.FINISHED, "the run that waited has finished")
-    store.close()
 
 
 def test_the_server_gives_plotly_js_out_of_the_installed_package(server: AppServer) -> None:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore import Run, TrainConfig
 from mmcore.architectures import model_config
-from mmcore.jobs import run_inline
 from tests.browser.app_server import AppServer
 from tests.browser.screenshots import settle
 
@@ -33,12 +32,7 @@ FOUND = """() => {
 
 @pytest.fixture(scope="module")
 def run(server: AppServer) -> Run:
-    store = RunStore(server.store_url)
-    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
-    config = RunConfig(corpus_sha256=sha256, model=model_config(hidden_sizes=(20,)), train=TrainConfig(max_steps=100))
-    ended = run_inline(store, store.create(config).id)
-    store.close()
-    return ended
+    return server.trained(model_config(hidden_sizes=(20,)), TrainConfig(max_steps=100))
 
 
 @pytest.mark.parametrize("path", PAGES)

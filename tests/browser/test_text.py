@@ -9,6 +9,7 @@ import pytest
 from mmcore import RunConfig, RunStore, TrainConfig, read_words
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
+from tests.browser.actions import upload
 from tests.browser.app_server import AppServer, wait_until_idle
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ def add(page: Page, server: AppServer, file: str, content: str) -> None:
     page.goto(f"{server.url}/data")
     wait_until_idle(page)
     page.get_by_text("Add a corpus").click()
-    payload = {"name": file, "mimeType": "text/plain", "buffer": content.encode()}
-    page.locator("input[type=file]").set_input_files(payload)
-    expect(page.get_by_text(file)).to_be_visible()
+    upload(page, file, content.encode())
     page.get_by_role("button", name="Add corpus").click()
     wait_until_idle(page)
 
@@ -49,14 +48,15 @@ def test_b2_an_uploaded_table_is_refused_in_a_sentence(
     expect(alert).to_contain_text("save the column of words alone, one a line")
 
 
-def test_b2_a_decomposed_letter_is_the_same_wherever_it_is_typed(page: Page, server: AppServer) -> None:
-    store = RunStore(server.store_url)
+def test_b2_a_decomposed_letter_is_the_same_wherever_it_is_typed(
+    page: Page, server: AppServer, store: RunStore
+) -> None:
     raw = "zoe\u0301\nrene\u0301\nlore\u0301\nmile\u0301\n".encode() * 5
     corpus = read_words(raw, name="nfd")
     config = model_config(embedding_dim=2, hidden_sizes=(8,))
-    run = store.create(RunConfig(corpus_sha256=store.add_corpus(corpus), model=config, train=TrainConfig(max_steps=5)))
-    run_inline(store, run.id, token=store.claim(run.id))
-    store.close()
+    made = RunConfig(corpus_sha256=store.add_corpus(corpus), model=config, train=TrainConfig(max_steps=5))
+    run = store.create(made, token="tests")
+    run_inline(store, run.id, token="tests")
     page.goto(f"{server.url}/generate?run={run.id}")
     wait_until_idle(page)
     for label in ("Prefix", "Begin with", "Word to score"):

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
+from mmcore import Run, TrainConfig
 from mmcore.architectures import model_config
-from mmcore.jobs import run_inline
 from tests.browser.app_server import AppServer
 
 if TYPE_CHECKING:
@@ -21,12 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def run(server: AppServer) -> Run:
     """A finished run of the size that the quick preset has."""
-    store = RunStore(server.store_url)
-    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
-    config = RunConfig(corpus_sha256=sha256, model=model_config(), train=TrainConfig(max_steps=100))
-    ended = run_inline(store, store.create(config).id)
-    store.close()
-    return ended
+    return server.trained(model_config(), TrainConfig(max_steps=100))
 
 
 def press_next(page: Page, number: int, steps: int, title: str) -> float:
@@ -71,14 +65,11 @@ def test_play_walks_by_itself(page: Page, server: AppServer, run: Run) -> None:
     expect(page.get_by_role("switch", name="Play").or_(page.get_by_role("checkbox", name="Play"))).not_to_be_checked()
 
 
-def test_the_heads_of_a_transformer_are_shown_beside_each_other(page: Page, server: AppServer, run: Run) -> None:
+def test_the_heads_of_a_transformer_are_shown_beside_each_other(page: Page, server: AppServer) -> None:
     from playwright.sync_api import expect
 
-    store = RunStore(server.store_url)
     model = model_config(architecture="transformer", embedding_dim=8, layers=1, heads=2)
-    config = run.config.replace(model=model, train=TrainConfig(max_steps=2, batch_size=8))
-    ended = run_inline(store, store.create(config).id)
-    store.close()
+    ended = server.trained(model, TrainConfig(max_steps=2, batch_size=8))
     page.goto(f"{server.url}/under_the_hood?run={ended.id}")
     expect(page.get_by_text("Step 1 of 12")).to_be_visible()
     for number, title in ((2, "rows: "), (3, "s0: "), (4, "Head 1 attends most to ")):

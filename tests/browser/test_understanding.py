@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
-from mmcore.architectures import model_config
-from mmcore.jobs import run_inline
+from mmcore import RunStore, TrainConfig
 from tests.browser.actions import badge
 from tests.browser.app_server import AppServer, wait_until_idle
 
@@ -19,22 +17,10 @@ if TYPE_CHECKING:
 SMALL = model_config(hidden_sizes=(20,))
 
 
-@pytest.fixture(scope="module")
-def store(server: AppServer) -> RunStore:
-    opened = RunStore(server.store_url)
-    opened.add_corpus(read_words(BUNDLED_NAMES))
-    return opened
-
-
-def trained(store: RunStore, train: TrainConfig) -> Run:
-    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
-    return run_inline(store, store.create(RunConfig(corpus_sha256=sha256, model=SMALL, train=train)).id)
-
-
 def test_run_the_finder_take_its_rate_and_train(page: Page, server: AppServer, store: RunStore) -> None:
     from playwright.sync_api import expect
 
-    run = trained(store, TrainConfig(max_steps=50))
+    run = server.trained(SMALL, TrainConfig(max_steps=50))
     page.goto(f"{server.url}/train?run={run.id}")
     page.get_by_text("Find a learning rate", exact=True).click()
     page.get_by_role("button", name="Sweep").click()
@@ -56,7 +42,7 @@ def test_a_diverged_run_is_healed_by_the_doctors_button(page: Page, server: AppS
     from playwright.sync_api import expect
 
     hot = TrainConfig(optimizer="sgd", schedule="constant", learning_rate=3.0, weight_decay=1.0, max_steps=300)
-    run = trained(store, hot)
+    run = server.trained(SMALL, hot)
     assert run.error
     page.goto(f"{server.url}/train?run={run.id}")
     expect(page.get_by_text("The run diverged")).to_be_visible()
@@ -72,7 +58,7 @@ def test_finish_a_lesson(page: Page, server: AppServer, store: RunStore) -> None
     from playwright.sync_api import expect
 
     if store.latest() is None:
-        trained(store, TrainConfig(max_steps=20))
+        server.trained(SMALL, TrainConfig(max_steps=20))
     page.goto(f"{server.url}/lessons")
     expect(page.get_by_text("0 of 10 lessons finished")).to_be_visible()
     page.get_by_text("5", exact=True).first.click()
