@@ -12,8 +12,9 @@ help: ## Show this list
 app: $(VENV)/app ## Start the app in the browser
 	$(PY) -m streamlit run streamlit_app.py
 
+# Files in the order of their folders, so that each of the two processes starts the app and Chromium once.
 test: $(VENV)/dev ## Run every test, two files at a time
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/dev ## Check style and types
 	$(PY) -m ruff check .
