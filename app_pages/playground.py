@@ -7,7 +7,7 @@ from ui import pages, session, visitor
 from ui.form import settings
 from ui.kit import symbols
 from ui.kit.live import live_chart
-from ui.kit.text import plain
+from ui.kit.text import LOSSES, plain
 from ui.kit.theme import PLOTLY_CONFIG, current_theme
 from ui.playground import models, sliders
 from ui.run import curves, embedding_map
@@ -68,9 +68,8 @@ def reopen() -> None:
 
 
 with result:
-    names = {"train_loss": "Train loss", "val_loss": "Validation loss", "val_loss_unseen": "Loss on unseen words"}
     with st.container(horizontal=True, gap="medium"):
-        for name, title in names.items():
+        for name, title in LOSSES.items():
             if name in play.losses:
                 delta = models.change(name, play, before)
                 st.metric(title, f"{play.losses[name]:.4f}", delta, delta_color="inverse", width="content")

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from mmcore import BUNDLED_NAMES, PRESETS, Pace, SplitConfig, TrainState, build_dataset, read_words, train
+from mmcore.losses import SHOWN
 
 RESULTS = Path(__file__).parent / "results"
 SEEDS = (1, 2, 3, 4, 5)
@@ -36,7 +37,7 @@ def measure(name: str, seed: int, deduplicate: bool) -> dict[str, Any]:
     steps = list(train(state, data, pace=Pace(every=preset.train.max_steps)))
     seconds = time.process_time() - began
     row = {"preset": name, "seed": seed, "deduplicate": deduplicate, "steps": state.step, "seconds": seconds}
-    row |= {loss: getattr(steps[-1], loss) for loss in ("train_loss", "val_loss", "val_loss_unseen")}
+    row |= {loss: getattr(steps[-1], loss) for loss in SHOWN}
     print(json.dumps(row), flush=True)
     return row
 

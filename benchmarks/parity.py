@@ -28,6 +28,7 @@ from mmcore import BUNDLED_NAMES, Corpus, Model, ModelConfig, SplitConfig, Train
 from mmcore.architectures import model_config
 from mmcore.dataset import Dataset, Splits, Vocab, build_dataset, split_words
 from mmcore.evaluation import evaluate_splits, word_losses
+from mmcore.losses import SHOWN
 from mmcore.ngram import NGram, uniform_loss
 from mmcore.presets import PRESETS
 from mmcore.training import Pace, train
@@ -36,7 +37,7 @@ FOLDER = Path(__file__).parent
 RESULTS, PAGE = FOLDER / "results" / "parity.json", FOLDER / "PARITY.md"
 WITHIN = 0.03  # nats per character: what counts as the same
 LECTURE, LECTURE_SPLIT = PRESETS["lecture"].train, SplitConfig()
-UNPUBLISHED = ("train_loss", "val_loss", "val_loss_unseen")  # what is shown where nothing is to compare with
+UNPUBLISHED = SHOWN  # what is shown where nothing is to compare with
 
 Losses = dict[str, float]
 

@@ -12,6 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from benchmarks.best import MLPS, OTHERS
+from mmcore.losses import SHOWN
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -97,7 +98,7 @@ def presets() -> str:
         for deduplicate in (False, True):
             runs = [r for r in read(f"preset-{name}") or [] if r["deduplicate"] == deduplicate]
             if runs:
-                losses = [[r[loss] for r in runs] for loss in ("train_loss", "val_loss", "val_loss_unseen")]
+                losses = [[r[loss] for r in runs] for loss in SHOWN]
                 split = "de-duplicated" if deduplicate else "as they are"
                 rows.append((name, split, *map(spread, losses), spread([r["seconds"] for r in runs], 1), len(runs)))
     return table(("preset", "words", "train", "validation", "on unseen words", "seconds", "seeds"), rows)
@@ -106,8 +107,7 @@ def presets() -> str:
 def tried() -> str:
     """Every setting trained to its end on the way to the best of five minutes, best last."""
     rows = sorted(read("tuning") or [], key=lambda row: -float(row["val_loss"]))
-    losses = ("train_loss", "val_loss", "val_loss_unseen")
-    cells = [(r["model"], r["training"], *(f"{r[loss]:.4f}" for loss in losses), f"{r['seconds']:.0f}") for r in rows]
+    cells = [(r["model"], r["training"], *(f"{r[loss]:.4f}" for loss in SHOWN), f"{r['seconds']:.0f}") for r in rows]
     return table(("model", "training", "train", "validation", "on unseen words", "seconds"), cells)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from .architectures import ARCHITECTURES, model_config
 from .architectures.settings import INIT
 from .config import RunConfig, TrainConfig
+from .losses import SHOWN
 from .presets import PRESETS, preset_for
 from .store import Run, RunState
 
@@ -20,7 +21,6 @@ TRAINING = TrainConfig(
 )
 CONTEXT_SIZES = (1, 2, 3, 4, 6, 8)
 EMBEDDING_DIMS = (2, 4, 10, 32)  # with the lecture's first and last, and the Blink preset's
-LOSSES = ("train_loss", "val_loss", "val_loss_unseen")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +110,6 @@ def results(settings: Sequence[Setting], runs: Sequence[Run], vocab_size: int) -
         if run := found.get(setting.config):
             row = {**setting.at, "name": setting.name, "state": str(run.state)}
             row |= {"parameters": run.config.model.parameters(vocab_size), "step": run.step, "seconds": run.seconds}
-            rows.append(row | {name: run.losses.get(name) for name in LOSSES})
-    columns = [*settings[0].at, "name", "state", "parameters", "step", "seconds", *LOSSES]
-    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(LOSSES, float))
+            rows.append(row | {name: run.losses.get(name) for name in SHOWN})
+    columns = [*settings[0].at, "name", "state", "parameters", "step", "seconds", *SHOWN]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(SHOWN, float))

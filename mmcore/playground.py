@@ -36,7 +36,7 @@ class Play:
 
     config: RunConfig
     curve: pd.DataFrame  # as RunStore.history
-    losses: dict[str, float]  # train_loss, val_loss, val_loss_unseen; the test split is not looked at
+    losses: dict[str, float]  # SHOWN; the test split is not looked at
     samples: list[str]
     weights: bytes  # an artifact
     parameters: int
@@ -108,8 +108,7 @@ def play(
         if step.seconds > limit and step.step < config.train.max_steps:
             raise TooManySteps(config.model.title, limit, step.step, config.train.max_steps)
     curve = pd.DataFrame([{name: getattr(step, name) for name in HISTORY} for step in steps], dtype="float64")
-    measured = {name: getattr(steps[-1], name) for name in ("train_loss", "val_loss", "val_loss_unseen")}
-    losses = {name: loss for name, loss in measured.items() if loss is not None}
+    losses = steps[-1].losses
     words = drawn_words(state.model, dataset.vocab, SAMPLES, SAMPLE_SEED)
     weights = Artifact(state.model, dataset.vocab, config, losses, state.step, dataset.cleaning).to_bytes()
     seconds = time.perf_counter() - began

@@ -16,6 +16,7 @@ from .checkpoint import TensorUpdate
 from .dataset import Dataset
 from .evaluation import evaluate_parts, evaluate_splits, expected_seconds
 from .fields import require
+from .losses import SHOWN
 from .model import Model, views
 from .optimizer import learning_rate_at, update
 from .presets import calmer_rate
@@ -42,8 +43,7 @@ class Step:
     @property
     def losses(self) -> dict[str, float]:
         """The exact losses, as far as they were measured."""
-        named = {"train_loss": self.train_loss, "val_loss": self.val_loss, "val_loss_unseen": self.val_loss_unseen}
-        return {name: loss for name, loss in named.items() if loss is not None}
+        return {name: loss for name in SHOWN if (loss := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

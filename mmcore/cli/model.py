@@ -12,11 +12,12 @@ import typer
 from ..corpus import BUNDLED_NAMES, read_words
 from ..dataset import split_words
 from ..fields import require
+from ..losses import LOSSES, SHOWN
 
 if TYPE_CHECKING:
     from ..export.artifact import Artifact
 from .app import AsJson, Data, ModelFile, OpenTest, app, sentences
-from .output import SEALED, SHOWN, finite, print_losses
+from .output import finite, print_losses
 from .settings import changed
 from .words import example_counts, say_cleaned
 
@@ -99,7 +100,7 @@ def _losses(artifact: Artifact, dataset: Any, open_test: bool) -> dict[str, tupl
     """Loss and number of examples by name; the test split is not even looked at unless opened."""
     from ..evaluation import evaluate as exact
 
-    parts = {name: name.replace("_loss", "") for name in SHOWN + (SEALED if open_test else ())}
+    parts = {name: name.replace("_loss", "") for name in (LOSSES if open_test else SHOWN)}
     measured = {name: exact(artifact.model, getattr(dataset, part)) for name, part in parts.items()}
     return {name: (losses.loss, losses.examples) for name, losses in measured.items() if losses.examples}
 

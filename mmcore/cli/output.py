@@ -19,14 +19,13 @@ from rich.table import Table
 
 from ..dataset import split_words
 from ..fields import require
+from ..losses import SHOWN, nats
 from ..store import Run, RunState, RunStore
 
 if TYPE_CHECKING:
     from ..training import Step
 from .app import STOPPED_BY_CTRL_C
 
-SHOWN = ("train_loss", "val_loss", "val_loss_unseen")
-SEALED = ("test_loss", "test_loss_unseen")
 SUFFIXES = (".safetensors", ".pt", ".pth")
 
 
@@ -165,5 +164,5 @@ def print_losses(values: Mapping[str, tuple[float, int]], of: str) -> None:
 
 
 def said_loss(loss: float | None) -> str:
-    """Four decimals; of a run that went astray, its size."""
-    return "" if loss is None else f"{loss:.4f}" if abs(loss) < 1e4 else f"{loss:.2g}"
+    """As on screen; nothing where there is none."""
+    return "" if loss is None else nats(loss)

@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..fields import require
+from ..losses import SEALED
 from ..store import RunState, RunStore, UnreadableRun, new_token
 from .app import AsJson, OpenTest, Out, RunId, runs, sentences
 from .output import (
-    SEALED,
     check_writable,
     conclude,
     print_summary,
@@ -66,7 +66,7 @@ def list_runs(as_json: AsJson = False) -> None:
     (console if narrow else Console(width=1_000)).print(table)
 
 
-TAKEN = 66  # columns before the name, in the list of runs
+TAKEN = 70  # columns before the name, in the list of runs
 
 
 def _cut(text: str, room: int | None) -> Text:

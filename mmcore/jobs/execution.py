@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..checkpoint import Checkpoint, affordable, checkpoint_steps, weights_of
 from ..config import RunConfig
 from ..dataset import Dataset
+from ..losses import without_sealed
 from ..store import (
     LEASE_SECONDS,
     MAX_POINTS,
@@ -277,7 +278,7 @@ class Training:
             return Progress()
         known = {} if problem else self.newest.losses
         losses = evaluate_splits(self.state.model, self.dataset, test=True, known=known, stop=self.must_end)
-        shown: dict[str, Any] = {name: loss for name, loss in losses.items() if not name.startswith("test")}
+        shown: dict[str, Any] = {**without_sealed(losses)}
         # The weights kept by a run that diverged are those before the update that spoiled them.
         step = max(0, problem.step - 1) if isinstance(problem, TrainingDiverged) else self.newest.step
         ended = replace(self.newest, step=step, **shown)
@@ -294,9 +295,8 @@ class Training:
 
         if not self.state.model.flat.isfinite().all():
             return None
-        sealed = {name: loss for name, loss in losses.items() if not name.startswith("test")}
-        dataset = self.dataset
-        artifact = Artifact(self.state.model, dataset.vocab, self.config, sealed, step, dataset.cleaning)
+        shown, dataset = without_sealed(losses), self.dataset
+        artifact = Artifact(self.state.model, dataset.vocab, self.config, shown, step, dataset.cleaning)
         return SavedWeights(weights=artifact.to_bytes(), train_state=save(self.state.tensors()), losses=losses)
 
     def samples(self) -> list[str]:

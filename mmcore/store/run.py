@@ -13,6 +13,7 @@ from sqlalchemy.engine import Row
 from ..config import RunConfig
 from ..fields import quoted
 from ..limits import MAX_NAME
+from ..losses import without_sealed
 from ..presets import PRESETS
 
 
@@ -135,8 +136,7 @@ def _read_run(row: Row[Any]) -> Run:
     values = dict(row._mapping)
     config = RunConfig.from_dict(json.loads(values["config"]))
     values |= {name: utc(values[name]) for name in TIMES}
-    sealed = {} if row.test_openings else {"test_loss", "test_loss_unseen"}
-    losses = {name: loss for name, loss in json.loads(row.losses).items() if name not in sealed}
+    losses = json.loads(row.losses) if row.test_openings else without_sealed(json.loads(row.losses))
     values |= {"checkpoints": row.checkpoints or 0}
     values |= {"config": config, "losses": losses, "state": RunState(row.state), "max_steps": config.train.max_steps}
     return Run(**{name: values[name] for name in Run.__dataclass_fields__})

@@ -15,11 +15,12 @@ from sqlalchemy.engine import URL, Connection, Engine
 from ..config import RunConfig
 from ..fields import quoted
 from ..installation import INSTALLED, user_data_folder
+from ..losses import SHOWN
 from .clock import give_clock
 from .digest import digests
 
 SCHEMA_VERSION = 4
-HISTORY = ("step", "batch_loss", "train_loss", "val_loss", "val_loss_unseen", "learning_rate", "seconds")
+HISTORY = ("step", "batch_loss", *SHOWN, "learning_rate", "seconds")
 """Columns of a run's curve."""
 
 METADATA = sa.MetaData()

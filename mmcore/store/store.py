@@ -33,6 +33,7 @@ from ..config import RunConfig
 from ..corpus import Corpus
 from ..fields import cut, quoted, require, whole
 from ..limits import MAX_NOTE, Usage
+from ..losses import LOSSES
 from ..process import lives, this_process
 from .clock import Now
 from .digest import digests
@@ -261,7 +262,7 @@ class RunStore:
         for run in self.runs():
             row: dict[str, Any] = {"id": run.id, "name": run.name, "state": str(run.state), "corpus": run.corpus_name}
             row |= {"step": run.step, "max_steps": run.max_steps, "seconds": run.seconds}
-            row |= {name: run.losses.get(name, math.nan) for name in _LOSSES}
+            row |= {name: run.losses.get(name, math.nan) for name in LOSSES}
             row |= {"created": run.created, "note": run.note, "error": run.error, "owner": run.owner}
             row |= {"split_seed": run.config.split.split_seed}
             rows.append(row | asdict(run.config.model) | asdict(run.config.train))
@@ -516,9 +517,6 @@ class RunStore:
                 self._inherited, self._pid = self._engine, os.getpid()
                 self._engine = open_database(self.url)
             return self._engine
-
-
-_LOSSES = ("train_loss", "val_loss", "val_loss_unseen", "test_loss", "test_loss_unseen")
 
 
 def new_token() -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mmcore import RunStore, TrainConfig
+from mmcore.architectures import model_config
 from tests.browser.actions import badge
 from tests.browser.app_server import AppServer, wait_until_idle
 

@@ -24,6 +24,7 @@ from mmcore.corpus import BUNDLED_NAMES, Corpus, corpus_from_words
 from mmcore.dataset import build_dataset, build_examples, split_words
 from mmcore.evaluation import evaluate, evaluate_splits
 from mmcore.export.artifact import load
+from mmcore.losses import nats
 from mmcore.presets import PRESETS, preset_for
 from mmcore.sample import generate
 from mmcore.store import RunState, RunStore, StoreUnavailable
@@ -822,7 +823,7 @@ def test_b3_runs_are_listed_whole_at_80_columns_and_in_a_pipe(
     diverged, first = store.runs()
     header, *lines = Result("runs", "list").out.splitlines()
     assert header.split()[:3] == ["id", "state", "step"]
-    assert diverged.state is RunState.FAILED and f"{diverged.losses['val_loss']:.2g}" in lines[0].split()
+    assert diverged.state is RunState.FAILED and nats(diverged.losses["val_loss"]) in lines[0].split()
     cells = lines[1].split()
     assert cells[:4] == [first.id, "finished", "20", f"{first.losses['val_loss']:.4f}"]
     assert first.id in lines[1] and (first.name in lines[1]) is not bool(columns)
@@ -862,7 +863,7 @@ def test_c6_a_corpus_without_runs_is_listed_and_can_be_deleted(model: Path, stor
     assert set(store.corpora().sha256) == {used}
 
 
-@pytest.mark.parametrize(("loss", "said"), [(2.5, ["2.5000", "12.18", "3.6067"]), (4e20, ["4e+20", "∞", "5.8e+20"])])
+@pytest.mark.parametrize(("loss", "said"), [(2.5, ["2.5000", "12.18", "3.6067"]), (4e20, ["4e+20", "∞", "5.77e+20"])])
 def test_b5_a_loss_that_went_astray_is_said_by_its_size(
     loss: float, said: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

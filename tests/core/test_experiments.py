@@ -25,6 +25,7 @@ from mmcore.experiments import (
     unfinished,
 )
 from mmcore.jobs import run_inline
+from mmcore.losses import SHOWN
 from mmcore.presets import PRESETS, preset_for
 from mmcore.store import RunState, RunStore
 
@@ -111,7 +112,7 @@ def test_results_are_those_that_finished_else_the_newest(store: RunStore, short:
     assert table["name"].tolist() == [first.name, second.name]
     assert [row[name] for _, row in table.iterrows() for name in first.at] == [*first.at.values(), *second.at.values()]
     assert table.state.tolist() == ["queued", "finished"]
-    for name in experiments.LOSSES:
+    for name in SHOWN:
         assert table[name].isna().tolist() == [True, False]
         assert table[name][1] == pytest.approx(trained.losses[name])
     assert (table.step[1], table.seconds[1]) == (3, trained.seconds)

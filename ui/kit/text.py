@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 import pandas as pd
+
+from mmcore.losses import nats as nats
+
+LOSSES: dict[str, str] = {
+    "train_loss": "Train loss",
+    "val_loss": "Validation loss",
+    "val_loss_unseen": "Loss on unseen words",
+}
+"""The losses that are no secret, as they are called on screen. The test losses belong to the page Splits."""
 
 # Markdown makes links of addresses even where all markup is escaped, so an invisible word joiner goes into them.
 _LINK = re.compile(r"(?:https?|ftp|mailto):(?=\S)|www(?=\.)|@(?=\w)", re.IGNORECASE)
@@ -29,8 +37,3 @@ def _as_text(column: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(column):
         return column
     return column.map(lambda cell: "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell)
-
-
-def nats(loss: float, decimals: int = 4) -> str:
-    """A loss to some decimals; of a run that went astray, its size."""
-    return f"{loss:,.{decimals}f}" if abs(loss) < 1e6 else "∞" if math.isinf(loss) else f"{loss:.3g}"

@@ -12,6 +12,7 @@ import streamlit as st
 from mmcore import cost, experiments
 from mmcore.experiments import Setting
 from mmcore.jobs import WORKERS
+from mmcore.losses import SHOWN
 from mmcore.presets import PRESETS
 from mmcore.store import Run, RunFilter
 from ui import session, visitor
@@ -226,7 +227,7 @@ def _label(wanted: int, live: int, of: int) -> str:
 def _draw_found(experiment: Experiment, found: pd.DataFrame, of: int, theme: Theme) -> None:
     if found.empty:
         return
-    done = found[found["state"] == "finished"].dropna(subset=list(experiments.LOSSES))
+    done = found[found["state"] == "finished"].dropna(subset=list(SHOWN))
     counts = found["state"].value_counts()
     said = [f"{counts.get('finished', 0)} of {of} have finished"]
     said += [f"{count} {state}" for state, count in counts.items() if state != "finished"]

@@ -16,7 +16,7 @@ SPLITS: dict[str, str] = {
     "val_loss": "Validation",
     "val_loss_unseen": "Validation, unseen words",
 }
-"""The losses that are no secret, as they are called on screen. The test losses belong to the page Splits."""
+"""What the losses that are no secret are of, as it is called on screen."""
 
 
 def smoothed(history: pd.DataFrame, weight: float) -> pd.DataFrame:

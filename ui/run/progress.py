@@ -15,7 +15,7 @@ from mmcore.store import LEASE_SECONDS, WORKING, Run, RunState
 from ui import pages, session, visitor
 from ui.form import form, settings
 from ui.kit.live import live_chart
-from ui.kit.text import nats, plain
+from ui.kit.text import LOSSES, nats, plain
 from ui.run import curves
 
 LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
@@ -197,9 +197,8 @@ def draw_samples(run: Run, count: int = 6) -> None:
 
 def draw_short(run: Run) -> None:
     """A run that is over in a few lines: its losses, its last words, and the way to the rest."""
-    labels = {"train_loss": "Train loss", "val_loss": "Validation loss", "val_loss_unseen": "Loss on unseen words"}
     with st.container(horizontal=True, gap="medium"):
-        for name, label in labels.items():
+        for name, label in LOSSES.items():
             if name in run.losses:
                 st.metric(label, nats(run.losses[name]), width="content")
     for step, words in curves.telling_samples(session.store().samples(run.id))[:1]:
