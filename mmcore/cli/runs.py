@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ..fields import require
 from ..losses import SEALED
-from ..store import RunState, RunStore, UnreadableRun, new_token
+from ..store import RunFilter, RunState, RunStore, UnreadableRun, new_token
 from .app import AsJson, OpenTest, Out, RunId, runs, sentences
 from .output import (
     check_writable,
@@ -42,17 +42,21 @@ def looked_at() -> RunStore:
 
 @runs.command("list")
 @sentences
-def list_runs(as_json: AsJson = False) -> None:
+def list_runs(
+    search: Annotated[str, typer.Option(help="Only runs with these words in name or note.", show_default=False)] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the newest so many.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """All runs, newest first."""
-    store = looked_at()
-    found = store.runs()
-    for unreadable in store.unreadable():
+    store, which = looked_at(), RunFilter(text=search)
+    found = store.runs(which, limit=limit)
+    for unreadable in store.unreadable(which, limit=limit):
         typer.echo(f"Warning: {unreadable}", err=True)
     if as_json:
         typer.echo(json.dumps([run_summary(run) | {"created": run.created.isoformat()} for run in found]))
         return
     if not found:
-        typer.echo("No runs yet: train makes one.", err=True)
+        typer.echo("No run has these words." if search else "No runs yet: train makes one.", err=True)
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("id", "state", "step", "val loss", "created (UTC)", "name"):

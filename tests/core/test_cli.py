@@ -500,6 +500,10 @@ def test_runs_are_listed_shown_exported_and_deleted(words: Path, tmp_path: Path,
     assert f"{first.losses['val_loss']:.4f}" in listed
     assert [run["run"] for run in Result("runs", "list", "--json").values] == [second.id, first.id]
 
+    assert [run["run"] for run in Result("runs", "list", "--limit", "1", "--json").values] == [second.id]
+    assert [run["run"] for run in Result("runs", "list", "--search", "FIRST", "--json").values] == [first.id]
+    assert "No run has these words." in Result("runs", "list", "--search", "third").err
+
     shown = Result("runs", "show", first.id)
     for part in (first.id, "first", "finished", "learning rate", "0.02", "words"):
         assert part in shown.out
