@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from ..checkpoint import Checkpoint, affordable, checkpoint_steps, weights_of
 from ..config import RunConfig
 from ..dataset import Dataset
-from ..losses import without_sealed
+from ..losses import SHOWN, without_sealed
 from ..store import (
     LEASE_SECONDS,
     MAX_POINTS,
@@ -278,10 +279,11 @@ class Training:
             return Progress()
         known = {} if problem else self.newest.losses
         losses = evaluate_splits(self.state.model, self.dataset, test=True, known=known, stop=self.must_end)
-        shown: dict[str, Any] = {**without_sealed(losses)}
+        kept = self.newest.losses | losses
         # The weights kept by a run that diverged are those before the update that spoiled them.
         step = max(0, problem.step - 1) if isinstance(problem, TrainingDiverged) else self.newest.step
-        ended = replace(self.newest, step=step, **shown)
+        train, val, unseen = (kept.get(name) for name in SHOWN)
+        ended = replace(self.newest, step=step, train_loss=train, val_loss=val, val_loss_unseen=unseen)
         points = [*(point for point in self.points if point.step < step), ended]
         saved = self.weights(step, losses)
         samples = None if self.must_end() else (step, self.samples())
@@ -346,7 +348,7 @@ def _ctrl_c(begun: threading.Event) -> Iterator[threading.Event]:
         return
     usual = signal.getsignal(signal.SIGINT)
 
-    def first(number: int, frame: object) -> None:
+    def first(number: int, frame: FrameType | None) -> None:
         stopped.set()
         signal.signal(signal.SIGINT, usual)
         if not begun.is_set():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from typing import Any
 
 from ..config import RunConfig
 from ..fields import Config
@@ -21,7 +20,8 @@ def digests(config: RunConfig) -> dict[str, str]:
     return {"config_digest": digest(config), "split_digest": digest(config.split)}
 
 
-def _telling(value: Any) -> Any:
+def _telling(value: object) -> object:
+    """A setting as JSON has it, without what is as by default."""
     if isinstance(value, Config):
         fields = [(f, getattr(value, f.name)) for f in dataclasses.fields(value)]  # type: ignore[arg-type]
         return {f.name: _telling(own) for f, own in fields if f.name == "architecture" or own != f.default}

@@ -6,14 +6,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ..checkpoint import Checkpoint, TensorUpdate
-from .schema import CHECKPOINTS, HISTORY, RUNS, SAMPLES, STEPS
+from .schema import CHECKPOINTS, HISTORY, RUNS, SAMPLES, STEPS, Value
 
 if TYPE_CHECKING:
     from ..training import Step
@@ -70,18 +70,18 @@ def write_progress(db: Connection, run_id: str, progress: Progress) -> None:
         db.execute(sa.delete(CHECKPOINTS).where(*of_film(run_id), beyond_last))
     if progress.samples is not None:
         step, words = progress.samples
-        row = {"run_id": run_id, "step": step, "words": json.dumps(list(words))}
+        row: dict[str, Value] = {"run_id": run_id, "step": step, "words": json.dumps(list(words))}
         _append(db, SAMPLES, run_id, [row], MAX_SAMPLES)
     if progress.saved is not None:
         _write_last(db, run_id, progress.saved)
 
 
 def _write_points(db: Connection, run_id: str, points: Sequence[Step]) -> None:
-    rows: list[dict[str, Any]] = [
+    rows: list[dict[str, Value]] = [
         {"run_id": run_id} | {name: _finite(getattr(point, name)) for name in HISTORY} for point in points
     ]
     _append(db, STEPS, run_id, rows, MAX_POINTS)
-    newest = {"step": points[-1].step, "seconds": points[-1].seconds}
+    newest: dict[str, Value] = {"step": points[-1].step, "seconds": points[-1].seconds}
     measured = [row["batch_loss"] for row in rows if row["batch_loss"] is not None]
     newest |= {"batch_loss": measured[-1]} if measured else {}
     db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(**newest))
@@ -114,7 +114,7 @@ def beyond(sizes: dict[int, int], limit: int) -> list[int]:
     return [step for step in steps if step not in kept]
 
 
-def _append(db: Connection, table: sa.Table, run_id: str, rows: list[dict[str, Any]], cap: int) -> None:
+def _append(db: Connection, table: sa.Table, run_id: str, rows: Sequence[Mapping[str, Value]], cap: int) -> None:
     """Put rows at the end of a run's series, in place of what it has from their first step on."""
     of_run = table.c.run_id == run_id
     db.execute(sa.delete(table).where(of_run, table.c.step >= rows[0]["step"]))

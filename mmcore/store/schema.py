@@ -8,9 +8,11 @@ import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from ..config import RunConfig
 from ..fields import quoted
@@ -22,6 +24,9 @@ from .digest import digests
 SCHEMA_VERSION = 4
 HISTORY = ("step", "batch_loss", *SHOWN, "learning_rate", "seconds")
 """Columns of a run's curve."""
+
+Value = str | float | bytes | sa.ColumnElement[Any] | None
+"""What a column may be set to."""
 
 METADATA = sa.MetaData()
 _BLOB = sa.LargeBinary(2**32 - 1)  # the length lets MySQL choose a type that is large enough
@@ -210,7 +215,7 @@ def _engine(url: URL) -> Engine:
     engine = sa.create_engine(url, connect_args={"timeout": 30})
 
     @sa.event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, record: object) -> None:
+    def prepare(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
         give_clock(connection)
         connection.isolation_level = None  # or sqlite3 begins transactions in its own way
         connection.execute("PRAGMA foreign_keys = ON")

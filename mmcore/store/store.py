@@ -62,6 +62,7 @@ from .schema import (
     SAMPLES,
     SIZE,
     STEPS,
+    Value,
     compact,
     default_url,
     full_url,
@@ -116,7 +117,7 @@ class RunStore:
 
         ``ValueError`` where its owner has too much; see :mod:`mmcore.limits`.
         """
-        row: dict[str, Any] = {"sha256": corpus.sha256, "name": corpus.name[:255], "words": "\n".join(corpus.words)}
+        row: dict[str, Value] = {"sha256": corpus.sha256, "name": corpus.name[:255], "words": "\n".join(corpus.words)}
         row |= {"owner": owner, "report": json.dumps(asdict(corpus.report)), "created": Now()}
         with contextlib.suppress(sa.exc.IntegrityError), self._write() as db:  # another was quicker
             known = db.scalar(sa.select(CORPORA.c.sha256).where(CORPORA.c.sha256 == corpus.sha256))
@@ -189,7 +190,7 @@ class RunStore:
         """
         whole("checkpoints", checkpoints, 0, 1_000)
         run_id = secrets.token_hex(5)
-        row: dict[str, Any] = {
+        row: dict[str, Value] = {
             "id": run_id,
             "name": clean_name(name or default_name(config)),
             "note": "",
@@ -481,7 +482,7 @@ class RunStore:
         with self._read() as db:
             return [run_of_row(row) for row in db.execute(_newest_first(query, limit, offset))]
 
-    def _change(self, run_id: str, **values: Any) -> None:
+    def _change(self, run_id: str, **values: Value) -> None:
         with self._write() as db:
             if not db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(**values)).rowcount:
                 raise no_run(run_id)
@@ -539,7 +540,7 @@ def _state(db: Connection, run_id: str) -> RunState:
     return RunState(state)
 
 
-def _move(db: Connection, run_id: str, to: RunState, **values: Any) -> RunState:
+def _move(db: Connection, run_id: str, to: RunState, **values: Value) -> RunState:
     """Change a run's state; ``ValueError`` where :data:`TRANSITIONS` has no such change."""
     state = _state(db, run_id)
     if (state, to) not in TRANSITIONS:
@@ -551,7 +552,7 @@ def _move(db: Connection, run_id: str, to: RunState, **values: Any) -> RunState:
 
 def _claim(db: Connection, run_id: str, token: str, lease: float) -> bool:
     """Take a run if it is queued: one conditional UPDATE, so that of many who try one wins."""
-    won: dict[str, Any] = {"state": RunState.RUNNING, "token": token, "worker": this_process()}
+    won: dict[str, Value] = {"state": RunState.RUNNING, "token": token, "worker": this_process()}
     won |= {"heartbeat": Now(), "lease_until": Now() + lease, "started": sa.func.coalesce(RUNS.c.started, Now())}
     won["stored"] = None
     free = (RUNS.c.id == run_id, RUNS.c.state == RunState.QUEUED)
@@ -569,7 +570,7 @@ def _take_back(db: Connection, run_id: str, token: str) -> None:
     db.execute(sa.update(RUNS).where(*mine).values(state=RunState.RUNNING, ended=None, stored=None))
 
 
-def _own(db: Connection, run_id: str, token: str, **values: Any) -> None:
+def _own(db: Connection, run_id: str, token: str, **values: Value) -> None:
     """Lock a run for its worker and set some values; :class:`StaleToken` if it is no longer the worker's."""
     mine = (RUNS.c.id == run_id, RUNS.c.token == token, RUNS.c.state.in_(WORKING))
     if not db.execute(sa.update(RUNS).where(*mine).values(token=token, **values)).rowcount:
