@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from mmcore import Dataset, Examples, Vocab, show_symbol
-from ui.kit import symbols
+from mmcore.breakdown import BINS, Breakdown, expected_calibration_error
+from mmcore.dataset import Dataset, Examples, Vocab, show_symbol
+from mmcore.model import Model
+from ui.kit import chart, symbols
 from ui.kit.plots import every
 from ui.kit.symbols import symbol_title
 from ui.kit.text import nats
-from ui.kit.theme import PLOTLY_CONFIG, SURFACES, Role, Theme, color, figure_layout, line, marker
+from ui.kit.theme import SURFACES, Role, Theme, color, figure_layout, line, marker
 
 if TYPE_CHECKING:
-    from mmcore import MLP
-    from mmcore.breakdown import Breakdown
+    from mmcore import Artifact
 
 LISTED = 12  # words at either end
-CHART: dict[str, Any] = {"theme": None, "config": PLOTLY_CONFIG}
 
 
 @st.cache_resource(show_spinner="Taking the loss apart …", max_entries=16)
-def taken_apart(run_id: str, weights: object, split: str, _model: MLP, _examples: Examples) -> Breakdown:
-    """A split's predictions, kept per weights; shared by visitors, nobody writes to it."""
-    from mmcore.breakdown import Breakdown
-
+def taken_apart(run_id: str, step: int, split: str, _model: Model, _examples: Examples) -> Breakdown:
+    """A split's predictions, kept per run and step; shared by visitors, nobody writes to it."""
     return Breakdown.of(_model, _examples)
 
 
-def draw(run_id: str, model: MLP, vocab: Vocab, dataset: Dataset, theme: Theme, *, test: bool) -> None:
+def draw(run_id: str, artifact: Artifact, dataset: Dataset, theme: Theme, *, test: bool) -> None:
     """Everything about one split's loss, the split chosen by the visitor; test only where it is open."""
     parts: dict[str, tuple[Examples, Role]] = {
         "Validation": (dataset.val, "validation"),
@@ -48,25 +46,29 @@ def draw(run_id: str, model: MLP, vocab: Vocab, dataset: Dataset, theme: Theme, 
         key="anatomy_split",
         help="Test is offered once it has been opened above.",
     )
-    examples, role = parts[str(name)]
-    found = taken_apart(run_id, model.flat.numpy(), str(name), model, examples)
-    _draw_places(found, vocab, role, theme)
+    examples, role = parts[name]
+    found = taken_apart(run_id, artifact.step, name, artifact.model, examples)
+    _draw_places(found, artifact.vocab, role, theme)
     _draw_words(found)
-    _draw_trust(found, vocab, role, theme)
+    _draw_trust(found, artifact.vocab, role, theme)
 
 
 def _draw_places(found: Breakdown, vocab: Vocab, role: Role, theme: Theme) -> None:
     mean = float(found.losses.mean())
     left, right = st.columns(2, gap="medium")
-    figure = bars(found.by_position(), "position", "Loss by position in the word", "Position", mean, role, theme)
-    left.plotly_chart(figure, key="by_position", alt="Loss by position in the word", **CHART)
-    figure = bars(found.by_length(), "length", "Loss by word length", "Length (characters)", mean, role, theme)
-    right.plotly_chart(figure, key="by_length", alt="Loss by word length", **CHART)
+    with left:
+        title = "Loss by position in the word"
+        chart.draw(bars(found.by_position(), "position", title, "Position", mean, role, theme), "by_position", title)
+    with right:
+        title = "Loss by word length"
+        chart.draw(
+            bars(found.by_length(), "length", title, "Length (characters)", mean, role, theme), "by_length", title
+        )
     table = found.by_character(vocab).sort_values("loss", ascending=False)
     table = table.assign(symbol=table["symbol"].map(show_symbol))
     title = "Loss by what came next, hardest first" + symbols.cut(table)
     figure = bars(table.head(symbols.MOST), "symbol", title, "Next character", mean, role, theme)
-    st.plotly_chart(figure, key="by_character", alt="Loss by next character", **CHART)
+    chart.draw(figure, "by_character", "Loss by next character")
     most = table.sort_values("share", ascending=False).iloc[0]
     st.caption(
         f"The largest part of the whole loss, {most['share']:.1f} %, is paid for “{most['symbol']}”: a rare character "
@@ -76,7 +78,7 @@ def _draw_places(found: Breakdown, vocab: Vocab, role: Role, theme: Theme) -> No
 
 def _draw_words(found: Breakdown) -> None:
     words = found.words()
-    columns: dict[str, Any] = {"loss": st.column_config.NumberColumn("loss per character", format="%.4f")}
+    columns = {"loss": st.column_config.NumberColumn("loss per character", format="%.4f")}
     for place, title, part in zip(
         st.columns(2, gap="medium"),
         ("Hardest words", "Easiest words"),
@@ -88,12 +90,11 @@ def _draw_words(found: Breakdown) -> None:
 
 
 def _draw_trust(found: Breakdown, vocab: Vocab, role: Role, theme: Theme) -> None:
-    from mmcore.breakdown import BINS, expected_calibration_error
-
     left, right = st.columns(2, gap="medium")
     table = found.calibration()
-    left.plotly_chart(calibration(table, role, theme), key="calibration", alt="Calibration", **CHART)
     error = 100 * expected_calibration_error(table)
+    with left:
+        chart.draw(calibration(table, role, theme), "calibration", "Calibration")
     left.caption(
         f"Expected calibration error (ECE) of the likeliest character: {error:.2f} %, the mean distance from the "
         f"diagonal over {BINS} equal bins of confidence, weighted by predictions. Below the diagonal the model is "
@@ -103,11 +104,16 @@ def _draw_trust(found: Breakdown, vocab: Vocab, role: Role, theme: Theme) -> Non
     for column in ("truth", "predicted"):
         confused[column] = confused[column].map(symbol_title)
     right.markdown("**Most frequent confusions**")
-    columns: dict[str, Any] = {
-        "predicted": "likeliest guess",
-        "share": st.column_config.NumberColumn("of its truth (%)", format="%.1f"),
-    }
-    right.dataframe(confused, hide_index=True, column_config=columns, height=280, alt="Most frequent confusions")
+    right.dataframe(
+        confused,
+        hide_index=True,
+        column_config={
+            "predicted": "likeliest guess",
+            "share": st.column_config.NumberColumn("of its truth (%)", format="%.1f"),
+        },
+        height=280,
+        alt="Most frequent confusions",
+    )
     right.caption(f"The likeliest guess is right for {100 * found.accuracy:.1f} % of the characters.")
 
 

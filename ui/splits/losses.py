@@ -3,38 +3,127 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
+import streamlit as st
 
-from mmcore import Dataset, Examples
+from mmcore.dataset import Dataset, Examples
+from mmcore.evaluation import bootstrap_interval, evaluate, word_losses
+from mmcore.model import Model
+from mmcore.store import Run
+from ui import session
 from ui.kit.text import nats
-from ui.kit.theme import Theme, color, figure_layout, line, marker
+from ui.kit.theme import Role, Theme, color, figure_layout, line, marker
 
 if TYPE_CHECKING:
-    from mmcore import Model
+    from mmcore import Artifact
+
+Part = tuple[str, Role, Examples]
 
 
-def measured(model: Model, title: str, role: str, examples: Examples) -> dict[str, object]:
-    """One split's exact loss in three units, with its 95 % interval over words; NaN where there are no examples."""
-    from mmcore import bootstrap_interval, evaluate, word_losses
+@dataclass(frozen=True, kw_only=True)
+class SplitLoss:
+    """One split's exact loss, in three units, with its 95 % interval over words."""
 
-    losses = evaluate(model, examples)
-    low, high = bootstrap_interval(*word_losses(model, examples)) if len(examples) else (math.nan, math.nan)
-    row: dict[str, object] = {"title": title, "role": role, "loss": losses.loss, "low": low, "high": high}
-    row |= {"perplexity": losses.perplexity, "bits": losses.bits_per_char}
-    return row | {"words": len(examples.words), "examples": losses.examples}
+    title: str
+    role: Role
+    loss: float
+    low: float
+    high: float
+    perplexity: float
+    bits: float
+    words: int
+    examples: int
 
 
-def split_parts(dataset: Dataset, *, test: bool) -> list[tuple[str, str, Examples]]:
+def measure(run_id: str, artifact: Artifact, dataset: Dataset, *, test: bool) -> dict[str, SplitLoss]:
+    """Every split's loss, by its title, top to bottom; test only if it is open."""
+    parts = split_parts(dataset, test=test)
+    return {part[0]: _measured(run_id, artifact.step, *part, artifact.model) for part in parts}
+
+
+@st.cache_data(show_spinner="Measuring …", max_entries=128)
+def _measured(run_id: str, step: int, title: str, role: Role, _examples: Examples, _model: Model) -> SplitLoss:
+    """Kept per run and step: resampling the train words takes a second."""
+    losses = evaluate(_model, _examples)
+    low, high = bootstrap_interval(*word_losses(_model, _examples))
+    return SplitLoss(
+        title=title,
+        role=role,
+        loss=losses.loss,
+        low=low,
+        high=high,
+        perplexity=losses.perplexity,
+        bits=losses.bits_per_char,
+        words=len(_examples.words),
+        examples=losses.examples,
+    )
+
+
+def split_parts(dataset: Dataset, *, test: bool) -> list[Part]:
     """(title, role, examples) of the splits to compare, top to bottom; test only if it is open."""
-    parts = [("Train", "train", dataset.train), ("Validation", "validation", dataset.val)]
-    parts.append(("Validation, unseen words", "validation", dataset.val_unseen))
+    parts: list[Part] = [
+        ("Train", "train", dataset.train),
+        ("Validation", "validation", dataset.val),
+        ("Validation, unseen words", "validation", dataset.val_unseen),
+    ]
     if test:
         parts += [("Test", "test", dataset.test), ("Test, unseen words", "test", dataset.test_unseen)]
     return [part for part in parts if len(part[2])]
+
+
+def draw_cards(run: Run, found: Mapping[str, SplitLoss], unsealed: set[str]) -> None:
+    """A card each split; that of a sealed test split offers to open it."""
+    with st.grid(3):
+        for title in ("Train", "Validation", "Test"):
+            with st.container(border=True, height="stretch"):
+                if title in found:
+                    _draw_card(found[title], found.get(f"{title}, unseen words"))
+                else:
+                    _draw_sealed(run, unsealed)
+                if title == "Test":
+                    times = "once" if run.test_openings == 1 else f"{run.test_openings:,} times"
+                    st.caption(f"Opened {times}." if run.test_openings else "Never opened.")
+
+
+def _draw_card(whole: SplitLoss, unseen: SplitLoss | None) -> None:
+    st.metric(f"{whole.title} loss", nats(whole.loss), help="Exact, over every example; nats per character.")
+    st.caption(f"95 % interval {nats(whole.low)} to {nats(whole.high)}")
+    st.markdown(f"Perplexity **{nats(whole.perplexity, 3)}**  \nBits per character **{nats(whole.bits, 3)}**")
+    st.markdown(f"Examples **{whole.examples:,}**  \nWords **{whole.words:,}**")
+    if unseen is not None:
+        share = unseen.words / whole.words
+        st.markdown(f"On unseen words **{nats(unseen.loss)}**  \n{100 * share:.1f} % of its words")
+
+
+def _draw_sealed(run: Run, unsealed: set[str]) -> None:
+    st.metric("Test loss", "Sealed", help="Computed and stored, but shown nowhere until it is opened here.")
+    st.caption(
+        "A test figure is only honest while nothing was chosen by it. Open it when all choices are made; "
+        "the run remembers how often that was done."
+    )
+    if st.button("Open the test split", icon=":material/lock_open:", help="Shows it until you reload, and counts."):
+        session.store().open_test(run.id)
+        unsealed.add(run.id)
+        st.rerun()
+
+
+def draw_gap(train: SplitLoss, val: SplitLoss, *, learned: bool) -> None:
+    """How far validation is above train, and what that says; nothing of a run that learned nothing."""
+    st.metric(
+        "Validation − train",
+        f"{val.loss - train.loss:+.4f}" if abs(val.loss) < 1e6 else nats(val.loss - train.loss),
+        help="Nats per character; the lecture compares the two.",
+    )
+    st.markdown(
+        gap(train.loss, val.loss, (val.low, val.high))
+        if learned
+        else "This run learned nothing that could carry over to other words."
+    )
 
 
 def gap(train_loss: float, val_loss: float, interval: tuple[float, float]) -> str:
@@ -54,13 +143,10 @@ def gap(train_loss: float, val_loss: float, interval: tuple[float, float]) -> st
     )
 
 
-def split_losses(rows: pd.DataFrame, references: Mapping[str, float], theme: Theme) -> go.Figure:
-    """Each split's loss with its interval, and the reference models' validation losses as lines.
-
-    ``rows``: columns ``title, role, loss, low, high``, top to bottom. ``references``: model -> loss.
-    """
+def split_losses(rows: Sequence[SplitLoss], references: Mapping[str, float], theme: Theme) -> go.Figure:
+    """Each split's loss with its interval, top to bottom, and validation losses of reference models as lines."""
     figure = go.Figure()
-    for row in rows.itertuples():
+    for row in rows:
         arms = {"type": "data", "symmetric": False, "array": [row.high - row.loss], "arrayminus": [row.loss - row.low]}
         figure.add_scatter(
             x=[row.loss],
@@ -88,8 +174,18 @@ def split_losses(rows: pd.DataFrame, references: Mapping[str, float], theme: The
         )
     layout = figure_layout("Loss of each split", x="Loss (nats per character)", y="", theme=theme)
     figure.update_layout(layout, height=190 + 46 * len(rows), margin_t=92, margin_r=24)
-    ends = [*rows["low"], *rows["high"], *references.values()]
+    ends = [*(row.low for row in rows), *(row.high for row in rows), *references.values()]
     room = 0.08 * (max(ends) - min(ends))
     figure.update_xaxes(range=[min(ends) - room, max(ends) + room])
     figure.update_yaxes(autorange="reversed", type="category")
     return figure
+
+
+def draw_table(rows: Sequence[SplitLoss]) -> None:
+    """Every figure."""
+    table = pd.DataFrame([asdict(row) for row in rows]).drop(columns="role")
+    shown = table.rename(columns={"title": "split", "low": "95 % from", "high": "to"})
+    figures = {
+        name: st.column_config.NumberColumn(format="%.6f") for name in ("loss", "95 % from", "to", "perplexity", "bits")
+    }
+    st.dataframe(shown, hide_index=True, column_config=figures, alt="Every figure of this page")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,15 +10,15 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from mmcore import Examples
 from mmcore.config import RunConfig, SplitConfig
+from mmcore.dataset import Examples
+from mmcore.evaluation import target_probabilities
+from mmcore.model import Model
 from mmcore.ngram import KneserNey, best_mixture, mixture_losses
 from ui import session
+from ui.kit import chart
 from ui.kit.text import nats
-from ui.kit.theme import Theme, figure_layout, line, marker
-
-if TYPE_CHECKING:
-    from mmcore import MLP
+from ui.kit.theme import Role, Theme, figure_layout, line, marker
 
 ORDERS = (1, 2, 3, 4, 5)
 WEIGHTS = np.linspace(0, 1, 101)
@@ -43,6 +42,48 @@ def table(sha256: str, split: SplitConfig) -> pd.DataFrame:
         unseen = data.val_unseen
         rows.append(row | {"val_loss_unseen": model.loss(unseen) if len(unseen) else np.nan})
     return pd.DataFrame(rows)
+
+
+def draw(config: RunConfig, model: Model, val: Examples, val_loss: float, theme: Theme) -> None:
+    """The count models beside a run, and their mixture with it."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        counted = table(config.corpus_sha256, config.split)
+        chart.draw(
+            by_order(counted, val_loss, theme), "count_orders", "Loss of the count models by order, and of this run"
+        )
+        figures = {
+            name: st.column_config.NumberColumn(format="%.4f") for name in ("train", "validation", "unseen words")
+        }
+        st.dataframe(shown(counted), hide_index=True, column_config=figures, alt="Losses of the count models")
+    with right:
+        _draw_mixture(config, model, val, theme)
+
+
+def _draw_mixture(config: RunConfig, model: Model, val: Examples, theme: Theme) -> None:
+    order = st.segmented_control(
+        "Mix the run with the count model of order",
+        ORDERS,
+        default=4,
+        required=True,
+        key="mix_order",
+        help="How many preceding characters it counts.",
+    )
+    weight = st.slider(
+        "Weight of the network",
+        0.0,
+        1.0,
+        0.5,
+        0.01,
+        key="mix_weight",
+        help="The paper averages the two: one half.",
+    )
+    mixed = mixture(config, model, val, order)
+    chart.draw(mixture_chart(mixed, weight, theme), "mixture", "Validation loss of the mixture by weight")
+    chosen, best = st.columns(2)
+    chosen.metric(f"Validation loss at weight {weight:.2f}", f"{mixed.at(weight):.4f}")
+    best.metric(f"Best, at weight {mixed.best:.2f}", f"{mixed.at(mixed.best):.4f}", help="The optimum on validation.")
+    st.caption(mixture_sentence(mixed))
 
 
 def shown(losses: pd.DataFrame) -> pd.DataFrame:
@@ -79,10 +120,8 @@ class Mixture:
         return float(mixture_losses(self.network, self.counts, [weight])[0])
 
 
-def mixture(config: RunConfig, model: MLP, val: Examples, order: int) -> Mixture:
+def mixture(config: RunConfig, model: Model, val: Examples, order: int) -> Mixture:
     """A run's network and a count model on the run's validation examples."""
-    from mmcore import target_probabilities
-
     wide = session.dataset(config.corpus_sha256, config.split, ORDERS[-1]).val  # the same words, longer contexts
     network = target_probabilities(model, val)
     counted = fitted(config.corpus_sha256, config.split, order).probability(wide.contexts, wide.targets)
@@ -104,14 +143,16 @@ def mixture_sentence(mixed: Mixture) -> str:
 def by_order(losses: pd.DataFrame, network: float, theme: Theme) -> go.Figure:
     """Loss of the count models by how many characters they look at, and the run's validation loss as a line."""
     figure = go.Figure()
-    for column, name, role in (("train_loss", "Train", "train"), ("val_loss", "Validation", "validation")):
+    parts: tuple[tuple[str, str, Role], ...]
+    parts = (("train_loss", "Train", "train"), ("val_loss", "Validation", "validation"))
+    for column, name, role in parts:
         figure.add_scatter(
             x=losses["order"],
             y=losses[column],
             name=name,
             mode="lines+markers",
-            line=line(role, theme),  # type: ignore[arg-type]
-            marker=marker(role, theme),  # type: ignore[arg-type]
+            line=line(role, theme),
+            marker=marker(role, theme),
             hovertemplate="order %{x}<br>%{y:.6f} nats per character<extra>%{fullData.name}</extra>",
         )
     figure.add_hline(network, line=line("reference", theme), annotation_text=f"this run, validation {nats(network)}")
