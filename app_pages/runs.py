@@ -59,9 +59,9 @@ if stored > ON_A_PAGE:
             help="Runs in one of these states.",
         )
     which = RunFilter(text=text, states=wanted or None)
-    pages = math.ceil(store.count(which) / ON_A_PAGE)
-    if pages > 1:
-        page = st.pagination(pages, key=f"runs_page_{pages}")
+    parts = math.ceil(store.count(which) / ON_A_PAGE)
+    if parts > 1:
+        page = st.pagination(parts, key=f"runs_page_{parts}")
 part = {"limit": ON_A_PAGE, "offset": ON_A_PAGE * (page - 1)}
 runs, states = store.runs(which, **part), {run.id: run.state for run in store.summaries(which, **part)}
 
