@@ -124,7 +124,7 @@ with result:
         "Keep as run", icon=":material/bookmark_add:", key="play_keep", help="Stores it under Runs, with its weights."
     ):
         try:
-            kept = playground.keep(session.store(), play, owner=visitor.visitor())
+            kept = playground.keep(session.store(), play, owner=visitor.identity())
         except ValueError as refused:
             st.error(plain(refused), icon=":material/error:")
         else:

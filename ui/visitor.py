@@ -14,15 +14,13 @@ from mmcore.config import RunConfig
 from mmcore.corpus import Corpus
 from mmcore.store import Run, RunSummary, UnreadableRun
 from ui.kit.text import plain
+from ui.session import bundled, bundled_sha256, corpus, queue, store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mmcore.experiments import Setting
     from mmcore.limits import Usage
-from ui.session import bundled, bundled_sha256, corpus, queue, store
-
-# ---- the visitor's
 
 
 def current_corpus() -> Corpus:
@@ -110,7 +108,7 @@ def close_run() -> None:
     st.query_params.pop("run", None)
 
 
-def visitor() -> str:
+def identity() -> str:
     """Who looks, as a hash: a browser for as long as it keeps its cookies, else this session."""
     session_id: str = st.session_state.setdefault("visitor", secrets.token_hex(8))
     try:  # the cookie's secret is the same in every tab; it comes masked, each time by another mask
@@ -123,7 +121,7 @@ def visitor() -> str:
 
 def usage() -> Usage:
     """What the visitor has waiting and keeps."""
-    return store().usage(visitor())
+    return store().usage(identity())
 
 
 def refuse(problem: ValueError) -> None:
@@ -134,7 +132,7 @@ def refuse(problem: ValueError) -> None:
 def queue_run(config: RunConfig, name: str | None = None) -> Run | None:
     """Store a new run and hand it to the workers; the visitor stays where they are. None, and why, if it is refused."""
     try:
-        run = store().create(config, name=name, owner=visitor())
+        run = store().create(config, name=name, owner=identity())
     except ValueError as problem:
         refuse(problem)
         return None

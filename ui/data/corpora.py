@@ -56,7 +56,7 @@ def draw_form() -> None:
 
 def _add(raw: bytes, title: str, *, lowercase: bool, deduplicate: bool) -> None:
     try:
-        owner = visitor.visitor()
+        owner = visitor.identity()
         added = add_upload(session.store(), raw, title, lowercase=lowercase, deduplicate=deduplicate, owner=owner)
     except ValueError as error:
         st.error(plain(error), icon=":material/error:")
