@@ -12,6 +12,8 @@ from typing import Annotated, ParamSpec, TypeVar
 
 import typer
 
+from ..export import SUFFIXES
+
 app = typer.Typer(
     help="Train character-level neural language models, and use them.",
     no_args_is_help=True,
@@ -72,4 +74,4 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 OpenTest = Annotated[bool, typer.Option("--open-test", help="Show the test losses too. Look once, at the end.")]
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file made by train or runs export.")]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="As shown by runs list, or as much as is one run's only.")]
-Out = Annotated[Path | None, typer.Option(help="Write the model here (.safetensors, or .pt, .pth).")]
+Out = Annotated[Path | None, typer.Option(help=f"Write the model here: a file ending in {', '.join(SUFFIXES)}.")]

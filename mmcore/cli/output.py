@@ -18,15 +18,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ..dataset import split_words
+from ..export import format_of
 from ..fields import require
 from ..losses import SHOWN, nats
 from ..store import Run, RunState, RunStore
 
 if TYPE_CHECKING:
+    from ..export.artifact import Artifact
     from ..training import Step
 from .app import STOPPED_BY_CTRL_C
-
-SUFFIXES = (".safetensors", ".pt", ".pth")
 
 
 def conclude(store: RunStore, run: Run, facts: dict[str, Any], out: Path | None, as_json: bool) -> None:
@@ -34,7 +34,7 @@ def conclude(store: RunStore, run: Run, facts: dict[str, Any], out: Path | None,
     problem, weights = None, store.weights(run.id) if out else None
     if out and weights:
         try:
-            write_model(out, with_its_words(store, run, weights))
+            write_model(out, artifact_of(store, run, weights))
         except OSError as error:
             problem = f"{out} could not be written ({error.strerror}); runs export {run.id} tries again"
     written = str(out) if weights and not problem else None
@@ -89,7 +89,7 @@ def check_writable(out: Path | None) -> None:
     """Say before training what would go wrong after it."""
     if out is None:
         return
-    require(out.suffix.lower() in SUFFIXES, "out", "a file ending in " + ", ".join(SUFFIXES), str(out))
+    format_of(out)
     require(not out.is_dir(), "out", "a file", str(out))
     try:
         tempfile.TemporaryFile(dir=out.parent).close()
@@ -97,18 +97,16 @@ def check_writable(out: Path | None) -> None:
         raise ValueError(f"out must be in a folder that can be written, got {out} ({error.strerror})") from None
 
 
-def with_its_words(store: RunStore, run: Run, weights: bytes) -> bytes:
+def artifact_of(store: RunStore, run: Run, weights: bytes) -> Artifact:
     """A run's weights with a record of the words it was trained on, which the store has and a file has not."""
-    from ..export.artifact import with_words
-
-    return with_words(weights, split_words(store.corpus(run.config.corpus_sha256).words, run.config.split))
-
-
-def write_model(out: Path, weights: bytes) -> None:
-    """Write a model as what the file's name says, beside it first: a full disk leaves no half a file."""
     from ..export.artifact import load
 
-    content = weights if out.suffix.lower() == ".safetensors" else load(weights).to_state_dict_bytes()
+    return load(weights).with_words(split_words(store.corpus(run.config.corpus_sha256).words, run.config.split))
+
+
+def write_model(out: Path, artifact: Artifact) -> None:
+    """Write a model as what the file's name says, beside it first: a full disk leaves no half a file."""
+    content = format_of(out).write(artifact)
     handle, beside = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
     try:
         with open(handle, "wb") as file:

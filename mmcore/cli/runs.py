@@ -14,18 +14,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..export import SUFFIXES
 from ..fields import require
 from ..losses import SEALED
 from ..store import RunFilter, RunState, RunStore, UnreadableRun, new_token
 from .app import AsJson, OpenTest, Out, RunId, runs, sentences
 from .output import (
+    artifact_of,
     check_writable,
     conclude,
     print_summary,
     progress_bar,
     run_summary,
     said_loss,
-    with_its_words,
     write_model,
 )
 
@@ -135,7 +136,7 @@ def continue_run(
 def export_run(
     run_id: RunId,
     out: Annotated[
-        Path | None, typer.Option(help="A .safetensors, .pt or .pth file.", show_default="ID.safetensors")
+        Path | None, typer.Option(help=f"A file ending in {', '.join(SUFFIXES)}.", show_default="ID.safetensors")
     ] = None,
 ) -> None:
     """Write a run's model to a file."""
@@ -147,7 +148,7 @@ def export_run(
     weights = store.weights(run_id)
     if weights is None:
         raise ValueError(f"run {run_id} must have saved weights to be exported, got one that is {run.state}")
-    write_model(out, with_its_words(store, run, weights))
+    write_model(out, artifact_of(store, run, weights))
     typer.echo(str(out))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -58,6 +57,10 @@ class Artifact:
         known = set(self.trained_words.tolist())
         return sum(digest in known for digest in map(_hash, words))
 
+    def with_words(self, splits: Splits) -> Artifact:
+        """The same with a record of the words it was trained on, for a file that leaves the store with its corpus."""
+        return replace(self, trained_words=word_hashes(splits.train))
+
     def to_bytes(self) -> bytes:
         """The ``.safetensors`` file."""
         values: dict[str, Any] = {
@@ -74,12 +77,6 @@ class Artifact:
         # Views of one flat tensor share memory, which safetensors does not store.
         tensors = {name: tensor.clone() for name, tensor in self.model.tensors.items()}
         return save_tensors(tensors, {key: json.dumps(value) for key, value in values.items()})
-
-    def to_state_dict_bytes(self) -> bytes:
-        """A plain PyTorch ``state_dict`` (``.pt``): for ``torch.load(…, weights_only=True)``."""
-        buffer = io.BytesIO()
-        torch.save({name: tensor.clone() for name, tensor in self.model.tensors.items()}, buffer)
-        return buffer.getvalue()
 
 
 def load(source: bytes | str | Path) -> Artifact:
@@ -111,11 +108,6 @@ def load(source: bytes | str | Path) -> Artifact:
             tensor.copy_(tensors[name])
     cleaning, hashes = _cleaning(values.get("cleaning", {})), _hashes(values.get("trained_words"))
     return Artifact(model, vocab, config, _losses(values["losses"]), _step(values["step"]), cleaning, hashes)
-
-
-def with_words(weights: bytes, splits: Splits) -> bytes:
-    """An artifact's file that knows which words it was trained on: for one that leaves the store with its corpus."""
-    return replace(load(weights), trained_words=word_hashes(splits.train)).to_bytes()
 
 
 def word_hashes(words: Sequence[str]) -> Hashes:

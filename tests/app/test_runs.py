@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from mmcore import Run, RunState, RunStore
+from mmcore.export import FORMATS
 from mmcore.jobs import run_inline
 from mmcore.store.run import _read_run
 from mmcore.store.schema import CHECKPOINTS, RUNS, STEPS
@@ -82,7 +83,10 @@ def test_a_run_that_works_cannot_be_deleted(finished: Run, store: RunStore, open
 
 def test_downloads_are_offered(finished: Run, open_page: Open) -> None:
     app = open_page("runs", run=finished.id)
-    assert len(app.get("download_button")) == 4
+    labels = [button.proto.label for button in app.get("download_button")]
+    models = [f"{known.name} ({known.suffixes[0]})" for known in FORMATS.values()]
+    assert models == ["Weights (.safetensors)", "State dict (.pt)"]
+    assert labels == [*models, "Curve (CSV)", "Settings (JSON)"]
 
 
 def test_e3_all_interrupted_runs_are_continued_at_once(finished: Run, store: RunStore, open_page: Open) -> None:

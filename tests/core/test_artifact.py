@@ -27,7 +27,9 @@ from mmcore.config import RunConfig, SplitConfig, TrainConfig
 from mmcore.corpus import Corpus, read_words
 from mmcore.dataset import Dataset, Splits, Vocab
 from mmcore.evaluation import evaluate
-from mmcore.export.artifact import Artifact, load, plain_torch, with_words
+from mmcore.export import FORMATS, SUFFIXES, format_of
+from mmcore.export.artifact import Artifact, load, plain_torch
+from mmcore.export.state_dict import state_dict_bytes
 from mmcore.model import MLP
 from mmcore.presets import PRESETS
 from mmcore.version import __version__
@@ -109,12 +111,23 @@ def test_the_file_describes_itself() -> None:
 @pytest.mark.parametrize("config", CONFIGS)
 def test_the_state_dict_loads_in_plain_torch(names: Corpus, dataset: Dataset, config: ModelConfig) -> None:
     artifact = artifact_of(config, dataset.vocab)
-    tensors = torch.load(io.BytesIO(artifact.to_state_dict_bytes()), weights_only=True)
+    tensors = torch.load(io.BytesIO(state_dict_bytes(artifact.model)), weights_only=True)
     assert {name: tuple(tensor.shape) for name, tensor in tensors.items()} == config.shapes(27)
     assert all(torch.equal(tensor, artifact.model.tensors[name]) for name, tensor in tensors.items())
     twin = MLP(config, 27, seed=99)
     twin.load_state_dict(tensors)
     assert torch.equal(twin.flat, artifact.model.flat), "loading into the parameters must reach the flat tensor"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_writes_the_models_numbers_and_is_found_by_its_suffixes(name: str, tmp_path: Path) -> None:
+    for suffix in FORMATS[name].suffixes:
+        path = tmp_path / f"model{suffix.upper()}"
+        assert format_of(path) is FORMATS[name]
+        path.write_bytes(format_of(path).write(TINY))
+        read = torch.load(path, weights_only=True) if name == "state_dict" else load(path).model.tensors
+        assert all(torch.equal(read[key], tensor) for key, tensor in TINY.model.tensors.items())
+    assert len({suffix for known in FORMATS.values() for suffix in known.suffixes}) == len(SUFFIXES)
 
 
 # ---- the plain code
@@ -200,7 +213,7 @@ def word_of(artifact: Artifact) -> str:
 DAMAGED: list[tuple[str, bytes, str]] = [
     ("empty", b"", "weights file must be a whole .safetensors file, got 0 bytes: "),
     ("text", b"not a model, just some text", "weights file must be a whole .safetensors file, got 27 bytes: "),
-    ("pickle", TINY.to_state_dict_bytes(), "weights file must be a whole .safetensors file, got "),
+    ("pickle", state_dict_bytes(TINY.model), "weights file must be a whole .safetensors file, got "),
     ("longer", DATA + b"\0", "weights file must be a whole .safetensors file, got "),
     ("huge header", struct.pack("<Q", 2**62) + DATA[8:], "weights file must be a whole .safetensors file, got "),
     ("header over the end", struct.pack("<Q", len(DATA)) + DATA[8:], "weights file must be a whole .safetensors file"),
@@ -326,10 +339,11 @@ def test_b2_the_artifact_records_what_was_cleaned() -> None:
 
 def test_a13_the_artifact_knows_the_words_it_was_trained_on() -> None:
     splits = Splits(("ann", "zo\u00e9", "ann"), ("bob",), ("eve",))
-    after = load(with_words(DATA, splits))
+    data = load(DATA).with_words(splits).to_bytes()
+    after = load(data)
     assert after.trained_on(["ann", "zo\u00e9", "ann", "bob", "eve", ""]) == 3
     assert after.model.flat.equal(TINY.model.flat) and after.config == TINY.config
-    assert len(with_words(DATA, splits)) - len(DATA) < 100
+    assert len(data) - len(DATA) < 100
     assert load(DATA).trained_on(["ann"]) is None
 
 

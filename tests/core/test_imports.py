@@ -44,7 +44,7 @@ PACKAGES = {
     "store": (("clock", "digest"), ("schema", "run"), ("points", "usage", "selection"), ("store",)),
     "jobs": (("worker",), ("execution", "turns"), ("processes", "queue")),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
-    "export": (("artifact",),),
+    "export": (("artifact", "state_dict"),),
     "cli": (("app",), ("words", "output", "settings"), ("training", "model", "runs", "corpora", "lab")),
 }
 NEVER = ("streamlit", "plotly", "ui", "app_pages", "streamlit_app")

@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from mmcore.dataset import split_words
+from mmcore.export import FORMATS, Format
 from mmcore.store import Run, RunStore
 from ui import session
 from ui.kit.text import csv
@@ -18,8 +19,9 @@ def draw_downloads(run: Run) -> None:
     store, name = session.store(), f"makemore-{run.id}"
     save = partial(st.download_button, on_click="ignore", icon=":material/download:")
     with st.container(horizontal=True):
-        save("Weights (.safetensors)", partial(_weights, store, run.id), f"{name}.safetensors", key="save_weights")
-        save("State dict (.pt)", partial(_state_dict, store, run.id), f"{name}.pt", key="save_state_dict")
+        for key, known in FORMATS.items():
+            file, made = f"{name}{known.suffixes[0]}", partial(_model, store, run.id, known)
+            save(f"{known.name} ({known.suffixes[0]})", made, file, known.media_type, key=f"save_{key}")
         save("Curve (CSV)", partial(_curve, store, run.id), f"{name}.csv", "text/csv", key="save_curve")
         config = json.dumps(run.config.to_dict(), indent=2)
         save("Settings (JSON)", config, f"{name}.json", "application/json", key="save_config")
@@ -33,19 +35,13 @@ def draw_downloads(run: Run) -> None:
 # Download buttons call these without a script run around them: plain code only.
 
 
-def _weights(store: RunStore, run_id: str) -> bytes:
-    from mmcore.export.artifact import with_words
+def _model(store: RunStore, run_id: str, known: Format) -> bytes:
+    from mmcore.export.artifact import load
 
     if (weights := store.weights(run_id)) is None:
         return b""
     config = store.run(run_id).config
-    return with_words(weights, split_words(store.corpus(config.corpus_sha256).words, config.split))
-
-
-def _state_dict(store: RunStore, run_id: str) -> bytes:
-    from mmcore.export.artifact import load
-
-    return load(store.weights(run_id) or b"").to_state_dict_bytes()
+    return known.write(load(weights).with_words(split_words(store.corpus(config.corpus_sha256).words, config.split)))
 
 
 def _curve(store: RunStore, run_id: str) -> bytes:
