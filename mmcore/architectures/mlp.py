@@ -84,7 +84,7 @@ class MLPConfig(ModelConfig):
         return shapes
 
     def tables(self, vocab_size: int) -> int:
-        first = sum(self.hidden_sizes[:1]) + self.direct * vocab_size
+        first = sum(self.hidden_sizes[:1]) + (vocab_size if self.direct else 0)
         return self.context_size * vocab_size * first  # a row for each character at each place
 
     def spread(self, name: str, shape: tuple[int, ...]) -> float:

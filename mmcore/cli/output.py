@@ -59,7 +59,8 @@ def progress_bar(max_steps: int) -> Iterator[Callable[[Step], None]]:
         first: list[Step] = []
 
         def show(step: Step) -> None:
-            first.append(step) if not first else None
+            if not first:
+                first.append(step)
             elapsed, done = step.seconds - first[0].seconds, step.step - first[0].step
             values: dict[str, Any] = {"completed": step.step}
             values |= {"speed": f"{done / elapsed:,.0f} steps/s"} if elapsed > 0 else {}

@@ -174,7 +174,8 @@ def test_a_continued_run_has_the_film_of_one_that_was_not(
     run_id = store.create(config).id
 
     def stop(step: Step) -> None:
-        store.request_stop(run_id) if step.step == 3 else None
+        if step.step == 3:
+            store.request_stop(run_id)
 
     run: Run = run_inline(store, run_id, stop)
     assert (run.state, run.step) == (RunState.STOPPED, 4)  # a step of the film, whose update it no longer knows

@@ -191,7 +191,8 @@ def endless_losses(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[
             made += 1
             yield from usual(*arguments)
             for piece in range(100_000 if made > before else 0):
-                call() if piece == 3 and made == before + 1 else None
+                if piece == 3 and made == before + 1:
+                    call()
                 yield from usual(*arguments)
             assert made <= before, "nobody left the evaluation"
 

@@ -93,7 +93,8 @@ def score_sentence(score: pd.DataFrame, share: float) -> str:
 def place(context: str) -> str:
     """Where a letter stands, by a context as drawn: of the boundaries before a word one is enough."""
     written = context.lstrip(show_symbol(""))
-    return f"after {show_symbol('') * (written != context)}{written}" if written else "at the start"
+    start = "" if written == context else show_symbol("")
+    return f"after {start}{written}" if written else "at the start"
 
 
 @st.cache_data(show_spinner="Scoring the validation words …", max_entries=32)

@@ -36,7 +36,7 @@ def first_loss(moment: FirstMoment, vocab_size: int) -> str:
     )
     if over <= CALM:
         return f"{said}; the same chance for all would be {100 / vocab_size:.1f} %."
-    sure = ": the model is overconfident" * moment.overconfident
+    sure = ": the model is overconfident" if moment.overconfident else ""
     return (
         f"{said}, and that is the right one in {100 * moment.right:.1f} %{sure}. A loss above ln {vocab_size} means "
         "that the right answers get less than the same chance for all would give them, in the geometric mean."

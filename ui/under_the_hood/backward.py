@@ -68,7 +68,7 @@ def _of_outputs(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
 def _of_sums(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     sizes = np.abs(value_of(step))
     small = int((sizes < 0.01 * sizes.max()).sum())
-    below = f" {small} of {sizes.size} are below a hundredth of that in magnitude." * (small > 0)
+    below = f" {small} of {sizes.size} are below a hundredth of that in magnitude." if small else ""
     return f"{_size(step)}{below}"
 
 
@@ -148,7 +148,7 @@ def _through_time(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     beside = [f"of {one.name}, {_left(one)}" for one in trace.steps if one.kind in MEMORY and one.name != step.name]
     return (
         f"Of {step.name} at the last character, {_left(step)} of the length is left at the first, {steps} "
-        f"step{'s' * (steps > 1)} back in time{''.join(f'; {other}' for other in beside)}. {_carried(trace)}"
+        f"step{'' if steps == 1 else 's'} back in time{''.join(f'; {other}' for other in beside)}. {_carried(trace)}"
     )
 
 

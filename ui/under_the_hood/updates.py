@@ -40,10 +40,8 @@ def draw(subject: Subject) -> None:
     _draw_ratios(subject, contexts, targets, update.learning_rate)
     both = plots.two_bars(update.p_before, update.p_after, ("Before", "After"), subject.vocab, subject.theme)
     chart.draw(both, "hood_both", "Probabilities before and after the update")
-    st.caption(
-        f"Averaged over the batch's {len(targets):,} examples. " * (len(targets) > 1)
-        + "Plain gradient descent on a copy: your run stays as it is."
-    )
+    averaged = f"Averaged over the batch's {len(targets):,} examples. " if len(targets) > 1 else ""
+    st.caption(f"{averaged}Plain gradient descent on a copy: your run stays as it is.")
 
 
 def _draw_losses(update: Update) -> None:
