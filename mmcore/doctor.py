@@ -274,18 +274,27 @@ def _ended(facts: Facts) -> str:
     return ", ".join([f"validation loss {facts.val_loss:.4f} after {facts.steps:,} steps", *counted])
 
 
+def _one_setting(
+    facts: Facts, rule: str, title: str, reason: str, field: str, value: float, signs: Sequence[str] = ()
+) -> Finding:
+    """A finding whose remedy is another value of one setting of training."""
+    name, own = field.replace("_", " "), getattr(facts.config.train, field)
+    return Finding(
+        rule=rule,
+        title=title,
+        number="; ".join([_ended(facts), f"{name} {own:g}", *signs]),
+        reason=reason,
+        remedy=f"Train with {name} {value:g}",
+        mended=_train(facts, **{field: value}),
+    )
+
+
 def _slow(facts: Facts) -> Finding | None:
     train, usual = facts.config.train, _usual(facts)
     if train.learning_rate >= usual / SLOW[train.optimizer]:
         return None
-    return Finding(
-        rule="rate_small",
-        title="The learning rate is small",
-        number=f"{_ended(facts)}; learning rate {train.learning_rate:g}",
-        reason="With steps this short the run ends near where it began.",
-        remedy=f"Train with learning rate {usual:g}",
-        mended=_train(facts, learning_rate=usual),
-    )
+    reason = "With steps this short the run ends near where it began."
+    return _one_setting(facts, "rate_small", "The learning rate is small", reason, "learning_rate", usual)
 
 
 def _held(facts: Facts) -> Finding | None:
@@ -293,14 +302,8 @@ def _held(facts: Facts) -> Finding | None:
     if train.weight_decay < STRONG[train.optimizer]:
         return None
     decay = min(train.weight_decay / 10, WEAKER[train.optimizer])
-    return Finding(
-        rule="weight_decay",
-        title="Weight decay is strong",
-        number=f"{_ended(facts)}; weight decay {train.weight_decay:g}",
-        reason="Every update draws the weights towards 0, and the gradient no longer outweighs it.",
-        remedy=f"Train with weight decay {decay:g}",
-        mended=_train(facts, weight_decay=decay),
-    )
+    reason = "Every update draws the weights towards 0, and the gradient no longer outweighs it."
+    return _one_setting(facts, "weight_decay", "Weight decay is strong", reason, "weight_decay", decay)
 
 
 def _short(facts: Facts) -> Finding | None:
@@ -326,14 +329,8 @@ def _hot(facts: Facts) -> Finding | None:
     if train.learning_rate <= highest or not (signs or _severe(facts)):
         return None
     rate = min(max(train.learning_rate / 10, usual), highest)
-    return Finding(
-        rule="rate_large",
-        title="The learning rate is large",
-        number="; ".join([_ended(facts), f"learning rate {train.learning_rate:g}", *signs]),
-        reason="What one batch has taught, the long steps of the next ones overwrite.",
-        remedy=f"Train with learning rate {rate:g}",
-        mended=_train(facts, learning_rate=rate),
-    )
+    reason = "What one batch has taught, the long steps of the next ones overwrite."
+    return _one_setting(facts, "rate_large", "The learning rate is large", reason, "learning_rate", rate, signs)
 
 
 def _signs(facts: Facts) -> list[str]:
@@ -359,7 +356,7 @@ def _narrow(facts: Facts) -> Finding | None:
     return Finding(
         rule="capacity",
         title="There are few hidden units",
-        number=f"{_ended(facts)}; {', '.join(map(str, sizes))} hidden unit{'s' * (sizes != [1])}",
+        number=f"{_ended(facts)}; {', '.join(map(str, sizes))} hidden unit{'' if sizes == [1] else 's'}",
         reason="All that the context says has to pass through them.",
         remedy=f"Train with {' and '.join(map(str, wide))} hidden units",
         mended=facts.config.replace(model=facts.config.model.replace(**change)),
