@@ -16,7 +16,7 @@ from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.model import Model
 from mmcore.trace import Trace, TraceStep, backward_trace, forward_trace
-from tests.core.test_families import SMALL, every, shaken
+from tests.models import SMALL, every, shaken
 from ui.kit import plots
 from ui.under_the_hood import step_plots
 from ui.under_the_hood.backward import SENTENCES as BACKWARD

@@ -18,7 +18,7 @@ from mmcore.architectures import model_config
 from mmcore.checkpoint import COUNT, MAX_BYTES, affordable, checkpoint_steps, restore, weights_of
 from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import Corpus, corpus_from_words
-from mmcore.dataset import Dataset
+from mmcore.dataset import Dataset, build_dataset
 from mmcore.export import artifact
 from mmcore.jobs import execution as jobs
 from mmcore.jobs import run_inline
@@ -142,7 +142,7 @@ def test_a_run_keeps_exactly_its_steps_whatever_the_speed(
 
 def weights_at(config: RunConfig, store: RunStore, step: int) -> torch.Tensor:
     """What training alone gives after some steps, at a rate that does not depend on how many there will be."""
-    dataset = jobs.build_dataset(store.corpus(config.corpus_sha256), config.split, config.model.context_size)
+    dataset = build_dataset(store.corpus(config.corpus_sha256), config.split, config.model.context_size)
     state = TrainState(config.model, config.train.replace(max_steps=step), dataset.vocab.size)
     for _ in train(state, dataset, pace=Pace(every=1_000, losses=False)):
         pass

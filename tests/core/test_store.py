@@ -355,7 +355,7 @@ def test_updates_that_an_older_version_wrote_have_todays_names(store: RunStore, 
     run_id, token = run_in(store, config, S.RUNNING)
     older = {"C": 1.0, "Wx": 2.0, "bh": 3.0, "W": 4.0, "b": 5.0}
     updates = {name: TensorUpdate(ratio, 0.0, 0.0) for name, ratio in older.items()}
-    store.record(run_id, token, checkpoints=[Checkpoint(step=1, weights=b"", updates=updates)])
+    store.record(run_id, token, Progress(checkpoints=[Checkpoint(step=1, weights=b"", updates=updates)]))
     found = {name: update.ratio for name, update in store.checkpoints(run_id)[0].updates.items()}
     assert found == {"C": 1.0, "W_ih": 2.0, "b_hh": 3.0, "W_lm_head": 4.0, "b_lm_head": 5.0}
 
