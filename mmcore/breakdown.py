@@ -63,11 +63,11 @@ class Breakdown:
         return self._by("length", self.lengths)
 
     def by_character(self, vocab: Vocab) -> pd.DataFrame:
-        """Columns ``symbol, loss, examples, share``: loss by what came next, and its part (%) in the whole loss."""
+        """Columns ``symbol, loss, examples, share``: loss by what came next, and its share in the whole loss."""
         table = self._by("id", self.examples.targets)
         table.insert(0, "symbol", [vocab.symbols[i] for i in table["id"]])
-        part = 100 * table["loss"] * table["examples"] / self.losses.sum()
-        return table.drop(columns="id").assign(share=part)
+        share = table["loss"] * table["examples"] / self.losses.sum()
+        return table.drop(columns="id").assign(share=share)
 
     def _by(self, name: str, keys: NDArray[np.int64]) -> pd.DataFrame:
         values, rows = np.unique(keys, return_inverse=True)
@@ -85,14 +85,14 @@ class Breakdown:
     def confusions(self, vocab: Vocab, count: int = 20) -> pd.DataFrame:
         """Columns ``truth, predicted, examples, share``: what the likeliest guess was instead, most frequent first.
 
-        ``share`` (%) is of the examples whose truth this was.
+        ``share`` is of the examples whose truth this was.
         """
         targets, size = self.examples.targets, self.examples.vocab_size
         wrong = self.predicted != targets
         pairs, examples = np.unique(targets[wrong] * size + self.predicted[wrong], return_counts=True)
         order = np.argsort(-examples, kind="stable")[:count]
         truth, guess = np.divmod(pairs[order], size)
-        share = 100 * examples[order] / np.bincount(targets, minlength=size)[truth]
+        share = examples[order] / np.bincount(targets, minlength=size)[truth]
         names = ([vocab.symbols[i] for i in ids] for ids in (truth, guess))
         return pd.DataFrame(
             {**dict(zip(("truth", "predicted"), names, strict=True)), "examples": examples[order]}

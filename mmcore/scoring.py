@@ -69,7 +69,7 @@ def novelty_by_temperature(
     sample_seed: int = 0,
     temperatures: Sequence[float] = TEMPERATURES,
 ) -> pd.DataFrame:
-    """Which share (%) of ``n`` samples is new, in train, or in validation or test, and how many are distinct.
+    """Which share of ``n`` samples is new, in train, or in validation or test, and how many are distinct.
 
     Columns ``temperature, new, train, held_out, distinct``. A model that only memorised would be all ``train``.
     """
@@ -77,8 +77,8 @@ def novelty_by_temperature(
     for temperature in temperatures:
         words = [s.word for s in generate(model, vocab, n, sample_seed=sample_seed, temperature=temperature)]
         found = Counter(labels(words, splits))
-        row = {"temperature": temperature, "new": 100 * found["new"] / n, "train": 100 * found["train"] / n}
-        row |= {"held_out": 100 * (found["val"] + found["test"]) / n, "distinct": 100 * len(set(words)) / n}
+        row = {"temperature": temperature, "new": found["new"] / n, "train": found["train"] / n}
+        row |= {"held_out": (found["val"] + found["test"]) / n, "distinct": len(set(words)) / n}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -97,25 +97,25 @@ def nearest_word(word: str, words: Sequence[str]) -> tuple[str, int]:
 
 
 def length_distribution(words: Sequence[str], corpus: Sequence[str]) -> pd.DataFrame:
-    """Columns ``length, samples, corpus``: the share (%) of words with each length."""
+    """Columns ``length, samples, corpus``: the share of words with each length."""
     ours, theirs = (Counter(map(len, part)) for part in (words, corpus))
     lengths = range(max([*ours, *theirs], default=0) + 1)
     return _shares("length", list(lengths), ours, theirs)
 
 
 def character_distribution(words: Sequence[str], corpus: Sequence[str], vocab: Vocab) -> pd.DataFrame:
-    """Columns ``symbol, samples, corpus``: the share (%) of all letters that each one has; no boundaries."""
+    """Columns ``symbol, samples, corpus``: the share of all letters that each one has; no boundaries."""
     ours, theirs = (Counter("".join(part)) for part in (words, corpus))
     return _shares("symbol", list(vocab.symbols[1:]), ours, theirs)
 
 
 def _shares(name: str, keys: Sequence[object], *counters: Counter[Any]) -> pd.DataFrame:
-    columns = [[100 * counter[key] / max(1, counter.total()) for key in keys] for counter in counters]
+    columns = [[counter[key] / max(1, counter.total()) for key in keys] for counter in counters]
     return pd.DataFrame({name: keys, "samples": columns[0], "corpus": columns[1]})
 
 
 def total_variation(shares: pd.DataFrame) -> float:
-    """Half the sum of differences between the two columns, in %: how much of one would have to move to be the other."""
+    """Half the sum of differences between the two columns: how much of one would have to move to be the other."""
     return float((shares["samples"] - shares["corpus"]).abs().sum() / 2)
 
 

@@ -56,7 +56,7 @@ def test_c3_data_shows_the_most_frequent_of_many_characters(store: RunStore, ope
     assert len(vocabulary) == 1_000 and vocabulary["id"].is_monotonic_increasing
     assert vocabulary["count"].sum() == len(corpus.words) + 3 * 99 + 900
     total = sum(corpus.report.characters.values()) + len(corpus.words)
-    assert vocabulary["share"].tolist() == pytest.approx((100 * vocabulary["count"] / total).tolist())
+    assert vocabulary["share"].tolist() == pytest.approx((vocabulary["count"] / total).tolist())
     left_out = len(corpus.report.characters) - 999
     assert f"the 999 most frequent characters; {left_out:,} rarer ones are not" in texts(app)
     assert points(app) <= 61

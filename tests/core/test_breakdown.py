@@ -35,7 +35,7 @@ def test_every_part_adds_up_to_the_whole(parts: Breakdown, model: MLP, small: Da
     for table in (parts.by_position(), parts.by_length(), parts.by_character(small.vocab)):
         assert table["examples"].sum() == len(small.val)
         assert np.average(table["loss"], weights=table["examples"]) == pytest.approx(whole, abs=1e-6)
-    assert parts.by_character(small.vocab)["share"].sum() == pytest.approx(100)
+    assert parts.by_character(small.vocab)["share"].sum() == pytest.approx(1)
 
 
 def test_parts_are_those_of_a_loop_over_words(parts: Breakdown, model: MLP, small: Dataset) -> None:
@@ -60,6 +60,8 @@ def test_parts_are_those_of_a_loop_over_words(parts: Breakdown, model: MLP, smal
     top = parts.confusions(small.vocab, 5)
     assert top["examples"].tolist() == [n for _, n in confused.most_common(5)]
     assert all(confused[t, p] == n for t, p, n in top[["truth", "predicted", "examples"]].itertuples(index=False))
+    of_truth = Counter(symbol for word in small.val.words for symbol in (*word, ""))
+    assert top["share"].tolist() == pytest.approx((top["examples"] / top["truth"].map(of_truth)).tolist())
     assert parts.accuracy == pytest.approx(1 - confused.total() / len(small.val))
 
 

@@ -75,15 +75,15 @@ def test_the_nearest_word_is_the_first_at_the_smallest_distance_of_the_recursion
 
 def test_novelty_adds_up_and_the_coldest_repeats_itself(model: MLP, small: Dataset) -> None:
     table = novelty_by_temperature(model, small.vocab, small.splits, 50, temperatures=(0, 1.0))
-    assert (table["new"] + table["train"] + table["held_out"]).tolist() == pytest.approx([100, 100])
-    assert table["distinct"][0] == pytest.approx(2) and table["distinct"][1] > 50
+    assert (table["new"] + table["train"] + table["held_out"]).tolist() == pytest.approx([1, 1])
+    assert table["distinct"][0] == pytest.approx(0.02) and table["distinct"][1] > 0.5
 
 
 def test_distributions_are_shares_of_words_and_letters() -> None:
     vocab = Vocab(("", "a", "b"))
     lengths = length_distribution(["a", "ab"], ["ab", "bb", "aab", "b"])
-    assert lengths["samples"].tolist() == [0, 50, 50, 0] and lengths["corpus"].tolist() == [0, 25, 50, 25]
-    assert total_variation(lengths) == pytest.approx(25)
+    assert lengths["samples"].tolist() == [0, 0.5, 0.5, 0] and lengths["corpus"].tolist() == [0, 0.25, 0.5, 0.25]
+    assert total_variation(lengths) == pytest.approx(0.25)
     letters = character_distribution(["ab"], ["aaab"], vocab)
     assert letters["symbol"].tolist() == ["a", "b"]
-    assert letters["samples"].tolist() == [50, 50] and letters["corpus"].tolist() == [75, 25]
+    assert letters["samples"].tolist() == [0.5, 0.5] and letters["corpus"].tolist() == [0.75, 0.25]

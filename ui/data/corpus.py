@@ -39,7 +39,7 @@ def draw_vocabulary(corpus: Corpus, vocab: Vocab) -> None:
             "id": "id (stoi)",
             "symbol": "symbol (itos)",
             "count": st.column_config.NumberColumn("times", format="localized"),
-            "share": st.column_config.NumberColumn(format="%.2f %%"),
+            "share": st.column_config.NumberColumn(format="percent"),
         },
         height=350,
         alt="Vocabulary with ids",
@@ -66,12 +66,12 @@ def reading(report: CorpusReport) -> str:
 
 
 def vocabulary(corpus: Corpus, vocab: Vocab, ids: Sequence[int]) -> pd.DataFrame:
-    """Columns ``id, symbol, count, share`` (in % of all), of some ids; the boundary counts once a word."""
+    """Columns ``id, symbol, count, share``, of some ids; the boundary counts once a word."""
     characters = {BOUNDARY: corpus.report.kept} | corpus.report.characters
     symbols, total = [vocab.symbols[i] for i in ids], sum(characters.values())
     counts = [characters[symbol] for symbol in symbols]
     columns = {"id": ids, "symbol": [show_symbol(symbol) for symbol in symbols], "count": counts}
-    return pd.DataFrame(columns | {"share": [100 * count / total for count in counts]})
+    return pd.DataFrame(columns | {"share": [count / total for count in counts]})
 
 
 def word_lengths(lengths: Mapping[int, int], theme: Theme) -> go.Figure:

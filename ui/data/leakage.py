@@ -13,7 +13,7 @@ from ui.kit.text import plain
 
 SPLIT_TITLES = {"train": "Train", "val": "Validation", "test": "Test"}
 COUNT = st.column_config.NumberColumn(format="localized")
-PERCENT = st.column_config.NumberColumn(format="%.2f %%")
+SHARE = st.column_config.NumberColumn(format="percent")
 
 
 def draw(corpus: Corpus) -> None:
@@ -37,7 +37,7 @@ def draw(corpus: Corpus) -> None:
     left.dataframe(
         split_sizes(splits),
         hide_index=True,
-        column_config={"words": COUNT, "examples": COUNT, "share": PERCENT},
+        column_config={"words": COUNT, "examples": COUNT, "share": SHARE},
         alt="Words and examples of each split",
     )
     found = leaks(splits)
@@ -47,7 +47,7 @@ def draw(corpus: Corpus) -> None:
         column_config={
             "words": COUNT,
             "in_train": st.column_config.NumberColumn("also in train", format="localized"),
-            "share": PERCENT,
+            "share": SHARE,
         },
         alt="Words that leak from train",
     )
@@ -55,28 +55,28 @@ def draw(corpus: Corpus) -> None:
 
 
 def split_sizes(splits: Splits) -> pd.DataFrame:
-    """Columns ``split, words, share`` (in %) ``, examples``; a word of n characters is n + 1 examples."""
+    """Columns ``split, words, share, examples``; a word of n characters is n + 1 examples."""
     total = sum(len(words) for _, words in splits.items())
     rows = []
     for name, words in splits.items():
         examples = sum(map(len, words)) + len(words)
         rows.append(
-            {"split": SPLIT_TITLES[name], "words": len(words), "share": 100 * len(words) / total, "examples": examples}
+            {"split": SPLIT_TITLES[name], "words": len(words), "share": len(words) / total, "examples": examples}
         )
     return pd.DataFrame(rows)
 
 
 def leaks(splits: Splits) -> pd.DataFrame:
-    """The leakage report with the splits named as on screen and the share in %."""
+    """The leakage report with the splits named as on screen."""
     report = leakage(splits)
-    return report.assign(split=report["split"].map(SPLIT_TITLES), share=100 * report["share"])
+    return report.assign(split=report["split"].map(SPLIT_TITLES))
 
 
 def leakage_sentence(report: pd.DataFrame) -> str:
     """What the leakage report (columns ``in_train, share``, validation first) means for the losses."""
     if not report["in_train"].any():
         return "No validation or test word occurs in train: both losses are on words the model has never seen."
-    val, test = (f"{share:.1f} %" for share in report["share"])
+    val, test = (f"{100 * share:.1f} %" for share in report["share"])
     return (
         f"{val} of the validation words and {test} of the test words are also in train, so both losses are a little "
         f"too good. The page {pages.SPLITS.title} shows the loss on unseen words beside each; de-duplicating removes "

@@ -72,8 +72,8 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, theme: Theme) -> None:
         if len(most) < len(letters):
             st.caption(f"Shown are the {len(most):,} letters that the corpus has most of, out of {len(letters):,}.")
     st.markdown(
-        f"Lengths differ from the corpus by {scoring.total_variation(lengths):.1f} %, letters by "
-        f"{scoring.total_variation(letters):.1f} % (share that would have to move). "
+        f"Lengths differ from the corpus by {100 * scoring.total_variation(lengths):.1f} %, letters by "
+        f"{100 * scoring.total_variation(letters):.1f} % (share that would have to move). "
         f"{n} words drawn from the corpus itself would not fit it exactly either."
     )
     st.markdown(f"**Nearest train word** of the first {len(near)} samples; 0 edits is a word learned by heart.")
@@ -93,7 +93,7 @@ def novelty_chart(table: pd.DataFrame, temperature: float, theme: Theme) -> go.F
     for column, name, role in parts:
         figure.add_scatter(
             x=table["temperature"],
-            y=table[column],
+            y=100 * table[column],
             name=name,
             mode="lines+markers",
             line=line(role, theme),
@@ -113,7 +113,7 @@ def compared(shares: pd.DataFrame, key: str, title: str, theme: Theme) -> go.Fig
     for column, role, pattern in parts:
         figure.add_bar(
             x=shares[key],
-            y=shares[column],
+            y=100 * shares[column],
             name=column.capitalize(),
             marker={"color": color(role, theme), "pattern": {"shape": pattern}},
             hovertemplate="%{x}<br>%{y:.2f} %<extra>%{fullData.name}</extra>",

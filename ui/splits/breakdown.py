@@ -71,8 +71,8 @@ def _draw_places(found: Breakdown, vocab: Vocab, role: Role, theme: Theme) -> No
     chart.draw(figure, "by_character", "Loss by next character")
     most = table.sort_values("share", ascending=False).iloc[0]
     st.caption(
-        f"The largest part of the whole loss, {most['share']:.1f} %, is paid for “{most['symbol']}”: a rare character "
-        "costs much each time, a frequent one often. The dotted line is the mean over all."
+        f"The largest part of the whole loss, {100 * most['share']:.1f} %, is paid for “{most['symbol']}”: a rare "
+        "character costs much each time, a frequent one often. The dotted line is the mean over all."
     )
 
 
@@ -109,7 +109,7 @@ def _draw_trust(found: Breakdown, vocab: Vocab, role: Role, theme: Theme) -> Non
         hide_index=True,
         column_config={
             "predicted": "likeliest guess",
-            "share": st.column_config.NumberColumn("of its truth (%)", format="%.1f"),
+            "share": st.column_config.NumberColumn("of its truth", format="percent"),
         },
         height=280,
         alt="Most frequent confusions",
