@@ -4,7 +4,7 @@ import streamlit as st
 
 from mmcore import PRESETS, Run, RunConfig
 from ui import pages, session, visitor
-from ui.run import progress
+from ui.run import heading, progress, results
 
 st.title("Makemore Lab")
 st.markdown("Learn how a neural network writes new names, one character at a time, by training one and watching it.")
@@ -30,12 +30,12 @@ def watch(shown: Run) -> None:
 
 if run:
     with st.container(border=True):
-        progress.draw_heading(run)
+        heading.draw(run)
         if run.state in progress.LIVE or st.session_state.get("watched_run") == run.id:
             st.session_state["watched_run"] = run.id  # once watched, the whole curve stays for this visit
             watch(run)
         else:
-            progress.draw_short(run)
+            results.draw_short(run)
 
 st.header("Then look closer")
 with st.container(gap="xxsmall"):

@@ -5,7 +5,7 @@ import streamlit as st
 from ui import pages, session
 from ui.kit import chart
 from ui.kit.theme import current_theme
-from ui.run import in_words, progress
+from ui.run import in_words, results
 from ui.run.picker import trained_run
 from ui.splits import breakdown, losses, ngram
 
@@ -33,7 +33,7 @@ st.caption(
 )
 
 st.header("Generalisation gap", anchor=False)
-losses.draw_gap(train, val, learned=not progress.in_vain(run))
+losses.draw_gap(train, val, learned=not results.in_vain(run))
 if turn := in_words.turn_sentence(run):
     st.markdown(in_words.plain_bold(turn))
 

@@ -8,7 +8,7 @@ from ui import pages, session, visitor
 from ui.form import estimate, form, settings
 from ui.kit.text import plain
 from ui.kit.theme import current_theme
-from ui.run import doctor, downloads, in_words, progress
+from ui.run import buttons, doctor, downloads, heading, in_words, progress, results
 from ui.train import finder
 
 st.title(pages.TRAIN.title, anchor=False)
@@ -61,7 +61,7 @@ def watch(shown: Run) -> None:
     run, history = progress.look(shown)
     progress.draw_status(run, history)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        progress.draw_buttons(run)
+        buttons.draw(run)
         log_x = st.toggle(
             "Logarithmic steps",
             key="log_steps",
@@ -85,15 +85,15 @@ def watch(shown: Run) -> None:
         progress.draw_samples(run)
     if run.state not in progress.LIVE and run.losses:
         with summary:
-            progress.draw_summary(run)
+            results.draw_summary(run)
         downloads.draw_downloads(run)
 
 
 with result:
     if run:
-        progress.draw_heading(run, anchor="run")
+        heading.draw(run, anchor="run")
         if form.settings() != settings.values_of(run.config.model, run.config.train, run.config.split):
-            progress.draw_reuse(run)
+            buttons.draw_reuse(run)
         watch(run)
         if run.state not in progress.LIVE:
             doctor.draw(run)

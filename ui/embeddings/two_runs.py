@@ -15,7 +15,7 @@ from ui.embeddings import common_neighbours, procrustes
 from ui.form import settings
 from ui.kit.text import plain
 from ui.kit.theme import Theme
-from ui.run import picker, progress
+from ui.run import buttons, picker, progress
 from ui.run.embedding_map import Coloring
 
 if TYPE_CHECKING:
@@ -174,6 +174,6 @@ def _draw_waiting(run: Run, runs: Sequence[Run]) -> None:
         with st.container(border=True):
             st.markdown(f"**{plain(other.name)}**, seed {other.config.train.seed}")
             progress.draw_status(now, history)
-            progress.draw_buttons(now)
+            buttons.draw(now)
 
     watch()

@@ -1,4 +1,4 @@
-"""A run on screen while it learns and afterwards: its state, its curve, its samples, what it leaves behind."""
+"""A run while it learns: how far it is and what hinders it, its curve, its samples."""
 
 from __future__ import annotations
 
@@ -7,31 +7,16 @@ import streamlit as st
 
 from mmcore import cost
 from mmcore.cost import amount
-from mmcore.diagnosis import longer
-from mmcore.doctor import learnt_nothing
-from mmcore.ngram import uniform_loss
 from mmcore.process import CoreShare
 from mmcore.store import LEASE_SECONDS, WORKING, Run, RunState
-from ui import pages, session, visitor
-from ui.form import form, settings
+from ui import session
 from ui.kit.live import live_chart
-from ui.kit.text import LOSSES, nats, plain
 from ui.run import curves
 
 LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
 
 FULL_BYTES = 2**20  # of room left: a save may need as much
 BUSY_SHARE = 0.5  # of the time for which training wants a core
-
-STATES: dict[RunState, tuple[str, str]] = {  # badge icon and colour; the word is always there too
-    RunState.QUEUED: (":material/schedule:", "gray"),
-    RunState.RUNNING: (":material/play_arrow:", "primary"),
-    RunState.STOPPING: (":material/hourglass_top:", "gray"),
-    RunState.FINISHED: (":material/check:", "primary"),
-    RunState.STOPPED: (":material/stop:", "gray"),
-    RunState.FAILED: (":material/error:", "red"),
-    RunState.INTERRUPTED: (":material/link_off:", "orange"),
-}
 
 
 def tick(run: Run | None, seconds: float = 0.5) -> float | None:
@@ -123,48 +108,6 @@ def kept(run: Run) -> str:
     return f"Its curve and its weights of step {run.weights_step:,} are kept"
 
 
-def draw_buttons(run: Run) -> None:
-    """Stop for a run that works or waits, Continue for one that was cut short. To be called inside a fragment."""
-    if run.state is RunState.STOPPING:
-        st.button("Stopping …", disabled=True, icon=":material/hourglass_top:", key="stopping")
-    elif run.state in LIVE:
-        st.button("Stop", on_click=visitor.stop_run, args=(run.id,), icon=":material/stop:", key="stop")
-    elif run.state in (RunState.STOPPED, RunState.INTERRUPTED):
-        st.button(
-            "Continue",
-            on_click=visitor.continue_run,
-            args=(run.id,),
-            icon=":material/play_arrow:",
-            key="continue",
-            help="Goes on from the saved state, as if it had never stopped.",
-        )
-    elif run.state is RunState.FINISHED and not run.config.train.patience:
-        _draw_longer(run)
-
-
-def _draw_longer(run: Run) -> None:
-    with st.popover("Train longer", icon=":material/more_time:", key="longer"):
-        more = st.number_input("More steps", 1, 10_000_000, run.max_steps, key=f"more_{run.id}")
-        st.caption(longer(run.config.train, run.step, run.max_steps + more))
-        st.button("Go on", on_click=visitor.continue_run, args=(run.id, run.max_steps + more), key="go_on")
-
-
-def _reuse(run: Run) -> None:
-    form.refill(settings.values_of(run.config.model, run.config.train, run.config.split))
-
-
-def draw_reuse(run: Run) -> None:
-    """A button that fills the form with the settings of a run."""
-    st.button(
-        "Use these settings",
-        on_click=_reuse,
-        args=(run,),
-        icon=":material/content_copy:",
-        key="reuse",
-        help="Fills the form with the settings of this run, to change one thing and train again.",
-    )
-
-
 def draw_curve(
     run: Run, history: pd.DataFrame, *, log_x: bool = False, smoothing: float = 0.0, height: int = 420
 ) -> None:
@@ -193,59 +136,3 @@ def draw_samples(run: Run, count: int = 6) -> None:
         with st.container(gap=None):
             st.caption(f"Step {step:,}" + (" (untrained)" if step == 0 else ""))
             st.text(words)
-
-
-def draw_short(run: Run) -> None:
-    """A run that is over in a few lines: its losses, its last words, and the way to the rest."""
-    with st.container(horizontal=True, gap="medium"):
-        for name, label in LOSSES.items():
-            if name in run.losses:
-                st.metric(label, nats(run.losses[name]), width="content")
-    for step, words in curves.telling_samples(session.store().samples(run.id))[:1]:
-        with st.container(gap=None):
-            st.caption(f"Sampled at step {step:,}")
-            st.text(words)
-    pages.TRAIN.link("Open this run", {"run": run.id}, icon=":material/open_in_new:")
-
-
-def draw_summary(run: Run) -> None:
-    """Exact losses of the saved weights, in three units, and what they cost."""
-    st.markdown("**Result**")
-    table = curves.loss_table(run.losses)  # without an index, whose heading would be empty
-    st.table(table, border="horizontal", alt="Losses of the saved weights", hide_index=True)
-    size = session.vocab(run.config.corpus_sha256).size
-    size_and_steps = f"{run.config.model.parameters(size):,} parameters, {run.weights_step or 0:,} steps"
-    room = amount(session.store().stored([run.id])[run.id])
-    st.caption(
-        f"{size_and_steps}, {cost.duration(run.seconds)}, {room} in the store. Loss in nats and bits per character, "
-        f"exact over the whole split. The test split stays sealed; the page {pages.SPLITS.title} can open it."
-    )
-
-
-def in_vain(run: Run) -> bool:
-    """Whether a run has ended and a model that knows nothing does better."""
-    size = session.vocab(run.config.corpus_sha256).size
-    return run.state not in LIVE and learnt_nothing(run.losses.get("train_loss"), size)
-
-
-def state_title(run: Run) -> str:
-    """A run's state in a table: that it ended says nothing about how."""
-    return run.state.capitalize() + (", learnt nothing" if in_vain(run) else "")
-
-
-def draw_heading(run: Run, *, anchor: str | None = None) -> None:
-    """The run's name, state and settings; and if it learnt nothing, that. ``anchor`` is what a link may lead to."""
-    icon, color = STATES[run.state]
-    vain = in_vain(run)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.header(plain(run.name), anchor=anchor or False, width="content")
-        st.badge(run.state.capitalize(), icon=icon, color=color)  # type: ignore[arg-type]
-        if vain:
-            st.badge("Learnt nothing", icon=":material/trending_up:", color="orange")
-    st.caption(plain(f"{run.corpus_name}: {settings.describe(run.config)}"))
-    if vain:
-        size = session.vocab(run.config.corpus_sha256).size
-        st.warning(
-            f"The train loss ended at {nats(run.losses['train_loss'])}, above ln {size} = {uniform_loss(size):.4f}: a "
-            "model that gives every character the same chance does better."
-        )

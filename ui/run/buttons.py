@@ -1,0 +1,53 @@
+"""What can be done with a run: stop it, let it go on, train longer, take its settings."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mmcore.diagnosis import longer
+from mmcore.store import Run, RunState
+from ui import visitor
+from ui.form import form, settings
+from ui.run.progress import LIVE
+
+
+def draw(run: Run) -> None:
+    """Stop for a run that works or waits, Continue for one that was cut short. To be called inside a fragment."""
+    if run.state is RunState.STOPPING:
+        st.button("Stopping …", disabled=True, icon=":material/hourglass_top:", key="stopping")
+    elif run.state in LIVE:
+        st.button("Stop", on_click=visitor.stop_run, args=(run.id,), icon=":material/stop:", key="stop")
+    elif run.state in (RunState.STOPPED, RunState.INTERRUPTED):
+        st.button(
+            "Continue",
+            on_click=visitor.continue_run,
+            args=(run.id,),
+            icon=":material/play_arrow:",
+            key="continue",
+            help="Goes on from the saved state, as if it had never stopped.",
+        )
+    elif run.state is RunState.FINISHED and not run.config.train.patience:
+        _draw_longer(run)
+
+
+def _draw_longer(run: Run) -> None:
+    with st.popover("Train longer", icon=":material/more_time:", key="longer"):
+        more = st.number_input("More steps", 1, 10_000_000, run.max_steps, key=f"more_{run.id}")
+        st.caption(longer(run.config.train, run.step, run.max_steps + more))
+        st.button("Go on", on_click=visitor.continue_run, args=(run.id, run.max_steps + more), key="go_on")
+
+
+def draw_reuse(run: Run) -> None:
+    """A button that fills the form with the settings of a run."""
+    st.button(
+        "Use these settings",
+        on_click=_reuse,
+        args=(run,),
+        icon=":material/content_copy:",
+        key="reuse",
+        help="Fills the form with the settings of this run, to change one thing and train again.",
+    )
+
+
+def _reuse(run: Run) -> None:
+    form.refill(settings.values_of(run.config.model, run.config.train, run.config.split))
