@@ -98,10 +98,8 @@ def place(context: str) -> str:
 
 
 @st.cache_data(show_spinner="Scoring the validation words …", max_entries=32)
-def surprisals(
-    run_id: str, weights: NDArray[np.floating], _model: Model, _val: Examples
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Every validation word's surprisal and length, kept per weights: the word typed is compared with them."""
+def surprisals(run_id: str, step: int, _model: Model, _val: Examples) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Every validation word's surprisal and length, kept per run and step: the word typed is compared with them."""
     return word_losses(_model, _val)
 
 
@@ -113,7 +111,7 @@ def draw(run_id: str, artifact: Artifact, word: str, val: Examples, theme: Theme
         st.error(plain(error), icon=":material/error:")
         return
     chart.draw(strip(score, theme), "strip", "Surprise at each letter")
-    among = percentile(score, *surprisals(run_id, artifact.model.flat.numpy(), artifact.model, val))
+    among = percentile(score, *surprisals(run_id, artifact.step, artifact.model, val))
     st.markdown(plain(score_sentence(score, among)))
     shown = score.assign(symbol=score["symbol"].map(symbol_title), expected=score["expected"].map(symbol_title))
     for column in ("probability", "expected_probability"):

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from mmcore import Vocab, show_symbol
-from ui.kit.theme import SURFACES, Theme, color, figure_layout
+from ui.kit.theme import SURFACES, Role, Theme, color, figure_layout
 
 MAX_COLUMNS = 256  # of a heatmap, and bars of a chart: beyond, no one could tell them apart
 LETTERS = {
@@ -68,7 +68,7 @@ def every(places: int, beside: Sequence[str] = ()) -> int:
 
 
 def bars(
-    heights: NDArray[Any],
+    heights: NDArray[np.generic],
     names: Sequence[str],
     title: str,
     x: str,
@@ -102,7 +102,7 @@ def bars(
 
 
 def heatmap(
-    table: NDArray[Any],
+    table: NDArray[np.generic],
     rows: Sequence[str],
     columns: Sequence[str],
     title: str,
@@ -136,17 +136,18 @@ def heatmap(
 
 
 def two_bars(
-    before: NDArray[Any], after: NDArray[Any], names: tuple[str, str], vocab: Vocab, theme: Theme
+    before: NDArray[np.generic], after: NDArray[np.generic], names: tuple[str, str], vocab: Vocab, theme: Theme
 ) -> go.Figure:
     """Two distributions over the next character, side by side."""
     figure = go.Figure()
     symbols = [show_symbol(symbol) for symbol in vocab.symbols]
-    for heights, name, role, shape in ((before, names[0], "batch", ""), (after, names[1], "accent", "/")):
+    looks: tuple[tuple[Role, str], ...] = (("batch", ""), ("accent", "/"))
+    for heights, name, (role, shape) in zip((before, after), names, looks, strict=True):
         figure.add_bar(
             x=symbols[:MAX_COLUMNS],
             y=np.asarray(heights, dtype=np.float64)[:MAX_COLUMNS],
             name=name,
-            marker={"color": color(role, theme), "pattern": {"shape": shape}},  # type: ignore[arg-type]
+            marker={"color": color(role, theme), "pattern": {"shape": shape}},
             hovertemplate="%{x}<br>probability %{y:.6f}<extra>%{fullData.name}</extra>",
         )
     title = f"Next character, {names[0].lower()} and {names[1].lower()}"
@@ -155,7 +156,9 @@ def two_bars(
     return figure.update_xaxes(type="category", tickangle=0, tickfont_size=11, dtick=1)
 
 
-def histogram(samples: NDArray[Any], title: str, x: str, theme: Theme, limits: tuple[float, float]) -> go.Figure:
+def histogram(
+    samples: NDArray[np.floating], title: str, x: str, theme: Theme, limits: tuple[float, float]
+) -> go.Figure:
     """How often each value occurs, binned here so that the browser gets 60 numbers and not a million."""
     counts, edges = np.histogram(np.clip(samples, *limits), bins=60, range=limits)
     figure = go.Figure(
