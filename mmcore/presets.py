@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .architectures import model_config
 from .architectures.interface import ModelConfig
-from .config import TrainConfig
+from .config import RunConfig, TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +108,14 @@ PRESETS: dict[str, Preset] = {
 def preset_for(architecture: str) -> str:
     """The name of the first preset of an architecture, where its settings start from."""
     return next(name for name, preset in PRESETS.items() if preset.model.architecture == architecture)
+
+
+def preset_of(config: RunConfig) -> str | None:
+    """The preset whose settings these are, whatever the seed and the split; None for settings of one's own."""
+    for name, preset in PRESETS.items():
+        if preset.model == config.model and preset.train.replace(seed=config.train.seed) == config.train:
+            return name
+    return None
 
 
 def usual_rate(model: ModelConfig, train: TrainConfig) -> float:

@@ -14,7 +14,7 @@ from ..config import RunConfig
 from ..fields import quoted
 from ..limits import MAX_NAME
 from ..losses import without_sealed
-from ..presets import PRESETS
+from ..presets import PRESETS, preset_of
 
 
 class RunState(StrEnum):
@@ -154,8 +154,5 @@ def clean_name(name: str) -> str:
 
 
 def default_name(config: RunConfig) -> str:
-    train = config.train
-    for preset in PRESETS.values():
-        if (preset.model, preset.train.replace(seed=train.seed)) == (config.model, train):
-            return preset.title
-    return config.model.summary()
+    preset = preset_of(config)
+    return PRESETS[preset].title if preset else config.model.summary()

@@ -17,8 +17,8 @@ import streamlit as st
 from mmcore.architectures import ARCHITECTURES, ModelConfig, model_config
 from mmcore.config import RunConfig, SplitConfig, TrainConfig
 from mmcore.fields import Config, Flag
-from mmcore.presets import PRESETS, Preset, preset_for
-from ui.form.settings import preset_of, read_config, values_of
+from mmcore.presets import PRESETS, Preset, preset_for, preset_of
+from ui.form.settings import read_config, values_of
 from ui.form.widgets import draw as draw_setting
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from mmcore.architectures import architecture_of
 from mmcore.config import RunConfig, SplitConfig, TrainConfig
 from mmcore.fields import Config, Sizes
-from mmcore.presets import PRESETS
 
 
 def values_of(*configs: Config) -> dict[str, Any]:
@@ -34,14 +33,6 @@ def read_config(values: Mapping[str, Any], corpus_sha256: str) -> RunConfig:
     return RunConfig(
         corpus_sha256=corpus_sha256, split=SplitConfig(**split), model=model(**fields), train=TrainConfig(**train)
     )
-
-
-def preset_of(config: RunConfig) -> str | None:
-    """The preset whose settings these are, whatever the seed and the split; None for settings of one's own."""
-    for name, preset in PRESETS.items():
-        if preset.model == config.model and preset.train.replace(seed=config.train.seed) == config.train:
-            return name
-    return None
 
 
 def describe(config: RunConfig) -> str:
