@@ -141,6 +141,7 @@ def test_the_test_above_can_fail(name: str, line: str, sentence: str) -> None:
 # Of ui: what every page may use, in order; then the pages' rooms, none of which imports another.
 SHARED = ("kit", "form", "run")
 SERVER = ("session", "visitor", "pages")  # about a visit: kit knows nothing of it
+PAGE = ("streamlit", "ui", "mmcore")  # all that a page needs: numbers, charts and files are its room's
 
 
 def room_violations(sources: dict[str, str]) -> list[str]:
@@ -154,6 +155,8 @@ def room_violations(sources: dict[str, str]) -> list[str]:
             there = rest.split(".")[0]
             if root in ("app_pages", "streamlit_app", "tests", "benchmarks"):
                 broken.append(f"{name} imports {target}, which is above it")
+            elif name.startswith("app_pages.") and root not in PAGE:
+                broken.append(f"{name} imports {target}, which is its room's work")
             if root != "ui" or name.startswith("app_pages.") or there == own:
                 continue
             below: tuple[str, ...] = SHARED + SERVER
@@ -189,6 +192,7 @@ def test_no_page_leans_on_another_and_the_shared_parts_on_none() -> None:
         ("ui.session", "from ui import visitor", "ui.session imports ui.visitor, which is not below it"),
         ("ui.run.curves", "import app_pages.train", "ui.run.curves imports app_pages.train, which is above it"),
         ("app_pages.train", "from app_pages import home", "app_pages.train imports app_pages.home, which is"),
+        ("app_pages.splits", "import pandas as pd", "app_pages.splits imports pandas, which is its room's work"),
     ],
 )
 def test_the_test_of_rooms_can_fail(name: str, line: str, sentence: str) -> None:
