@@ -1,4 +1,4 @@
-"""How the characters found their places: the embedding table, the loss and the names, moment by moment."""
+"""How the characters found their places: the embedding table, the loss and the names, checkpoint by checkpoint."""
 
 import streamlit as st
 
@@ -27,6 +27,6 @@ if len(kept) < 2:
     pages.TRAIN.link()
     st.stop()
 ids = symbols.shown(session.corpus(run.config.corpus_sha256), artifact.vocab)
-moments = film.develop(run.id, tuple(checkpoint.step for checkpoint in kept), ids, run, artifact, kept)
-film.play(moments, tuple(artifact.vocab.symbols[i] for i in ids), key=f"film_{run.id}")
-st.caption(f"{film.explanation(moments)} {symbols.left_out(ids, artifact.vocab)}")
+frames = film.develop(run.id, tuple(checkpoint.step for checkpoint in kept), ids, run, artifact, kept)
+film.play(frames, tuple(artifact.vocab.symbols[i] for i in ids), key=f"film_{run.id}")
+st.caption(f"{film.explanation(frames)} {symbols.left_out(ids, artifact.vocab)}")

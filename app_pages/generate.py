@@ -38,9 +38,7 @@ scored_word = st.text_input(
 )
 scoring.draw(run.id, artifact, scored_word, dataset.val, theme)
 
-opened = st.expander(
-    "Sample audit: new, or learned by heart?", icon=":material/fact_check:", key="audit", on_change="rerun"
-)
+opened = st.expander("Sample audit: new, or memorised?", icon=":material/fact_check:", key="audit", on_change="rerun")
 if opened.open:
     with opened:
         audit.draw(run.id, artifact, splits, theme)

@@ -36,7 +36,7 @@ VIEWS = {
     ),
     "Neurons": ("What the hidden units do: where they saturate, which are dead.", neurons.draw),
     "While it learned": (
-        "Updates and gradients, and an MLP's hidden units, at every kept moment of its training.",
+        "Updates and gradients, and an MLP's hidden units, at every kept checkpoint.",
         checkpoints.draw,
     ),
     "What if": ("What a single weight, or a hidden unit, is worth: change it, and see what changes.", changes.draw),

@@ -124,7 +124,7 @@ def counted(smoothing: float) -> Callable[[Corpus, int], Losses]:
     return measure
 
 
-def learnt_bigram(corpus: Corpus, seed: int) -> Losses:
+def learned_bigram(corpus: Corpus, seed: int) -> Losses:
     """The bigram by gradients on all words."""
     dataset, preset = whole(corpus), PRESETS["bigram"]
     state = TrainState(preset.model, preset.train.replace(seed=seed), dataset.vocab.size)
@@ -177,11 +177,11 @@ ROWS: dict[str, Row] = {
         published={"train_loss": 2.4818},
         measure=descent,
     ),
-    "bigram-learnt": Row(
-        title="Bigram, table learnt",
+    "bigram-learned": Row(
+        title="Bigram, table learned",
         source=PART1,
         published={"train_loss": 2.4765},
-        measure=learnt_bigram,
+        measure=learned_bigram,
     ),
     "mlp": Row(
         title="MLP, context 3, 11,897 parameters",
@@ -255,7 +255,7 @@ def passing(corpus: Corpus) -> dict[str, float]:
     """When part 1's descent passes its published figure, and where no table of pairs can go."""
     counts = whole(corpus).train.counts
     pairs = counts.following.dense()
-    target = ROWS["bigram-learnt"].published["train_loss"]
+    target = ROWS["bigram-learned"].published["train_loss"]
     losses = enumerate(descending(corpus, 1, penalty=0.0), start=1)
     step = next(step for step, loss in losses if loss <= target)
     log_p = np.log(np.maximum(pairs, 1) / counts.totals[:, None])
@@ -299,7 +299,7 @@ def thousand_words(corpus: Corpus) -> dict[str, float]:
 REASONS: dict[str, Reason] = {
     "bigram-floor": Reason(
         measure=passing,
-        sentence="The learnt bigram: 2.4765 is no finished table's loss. The notebook itself counts 2.4544; pairs "
+        sentence="The learned bigram: 2.4765 is no finished table's loss. The notebook itself counts 2.4544; pairs "
         "counted without smoothing, below which no table can be, give {floor:.4f} on these words, and part 1's descent "
         "passes 2.4765 at update {updates:.0f}.",
     ),

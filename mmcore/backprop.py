@@ -124,7 +124,7 @@ class Backprop:
         targets : (B,) ids or (B, V) distributions
         dropout : generator of the masks; without one nothing is dropped
         """
-        assert isinstance(contexts, Tensor), "an MLP reads contexts, not beginnings of words"
+        assert isinstance(contexts, Tensor), "an MLP reads contexts, not prefixes of words"
         rate = self.config.dropout
         masks = [dropout_mask(h, rate, dropout) if dropout is not None and rate else None for h in self._h]
         rows = (contexts + self._offsets).view(-1)
@@ -183,7 +183,7 @@ class Autograd:
         self.gradients = views(self.gradient, model.config.shapes(model.vocab_size))
 
     def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: torch.Generator | None = None) -> float:
-        """See :meth:`Backprop.__call__`; or beginnings of words, for models that read from left to right."""
+        """See :meth:`Backprop.__call__`; or prefixes of words, for models that read from left to right."""
         self.gradient.zero_()
         for name, parameter in self.model.named_parameters():
             parameter.grad = self.gradients[name]  # backward() adds to it in place

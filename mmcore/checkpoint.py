@@ -13,7 +13,7 @@ from .fields import require
 if TYPE_CHECKING:
     from .model import Model
 
-COUNT = 40  # moments that a run keeps
+COUNT = 40  # that a run keeps
 MAX_BYTES = 4 * 2**20  # of them together; large models keep fewer
 FLOAT = np.dtype("<f4")
 

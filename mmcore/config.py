@@ -117,7 +117,7 @@ class TrainConfig(Config):
         title="Batches from",
         help="*Examples*: rows drawn at random, as in the lecture. *Contexts*: every distinct context that occurs, "
         "with all characters that follow it at once: the same expected gradient with less noise. *Words*: whole words, "
-        "every character predicted and what begins alike read once, for models that read from left to right.",
+        "every character predicted and each prefix read once, for models that read from left to right.",
         options={"examples": "Examples", "contexts": "Contexts", "words": "Words"},
         stops=("examples", "contexts", "words"),
         more=True,

@@ -63,8 +63,8 @@ class ContextCounts:
 
     @cached_property
     def order(self) -> Ids:
-        """(M,): the contexts in the order :func:`by_beginning`."""
-        return by_beginning(self.contexts, self.following.width)
+        """(M,): the contexts in the order :func:`by_prefix`."""
+        return by_prefix(self.contexts, self.following.width)
 
     @property
     def shares(self) -> SparseRows:
@@ -92,8 +92,8 @@ def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCount
     return ContextCounts(contexts[first], following, totals, rows, pairs)
 
 
-def by_beginning(contexts: Ids, vocab_size: int) -> Ids:
-    """An order (M,) in which contexts (M, T) of words that begin alike are neighbours."""
+def by_prefix(contexts: Ids, vocab_size: int) -> Ids:
+    """An order (M,) in which contexts (M, T) of words that share a prefix are neighbours."""
     T, rows, key = contexts.shape[1], np.arange(len(contexts)), np.zeros(len(contexts), dtype=np.int64)
     boundaries = contexts[:, ::-1] == 0
     back = boundaries.argmax(axis=1)  # from the last character to the boundary that the word starts with

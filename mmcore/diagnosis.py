@@ -24,7 +24,7 @@ RISE = 0.01  # nats above its minimum from which validation counts as risen; les
 
 
 @dataclass(frozen=True, kw_only=True)
-class FirstMoment:
+class FirstLoss:
     """A model before its first update, on some train examples."""
 
     loss: float  # mean −ln p of the right answers
@@ -83,7 +83,7 @@ def longer(train: TrainConfig, step: int, max_steps: int) -> str:
     return f"It comes to the weights of a run of {max_steps:,} steps."
 
 
-def first_moment(config: RunConfig, dataset: Dataset) -> FirstMoment:
+def first_loss(config: RunConfig, dataset: Dataset) -> FirstLoss:
     """What the untrained model of a run does on some train examples."""
     import torch
 
@@ -97,7 +97,7 @@ def first_moment(config: RunConfig, dataset: Dataset) -> FirstMoment:
         logits = model(torch.from_numpy(contexts)).double()
     log_p = logits.log_softmax(1)
     best = log_p.max(1)
-    moment = FirstMoment(
+    start = FirstLoss(
         loss=-log_p.gather(1, targets[:, None]).mean().item(),
         uniform=uniform_loss(dataset.vocab.size),
         spread=logits.std(1, correction=0).mean().item(),
@@ -107,7 +107,7 @@ def first_moment(config: RunConfig, dataset: Dataset) -> FirstMoment:
     )
     layers = len(getattr(config.model, "hidden_sizes", ()))
     if not can_trace(model) or not layers or "W" in model.tensors:  # direct connections add to the sum
-        return moment
+        return start
     inputs = neuron_report(model, contexts, layers).outputs
     weights = model.tensors[f"W{layers + 1}"]
     size = float(np.sqrt((inputs.astype(np.float64) ** 2).mean()))
@@ -116,7 +116,7 @@ def first_moment(config: RunConfig, dataset: Dataset) -> FirstMoment:
         "weight_size": weights.double().square().mean().sqrt().item(),
         "bias_size": model.tensors[f"b{layers + 1}"].double().square().mean().sqrt().item(),
     }
-    return FirstMoment(**vars(moment) | {"inputs": inputs.shape[1]} | sizes)
+    return FirstLoss(**vars(start) | {"inputs": inputs.shape[1]} | sizes)
 
 
 def turning_point(history: pd.DataFrame) -> Turn | None:

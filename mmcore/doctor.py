@@ -49,7 +49,7 @@ NARROW, WIDE = 8, 32  # hidden units
 CHECKS = 5  # of validation until the step where it was lowest, and as many in vain after it
 
 
-def learnt_nothing(train_loss: float | None, vocab_size: int) -> bool:
+def learned_nothing(train_loss: float | None, vocab_size: int) -> bool:
     """Whether a run ended worse than a model that gives every symbol the same chance; unknown is no."""
     return train_loss is not None and train_loss > uniform_loss(vocab_size) + ABOVE_UNIFORM
 
@@ -202,7 +202,7 @@ def _rose(facts: Facts) -> bool:
     """Whether the train loss ended above its start by more than a stop in mid-air explains."""
     if facts.first_loss is None or facts.train_loss is None:
         return False
-    room = 0.0 if learnt_nothing(facts.train_loss, facts.vocab_size) else 0.5
+    room = 0.0 if learned_nothing(facts.train_loss, facts.vocab_size) else 0.5
     return facts.train_loss > facts.first_loss + room
 
 

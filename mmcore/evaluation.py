@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .contexts import Ids, by_beginning
+from .contexts import Ids, by_prefix
 from .dataset import Dataset, Examples
 from .model import Model
 
@@ -54,7 +54,7 @@ def rows_at_once(model: Model) -> int:
 def log_probabilities(model: Model, contexts: Ids) -> Tensor:
     """Log-probabilities (M, V) of the next character after each of a few contexts (M, T)."""
     log_p = torch.empty(len(contexts), model.vocab_size, dtype=model.flat.dtype)
-    for rows, piece in pieces(model, contexts, by_beginning(contexts, model.vocab_size)):
+    for rows, piece in pieces(model, contexts, by_prefix(contexts, model.vocab_size)):
         log_p[rows] = piece
     return log_p
 
@@ -128,7 +128,7 @@ def evaluate_splits(
 def expected_seconds(model: Model, dataset: Dataset, tries: int = 3) -> float:
     """How long the losses on train and validation take, judged by a few of their contexts."""
     contexts, order = dataset.train.counts.contexts, dataset.train.counts.order
-    few = contexts[order[len(order) // 2 :][: rows_at_once(model)]]  # as they are evaluated: what begins alike
+    few = contexts[order[len(order) // 2 :][: rows_at_once(model)]]  # as they are evaluated: those that share prefixes
     seconds = []
     for _ in range(tries):
         began = time.perf_counter()

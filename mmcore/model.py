@@ -77,7 +77,7 @@ class Model(nn.Module):
         return self.config.logits(self._named(), contexts, training)
 
     def level_logits(self, levels: Levels, training: Generator | None = None) -> Tensor:
-        """Logits (M, V) after beginnings of words, for models that read from left to right."""
+        """Logits (M, V) after prefixes of words, for models that read from left to right."""
         if not isinstance(self.config, SequenceConfig):
             raise ValueError(f"architecture must read from left to right, got {self.config.architecture}")
         return self.config.level_logits(self._named(), levels, training)

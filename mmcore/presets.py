@@ -62,7 +62,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "bigram": Preset(
         title="Bigram",
-        note="What follows each character, learnt by gradients: as good as counting pairs, and no better.",
+        note="What follows each character, learned by gradients: as good as counting pairs, and no better.",
         model=model_config(architecture="bigram"),
         train=TrainConfig(max_steps=1_000, learning_rate=0.2),
     ),
@@ -98,7 +98,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "best-of-all": Preset(
         title="Best of five minutes",
-        note="The lowest validation loss that five minutes buy: a wide GRU with much of it silenced in every update.",
+        note="The lowest validation loss that five minutes buy: a wide GRU with much dropout.",
         model=model_config(architecture="gru", embedding_dim=32, hidden_size=256, dropout=0.45, state_dropout=0.15),
         train=TrainConfig(max_steps=18_000, batch_size=128, sampler="words", learning_rate=0.005, weight_decay=0.1),
     ),

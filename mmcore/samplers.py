@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from .architectures.prefix_tree import Levels, prefixes
-from .contexts import ContextCounts, by_beginning
+from .contexts import ContextCounts, by_prefix
 from .dataset import Examples
 
 DENSE = 2**20  # cells of a table of targets that is kept whole: 4 MB, and a tenth of the time a batch
 
 
 class Sampler(Protocol):
-    """Draws batches: contexts (B, T) or beginnings of words, with targets as ids (B,) or distributions (B, V)."""
+    """Draws batches: contexts (B, T) or prefixes of words, with targets as ids (B,) or distributions (B, V)."""
 
     def __call__(self, generator: torch.Generator) -> tuple[Tensor | Levels, Tensor]: ...
 
@@ -79,13 +79,13 @@ class ContextSampler:
 
 
 class WordSampler:
-    """Whole words, for models that read from left to right, each beginning of a word read once.
+    """Whole words, for models that read from left to right, each prefix of a word read once.
 
-    Words are drawn one from each of B equal parts of the sorted list. All their beginnings are predicted, and as with
-    :class:`ContextSampler` the target of one is all that follows it in train, not only in the word drawn. The loss is a
-    ratio estimate, summed loss over the number of characters drawn, which varies: the expected gradient is that of
-    examples only nearly, the more so the larger the batch. What of a word does not fit into the context is drawn by
-    itself: a context with a target at its end only.
+    Words are drawn one from each of B equal parts of the sorted list. What follows each of their prefixes is predicted,
+    and as with :class:`ContextSampler` the target of one is all that follows it in train, not only in the word drawn.
+    The loss is a ratio estimate, summed loss over the number of characters drawn, which varies: the expected gradient
+    is that of examples only nearly, the more so the larger the batch. What of a word does not fit into the context is
+    drawn by itself: a context with a target at its end only.
     """
 
     def __init__(self, examples: Examples, batch_size: int) -> None:
@@ -98,9 +98,9 @@ class WordSampler:
         above = [parents + start for (_, parents), start in zip(levels[1:], self.starts[:-2], strict=True)]
         self.parents = torch.cat([root, *above, root[:1]])
         self.targets = _Targets(counts)
-        self.contexts = torch.full_like(self.characters, len(ends))  # which each beginning is, or none
+        self.contexts = torch.full_like(self.characters, len(ends))  # which each prefix is, or none
         self.contexts[ends] = torch.arange(len(ends))
-        order = by_beginning(examples.contexts, examples.vocab_size)
+        order = by_prefix(examples.contexts, examples.vocab_size)
         place = np.arange(len(examples)) - np.flatnonzero(np.diff(examples.word_index, prepend=-1))[examples.word_index]
         whole = (place == T - 1) | ((examples.targets == 0) & (place < T))  # the last of each word that fits
         rows = np.concatenate([order[whole[order]], np.flatnonzero(place >= T)])

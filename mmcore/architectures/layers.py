@@ -16,7 +16,7 @@ MOMENTUM = 0.05  # of a batch in the running statistics
 
 
 def attend(qkv: Tensor, heads: int, levels: Levels) -> Tensor:
-    """Causal self-attention (M, D) of beginnings of words, each over itself and what it continues.
+    """Causal self-attention (M, D) of prefixes of words, each over itself and what it continues.
 
     Level by level, as all of a level have equally many characters to look at: none is masked, none is padding.
 

@@ -1,4 +1,4 @@
-"""Words that begin alike, read once: a tree of prefixes, level by level, for models that read from left to right."""
+"""Each prefix of some words read once: a tree of prefixes, level by level, for models that read from left to right."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Levels = list[tuple[Tensor, Tensor]]
-"""Beginnings of words by their length: of each its last character, and which of the level before it continues."""
+"""Prefixes of words by their length: of each its last character, and which of the level before it continues."""
 
 
 def prefixes(contexts: Tensor) -> tuple[Levels, Tensor]:
-    """What a model that reads from left to right has to read for some contexts (B, T), each beginning once.
+    """What a model that reads from left to right has to read for some contexts (B, T), each prefix once.
 
-    A boundary begins a word, so what stands before the last one is left out. Many contexts begin alike: 50,832
-    beginnings stand for the 183,802 contexts of the names' train split, 16 characters each.
+    A boundary begins a word, so what stands before the last one is left out. Many contexts share prefixes: 50,832
+    prefixes stand for the 183,802 contexts of the names' train split, 16 characters each.
 
     Returns
     -------
     levels : characters (n,) and parents (n,) for each length; the parents of the first level are 0
-    ends : (B,), which beginning each context is, counted through all levels
+    ends : (B,), which prefix each context is, counted through all levels
     """
     length = contexts.shape[1] - torch.where(contexts == 0, torch.arange(contexts.shape[1]), 0).amax(1)
     levels: Levels = []

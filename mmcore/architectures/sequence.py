@@ -18,14 +18,14 @@ class SequenceConfig(ModelConfig):
     """A model with a state after every character, which gives the logits: ``state · W_lm_head + b_lm_head``.
 
     A boundary begins a word: the state after it depends on nothing before it, and no word sees another. So a state
-    belongs to a beginning of a word, whichever contexts have it, and is computed once for all of them.
+    belongs to a prefix of a word, whichever contexts have it, and is computed once for all of them.
     """
 
     samplers = ("words", "examples", "contexts")
-    rows_at_once = 4_096  # the more, the more begin alike
+    rows_at_once = 4_096  # the more, the more prefixes they share
 
     def states(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
-        """The state (M, H) after each of some beginnings, level by level; see :func:`.prefix_tree.prefixes`."""
+        """The state (M, H) after each of some prefixes, level by level; see :func:`.prefix_tree.prefixes`."""
         raise NotImplementedError
 
     def logits(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
@@ -35,7 +35,7 @@ class SequenceConfig(ModelConfig):
         return head_logits(p, self.states(p, levels, training)[ends])
 
     def level_logits(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
-        """What follows each of some beginnings: scores (M, V)."""
+        """What follows each of some prefixes: scores (M, V)."""
         return head_logits(p, self.states(p, levels, training))
 
     def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
@@ -62,7 +62,7 @@ class SequenceConfig(ModelConfig):
 
     @property
     def reuse(self) -> float:
-        return 1.0 + self.context_size / 4  # words are shorter than contexts, and begin alike
+        return 1.0 + self.context_size / 4  # words are shorter than contexts, and share prefixes
 
 
 def gate_weights(gates: str, **parts: Sequence[Tensor]) -> list[Weights]:

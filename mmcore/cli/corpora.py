@@ -46,7 +46,7 @@ def delete_corpus(
     store = RunStore()
     found = store.corpora()
     found = found[found["sha256"].str.startswith(sha256)]
-    require(len(found) == 1 and bool(sha256), "sha256", "the beginning of one corpus's in the store", sha256)
+    require(len(found) == 1 and bool(sha256), "sha256", "the first digits of one corpus's in the store", sha256)
     whole, name = found["sha256"].iloc[0], found["name"].iloc[0]
     if not yes:
         typer.confirm(f"Delete corpus {whole[:SHORT]} ({name}) for good?", abort=True, err=True)

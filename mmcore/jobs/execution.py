@@ -290,7 +290,7 @@ class Training:
         return Progress(points=points, samples=samples, saved=saved, checkpoints=self.film)
 
     def weights(self, step: int, losses: Mapping[str, float]) -> SavedWeights | None:
-        """Weights, training state and losses of this moment; None if the weights are not finite numbers."""
+        """Weights, training state and losses as they are now; None if the weights are not finite numbers."""
         from safetensors.torch import save
 
         from ..export.artifact import Artifact

@@ -109,7 +109,7 @@ class Run(RunSummary):
     losses: dict[str, float] = field(default_factory=dict)  # of the saved weights; test losses only once opened
     test_openings: int = 0
     test_opened: datetime | None = None  # when first, as far as it is known
-    checkpoints: int = 0  # moments whose weights it is to keep
+    checkpoints: int = 0  # that it is to keep
 
 
 def utc(seconds: float | None) -> datetime | None:

@@ -77,7 +77,7 @@ RUNS = sa.Table(
     sa.Column("weights_step", sa.Integer),
     sa.Column("test_openings", sa.Integer, nullable=False, default=0),
     sa.Column("test_opened", sa.Double),  # when first; none where that was before it was kept
-    sa.Column("checkpoints", sa.Integer),  # how many moments it keeps while it trains; none where not known
+    sa.Column("checkpoints", sa.Integer),  # how many it keeps while it trains; none where not known
     sa.Column("stored", sa.BigInteger),  # SIZE, once it has ended; none while it may grow
     sa.Index("ix_runs_owner", "owner", "state", "started"),
 )

@@ -184,7 +184,7 @@ class RunStore:
     ) -> Run:
         """Queue a new run; its corpus must be in the store. With a `token` the caller has claimed it already.
 
-        `checkpoints`: moments whose weights it keeps while it trains, as far as they are small enough; with 0 it keeps
+        `checkpoints`: how many it keeps while it trains, as far as they are small enough; with 0 it keeps
         its last weights only. ``ValueError`` also where it needs more memory or room than there is, or than its owner
         may have; see :func:`mmcore.cost.accept` and :mod:`mmcore.limits`.
         """

@@ -67,7 +67,7 @@ def neuron_report(model: Model, contexts: NDArray[np.int64], layer: int = 1) -> 
 
 @dataclass(frozen=True)
 class Histograms:
-    """How some numbers are spread at each of F moments: shares (F, bins) of them between edges (bins + 1,)."""
+    """How some numbers are spread at each of F checkpoints: shares (F, bins) of them between edges (bins + 1,)."""
 
     shares: NDArray[np.float64]
     edges: NDArray[np.float64]
@@ -75,7 +75,7 @@ class Histograms:
 
 @dataclass(frozen=True)
 class NeuronHistory:
-    """What one hidden layer did on the same examples at each of F moments."""
+    """What one hidden layer did on the same examples at each of F checkpoints."""
 
     sums: Histograms  # z; the few beyond the outer edges count to the outer bins
     outputs: Histograms  # h
@@ -86,7 +86,7 @@ class NeuronHistory:
 def neuron_history(
     models: Sequence[Model], contexts: NDArray[np.int64], layer: int = 1, bins: int = 50
 ) -> NeuronHistory:
-    """:func:`neuron_report` of one model at several moments of its training, with bins that fit all of them."""
+    """:func:`neuron_report` of one model at several checkpoints, with bins that fit all of them."""
     require(len(models) > 0, "models", "at least one", len(models))
     reports = [neuron_report(model, contexts, layer) for model in models]
     reach = max(report.reach for report in reports) or 1.0
@@ -103,7 +103,7 @@ def neuron_history(
 def gradient_history(
     models: Sequence[Model], contexts: Tensor, targets: Tensor, bins: int = 50
 ) -> dict[str, Histograms]:
-    """How large each tensor's gradients on one batch were at several moments: histograms of log₁₀ |gradient|.
+    """How large each tensor's gradients on one batch were at several checkpoints: histograms of log₁₀ |gradient|.
 
     The bins of a tensor span :data:`DECADES` powers of ten below its largest gradient; what is smaller, 0 included,
     counts to the lowest.
@@ -121,7 +121,7 @@ def gradient_history(
     return {name: _histograms(found, tops[name] - DECADES, tops[name], bins) for name, found in sizes.items()}
 
 
-def _histograms(moments: Sequence[NDArray[np.floating]], low: float, high: float, bins: int) -> Histograms:
-    counts = [torch.histc(torch.from_numpy(values).clamp(low, high), bins, low, high).numpy() for values in moments]
-    shares = np.stack([count / values.size for count, values in zip(counts, moments, strict=True)])
+def _histograms(arrays: Sequence[NDArray[np.floating]], low: float, high: float, bins: int) -> Histograms:
+    counts = [torch.histc(torch.from_numpy(values).clamp(low, high), bins, low, high).numpy() for values in arrays]
+    shares = np.stack([count / values.size for count, values in zip(counts, arrays, strict=True)])
     return Histograms(shares.astype(np.float64), np.linspace(low, high, bins + 1))

@@ -103,22 +103,20 @@ def test_which_units_are_dead(open_page: Open, store: RunStore) -> None:
 
 
 def test_why_does_validation_rise_while_train_falls(open_page: Open, store: RunStore) -> None:
-    learns_by_heart = trained(store, NAMES[:400], model_config(), TrainConfig(max_steps=2_000, learning_rate=0.03))
+    memorises = trained(store, NAMES[:400], model_config(), TrainConfig(max_steps=2_000, learning_rate=0.03))
     held_back = trained(
         store, NAMES[:400], model_config(hidden_sizes=(8,)), TrainConfig(max_steps=200, weight_decay=3.0)
     )
-    curve = store.history(learns_by_heart.id).dropna(subset=["val_loss", "train_loss"])
+    curve = store.history(memorises.id).dropna(subset=["val_loss", "train_loss"])
     best, last = curve.loc[curve["val_loss"].idxmin()], curve.iloc[-1]
-    examples = len(
-        build_dataset(store.corpus(learns_by_heart.config.corpus_sha256), learns_by_heart.config.split, 3).train
-    )
+    examples = len(build_dataset(store.corpus(memorises.config.corpus_sha256), memorises.config.split, 3).train)
     for page in ("splits", "train"):
         assert (
             f"Validation loss was lowest, {best.val_loss:.4f}, at step {int(best.step):,}; by step 2,000 it rose to "
             f"{last.val_loss:.4f} while train loss fell from {best.train_loss:.4f} to {last.train_loss:.4f}. That is "
             "overfitting: what was learned in between lowers the mean loss of the train words and raises that of the "
             f"validation words. The model has 11,897 parameters for {examples:,} train examples."
-        ) in said(open_page, page, learns_by_heart)
+        ) in said(open_page, page, memorises)
         text = said(open_page, page, held_back)
         assert "it rose to" not in text
         losses = held_back.losses

@@ -33,8 +33,8 @@ def kept_steps() -> go.Figure:
 
 def film_curve() -> go.Figure:
     curve = pd.DataFrame({"step": [0, 1, 50], "train_loss": [3.3, 3.0, 2.4], "val_loss": [3.3, 3.1, 2.5]})
-    moments = film.Moments([0, 1, 7, 50], 2, np.zeros((4, 5, 2)), [[]] * 4, curve)
-    return film.curve_figure(moments, "light")
+    frames = film.Frames([0, 1, 7, 50], 2, np.zeros((4, 5, 2)), [[]] * 4, curve)
+    return film.curve_figure(frames, "light")
 
 
 CHARTS: dict[str, Callable[[], go.Figure]] = {

@@ -86,15 +86,15 @@ def test_a_run_that_ends_above_a_uniform_guess_says_so_and_how_to_mend_it(
     sentence = f"The train loss ended at {run.losses['train_loss']:,.4f}, above ln 27 = 3.2958"
     for page in ("home", "runs", "train"):
         app = open_page(page, run=run.id)
-        assert sentence in texts(app).replace("\\", "") and "Learnt nothing" in texts(app)
+        assert sentence in texts(app).replace("\\", "") and "Learned nothing" in texts(app)
         if page == "runs":
-            assert app.dataframe[0].value["State"].tolist() == ["Finished, learnt nothing", "Finished"]
+            assert app.dataframe[0].value["State"].tolist() == ["Finished, learned nothing", "Finished"]
         if page == "train":
             app.button(key="mend_divergence").click().run()
-            assert "learnt nothing" not in texts(app).lower(), "the mended run waits"
+            assert "learned nothing" not in texts(app).lower(), "the mended run waits"
     latest = store.latest()
     assert latest is not None and latest.config.train.learning_rate == pytest.approx(0.1)
-    assert "learnt nothing" not in texts(open_page("train", run=finished.id)).lower()
+    assert "learned nothing" not in texts(open_page("train", run=finished.id)).lower()
 
 
 def test_doctor_and_summary_agree_about_overfitting(finished: Run, store: RunStore, open_page: Open) -> None:

@@ -259,9 +259,9 @@ def test_what_context_and_dimensions_are_worth_and_up_to_where() -> None:
     assert len(context_effect(grid({2: FLAT[:1]}))) == 1, "nothing to go back to"
 
 
-def test_learnt_by_heart_is_said_where_validation_turns_and_train_does_not() -> None:
+def test_learned_by_heart_is_said_where_validation_turns_and_train_does_not() -> None:
     said = "with embedding 32, context 8 instead of 4 raises validation by 0.05 while train falls by 0.20."
-    assert by_heart(grid({2: FLAT, 32: TURNS})) == f"Learnt by heart: {said}"
+    assert by_heart(grid({2: FLAT, 32: TURNS})) == f"Memorised: {said}"
     gap = "The widest gap between train and validation is 0.20: Context 1, embedding 2."
     assert by_heart(grid({2: FLAT})) == gap, "a rise of 0.001 is none"
     assert by_heart(grid({2: [(2.0, 2.2), (2.1, 2.28)]})) == gap, "both rise"

@@ -314,9 +314,7 @@ def test_a10_no_more_examples_are_claimed_than_there_are(finished: Run, store: R
     assert metrics(app)["Saturated"] == f"{100 * (np.abs(h) > 0.97).mean():.2f} %"
 
 
-def test_a_moment_of_training_changes_every_number(
-    finished: Run, store: RunStore, artifact: Artifact, open_page: Open
-) -> None:
+def test_a_checkpoint_changes_every_number(finished: Run, store: RunStore, artifact: Artifact, open_page: Open) -> None:
     app = open_page("under_the_hood", run=finished.id)
     assert app.select_slider[0].value == 30  # the last weights at first
     last = evaluate(artifact.model, names_data(finished, store).val).loss
@@ -356,10 +354,10 @@ def test_a11_a_model_is_set_against_a_uniform_guess_by_its_own_loss(
             app.select_slider[0].set_value(0).run()
 
 
-def test_a_run_without_moments_shows_its_last(finished: Run, store: RunStore, open_page: Open) -> None:
+def test_a_run_without_checkpoints_shows_its_last(finished: Run, store: RunStore, open_page: Open) -> None:
     store.collect([finished.id], limit=0)
     app = view(open_page("under_the_hood", run=finished.id), "While it learned")
-    assert not app.select_slider and "this is its only moment" in texts(app)
+    assert not app.select_slider and "these are all there are" in texts(app)
     assert "Train it again to see them" in texts(app) and not app.get("plotly_chart")
 
 
@@ -405,7 +403,7 @@ def test_a_shifted_weight_changes_loss_probabilities_and_names(
 
 
 @pytest.mark.parametrize("architecture", ["bigram", "wavenet", "gru"])
-def test_other_families_have_moments_updates_and_weights_to_shift(
+def test_other_architectures_have_checkpoints_updates_and_weights_to_shift(
     finished: Run, store: RunStore, open_page: Open, architecture: str
 ) -> None:
     model = model_config(architecture=architecture)

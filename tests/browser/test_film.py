@@ -57,7 +57,7 @@ def test_play_the_film(page: Page, server: AppServer, run: Run) -> None:
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     stopped = page.evaluate(MARKER)
 
-    slider = page.get_by_role("slider", name="Moment of training")
+    slider = page.get_by_role("slider", name="Checkpoint")
     before, words = slider.input_value(), page.locator(".film-names").inner_text()
     slider.press("End")
     expect(page.locator(".film-step")).to_have_text("120")
@@ -74,7 +74,7 @@ def test_play_the_film(page: Page, server: AppServer, run: Run) -> None:
 def test_without_motion_frames_follow_each_other_without_gliding(page: Page, server: AppServer, run: Run) -> None:
     page.emulate_media(reduced_motion="reduce")
     open_film(page, server, run)
-    page.get_by_role("slider", name="Moment of training").press("Home")
+    page.get_by_role("slider", name="Checkpoint").press("Home")
     frames = page.evaluate(
         """async () => {
           const plot = document.querySelector('.film-map'), seen = new Set();

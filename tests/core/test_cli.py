@@ -861,7 +861,7 @@ def test_c6_a_corpus_without_runs_is_listed_and_can_be_deleted(model: Path, stor
     assert {row["sha256"]: row["runs"] for row in Result("corpora", "list", "--json").values} == {used: 1, free: 0}
     refused = Result("corpora", "delete", used[:10], "--yes")
     assert (refused.code, refused.err) == (2, "Error: a corpus must have no runs to be deleted, got one with 1\n")
-    assert Result("corpora", "delete", "", "--yes").err.startswith("Error: sha256 must be the beginning of one")
+    assert Result("corpora", "delete", "", "--yes").err.startswith("Error: sha256 must be the first digits of one")
     assert Result("corpora", "delete", free[:10], typed="n\n").code == 1
     assert Result("corpora", "delete", free[:10], typed="y\n").err.endswith(f"Deleted corpus {free[:10]}.\n")
     assert set(store.corpora().sha256) == {used}

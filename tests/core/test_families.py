@@ -184,7 +184,7 @@ some_words = st.lists(st.text(alphabet="abc", min_size=1, max_size=7), min_size=
 def test_whole_words_give_the_loss_and_gradient_of_their_examples(
     config: ModelConfig, words: list[str], context_size: int, seed: int
 ) -> None:
-    """Also where a word is longer than the context, where words begin alike, or are the same."""
+    """Also where a word is longer than the context, where words share prefixes, or are the same."""
     dataset = same_everywhere(tuple(words), context_size)
     model = shaken(config.replace(context_size=context_size, dropout=0.0), dataset.vocab.size, seed)
     gradients = Autograd(model)
@@ -237,7 +237,7 @@ def spelled(levels: Levels, vocab: Vocab) -> list[str]:
     return found
 
 
-def test_a_batch_reads_each_beginning_once_and_weighs_it_by_its_words(small: Dataset) -> None:
+def test_a_batch_reads_each_prefix_once_and_weighs_it_by_its_words(small: Dataset) -> None:
     words, vocab = small.train.words, small.vocab
     train = build_examples(words, vocab, 20)
     draw, g = SAMPLERS["words"](train, 40), torch.Generator().manual_seed(0)
@@ -433,7 +433,7 @@ def test_the_scaled_start_is_ln_v(small: Dataset, config: ModelConfig, seed: int
 @pytest.mark.parametrize(
     "config", [c for n, c in SMALL.items() if n != "bigram"], ids=[n for n in SMALL if n != "bigram"]
 )
-def test_three_words_are_learnt_by_heart(config: ModelConfig) -> None:
+def test_three_words_are_learned_by_heart(config: ModelConfig) -> None:
     """Which word it is cannot be known: ln 3 a word. As one of many characters that is below 0.1."""
     words = ("abcdefghijklmn", "opqrstuvwxyz", "zyxvutsrqpo")
     dataset = same_everywhere(words, config.context_size)
@@ -446,7 +446,7 @@ def test_three_words_are_learnt_by_heart(config: ModelConfig) -> None:
 
 
 def test_a_bigram_becomes_the_counting_bigram() -> None:
-    """Three words cannot be told apart by one character; their pairs can be learnt, and that is all."""
+    """Three words cannot be told apart by one character; their pairs can be learned, and that is all."""
     dataset = same_everywhere(("anna", "bob", "eve"), 1)
     config = TrainConfig(max_steps=500, learning_rate=0.3)
     state = TrainState(model_config(architecture="bigram"), config, dataset.vocab.size)

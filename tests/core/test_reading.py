@@ -11,7 +11,7 @@ from mmcore import ARCHITECTURES, RunConfig, TrainConfig
 from mmcore.architectures import model_config
 from mmcore.corpus import Corpus
 from mmcore.dataset import Dataset, build_dataset
-from mmcore.diagnosis import first_moment, turning_point, untrained
+from mmcore.diagnosis import first_loss, turning_point, untrained
 from mmcore.evaluation import evaluate
 from mmcore.presets import PRESETS, preset_for
 
@@ -50,24 +50,24 @@ def test_a_scaled_start_is_calm_in_every_architecture(names: Corpus, architectur
     model, train = model_config(architecture=architecture), PRESETS[preset_for(architecture)].train
     config = RunConfig(corpus_sha256="0" * 64, model=model, train=train)
     data = build_dataset(names.words[:400], config.split, model.context_size)
-    moment = first_moment(config, data)
-    assert moment.uniform == math.log(data.vocab.size)
-    assert moment.loss == pytest.approx(moment.uniform, abs=0.05)
-    assert moment.spread < 0.3 and moment.favourite < 3 / data.vocab.size
-    assert (moment.inputs > 0) == (architecture == "mlp"), "only there the last layer is a plain sum of units"
+    start = first_loss(config, data)
+    assert start.uniform == math.log(data.vocab.size)
+    assert start.loss == pytest.approx(start.uniform, abs=0.05)
+    assert start.spread < 0.3 and start.favourite < 3 / data.vocab.size
+    assert (start.inputs > 0) == (architecture == "mlp"), "only there the last layer is a plain sum of units"
 
 
 def test_a_wild_start_is_explained_by_its_weights(dataset: Dataset) -> None:
     config = RunConfig(corpus_sha256="0" * 64, model=model_config(init="lecture"))
-    moment = first_moment(config, dataset)
+    start = first_loss(config, dataset)
     exact = evaluate(untrained(config, dataset.vocab.size), dataset.train).loss
-    assert exact > 15 and moment.loss == pytest.approx(exact, rel=0.05)
-    assert moment.expected_spread == pytest.approx(moment.spread, rel=0.2)
-    assert moment.favourite > 0.8 > 0.1 > moment.right
+    assert exact > 15 and start.loss == pytest.approx(exact, rel=0.05)
+    assert start.expected_spread == pytest.approx(start.spread, rel=0.2)
+    assert start.favourite > 0.8 > 0.1 > start.right
     direct = config.replace(model=model_config(init="lecture", direct=True))
-    assert first_moment(direct, dataset).inputs == 0, "the direct connections add to the sum"
+    assert first_loss(direct, dataset).inputs == 0, "the direct connections add to the sum"
     scaled = config.replace(model=model_config())
-    assert first_moment(scaled, dataset).expected_spread < 0.01 * moment.expected_spread
+    assert first_loss(scaled, dataset).expected_spread < 0.01 * start.expected_spread
 
 
 @pytest.mark.parametrize("hidden", [1, 8, 200])
@@ -80,16 +80,16 @@ def test_a10_the_expected_spread_counts_the_biases(dataset: Dataset, hidden: int
             model=model_config(hidden_sizes=(hidden,), init="lecture"),
             train=TrainConfig(seed=seed),
         )
-        moment = first_moment(config, dataset)
-        assert moment.bias_size > 0.5
-        expected.append(moment.expected_spread**2)
-        found.append(moment.spread**2)
+        start = first_loss(config, dataset)
+        assert start.bias_size > 0.5
+        expected.append(start.expected_spread**2)
+        found.append(start.spread**2)
     assert sum(found) / 40 == pytest.approx(sum(expected) / 40, rel=0.1)
 
 
 def test_a10_a_start_is_looked_at_on_all_examples_where_there_are_few(names: Corpus) -> None:
     config = RunConfig(corpus_sha256="0" * 64, model=model_config(init="lecture"))
     few = build_dataset(names.words[:150], config.split, 3)
-    moment = first_moment(config, few)
-    assert moment.examples == len(few.train) < 2_000
-    assert moment.loss == pytest.approx(evaluate(untrained(config, few.vocab.size), few.train).loss, abs=1e-5)
+    start = first_loss(config, few)
+    assert start.examples == len(few.train) < 2_000
+    assert start.loss == pytest.approx(evaluate(untrained(config, few.vocab.size), few.train).loss, abs=1e-5)

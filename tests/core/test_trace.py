@@ -214,8 +214,8 @@ def test_what_cannot_be_traced_is_refused() -> None:
         neuron_report(model, np.zeros((1, 3), dtype=np.int64), layer=2)
 
 
-def learnt(init: str, layers: tuple[int, ...] = (12,), activation: str = "tanh") -> list[MLP]:
-    """A model at three moments: as it starts, and with weights twice and ten times as large."""
+def learned(init: str, layers: tuple[int, ...] = (12,), activation: str = "tanh") -> list[MLP]:
+    """A model at three checkpoints: as it starts, and with weights twice and ten times as large."""
     models = [MLP(model_config(hidden_sizes=layers, init=init, activation=activation), 27, seed=5) for _ in range(3)]
     for model, factor in zip(models, (1, 2, 10), strict=True):
         model.flat.mul_(factor)
@@ -223,8 +223,8 @@ def learnt(init: str, layers: tuple[int, ...] = (12,), activation: str = "tanh")
 
 
 @pytest.mark.parametrize(("layer", "activation"), [(1, "tanh"), (2, "tanh"), (1, "relu")])
-def test_the_history_of_a_layer_is_its_report_at_every_moment(small: Dataset, layer: int, activation: str) -> None:
-    models, contexts = learnt("lecture", (12, 9), activation), small.train.contexts[:200]
+def test_the_history_of_a_layer_is_its_report_at_every_checkpoint(small: Dataset, layer: int, activation: str) -> None:
+    models, contexts = learned("lecture", (12, 9), activation), small.train.contexts[:200]
     history = neuron_history(models, contexts, layer, bins=20)
     for i, model in enumerate(models):
         report = neuron_report(model, contexts, layer)
@@ -241,7 +241,7 @@ def test_the_history_of_a_layer_is_its_report_at_every_moment(small: Dataset, la
 
 
 def test_the_history_of_gradients_is_that_of_autograd(small: Dataset) -> None:
-    models = learnt("scaled")
+    models = learned("scaled")
     contexts, targets = torch.from_numpy(small.train.contexts[:64]), torch.from_numpy(small.train.targets[:64])
     history = gradient_history(models, contexts, targets, bins=16)
     assert list(history) == ["C", "W1", "b1", "W2", "b2"]

@@ -439,7 +439,7 @@ def test_a_run_reproduces_its_recorded_loss(dataset: Dataset) -> None:
 GOLDEN = 2.5712
 
 
-def test_three_words_are_learnt_by_heart() -> None:
+def test_three_words_are_learned_by_heart() -> None:
     """All that cannot be known is which word it is: ln 3, once in each word's characters."""
     dataset = same_everywhere(["anna", "bob", "eve"], 3)
     state = trained(TINY, TrainConfig(max_steps=300, batch_size=13), dataset)

@@ -1,4 +1,4 @@
-"""The film of a training run: every kept moment is sent once, and played in the browser without asking again."""
+"""The film of a training run: every kept checkpoint is sent once, and played in the browser without asking again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _component = st.components.v2.component(
 
 
 @dataclass(frozen=True)
-class Moments:
+class Frames:
     """What the film shows: a frame a checkpoint, and the curve that its losses are read from."""
 
     steps: list[int]
@@ -63,7 +63,7 @@ class Moments:
 @st.cache_data(show_spinner="Developing the film …", max_entries=32)
 def develop(
     run_id: str, steps: tuple[int, ...], ids: list[int], _run: Run, _artifact: Artifact, _kept: list[Checkpoint]
-) -> Moments:
+) -> Frames:
     """Points of some symbols, names and losses at every checkpoint; kept per run and steps: its weights stay."""
     from mmcore import evaluate, restore
     from mmcore.sample import drawn_words
@@ -81,33 +81,31 @@ def develop(
         ]
         curve = pd.concat([curve, pd.DataFrame(exact, columns=curve.columns)])
     curve = curve.drop_duplicates("step", keep="last").sort_values("step", ignore_index=True)
-    return Moments(list(steps), _artifact.model.tensors["C"].shape[1], points, words, curve)
+    return Frames(list(steps), _artifact.model.tensors["C"].shape[1], points, words, curve)
 
 
-def explanation(moments: Moments) -> str:
+def explanation(frames: Frames) -> str:
     """How to read the map, and where the numbers come from."""
     axes = {
         1: "The map is the table's only dimension; height only keeps the letters apart.",
         2: "The map shows the table as it is.",
     }
     turned = (
-        f"Each frame is the plane of most variance of all {moments.dimensions} dimensions at that moment, turned to "
+        f"Each frame is the plane of most variance of all {frames.dimensions} dimensions at that checkpoint, turned to "
         "fit the next, so that only what moves among the letters is seen to move."
     )
-    losses = "Losses are exact" if all(moments.measured) else "Losses with ≈ lie between two exact ones"
-    return (
-        f"{axes.get(moments.dimensions, turned)} {losses}; names are drawn with the same sample seed at every moment."
-    )
+    losses = "Losses are exact" if all(frames.measured) else "Losses with ≈ lie between two exact ones"
+    return f"{axes.get(frames.dimensions, turned)} {losses}; names are drawn with the same sample seed at each."
 
 
-def map_figure(moments: Moments, symbols: tuple[str, ...], current: theme.Theme) -> go.Figure:
+def map_figure(frames: Frames, symbols: tuple[str, ...], current: theme.Theme) -> go.Figure:
     """The last frame's map, with axes that hold every frame."""
     classes = [embedding.character_class(symbol) for symbol in symbols]
-    name, first = ("Dimension", 0) if moments.dimensions <= 2 else ("Direction", 1)
-    axes = [f"{name} {first + i}" for i in range(moments.points.shape[2])]
+    name, first = ("Dimension", 0) if frames.dimensions <= 2 else ("Direction", 1)
+    axes = [f"{name} {first + i}" for i in range(frames.points.shape[2])]
     title = "Characters in the embedding table"
-    figure = embedding_map.embedding(moments.points[-1], symbols, axes, title=title, groups=classes, theme=current)
-    low, high = moments.points.min(axis=(0, 1)), moments.points.max(axis=(0, 1))
+    figure = embedding_map.embedding(frames.points[-1], symbols, axes, title=title, groups=classes, theme=current)
+    low, high = frames.points.min(axis=(0, 1)), frames.points.max(axis=(0, 1))
     room = ROOM * float((high - low).max())
     figure.update_xaxes(range=[low[0] - room, high[0] + room])
     if len(axes) == 2:
@@ -115,12 +113,12 @@ def map_figure(moments: Moments, symbols: tuple[str, ...], current: theme.Theme)
     return figure
 
 
-def curve_figure(moments: Moments, current: theme.Theme) -> go.Figure:
-    """Both losses against the step, and the moment on show as a line with a marker on each curve (traces 2 to 4)."""
+def curve_figure(frames: Frames, current: theme.Theme) -> go.Figure:
+    """Both losses against the step, and the checkpoint shown as a line with markers (traces 2 to 4)."""
     title, x = "Loss while it learned", "Step (updates)"
     layout = theme.figure_layout(title, x=x, y="Loss (nats per character)", theme=current, height=340)
     figure = go.Figure(layout=layout)
-    steps = moments.curve["step"].clip(lower=ZERO)
+    steps = frames.curve["step"].clip(lower=ZERO)
     roles: tuple[tuple[str, str, theme.Role], ...] = (
         ("train_loss", "Train", "train"),
         ("val_loss", "Validation", "validation"),
@@ -128,12 +126,12 @@ def curve_figure(moments: Moments, current: theme.Theme) -> go.Figure:
     for column, name, role in roles:
         figure.add_scatter(
             x=steps,
-            y=moments.curve[column],
+            y=frames.curve[column],
             name=name,
             mode="lines+markers",
             line=theme.guide(role, current),
             marker=theme.marker(role, current, 6),
-            customdata=moments.curve["step"],
+            customdata=frames.curve["step"],
             hovertemplate="step %{customdata:,}<br>%{y:.4f}<extra>%{fullData.name}</extra>",
         )
     figure.add_scatter(mode="lines", line=theme.line("reference", current), hoverinfo="skip", showlegend=False)
@@ -141,29 +139,29 @@ def curve_figure(moments: Moments, current: theme.Theme) -> go.Figure:
         figure.add_scatter(
             mode="markers",
             marker=theme.marker(role, current, 11),
-            name=f"{name}, this moment",
+            name=f"{name}, this checkpoint",
             showlegend=False,
             hoverinfo="skip",  # it may stand between two measured ones
         )
-    low, high = moments.curve[list(LOSSES)].min().min(), moments.curve[list(LOSSES)].max().max()
+    low, high = frames.curve[list(LOSSES)].min().min(), frames.curve[list(LOSSES)].max().max()
     room = 0.05 * (high - low or 1.0)
     figure.update_yaxes(range=[low - room, high + room])
-    powers = [10**k for k in range(len(str(moments.steps[-1])))]
-    last = np.log10(max(moments.steps[-1], 1)) + 0.12
+    powers = [10**k for k in range(len(str(frames.steps[-1])))]
+    last = np.log10(max(frames.steps[-1], 1)) + 0.12
     figure.update_xaxes(type="log", range=[np.log10(ZERO) - 0.05, last], tickvals=[ZERO, *powers])
     return figure.update_xaxes(ticktext=["0", *(f"{power:,}" for power in powers)])
 
 
-def play(moments: Moments, symbols: tuple[str, ...], *, key: str) -> None:
+def play(frames: Frames, symbols: tuple[str, ...], *, key: str) -> None:
     """Draw the film with its controls; opens on the last frame."""
     current = theme.current_theme()
-    picture, curve = map_figure(moments, symbols, current), curve_figure(moments, current)
-    _component(key=key, data=film_data(moments, picture, curve))
+    picture, curve = map_figure(frames, symbols, current), curve_figure(frames, current)
+    _component(key=key, data=film_data(frames, picture, curve))
 
 
-def film_data(moments: Moments, picture: go.Figure, curve: go.Figure) -> dict[str, Any]:
+def film_data(frames: Frames, picture: go.Figure, curve: go.Figure) -> dict[str, Any]:
     """All that the browser needs, as JSON."""
-    x, points = moments.points[:, :, 0], moments.points
+    x, points = frames.points[:, :, 0], frames.points
     flat = points.shape[2] == 1  # the height only keeps the letters apart, and stays
     y = np.tile(embedding_map.stacked(points[-1, :, 0]), (len(points), 1)) if flat else points[:, :, 1]
     return {
@@ -172,11 +170,11 @@ def film_data(moments: Moments, picture: go.Figure, curve: go.Figure) -> dict[st
         "ids": [np.asarray(trace.customdata).tolist() for trace in picture.data],
         "x": x.round(5).tolist(),
         "y": y.round(5).tolist(),
-        "steps": moments.steps,
-        "places": [max(step, ZERO) for step in moments.steps],
-        "losses": [moments.losses(name) for name in LOSSES],
-        "measured": moments.measured,
-        "words": moments.words,
+        "steps": frames.steps,
+        "places": [max(step, ZERO) for step in frames.steps],
+        "losses": [frames.losses(name) for name in LOSSES],
+        "measured": frames.measured,
+        "words": frames.words,
         "span": list(curve.layout.yaxis.range),
         "config": theme.PLOTLY_CONFIG | {"responsive": False},  # the component watches its own width
         "plotly": PLOTLY_URL,

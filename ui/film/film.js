@@ -50,7 +50,7 @@ async function draw(film) {
     await film.plotly.react(plot, data[name].data, { ...data[name].layout, width: picture.width }, data.config);
     const [svg, ...overlays] = plot.querySelectorAll(".main-svg"); // the tool buttons beside it stay reachable
     svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", `${data[name].title}; read the moment from the slider above`);
+    svg.setAttribute("aria-label", `${data[name].title}; read the checkpoint from the slider above`);
     for (const overlay of overlays) overlay.setAttribute("aria-hidden", "true");
     picture.ready = true;
   }

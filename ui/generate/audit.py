@@ -76,7 +76,7 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, theme: Theme) -> None:
         f"{100 * scoring.total_variation(letters):.1f} % (share that would have to move). "
         f"{n} words drawn from the corpus itself would not fit it exactly either."
     )
-    st.markdown(f"**Nearest train word** of the first {len(near)} samples; 0 edits is a word learned by heart.")
+    st.markdown(f"**Nearest train word** of the first {len(near)} samples; 0 edits is a memorised word.")
     columns = {"nearest": "nearest train word", "edits": "edits (insert, delete, replace)"}
     st.dataframe(near, hide_index=True, column_config=columns, height=280, alt="Nearest train words")
 
@@ -101,7 +101,7 @@ def novelty_chart(table: pd.DataFrame, temperature: float, theme: Theme) -> go.F
             hovertemplate="temperature %{x}<br>%{y:.1f} %<extra>%{fullData.name}</extra>",
         )
     figure.add_vline(temperature, line=line("batch", theme), annotation_text=f"below: {temperature:g}")
-    layout = figure_layout("New or learned by heart", x="Temperature", y="Samples (%)", theme=theme, height=420)
+    layout = figure_layout("New or memorised", x="Temperature", y="Samples (%)", theme=theme, height=420)
     legend = {"yref": "container", "y": 0, "yanchor": "bottom"}  # on a phone it takes several lines
     return figure.update_layout(layout, margin_t=48, legend=legend).update_yaxes(rangemode="tozero")
 

@@ -64,7 +64,7 @@ def depth_effect(done: pd.DataFrame) -> list[str]:
 
 
 def context_effect(done: pd.DataFrame) -> list[str]:
-    """What context and dimensions are worth at the best setting, up to where context pays, what is learnt by heart."""
+    """What context and dimensions are worth at the best setting, up to where context pays, what is memorised."""
     losses = done.pivot(index="context_size", columns="embedding_dim", values="val_loss")
     best = done.loc[done["val_loss"].idxmin()]
     context, dim = losses.index[0], losses.columns[0]
@@ -91,17 +91,17 @@ def by_heart(done: pd.DataFrame) -> str:
             said += f"validation by {row.val_loss - best.val_loss:.2f} while train falls by {fall:.2f}"
             rises.append((row.val_loss - best.val_loss, said))
     rise, said = max(rises, default=(0.0, ""))
-    return f"Learnt by heart: {said}." if rise > NOISE else widest_gap(done)
+    return f"Memorised: {said}." if rise > NOISE else widest_gap(done)
 
 
 def widest_gap(done: pd.DataFrame) -> str:
-    """Which run learnt most that does not carry over."""
+    """Which run learned most that does not carry over."""
     gaps = done["val_loss"] - done["train_loss"]
     return f"The widest gap between train and validation is {gaps.max():.2f}: {done.at[gaps.idxmax(), 'name']}."
 
 
 def size_effect(done: pd.DataFrame) -> list[str]:
-    """Where the model with the most parameters comes, and which learnt most by heart."""
+    """Where the model with the most parameters comes, and which learned most by heart."""
     largest = done.loc[done["parameters"].idxmax()]
     place = (done["val_loss"] < largest.val_loss).sum() + 1
     return [
@@ -209,7 +209,7 @@ def _draw_buttons(settings: Sequence[Setting], runs: Sequence[Run], vocab_size: 
                 args=(live,),
                 icon=":material/stop:",
                 key="stop_experiment",
-                help="What they have learnt so far is kept; they can go on.",
+                help="What they have learned so far is kept; they can go on.",
             )
         if configs := [setting.config for setting in new] + [run.config for run in cut]:
             expected = cost.expected_times(configs, vocab_size, session.earlier_runs(), WORKERS)

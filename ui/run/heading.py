@@ -27,14 +27,14 @@ STATES: dict[
 
 
 def draw(run: Run, *, anchor: str | None = None) -> None:
-    """The run's name, state and settings; and if it learnt nothing, that. ``anchor`` is what a link may lead to."""
+    """The run's name, state and settings; and if it learned nothing, that. ``anchor`` is what a link may lead to."""
     icon, color = STATES[run.state]
     vain = in_vain(run)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(plain(run.name), anchor=anchor or False, width="content")
         st.badge(run.state.capitalize(), icon=icon, color=color)
         if vain:
-            st.badge("Learnt nothing", icon=":material/trending_up:", color="orange")
+            st.badge("Learned nothing", icon=":material/trending_up:", color="orange")
     st.caption(plain(f"{run.corpus_name}: {settings.describe(run.config)}"))
     if vain:
         size = session.vocab(run.config.corpus_sha256).size
@@ -46,4 +46,4 @@ def draw(run: Run, *, anchor: str | None = None) -> None:
 
 def state_title(run: Run) -> str:
     """A run's state in a table: that it ended says nothing about how."""
-    return run.state.capitalize() + (", learnt nothing" if in_vain(run) else "")
+    return run.state.capitalize() + (", learned nothing" if in_vain(run) else "")

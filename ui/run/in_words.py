@@ -6,7 +6,7 @@ import dataclasses
 
 import streamlit as st
 
-from mmcore.diagnosis import RISE, FirstMoment, Turn, turning_point
+from mmcore.diagnosis import RISE, FirstLoss, Turn, turning_point
 from mmcore.store import Run
 from ui import pages, session
 from ui.kit.text import nats, plain
@@ -15,30 +15,30 @@ CALM = 0.1  # nats above ln V up to which a start counts as knowing nothing
 
 
 @st.cache_data(show_spinner="Looking at the start …", max_entries=128)
-def first_moment(run_id: str, _run: Run) -> FirstMoment:
+def first_loss(run_id: str, _run: Run) -> FirstLoss:
     """The run's untrained model, kept per run; its loss is the curve's, exact over all train examples."""
-    from mmcore.diagnosis import first_moment
+    from mmcore.diagnosis import first_loss
 
-    moment, losses = first_moment(_run.config, session.run_dataset(_run)), session.store().history(run_id)
+    start, losses = first_loss(_run.config, session.run_dataset(_run)), session.store().history(run_id)
     exact = losses.loc[losses["step"] == 0, "train_loss"].dropna()
-    return dataclasses.replace(moment, loss=float(exact.iloc[0])) if len(exact) else moment
+    return dataclasses.replace(start, loss=float(exact.iloc[0])) if len(exact) else start
 
 
-def first_loss(moment: FirstMoment, vocab_size: int) -> str:
+def first_loss_sentence(start: FirstLoss, vocab_size: int) -> str:
     """Why the first loss is what it is."""
-    uniform = f"ln {vocab_size} = {moment.uniform:.4f}, what giving all {vocab_size} characters the same chance costs"
-    over = moment.loss - moment.uniform
+    uniform = f"ln {vocab_size} = {start.uniform:.4f}, what giving all {vocab_size} characters the same chance costs"
+    over = start.loss - start.uniform
     where = "next to" if abs(over) <= CALM else "above" if over > 0 else "below"
     said = (
-        f"**Before the first update the loss is {nats(moment.loss)}**, {where} {uniform}. One example's logits differ "
-        f"by σ = {moment.spread:.3g}, so softmax gives the likeliest character {100 * moment.favourite:.1f} % on "
-        f"average (of {moment.examples:,} train examples)"
+        f"**Before the first update the loss is {nats(start.loss)}**, {where} {uniform}. One example's logits differ "
+        f"by σ = {start.spread:.3g}, so softmax gives the likeliest character {100 * start.favourite:.1f} % on "
+        f"average (of {start.examples:,} train examples)"
     )
     if over <= CALM:
         return f"{said}; the same chance for all would be {100 / vocab_size:.1f} %."
-    sure = ": the model is overconfident" if moment.overconfident else ""
+    sure = ": the model is overconfident" if start.overconfident else ""
     return (
-        f"{said}, and that is the right one in {100 * moment.right:.1f} %{sure}. A loss above ln {vocab_size} means "
+        f"{said}, and that is the right one in {100 * start.right:.1f} %{sure}. A loss above ln {vocab_size} means "
         "that the right answers get less than the same chance for all would give them, in the geometric mean."
     )
 
@@ -77,10 +77,10 @@ def turn_sentence(run: Run) -> str | None:
 
 def draw(run: Run) -> None:
     """A run that has ended, in plain words."""
-    moment, size = first_moment(run.id, run), session.vocab(run.config.corpus_sha256).size
+    start, size = first_loss(run.id, run), session.vocab(run.config.corpus_sha256).size
     with st.container(border=True):
         st.markdown("**In plain words**")
-        st.markdown(plain_bold(first_loss(moment, size)))
+        st.markdown(plain_bold(first_loss_sentence(start, size)))
         if said := turn_sentence(run):
             st.markdown(plain_bold(said))
         pages.UNDER_THE_HOOD.link("Look under the hood")

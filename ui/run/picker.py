@@ -67,6 +67,6 @@ def _search(place: DeltaGenerator) -> str:
         key="run_search",
         persist_state="session",
         placeholder=f"The list holds the newest {OFFERED}",
-        help="Words of a run's name or note, or the beginning of its id. The list then holds the newest "
+        help="Words of a run's name or note, or the first digits of its id. The list then holds the newest "
         f"{OFFERED} runs that have them all.",
     )

@@ -1,4 +1,4 @@
-"""What a run leaves behind: its losses, its last words, what it cost; and whether it learnt anything."""
+"""What a run leaves behind: its losses, its last words, what it cost; and whether it learned anything."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import streamlit as st
 
 from mmcore import cost
 from mmcore.cost import amount
-from mmcore.doctor import learnt_nothing
+from mmcore.doctor import learned_nothing
 from mmcore.store import Run
 from ui import pages, session
 from ui.kit.text import LOSSES, nats
@@ -44,4 +44,4 @@ def draw_summary(run: Run) -> None:
 def in_vain(run: Run) -> bool:
     """Whether a run has ended and a model that knows nothing does better."""
     size = session.vocab(run.config.corpus_sha256).size
-    return run.state not in LIVE and learnt_nothing(run.losses.get("train_loss"), size)
+    return run.state not in LIVE and learned_nothing(run.losses.get("train_loss"), size)

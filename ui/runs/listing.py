@@ -43,7 +43,7 @@ def choose(stored: int) -> Part:
             "Search",
             key="runs_search",
             persist_state="session",
-            help="Words of a run's name or note, or the beginning of its id. All of them must occur.",
+            help="Words of a run's name or note, or the first digits of its id. All of them must occur.",
         )
         states = st.multiselect(
             "State",

@@ -19,7 +19,7 @@ from ui.kit import chart
 from ui.kit.theme import SURFACES, Role, Theme, color, figure_layout, line, marker
 from ui.under_the_hood.subject import Subject, choose_layer
 
-ROWS = 512  # train examples that histories are computed on, the same at every moment
+ROWS = 512  # train examples that histories are computed on, the same at every checkpoint
 BATCH = 256  # of them, for gradients
 
 
@@ -41,14 +41,14 @@ def _draw_neurons(subject: Subject, steps: tuple[int, ...]) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         figure = over_steps(history.sums, steps, "Pre-activations, z, by step", "Pre-activation", theme)
-        chart.draw(figure, "hood_sums_steps", "Pre-activations at every moment")
+        chart.draw(figure, "hood_sums_steps", "Pre-activations at every checkpoint")
     with right:
         figure = over_steps(history.outputs, steps, "Outputs, h, by step", "Output", theme)
-        chart.draw(figure, "hood_outputs_steps", "Outputs at every moment")
+        chart.draw(figure, "hood_outputs_steps", "Outputs at every checkpoint")
     tanh = trace.perceptron(subject.model).activation == "tanh"
     stuck = stuck_over_steps(history, steps, tanh, theme)
-    chart.draw(stuck, "hood_stuck_steps", "Saturated outputs and dead units at every moment")
-    st.caption(f"On the same {ROWS} train examples at every moment.")
+    chart.draw(stuck, "hood_stuck_steps", "Saturated outputs and dead units at every checkpoint")
+    st.caption(f"On the same {ROWS} train examples at every checkpoint.")
 
 
 def _draw_updates(subject: Subject) -> None:
@@ -70,19 +70,17 @@ def _draw_gradients(subject: Subject, steps: tuple[int, ...]) -> None:
     title = f"Gradients of {tensor} by step"
     figure = over_steps(spread[tensor], steps, title, "Size, log₁₀ |gradient|", subject.theme)
     chart.draw(figure, "hood_gradients_steps", title)
-    st.caption(
-        f"On the same {BATCH} train examples at every moment; what is too small for the map counts to its lowest row."
-    )
+    st.caption(f"On the same {BATCH} train examples at each; what is too small for the map counts to its lowest row.")
 
 
-@st.cache_data(show_spinner="Looking at every moment …", max_entries=32)
+@st.cache_data(show_spinner="Looking at every checkpoint …", max_entries=32)
 def neurons(run_id: str, steps: tuple[int, ...], layer: int, _subject: Subject) -> NeuronHistory:
     """What a hidden layer did at every kept step, on the same train examples."""
     contexts, _ = _subject.dataset.train.drawn(ROWS)
     return trace.neuron_history(_models(_subject), contexts, layer)
 
 
-@st.cache_data(show_spinner="Looking at every moment …", max_entries=32)
+@st.cache_data(show_spinner="Looking at every checkpoint …", max_entries=32)
 def gradients(run_id: str, steps: tuple[int, ...], _subject: Subject) -> dict[str, Histograms]:
     """How large each tensor's gradients are at every kept step, on the same batch."""
     contexts, targets = _subject.dataset.train.drawn(BATCH)
@@ -96,7 +94,7 @@ def _models(subject: Subject) -> list[Model]:
 def over_steps(
     spread: Histograms, steps: Sequence[int], title: str, y: str, theme: Theme, *, height: int = 300
 ) -> go.Figure:
-    """How numbers were spread at each moment: a column a moment, dark where many are. Each shade is exact on hover."""
+    """How numbers were spread at each checkpoint: a column each, dark where many are. Each shade is exact on hover."""
     middles = (spread.edges[1:] + spread.edges[:-1]) / 2
     shares = 100 * spread.shares.T
     figure = go.Figure(
@@ -113,16 +111,16 @@ def over_steps(
         )
     )
     figure.update_layout(figure_layout(title, x="Step (updates)", y=y, theme=theme, height=height), margin_t=48)
-    return figure.update_xaxes(type="category", showgrid=False, tickangle=0, dtick=every_moment(steps))
+    return figure.update_xaxes(type="category", showgrid=False, tickangle=0, dtick=label_every(steps))
 
 
-def every_moment(steps: Sequence[int]) -> int:
-    """Which moments get a label: at most eight."""
+def label_every(steps: Sequence[int]) -> int:
+    """How many checkpoints share a label: at most eight."""
     return max(1, math.ceil(len(steps) / 8))
 
 
 def stuck_over_steps(history: NeuronHistory, steps: Sequence[int], tanh: bool, theme: Theme) -> go.Figure:
-    """Saturated outputs and dead units at each moment."""
+    """Saturated outputs and dead units at each checkpoint."""
     figure = go.Figure()
     lines: tuple[tuple[str, NDArray[np.float64], Role], ...] = (
         ("Saturated outputs" if tanh else "Silent outputs", history.saturated, "accent"),
@@ -140,7 +138,7 @@ def stuck_over_steps(history: NeuronHistory, steps: Sequence[int], tanh: bool, t
         )
     title = "Stuck outputs and units while it learned"
     figure.update_layout(figure_layout(title, x="Step (updates)", y="Share (%)", theme=theme, height=300))
-    figure.update_xaxes(type="category", tickangle=0, dtick=every_moment(steps), range=[-0.5, len(steps) - 0.5])
+    figure.update_xaxes(type="category", tickangle=0, dtick=label_every(steps), range=[-0.5, len(steps) - 0.5])
     return figure.update_yaxes(rangemode="tozero")
 
 

@@ -8,25 +8,25 @@ import numpy as np
 import streamlit as st
 
 from mmcore.dataset import show_symbol
-from mmcore.diagnosis import FirstMoment, untrained
+from mmcore.diagnosis import FirstLoss, untrained
 from mmcore.evaluation import log_probabilities
 from ui.kit import chart, plots, symbols
 from ui.kit.text import plain
-from ui.run.in_words import first_loss, first_moment, plain_bold
+from ui.run.in_words import first_loss, first_loss_sentence, plain_bold
 from ui.under_the_hood.subject import Subject
 
 
 def draw(subject: Subject) -> None:
     """What the first loss is made of, and the example as the untrained model saw it."""
     run, vocab, target = subject.run, subject.vocab, subject.target
-    moment = first_moment(run.id, run)
-    st.markdown(plain_bold(first_loss(moment, vocab.size)))
-    if reason := spread_reason(moment):
+    start = first_loss(run.id, run)
+    st.markdown(plain_bold(first_loss_sentence(start, vocab.size)))
+    if reason := spread_reason(start):
         st.markdown(reason)
     with st.container(horizontal=True, gap="medium"):
-        st.metric("First loss", f"{moment.loss:.4f}", help="Over all train examples.", width="content")
-        st.metric(f"ln {vocab.size}", f"{moment.uniform:.4f}", width="content")
-        st.metric("Spread of the logits, σ", f"{moment.spread:.3g}", width="content")
+        st.metric("First loss", f"{start.loss:.4f}", help="Over all train examples.", width="content")
+        st.metric(f"ln {vocab.size}", f"{start.uniform:.4f}", width="content")
+        st.metric("Spread of the logits, σ", f"{start.spread:.3g}", width="content")
     p = log_probabilities(untrained(run.config, vocab.size), np.array([subject.context]))[0].exp().numpy()
     names = [show_symbol(symbol) for symbol in vocab.symbols]
     title = "Probabilities before the first update"
@@ -41,17 +41,17 @@ def draw(subject: Subject) -> None:
     )
 
 
-def spread_reason(moment: FirstMoment) -> str | None:
+def spread_reason(start: FirstLoss) -> str | None:
     """Where the spread of the logits comes from, where the last layer is a plain sum."""
-    if not moment.inputs:
+    if not start.inputs:
         return None
-    products = f"{moment.inputs} · {moment.input_size:.2f}² · {moment.weight_size:.4f}²"
+    products = f"{start.inputs} · {start.input_size:.2f}² · {start.weight_size:.4f}²"
     bias, squared = "", ""
-    if moment.bias_size:
-        bias, squared = f", and a bias (size {moment.bias_size:.2f})", f" + {moment.bias_size:.2f}²"
+    if start.bias_size:
+        bias, squared = f", and a bias (size {start.bias_size:.2f})", f" + {start.bias_size:.2f}²"
     return (
-        f"A logit adds up {moment.inputs:,} hidden outputs (size {moment.input_size:.2f}), each times a weight (size "
-        f"{moment.weight_size:.4f}){bias}. Were all of these independent, logits would differ by "
-        f"√({products}{squared}) = {moment.expected_spread:.3g}. Smaller output weights make a smaller spread; that is "
+        f"A logit adds up {start.inputs:,} hidden outputs (size {start.input_size:.2f}), each times a weight (size "
+        f"{start.weight_size:.4f}){bias}. Were all of these independent, logits would differ by "
+        f"√({products}{squared}) = {start.expected_spread:.3g}. Smaller output weights make a smaller spread; that is "
         "what *scaled* does."
     )

@@ -57,10 +57,10 @@ def choose_checkpoint(run: Run, artifact: Artifact, kept: Sequence[Checkpoint]) 
     """The model at the step that the visitor chooses, and that step; the last weights at first."""
     steps = sorted({artifact.step, *(checkpoint.step for checkpoint in kept)})
     if len(steps) == 1:
-        st.caption("Its weights along the way were not kept, so this is its only moment.")
+        st.caption("Its weights along the way were not kept, so these are all there are.")
         return artifact.model, artifact.step
     step = st.select_slider(
-        "Moment of training (step)",
+        "Checkpoint (step)",
         steps,
         artifact.step,
         key=f"moment_{run.id}",
