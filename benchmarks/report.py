@@ -155,6 +155,18 @@ def opening(data: dict[str, Any]) -> str:
     return table(("seconds to", "", "first", "median"), rows)
 
 
+def many_runs(data: dict[str, Any]) -> str:
+    """Each page's script with one run and with many, in every measurement; of the processor the medians alone."""
+    header, rows = ["seconds for a page's script"], {page: [page.capitalize()] for page in data["now"]["seconds"]["1"]}
+    for name, measured in data.items():
+        for count, pages in measured["seconds"].items():
+            header.append(f"{name}, stored runs: {int(count):,}")
+            for page, seconds in pages.items():
+                processor = f"{statistics.median(seconds['processor']):.2f}"
+                rows[page].append(f"{spread(seconds['clock'], 2)}, processor {processor}")
+    return table(header, rows.values())
+
+
 def drill(data: dict[str, Any]) -> str:
     """What was done to server, workers, machine and disk, and what became of the runs."""
     rows = []
@@ -253,6 +265,8 @@ def main() -> None:
     parts["opening"] = opening(opened) if opened else "Not measured.\n"
     parts["opening_repeats"] = f"{opened['repeats']}" if opened else "20"
     parts["opening_load"] = " to ".join(f"{load:.1f}" for load in opened["load"]) if opened else "not measured"
+    stored = read("many-runs")
+    parts["many_runs"] = many_runs(stored) if stored else "Not measured.\n"
     examined = read("doctor") or {"remedies": [], "health": []}
     parts |= {"remedies": remedies(examined["remedies"]), "health": health(examined["health"])}
     drilled = read("drill")

@@ -1,0 +1,118 @@
+"""How long a page's script takes with one stored run and with many: ``python -m benchmarks.many_runs [RUNS [NAME]]``.
+
+Every page in a session of its own by Streamlit's AppTest, in this process and without a browser, after what a server
+keeps is warm: seconds from a click on the navigation to the end of the script. The processor's seconds are this
+process's; on a machine that other work shares they say more than those of the clock. NAME is what the results call this
+measurement. Needs requirements-dev.txt.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from unittest.mock import patch
+
+from streamlit.testing.v1 import AppTest
+
+from benchmarks.report import RESULTS
+from mmcore import BUNDLED_NAMES, RunConfig, RunStore, TrainConfig, read_words
+from mmcore.architectures import model_config
+from mmcore.jobs import run_inline
+from ui import session
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("home", "runs", "train", "splits", "lessons", "embeddings", "generate")
+REPEATS = 7
+KEPT = RESULTS / "many-runs.json"
+OWNER = "someone"  # all runs are the visitor's own, as on a machine for one
+
+
+def fill(path: Path, runs: int) -> None:
+    """A store with so many finished runs: one that was trained, and copies of it with other seeds."""
+    store = RunStore(str(path))
+    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
+    model = model_config(embedding_dim=4, hidden_sizes=(20,))
+    config = RunConfig(corpus_sha256=sha256, model=model, train=TrainConfig(max_steps=300))
+    first = run_inline(store, store.create(config, owner=OWNER).id)
+    for seed in range(2, runs + 1):
+        store.create(config.replace(train=config.train.replace(seed=seed)), name=f"Seed {seed}")
+    store.close()
+    with closing(sqlite3.connect(path)) as database:
+        columns = [row[1] for row in database.execute("PRAGMA table_info(runs)")]
+        own = {"id", "name", "config", "created", "queued", "config_digest"}
+        shared = ", ".join(column for column in columns if column not in own)
+        database.execute(f"UPDATE runs SET ({shared}) = (SELECT {shared} FROM runs WHERE id = ?)", [first.id])
+        for table in ("steps", "samples", "checkpoints"):
+            rest = [row[1] for row in database.execute(f"PRAGMA table_info({table})") if row[1] != "run_id"]
+            copied = ", ".join(f"{table}.{column}" for column in rest)
+            database.execute(
+                f"INSERT INTO {table} (run_id, {', '.join(rest)}) SELECT runs.id, {copied} FROM runs JOIN {table} "
+                "WHERE run_id = ?1 AND runs.id != ?1",
+                [first.id],
+            )
+        database.commit()
+
+
+def opened(page: str) -> tuple[float, float]:
+    """Seconds of the clock and of the processor that a page's script takes in a new session."""
+    app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=300)
+    app.session_state["visitor"] = OWNER
+    app.run()
+    app = app.switch_page(f"app_pages/{page}.py") if page != "home" else app
+    clock, processor = time.perf_counter(), time.process_time()
+    app.run()
+    assert not app.exception and app.title[0].value in (page.capitalize(), "Makemore Lab"), app
+    return time.perf_counter() - clock, time.process_time() - processor
+
+
+class NoWorkers:
+    """Stands in for the workers, which would train beside what is measured."""
+
+    def __init__(self, store_url: str | None = None) -> None: ...
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def measure(path: Path) -> dict[str, dict[str, list[float]]]:
+    """Both kinds of seconds for every page, once per repeat; the first script run of each page is not counted."""
+    with patch.dict(os.environ, MMCORE_STORE=str(path)), patch("mmcore.jobs.JobQueue", NoWorkers):
+        for kept in (session.store, session.queue, session.corpus):
+            kept.clear()
+        found = {}
+        for page in PAGES:
+            opened(page)
+            clock, processor = zip(*(opened(page) for _ in range(REPEATS)), strict=True)
+            found[page] = {"clock": list(clock), "processor": list(processor)}
+        session.store().close()
+    return found
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
+    name = sys.argv[2] if len(sys.argv) > 2 else "now"
+    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for count in (1, runs):
+        with tempfile.TemporaryDirectory() as folder:
+            fill(Path(folder) / "store.sqlite", count)
+            found[str(count)] = measure(Path(folder) / "store.sqlite")
+    measured = {"runs": runs, "load": os.getloadavg()[0], "seconds": found}
+    known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    KEPT.write_text(json.dumps(known | {name: measured}, indent=1) + "\n")
+    for page in PAGES:
+        for count, pages in found.items():
+            clock, processor = (statistics.median(pages[page][kind]) for kind in ("clock", "processor"))
+            print(f"{page:12} {count:>6} runs  clock {clock:.2f}  processor {processor:.2f}")
+
+
+if __name__ == "__main__":
+    main()
