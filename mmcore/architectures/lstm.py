@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class LSTMConfig(SequenceConfig):
     """``c_t = f ⊙ c_{t-1} + i ⊙ g``, ``h_t = o ⊙ tanh(c_t)``; i, f, o gates and g a candidate, of x and h.
 
+    ``W_ii, W_if, W_io, W_ig`` are the columns of ``W_ih``, in this order (PyTorch's is i, f, g, o).
+
     S. Hochreiter, J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9 (1997); the forget gate of Gers et
     al. (2000), and its bias that starts at 1 from Jozefowicz et al. (2015).
     """

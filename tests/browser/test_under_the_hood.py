@@ -81,4 +81,4 @@ def test_the_heads_of_a_transformer_are_shown_beside_each_other(page: Page, serv
     assert boxes[0] and boxes[1] and boxes[0]["y"] == boxes[1]["y"]
     assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"] and boxes[0]["width"] <= 248, "no title is cut off"
     page.get_by_test_id("stButtonGroup").get_by_text("ln1_bias1", exact=True).click()
-    expect(page.locator(".gtitle").filter(has_text="b_attend1, 8, as this run has learned it")).to_be_visible()
+    expect(page.locator(".gtitle").filter(has_text="ln1_bias1, 8, as this run has learned it")).to_be_visible()
