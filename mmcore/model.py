@@ -82,9 +82,9 @@ class Model(nn.Module):
             raise ValueError(f"architecture must read from left to right, got {self.config.architecture}")
         return self.config.level_logits(self._named(), levels, training)
 
-    def walk(self, ids: Tensor) -> Iterator[Stage]:
-        """What :meth:`forward` does with one context, ids (T,), step by step; see :meth:`ModelConfig.walk`."""
-        return self.config.walk(self._named(), ids)
+    def forward_stages(self, ids: Tensor) -> Iterator[Stage]:
+        """What :meth:`forward` does with one context, ids (T,), step by step; see :meth:`ModelConfig.forward_stages`."""
+        return self.config.forward_stages(self._named(), ids)
 
     def _named(self) -> dict[str, Tensor]:
         return dict(self.named_parameters()) | dict(self.named_buffers())

@@ -33,7 +33,7 @@ class BigramConfig(ModelConfig):
     def logits(self, p: Parameters, contexts: Tensor, training: Generator | None = None) -> Tensor:
         return p["W"][contexts[:, -1]]
 
-    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+    def forward_stages(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
         yield Stage("ids", "Last character as an id", r"\text{ids}", "T", ids, "ids")
         formula, weights = r"\text{logits} = W[\text{ids}_T]", {"W": ("V, V", p["W"])}
         yield Stage("logits", "Logits, a row of the table", formula, "V", p["W"][ids[-1]], "logits", weights)

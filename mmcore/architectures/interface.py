@@ -2,7 +2,7 @@
 
 An architecture is one file here, and one line in ``__init__.py``. The file holds a frozen dataclass: its fields are
 the form's, :meth:`ModelConfig.shapes` names its tensors, :meth:`ModelConfig.logits` is its forward pass, and
-:meth:`ModelConfig.walk` the same for one context, step by step. Torch is imported inside the methods that compute, so
+:meth:`ModelConfig.forward_stages` the same for one context, step by step. Torch is imported inside the methods that compute, so
 that a form or a command line knows every architecture without it.
 
 Tensors are called as in the field's reference code, as far as one name for all architectures allows, and without
@@ -43,7 +43,7 @@ OUTPUT_SCALE = 0.1  # of the usual 1/√fan_in: first logits near 0, first loss 
 Shapes = dict[str, tuple[int, ...]]
 Parameters = Mapping[str, "Tensor"]
 Weights = Mapping[str, tuple[str, "Tensor"]]  # by name: the letters of the shape, and the values
-Stages = Generator["Stage", None, "Tensor"]  # a part of a walk; what it hands on is its last result
+Stages = Generator["Stage", None, "Tensor"]  # a part of a forward pass; what it hands on is its last result
 
 
 def is_weight(shape: tuple[int, ...]) -> bool:
@@ -128,7 +128,7 @@ class ModelConfig(Config):
         """
         raise NotImplementedError
 
-    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+    def forward_stages(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
         """The forward pass of one context, ids (T,), written out: from the ids to the logits (V,), which come last.
 
         No batch, no dropout and no shortcut: every result on the way is a stage that the logits depend on.

@@ -23,7 +23,7 @@ def head_logits(p: Parameters, h: Tensor) -> Tensor:
 
 
 def head_stage(p: Parameters, h: Tensor, said: str) -> Stage:
-    """The last stage of a walk, for a vector (H,) that is called ``said`` in LaTeX."""
+    """The last stage of a forward pass, for a vector (H,) that is called ``said`` in LaTeX."""
     formula = rf"\text{{logits}} = {said} W_\text{{lm\_head}} + b_\text{{lm\_head}}"
     weights = {"W_lm_head": ("H, V", p["W_lm_head"]), "b_lm_head": ("V", p["b_lm_head"])}
     return Stage("logits", "Logits", formula, "V", head_logits(p, h), "logits", weights)

@@ -57,7 +57,7 @@ class LSTMConfig(SequenceConfig):
             states.append(h)
         return dropout(torch.cat(states), self.dropout, training)
 
-    def reading(self, p: Parameters, rows: Tensor) -> Stages:
+    def state_stages(self, p: Parameters, rows: Tensor) -> Stages:
         import torch
 
         W_ih, b_ih, W_hh = (p[name].chunk(4, -1) for name in ("W_ih", "b_ih", "W_hh"))
@@ -85,7 +85,7 @@ class LSTMConfig(SequenceConfig):
         yield Stage("h", "State after each character", formula, "L, H", states, "state")
         return h
 
-    def plain_reading(self) -> list[str]:
+    def plain_states(self) -> list[str]:
         return [
             f"h = c = torch.zeros({self.hidden_size})",
             "for x in p['C'][word]:",

@@ -108,7 +108,7 @@ class MLPConfig(ModelConfig):
             logits = logits + x @ p["W"]
         return logits
 
-    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+    def forward_stages(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
         rows = yield from look_up(p, ids, "T")
         x = h = rows.flatten()
         yield Stage("x", "Rows side by side", r"x = [\,C_{i_1};\ \dots;\ C_{i_T}\,]", "T·D", x, "joined")

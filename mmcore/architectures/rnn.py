@@ -49,7 +49,7 @@ class RNNConfig(SequenceConfig):
             states.append(h)
         return dropout(torch.cat(states), self.dropout, training)
 
-    def reading(self, p: Parameters, rows: Tensor) -> Stages:
+    def state_stages(self, p: Parameters, rows: Tensor) -> Stages:
         import torch
 
         h, states = rows.new_zeros(self.hidden_size), []
@@ -61,7 +61,7 @@ class RNNConfig(SequenceConfig):
         yield Stage("h", "State after each character", formula, "L, H", states, "state", weights)
         return h
 
-    def plain_reading(self) -> list[str]:
+    def plain_states(self) -> list[str]:
         return [
             f"h = torch.zeros({self.hidden_size})",
             "for x in p['C'][word]:",

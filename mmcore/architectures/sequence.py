@@ -38,22 +38,22 @@ class SequenceConfig(ModelConfig):
         """What follows each of some prefixes: scores (M, V)."""
         return head_logits(p, self.states(p, levels, training))
 
-    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+    def forward_stages(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
         boundaries = (ids == 0).nonzero()[:, 0].tolist()
         rows = yield from look_up(p, ids[max(boundaries, default=0) :], "L")
-        state = yield from self.reading(p, rows)
+        state = yield from self.state_stages(p, rows)
         yield head_stage(p, state, "h_L")
 
-    def reading(self, p: Parameters, rows: Tensor) -> Stages:
-        """The part of :meth:`walk` that makes the last state (H,), ``h_L``, of the rows of C (L, D) read."""
+    def state_stages(self, p: Parameters, rows: Tensor) -> Stages:
+        """The part of :meth:`forward_stages` that makes the last state (H,), ``h_L``, of the rows of C (L, D) read."""
         raise NotImplementedError
 
     def plain_lines(self) -> list[str]:
         T = self.context_size
         word = f"word = ids[{T - 1}:][-{T}:]  # from its boundary on"
-        return [word, *self.plain_reading(), f"logits = h {PLAIN}"]
+        return [word, *self.plain_states(), f"logits = h {PLAIN}"]
 
-    def plain_reading(self) -> list[str]:
+    def plain_states(self) -> list[str]:
         """Lines of plain torch from ``p`` and the ids ``word`` to the last state ``h`` (H,)."""
         raise NotImplementedError
 

@@ -100,7 +100,7 @@ class TransformerConfig(SequenceConfig):
         pairs = length * (length + 1) / 2  # of places, one of which attends to the other
         return made + self.layers * pairs * 2 * self.embedding_dim
 
-    def reading(self, p: Parameters, rows: Tensor) -> Stages:
+    def state_stages(self, p: Parameters, rows: Tensor) -> Stages:
         from .layers import layer_norm
 
         s = rows + p["wpe"][: len(rows)]
@@ -115,7 +115,7 @@ class TransformerConfig(SequenceConfig):
         yield Stage("h", "Last of the stream, normalised", formula, "D", h, "normalised", weights)
         return h
 
-    def plain_reading(self) -> list[str]:
+    def plain_states(self) -> list[str]:
         return [
             "F, L = torch.nn.functional, len(word)",
             "s = p['C'][word] + p['wpe'][:L]",

@@ -67,7 +67,7 @@ class WaveNetConfig(ModelConfig):
         made = self.context_size * self.embedding_dim + halved * self.hidden_size
         return made * (1 if self.normalisation == "none" else 2)
 
-    def walk(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
+    def forward_stages(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
         h = yield from look_up(p, ids, "T")
         for layer in range(1, self.context_size.bit_length()):
             name, width = (f"h_{{{layer - 1},", "2H") if layer > 1 else (r"\text{rows}_{", "2D")

@@ -1,6 +1,6 @@
 """One example through the model and back, every number on the way kept: what training does, slowly.
 
-``forward_trace`` is the architecture's own walk (:meth:`~mmcore.architectures.ModelConfig.walk`) and the loss.
+``forward_trace`` is the architecture's own stages (:meth:`~mmcore.architectures.ModelConfig.forward_stages`) and the loss.
 ``backward_trace`` goes back over it: for a perceptron with every derivative written out, on purpose without the
 shortcuts of :mod:`mmcore.backprop`, else by autograd.
 """
@@ -104,7 +104,7 @@ def forward_trace(model: Model, context: Sequence[int], target: int) -> Trace:
 
 def _to_the_loss(model: Model, context: Sequence[int], target: int) -> list[Stage]:
     """The model's own stages, then what all models have in common: softmax and loss."""
-    stages = [*model.walk(_checked(model, context, target))]
+    stages = [*model.forward_stages(_checked(model, context, target))]
     log_p = torch.log_softmax(_one(stages[-1]), 0)
     formula = r"p_v = \frac{e^{\text{logits}_v}}{\sum_u e^{\text{logits}_u}}"
     stages.append(Stage("p", "Softmax", formula, "V", log_p.exp(), "p"))
