@@ -83,7 +83,7 @@ class Model(nn.Module):
         return self.config.level_logits(self._named(), levels, training)
 
     def forward_stages(self, ids: Tensor) -> Iterator[Stage]:
-        """What :meth:`forward` does with one context, ids (T,), step by step; see :meth:`ModelConfig.forward_stages`."""
+        """What :meth:`forward` does with one context, ids (T,), step by step: its config's ``forward_stages``."""
         return self.config.forward_stages(self._named(), ids)
 
     def _named(self) -> dict[str, Tensor]:

@@ -2,8 +2,8 @@
 
 An architecture is one file here, and one line in ``__init__.py``. The file holds a frozen dataclass: its fields are
 the form's, :meth:`ModelConfig.shapes` names its tensors, :meth:`ModelConfig.logits` is its forward pass, and
-:meth:`ModelConfig.forward_stages` the same for one context, step by step. Torch is imported inside the methods that compute, so
-that a form or a command line knows every architecture without it.
+:meth:`ModelConfig.forward_stages` the same for one context, step by step. Torch is imported inside the methods that
+compute, so that a form or a command line knows every architecture without it.
 
 Tensors are called as in the field's reference code, as far as one name for all architectures allows, and without
 dots, which PyTorch has no parameters with. Matrices are ``W…`` (in, out), applied as ``x @ W`` like the lecture's, so

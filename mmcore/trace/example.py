@@ -1,6 +1,6 @@
 """One example through the model and back, every number on the way kept: what training does, slowly.
 
-``forward_trace`` is the architecture's own stages (:meth:`~mmcore.architectures.ModelConfig.forward_stages`) and the loss.
+``forward_trace`` is the architecture's own stages (:meth:`ModelConfig.forward_stages`) and the loss.
 ``backward_trace`` goes back over it: for a perceptron with every derivative written out, on purpose without the
 shortcuts of :mod:`mmcore.backprop`, else by autograd.
 """
