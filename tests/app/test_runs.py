@@ -145,7 +145,7 @@ def copies(store: RunStore, run: Run, count: int) -> list[str]:
     return ids
 
 
-@pytest.mark.parametrize("page", ["home", "runs", "train", "splits", "lessons", "generate"])
+@pytest.mark.parametrize("page", ["home", "runs", "train", "splits", "lessons", "embeddings", "generate"])
 def test_a_page_reads_no_more_of_a_store_with_many_runs(
     page: str, finished: Run, store: RunStore, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from mmcore import Run, cost
 from mmcore.config import RunConfig
+from mmcore.store import RunFilter
 from ui import session, visitor
 from ui.embeddings import common_neighbours, procrustes
 from ui.form import settings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mmcore import Artifact
 
 SEEDS = 2**63
+NEWEST = 100  # runs that are looked at
 WANTED = "second_wanted"  # the run that the button has started, to be shown as soon as it can be
 
 
@@ -35,8 +37,10 @@ def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Co
         "Training starts from random numbers, so every run draws another map: turned, flipped, stretched. Who is near "
         "whom should stay, as far as it was learned from the words. How far do two runs agree, and how far by chance?"
     )
-    runs = session.store().runs()
+    runs = session.store().runs(limit=NEWEST)
     offered, refused = candidates(run, runs)
+    if (older := session.store().count() - NEWEST) > 0:
+        refused[f"older than the newest {NEWEST}"] = older
     if not offered:
         _draw_empty(run, runs, refused)
         return
@@ -55,7 +59,7 @@ def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Co
             help="How many nearest neighbours of each character are looked for in the other run.",
         )
     with again:
-        _draw_button(run, runs)
+        _draw_button(run)
     _draw_waiting(run, runs)
     st.caption(plain(f"{differences(run.config, second.config)} {refusal(refused)}"))
     other = session.artifact(second)
@@ -90,13 +94,19 @@ def candidates(run: Run, runs: Sequence[Run]) -> tuple[list[Run], Counter[str]]:
 
 def alike(first: RunConfig, second: RunConfig) -> bool:
     """Whether two runs differ in nothing, or in the seed only."""
-    return second.replace(train=second.train.replace(seed=first.train.seed)) == first
+    return _with_seed(second, first.train.seed) == first
 
 
-def next_seed(config: RunConfig, runs: Sequence[Run]) -> int:
-    """The first seed after a run's own that no run like it has had."""
-    used = {run.config.train.seed for run in runs if alike(config, run.config)} | {config.train.seed}
-    return next(seed for i in range(1, len(used) + 1) if (seed := (config.train.seed + i) % SEEDS) not in used)
+def next_seed(config: RunConfig) -> int:
+    """The first seed after a run's own that no stored run like it has."""
+    seed = (config.train.seed + 1) % SEEDS
+    while session.store().count(RunFilter(configs=[_with_seed(config, seed)])):
+        seed = (seed + 1) % SEEDS
+    return seed
+
+
+def _with_seed(config: RunConfig, seed: int) -> RunConfig:
+    return config.replace(train=config.train.replace(seed=seed))
 
 
 def differences(first: RunConfig, second: RunConfig) -> str:
@@ -136,15 +146,15 @@ def _train_again(config: RunConfig) -> None:
         st.session_state[WANTED] = run.id
 
 
-def _draw_button(run: Run, runs: Sequence[Run], kind: Literal["primary", "secondary"] = "secondary") -> None:
-    seed = next_seed(run.config, runs)
+def _draw_button(run: Run, kind: Literal["primary", "secondary"] = "secondary") -> None:
+    seed = next_seed(run.config)
     st.button(
         f"Train the same with seed {seed}",
         type=kind,
         icon=":material/play_arrow:",
         key="train_again",
         on_click=_train_again,
-        args=(run.config.replace(train=run.config.train.replace(seed=seed)),),
+        args=(_with_seed(run.config, seed),),
         help="Other initial weights and batches, everything else as in this run, which stays as it is.",
     )
 
@@ -157,7 +167,7 @@ def _draw_empty(run: Run, runs: Sequence[Run], refused: Counter[str]) -> None:
         title="A second run is needed",
         icon=":material/info:",
     )
-    _draw_button(run, runs, "primary")
+    _draw_button(run, "primary")
     _draw_waiting(run, runs)
 
 
