@@ -124,7 +124,7 @@ def test_c6_a_notes_length_is_limited_by_the_field_and_behind_it(
     finished: Run, store: RunStore, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert open_page("runs").text_area(key=f"note_{finished.id}").proto.max_chars == 2_000
-    monkeypatch.setattr("mmcore.limits.MAX_NOTE", 3_000)  # the field's
+    monkeypatch.setattr("ui.runs.card.MAX_NOTE", 3_000)  # the field's
     app = open_page("runs")
     app.text_area(key=f"note_{finished.id}").set_value("x" * 2_001).run()
     assert refusals(app) == ["note must have at most 2,000 characters, got 2,001"]
