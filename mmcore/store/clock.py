@@ -35,5 +35,8 @@ def _mysql(element: Now, compiler: SQLCompiler, **_: Any) -> str:
 
 
 def give_clock(connection: sqlite3.Connection) -> None:
-    """SQLite runs in this process and has this machine's clock; by its own functions that is in whole milliseconds."""
-    connection.create_function("wall_clock", 0, time)
+    """SQLite runs in this process and has this machine's clock; by its own functions that is in whole milliseconds.
+
+    In whole microseconds, as of other databases, a time is the same when it comes back as a ``datetime``.
+    """
+    connection.create_function("wall_clock", 0, lambda: round(time(), 6))
