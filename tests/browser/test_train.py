@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,11 +96,6 @@ def test_chart_keeps_its_element_and_its_zoom_while_it_grows(page: Page, server:
 
 def test_d5_what_is_typed_before_a_preset_arrives_stays(browser: Browser, server: AppServer, store: RunStore) -> None:
     """Choose an architecture and type at once: the typed field is kept, every other one is the preset's."""
-    with watched_page(browser, server.url, viewport=VIEWPORT) as page:  # whose socket is ours
-        type_before_a_preset_arrives(page, server, store)
-
-
-def type_before_a_preset_arrives(page: Page, server: AppServer, store: RunStore) -> None:
     held: list[str | bytes] = []
     gate: dict[str, Any] = {"open": True}
 
@@ -107,24 +104,45 @@ def type_before_a_preset_arrives(page: Page, server: AppServer, store: RunStore)
         upstream = socket.connect_to_server()
         upstream.on_message(lambda message: socket.send(message) if gate["open"] else held.append(message))
 
-    page.route_web_socket("**/_stcore/stream", connect)
+    with watched_page(browser, server.url, viewport=VIEWPORT) as page:  # whose socket is ours
+        page.route_web_socket("**/_stcore/stream", connect)
+        page.goto(f"{server.url}/train")
+        wait_until_idle(page)
+        gate["open"] = False
+        choose_gru_and_type(page)
+        while held:  # and whatever comes while they are sent, in its order
+            gate["browser"].send(held.pop(0))
+        gate["open"] = True
+        train_what_was_typed(page, store)
+
+
+def test_d5_what_is_typed_while_the_server_is_busy_stays(page: Page, server: AppServer, store: RunStore) -> None:
+    """As above, when the server reads the choice and what was typed at one time."""
     page.goto(f"{server.url}/train")
     wait_until_idle(page)
-    gate["open"] = False
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        choose_gru_and_type(page)
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    train_what_was_typed(page, store)
+
+
+def choose_gru_and_type(page: Page) -> None:
     page.get_by_label("Architecture", exact=True).click()
     page.get_by_role("option", name="GRU", exact=True).click()
     steps = page.get_by_label("Steps", exact=True)
     steps.fill("77")
     steps.press("Tab")
     expect(steps).to_have_value("77")
-    while held:  # and whatever comes while they are sent, in its order
-        gate["browser"].send(held.pop(0))
-    gate["open"] = True
+
+
+def train_what_was_typed(page: Page, store: RunStore) -> None:
     preset = PRESETS[preset_for("gru")]
     expect(page.get_by_label("Batch size", exact=True)).to_have_value(str(preset.train.batch_size))
     expect(page.get_by_label("Context size", exact=True)).to_have_value(str(preset.model.context_size))
     wait_until_idle(page)
-    expect(steps).to_have_value("77")
+    expect(page.get_by_label("Steps", exact=True)).to_have_value("77")
     page.get_by_role("button", name="Train", exact=True).click()
     page.wait_for_url("**/train?run=*")
     run = store.run(page.url.rpartition("=")[2])

@@ -80,21 +80,20 @@ def _fill_from(preset: Preset) -> None:
 # Between a choice and the moment its values arrive in the browser, the browser still sends the values from before,
 # and what was typed meanwhile. A field that comes back as it was is then not a wish, and one that differs is. With
 # each change that the server makes, a number goes into a field that nobody sees: the number that the browser answers
-# with says which changes it has.
+# with says which changes it has. A busy server reads a choice and what was typed after it at one time.
 
 
 @dataclass
 class _Refill:
     """Values on their way to the browser, and what it shows until they arrive."""
 
-    number: int
     before: dict[str, Any]
     values: dict[str, Any]
-    sent: bool = False
+    number: int | None = None  # of the change, once it is drawn
 
     def has_arrived(self) -> bool:
         """Whether what the browser has sent now was sent after the values had arrived."""
-        return self.sent and _answered(self.number)
+        return self.number is not None and _answered(self.number)
 
 
 def _answered(number: int) -> bool:
@@ -111,8 +110,17 @@ def _send_number() -> int:
 def refill(values: Mapping[str, Any]) -> None:
     """Put values into a form that is on screen, in a callback; what is typed until they arrive there, stays."""
     before = {name: st.session_state.get(f"form_{name}") for name in [*values, "preset"]}
-    st.session_state["form_refill"] = _Refill(_send_number(), before, dict(values))
-    fill(values)
+    shown = _shown()
+    typed = {name: before[name] for name in values if before[name] != shown.get(name, before[name])}
+    st.session_state["form_refill"] = _Refill(before, {**values, **typed})
+    fill(st.session_state["form_refill"].values)
+
+
+def _shown() -> dict[str, Any]:
+    """What the browser showed before what it sends now was typed."""
+    refill: _Refill | None = st.session_state.get("form_refill")
+    read: dict[str, Any] = st.session_state.get("form_read", {})
+    return {**read, **refill.values} if refill is not None and refill.has_arrived() else read
 
 
 def _outdated(name: str) -> bool:
@@ -124,15 +132,15 @@ def _outdated(name: str) -> bool:
 def _keep_what_was_typed() -> None:
     """Merge what the browser sent with values that it does not have yet."""
     refill: _Refill | None = st.session_state.get("form_refill")
+    came = settings()
+    put_now = refill.before if refill is not None and refill.number is None else {}  # here is what the browser had
+    st.session_state["form_read"] = came | put_now
     if refill is not None and refill.has_arrived():
         del st.session_state["form_refill"]
-    elif refill is not None and refill.sent:
-        came = {name: st.session_state.get(f"form_{name}") for name in refill.values}
-        refill.values |= {name: value for name, value in came.items() if value != refill.before[name]}
+    elif refill is not None:
+        refill.values |= {name: came[name] for name in refill.values if came.get(name) != refill.before[name]}
         refill.number = _send_number()
         fill(refill.values)  # and so the browser is sent them all, once more
-    elif refill is not None:
-        refill.sent = True
 
 
 def _name_preset(name: str | None) -> None:
