@@ -27,3 +27,5 @@ from .selection import RunFilter as RunFilter
 from .store import LEASE_SECONDS as LEASE_SECONDS
 from .store import RunStore as RunStore
 from .store import new_token as new_token
+from .sweeps import StoredSweep as StoredSweep
+from .sweeps import SweepState as SweepState

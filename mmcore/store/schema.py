@@ -21,7 +21,7 @@ from ..losses import SHOWN
 from .clock import give_clock
 from .digest import digests
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 HISTORY = ("step", "batch_loss", *SHOWN, "learning_rate", "seconds")
 """Columns of a run's curve."""
 
@@ -79,6 +79,7 @@ RUNS = sa.Table(
     sa.Column("test_opened", sa.Double),  # when first; none where that was before it was kept
     sa.Column("checkpoints", sa.Integer),  # how many it keeps while it trains; none where not known
     sa.Column("stored", sa.BigInteger),  # SIZE, once it has ended; none while it may grow
+    sa.Column("deleted", sa.Double),  # when it was put into the bin; none of those not in it
     sa.Index("ix_runs_owner", "owner", "state", "started"),
 )
 STEPS = sa.Table(
@@ -99,11 +100,31 @@ CHECKPOINTS = sa.Table(
     "checkpoints",
     METADATA,
     _run_key(),
-    sa.Column("kind", sa.String(16), primary_key=True),  # "last", one row a run, or "film"
+    sa.Column("kind", sa.String(16), primary_key=True),  # "last" and "start", at most a row a run each, or "film"
     sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("weights", _BLOB),  # the artifact, .safetensors; of a film the flat float32 alone
     sa.Column("train_state", _BLOB),  # what Continue needs
     sa.Column("updates", sa.Text),  # of a film: JSON, tensor -> [ratio, gradient mean, gradient std]
+)
+TAGS = sa.Table("tags", METADATA, _run_key(), sa.Column("tag", sa.String(64), primary_key=True, index=True))
+SWEEPS = sa.Table(
+    "sweeps",
+    METADATA,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("question", _TEXT, nullable=False),
+    sa.Column("owner", sa.String(255)),
+    sa.Column("state", sa.String(16), nullable=False, index=True),  # of SweepState
+    sa.Column("config", _TEXT, nullable=False),  # JSON of Sweep
+    sa.Column("corpus_sha256", sa.String(64), sa.ForeignKey("corpora.sha256"), nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("error", _TEXT),  # why it stopped by itself
+)
+SWEEP_RUNS = sa.Table(
+    "sweep_runs",
+    METADATA,
+    sa.Column("sweep_id", sa.String(32), sa.ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, index=True),
 )
 
 
@@ -149,10 +170,16 @@ def _index_runs(db: Connection) -> None:
     db.execute(sa.update(RUNS).where(RUNS.c.ended.is_not(None)).values(stored=SIZE))
 
 
+def _add_sweeps(db: Connection) -> None:
+    db.execute(sa.text("ALTER TABLE runs ADD COLUMN deleted DOUBLE PRECISION"))
+    METADATA.create_all(db, [TAGS, SWEEPS, SWEEP_RUNS])
+
+
 UPGRADES: dict[int, Callable[[Connection], None]] = {
     1: _keep_checkpoints,
     2: _keep_first_opening,
     3: _index_runs,
+    4: _add_sweeps,
 }
 """Schema version -> what makes the next version of it."""
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ..config import RunConfig, SplitConfig
 from .digest import digest
 from .run import RunState
-from .schema import RUNS
+from .schema import RUNS, SWEEP_RUNS, TAGS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,14 @@ class RunFilter:
     configs: Collection[RunConfig] | None = None  # whose settings are among these
     text: str = ""  # each of its words is in the name or the note, or begins the id
     queued_after: datetime | None = None  # begun or continued then
+    ids: Collection[str] | None = None
+    sweep: str | None = None  # id of one that they belong to
+    tags: Collection[str] | None = None  # each of them
+    deleted: bool = False  # those in the bin instead of those that are not
 
     def conditions(self) -> Iterator[sa.ColumnElement[bool]]:
         """For the WHERE of a query."""
+        yield RUNS.c.deleted.is_not(None) if self.deleted else RUNS.c.deleted.is_(None)
         if self.states is not None:
             yield RUNS.c.state.in_(self.states)
         if self.owner is not None:
@@ -40,6 +45,12 @@ class RunFilter:
             yield RUNS.c.config_digest.in_([digest(config) for config in self.configs])
         if self.queued_after is not None:
             yield RUNS.c.queued > self.queued_after.timestamp()
+        if self.ids is not None:
+            yield RUNS.c.id.in_(self.ids)
+        if self.sweep is not None:
+            yield RUNS.c.id.in_(sa.select(SWEEP_RUNS.c.run_id).where(SWEEP_RUNS.c.sweep_id == self.sweep))
+        for tag in self.tags or ():
+            yield RUNS.c.id.in_(sa.select(TAGS.c.run_id).where(TAGS.c.tag == tag))
         for word in self.text.split():
             named = (column.icontains(word, autoescape=True) for column in (RUNS.c.name, RUNS.c.note))
             yield sa.or_(*named, RUNS.c.id.startswith(word, autoescape=True))

@@ -17,7 +17,7 @@ import secrets
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ from ..fields import cut, quoted, require, whole
 from ..limits import MAX_NOTE, Usage
 from ..losses import LOSSES
 from ..process import lives, this_process
+from ..sweeps import Sweep
 from .clock import Now
 from .digest import digests
 from .points import Progress, beyond, checkpoint_sizes, of_film, read_updates, write_progress
@@ -62,6 +63,7 @@ from .schema import (
     SAMPLES,
     SIZE,
     STEPS,
+    SWEEPS,
     Value,
     compact,
     default_url,
@@ -69,6 +71,17 @@ from .schema import (
     open_database,
 )
 from .selection import ALL, RunFilter
+from .sweeps import (
+    StoredSweep,
+    SweepState,
+    clean_question,
+    link,
+    locked,
+    no_sweep,
+    run_count,
+    same_run,
+    sweep_of_row,
+)
 from .usage import accepted_cost, read_report, stored_bytes, text_bytes, usage_of
 
 LEASE_SECONDS = 5.0
@@ -189,21 +202,8 @@ class RunStore:
         may have; see :func:`mmcore.cost.accept` and :mod:`mmcore.limits`.
         """
         whole("checkpoints", checkpoints, 0, 1_000)
-        run_id = secrets.token_hex(5)
-        row: dict[str, Value] = {
-            "id": run_id,
-            "name": clean_name(name or default_name(config)),
-            "note": "",
-            "owner": owner,
-            "checkpoints": checkpoints,
-        }
-        row |= {"state": RunState.QUEUED, "config": json.dumps(config.to_dict()), "created": Now(), "queued": Now()}
-        row |= digests(config)
         with self._write() as db:
-            cost = accepted_cost(db, config, checkpoints)
-            if owner is not None:
-                usage_of(db, owner).check(waiting=int(token is None), stored=cost.stored)
-            db.execute(sa.insert(RUNS).values(**row, corpus_sha256=config.corpus_sha256))
+            run_id = _insert(db, config, name, owner, checkpoints, waits=token is None)
             if token is not None:
                 _claim(db, run_id, token, LEASE_SECONDS)
         return self.run(run_id)
@@ -427,6 +427,79 @@ class RunStore:
                 _move(db, row.id, RunState.INTERRUPTED, ended=row.heartbeat, lease_until=None, stored=SIZE)
         return [row.id for row in rows]
 
+    # ---- sweeps
+
+    def create_sweep(self, sweep: Sweep, *, name: str, question: str = "", owner: str | None = None) -> StoredSweep:
+        """Keep a sweep, active from now on; its runs are added by :meth:`add_to_sweep`. Its corpus must be stored."""
+        row: dict[str, Value] = {"id": secrets.token_hex(5), "name": clean_name(name), "owner": owner}
+        row |= {"question": clean_question(question), "config": json.dumps(sweep.to_dict()), "created": Now()}
+        row |= {"state": SweepState.ACTIVE, "corpus_sha256": sweep.base.corpus_sha256}
+        with self._write() as db:
+            if owner is not None:
+                usage_of(db, owner).check()
+            accepted_cost(db, sweep.base, 0)
+            db.execute(sa.insert(SWEEPS).values(**row))
+        return self.sweep(str(row["id"]))
+
+    def sweep(self, sweep_id: str) -> StoredSweep:
+        """The sweep with this id; ``ValueError`` if there is none."""
+        with self._read() as db:
+            row = db.execute(sa.select(SWEEPS).where(SWEEPS.c.id == sweep_id)).one_or_none()
+        if row is None:
+            raise no_sweep(sweep_id)
+        return sweep_of_row(row)
+
+    def sweeps(self, state: SweepState | None = None) -> list[StoredSweep]:
+        """All that can be read, or those in a state, newest first. Their runs: ``runs(RunFilter(sweep=id))``."""
+        query = sa.select(SWEEPS).order_by(SWEEPS.c.created.desc(), SWEEPS.c.id)
+        with self._read() as db:
+            rows = db.execute(query if state is None else query.where(SWEEPS.c.state == state)).all()
+        found = []
+        for row in rows:
+            with contextlib.suppress(ValueError, TypeError, KeyError):  # of a newer version, or damaged
+                found.append(sweep_of_row(row))
+        return found
+
+    def add_to_sweep(
+        self, sweep_id: str, wanted: Sequence[tuple[RunConfig, str]], *, known: int, checkpoints: int = 0
+    ) -> list[str] | None:
+        """Give an active sweep its next runs, as (settings, name), and return their ids.
+
+        A run that the store has already with the same settings becomes the sweep's as it is; the others are queued.
+        All of them or none. `known`: how many runs the caller saw the sweep have; None, and nothing done, where it has
+        others by now, or is not active any more.
+        """
+        with self._write() as db:
+            row = locked(db, sweep_id)
+            if row.state != SweepState.ACTIVE or run_count(db, sweep_id) != known:
+                return None
+            added = []
+            for config, name in wanted:
+                run_id = same_run(db, sweep_id, config) or _insert(db, config, name, row.owner, checkpoints)
+                link(db, sweep_id, [run_id])
+                added.append(run_id)
+            return added
+
+    def change_sweep(self, sweep_id: str, sweep: Sweep) -> None:
+        """Give a sweep another config, such as one with more seeds or values. Its runs stay its own."""
+        with self._write() as db:
+            row = locked(db, sweep_id)
+            same = row.corpus_sha256 == sweep.base.corpus_sha256
+            require(same, "corpus", "the one that the sweep has", sweep.base.corpus_sha256)
+            db.execute(sa.update(SWEEPS).where(SWEEPS.c.id == sweep_id).values(config=json.dumps(sweep.to_dict())))
+
+    def set_sweep_state(self, sweep_id: str, state: SweepState, error: str | None = None) -> None:
+        """Stop a sweep, or let it go on; its runs are left as they are."""
+        with self._write() as db:
+            locked(db, sweep_id)
+            db.execute(sa.update(SWEEPS).where(SWEEPS.c.id == sweep_id).values(state=state, error=error))
+
+    def delete_sweep(self, sweep_id: str) -> None:
+        """Remove a sweep; its runs stay."""
+        with self._write() as db:
+            locked(db, sweep_id)
+            db.execute(sa.delete(SWEEPS).where(SWEEPS.c.id == sweep_id))
+
     # ---- runs: for the worker
 
     def claim(self, run_id: str, token: str | None = None, *, lease: float = LEASE_SECONDS) -> str | None:
@@ -526,6 +599,20 @@ def new_token() -> str:
 
 
 # ---- inside a transaction
+
+
+def _insert(
+    db: Connection, config: RunConfig, name: str | None, owner: str | None, checkpoints: int, *, waits: bool = True
+) -> str:
+    """Queue a run and return its id; ``waits``: whether it counts as waiting for its owner's limit."""
+    row: dict[str, Value] = {"id": secrets.token_hex(5), "name": clean_name(name or default_name(config)), "note": ""}
+    row |= {"owner": owner, "checkpoints": checkpoints, "state": RunState.QUEUED, "created": Now(), "queued": Now()}
+    row |= {"config": json.dumps(config.to_dict()), "corpus_sha256": config.corpus_sha256, **digests(config)}
+    cost = accepted_cost(db, config, checkpoints)
+    if owner is not None:
+        usage_of(db, owner).check(waiting=int(waits), stored=cost.stored)
+    db.execute(sa.insert(RUNS).values(**row))
+    return str(row["id"])
 
 
 def _newest_first(query: sa.Select[Any], limit: int | None, offset: int) -> sa.Select[Any]:
