@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 from ..store import LEASE_SECONDS, RunState, RunStore, StaleToken, StoreUnavailable, new_token
 from .execution import POLL_SECONDS, Pauses, execute, log
+from .sweeping import Sweeping
 from .worker import WorkerExecutor
 
 
@@ -62,6 +63,7 @@ class JobQueue:
 
     def __init__(self, store_url: str | None, workers: Workers) -> None:
         self.store, self.workers = RunStore(store_url), workers
+        self.sweeping = Sweeping(self.store)
         self._slots: list[_Slot] = []
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -106,6 +108,7 @@ class JobQueue:
                 for slot in self._slots:
                     self._collect(slot)
                 self._fit()
+                self.sweeping.advance(self.workers.count)
                 self._place()
                 pauses.over()
             except BrokenExecutor as problem:  # the next look asks for another

@@ -28,4 +28,5 @@ from .store import LEASE_SECONDS as LEASE_SECONDS
 from .store import RunStore as RunStore
 from .store import new_token as new_token
 from .sweeps import StoredSweep as StoredSweep
+from .sweeps import SweepRun as SweepRun
 from .sweeps import SweepState as SweepState

@@ -73,12 +73,14 @@ from .schema import (
 from .selection import ALL, RunFilter
 from .sweeps import (
     StoredSweep,
+    SweepRun,
     SweepState,
     clean_question,
     link,
     locked,
     no_sweep,
     run_count,
+    runs_of,
     same_run,
     sweep_of_row,
 )
@@ -460,6 +462,11 @@ class RunStore:
                 found.append(sweep_of_row(row))
         return found
 
+    def sweep_runs(self, sweep_id: str) -> list[SweepRun]:
+        """What decides a sweep's next runs, of each that it has, first to last."""
+        with self._read() as db:
+            return runs_of(db, sweep_id)
+
     def add_to_sweep(
         self, sweep_id: str, wanted: Sequence[tuple[RunConfig, str]], *, known: int, checkpoints: int = 0
     ) -> list[str] | None:
@@ -475,24 +482,41 @@ class RunStore:
                 return None
             added = []
             for config, name in wanted:
-                run_id = same_run(db, sweep_id, config) or _insert(db, config, name, row.owner, checkpoints)
+                found = same_run(db, sweep_id, config)
+                run_id = found or _insert(db, config, name, row.owner, checkpoints, waits=False)
                 link(db, sweep_id, [run_id])
                 added.append(run_id)
             return added
 
     def change_sweep(self, sweep_id: str, sweep: Sweep) -> None:
-        """Give a sweep another config, such as one with more seeds or values. Its runs stay its own."""
+        """Give a sweep another config, such as one with more seeds or values, and let it go on. Its runs stay its own."""
         with self._write() as db:
             row = locked(db, sweep_id)
             same = row.corpus_sha256 == sweep.base.corpus_sha256
             require(same, "corpus", "the one that the sweep has", sweep.base.corpus_sha256)
-            db.execute(sa.update(SWEEPS).where(SWEEPS.c.id == sweep_id).values(config=json.dumps(sweep.to_dict())))
+            values = {"config": json.dumps(sweep.to_dict()), "state": SweepState.ACTIVE, "error": None}
+            db.execute(sa.update(SWEEPS).where(SWEEPS.c.id == sweep_id).values(**values))
 
     def set_sweep_state(self, sweep_id: str, state: SweepState, error: str | None = None) -> None:
         """Stop a sweep, or let it go on; its runs are left as they are."""
         with self._write() as db:
             locked(db, sweep_id)
             db.execute(sa.update(SWEEPS).where(SWEEPS.c.id == sweep_id).values(state=state, error=error))
+
+    def stop_sweep(self, sweep_id: str) -> None:
+        """Add no more runs to a sweep, and stop those that wait or run."""
+        self.set_sweep_state(sweep_id, SweepState.STOPPED)
+        for state in (RunState.QUEUED, RunState.RUNNING):  # in this order, so that none of them begins meanwhile
+            for run in self.sweep_runs(sweep_id):
+                if run.state is state:
+                    self.request_stop(run.id)
+
+    def resume_sweep(self, sweep_id: str) -> None:
+        """Let a sweep go on, and its runs that were stopped or interrupted."""
+        for run in self.sweep_runs(sweep_id):
+            if run.state in (RunState.STOPPED, RunState.INTERRUPTED):
+                self.continue_run(run.id)
+        self.set_sweep_state(sweep_id, SweepState.ACTIVE)
 
     def delete_sweep(self, sweep_id: str) -> None:
         """Remove a sweep; its runs stay."""

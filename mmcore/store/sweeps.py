@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class SweepState(StrEnum):
 
     ACTIVE = "active"
     """Its next runs are queued as workers become free, until it has them all."""
+    FINISHED = "finished"
+    """It has all its runs and they have ended, or its budget is spent; more seeds or values make it active again."""
     STOPPED = "stopped"
     """Someone stopped it, or it stopped by itself for the reason in ``error``; it can go on."""
 
@@ -45,10 +48,33 @@ class StoredSweep:
     error: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SweepRun:
+    """What decides a sweep's next runs, of one that it has."""
+
+    id: str
+    state: RunState
+    config_digest: str
+    seconds: float
+
+
+def runs_of(db: Connection, sweep_id: str) -> list[SweepRun]:
+    columns = (RUNS.c.id, RUNS.c.state, RUNS.c.config_digest, RUNS.c.seconds)
+    query = sa.select(*columns).join(SWEEP_RUNS).where(*_theirs(sweep_id))
+    rows = db.execute(query.order_by(RUNS.c.created, RUNS.c.id))
+    return [SweepRun(**dict(row._mapping) | {"state": RunState(row.state)}) for row in rows]
+
+
 def sweep_of_row(row: Row[Any]) -> StoredSweep:
     values = {name: row._mapping[name] for name in StoredSweep.__dataclass_fields__}
-    values |= {"config": Sweep.from_dict(json.loads(row.config)), "state": SweepState(row.state)}
+    values |= {"config": _read(row.config), "state": SweepState(row.state)}
     return StoredSweep(**values | {"created": utc(row.created)})
+
+
+@functools.lru_cache(maxsize=64)
+def _read(text: str) -> Sweep:
+    """Checking every setting of a grid takes its time, and the queue looks often."""
+    return Sweep.from_dict(json.loads(text))
 
 
 def no_sweep(sweep_id: str) -> ValueError:
@@ -70,8 +96,13 @@ def locked(db: Connection, sweep_id: str) -> Row[Any]:
 
 
 def run_count(db: Connection, sweep_id: str) -> int:
-    count = sa.select(sa.func.count()).select_from(SWEEP_RUNS).where(SWEEP_RUNS.c.sweep_id == sweep_id)
+    count = sa.select(sa.func.count()).select_from(SWEEP_RUNS).join(RUNS).where(*_theirs(sweep_id))
     return db.scalar(count) or 0
+
+
+def _theirs(sweep_id: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """Of a sweep, and not in the bin."""
+    return SWEEP_RUNS.c.sweep_id == sweep_id, RUNS.c.deleted.is_(None)
 
 
 def link(db: Connection, sweep_id: str, run_ids: Collection[str]) -> None:

@@ -1,0 +1,92 @@
+"""What the runs of a sweep say: a row a setting, means over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from .losses import SHOWN
+from .store import Run, RunState
+from .sweeps import Sweep, axis_settings
+
+COLUMNS = ("settled", "val_loss", "val_loss_error", "val_loss_unseen", "train_loss", "parameters", "seconds")
+
+
+def by_setting(sweep: Sweep, runs: Sequence[Run]) -> dict[tuple[object, ...], list[Run]]:
+    """The finished runs of each setting, one a seed and in the order of the seeds, by the values of the axes.
+
+    Of several runs of the same settings it is the newest. Settings come in the order of the grid, or of their first
+    run; those without a finished run have none.
+    """
+    names = [axis.name for axis in sweep.axes]
+    found: dict[tuple[object, ...], dict[int, Run]] = {}
+    if sweep.method == "grid":
+        found = {tuple(setting.values()): {} for setting in sweep.grid()}
+    for run in sorted(runs, key=lambda run: (run.created, run.id)):
+        of_setting = sweep.setting_of(run.config)
+        own = found.setdefault(tuple(of_setting[name] for name in names), {})
+        if run.state is RunState.FINISHED and "val_loss" in run.losses:
+            own[run.config.train.seed] = run
+    return {values: [own[seed] for seed in sorted(own)] for values, own in found.items()}
+
+
+def results(sweep: Sweep, runs: Sequence[Run], vocab_size: int) -> pd.DataFrame:
+    """A row a setting, in the order of :func:`by_setting`.
+
+    Columns: the axes, ``settled`` (how many seeds have finished), ``val_loss`` (mean over them) and ``val_loss_error``
+    (standard error of that mean; NaN below two), ``val_loss_unseen``, ``train_loss``, ``parameters``, ``seconds``
+    (means; NaN where no seed has finished, as of losses).
+    """
+    rows = []
+    for values, own in by_setting(sweep, runs).items():
+        setting = dict(zip((axis.name for axis in sweep.axes), values, strict=True))
+        means = {name: _mean([run.losses.get(name, math.nan) for run in own]) for name in SHOWN}
+        config = own[0].config if own else sweep.config(setting, sweep.seeds[0])
+        row = setting | {"settled": len(own), **means, "seconds": _mean([run.seconds for run in own])}
+        row |= {"val_loss_error": _standard_error([run.losses["val_loss"] for run in own])}
+        rows.append(row | {"parameters": config.model.parameters(vocab_size)})
+    return pd.DataFrame(rows, columns=[*(axis.name for axis in sweep.axes), *COLUMNS])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+def _standard_error(values: Sequence[float]) -> float:
+    if len(values) < 2:
+        return math.nan
+    mean = _mean(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
+
+
+def in_words(sweep: Sweep, table: pd.DataFrame) -> pd.DataFrame:
+    """A table of results for reading: lowest validation loss first, titles as columns, values as they are said."""
+    possible = axis_settings(sweep.base)
+    ordered = table.sort_values("val_loss", na_position="last", kind="stable")
+    said = {possible[axis.name].title: ordered[axis.name].map(possible[axis.name].said) for axis in sweep.axes}
+    losses = zip(ordered["val_loss"], ordered["val_loss_error"], strict=True)
+    said["Validation loss"] = pd.Series([_with_error(*pair) for pair in losses], index=ordered.index)
+    for title, name in (("On unseen words", "val_loss_unseen"), ("Train loss", "train_loss")):
+        said[title] = ordered[name].map(lambda loss: "" if math.isnan(loss) else f"{loss:.4f}")
+    said["Parameters"] = ordered["parameters"].map("{:,}".format)
+    said["Seconds"] = ordered["seconds"].map(lambda seconds: "" if math.isnan(seconds) else f"{seconds:.2f}")
+    said["Seeds"] = ordered["settled"].astype(str)
+    return pd.DataFrame(said)
+
+
+def _with_error(mean: float, error: float) -> str:
+    if math.isnan(mean):
+        return ""
+    return f"{mean:.4f}" if math.isnan(error) else f"{mean:.4f} ± {error:.4f}"
+
+
+def markdown(sweep: Sweep, table: pd.DataFrame) -> str:
+    """A table of results as Markdown, lowest validation loss first, numbers to the right."""
+    shown = in_words(sweep, table)
+    rows = [list(shown.columns), *shown.astype(str).to_numpy().tolist()]
+    cells = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    lines = [f"| {' | '.join(row)} |" for row in cells]
+    rule = ["---" if i < len(sweep.axes) else "--:" for i in range(len(shown.columns))]
+    return "\n".join([lines[0], f"| {' | '.join(rule)} |", *lines[1:]]) + "\n"

@@ -1,0 +1,193 @@
+"""Sweeps that go on by themselves: every setting and seed trained once, whatever ends meanwhile."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mmcore import RunConfig, RunState, RunStore, TrainConfig, corpus_from_words, run_inline
+from mmcore.architectures import model_config
+from mmcore.comparison import by_setting, markdown, results
+from mmcore.jobs.sweeping import AHEAD, MOST_INTERRUPTIONS, Sweeping, settings_tried
+from mmcore.search import Tried, next_setting
+from mmcore.store import RunFilter, StoredSweep, SweepState
+from mmcore.sweeps import Axis, Sweep
+
+CONTEXTS = Axis(name="context_size", values=(1, 2, 3))
+DIMS = Axis(name="embedding_dim", values=(2, 3))
+RATE = Axis(name="learning_rate", low=1e-3, high=0.1, log=True)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RunStore]:
+    opened = RunStore(str(tmp_path / "store.sqlite"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def base(store: RunStore) -> RunConfig:
+    sha256 = store.add_corpus(corpus_from_words(["emma", "olivia", "ava", "mia"] * 5, "names"))
+    model = model_config(context_size=2, embedding_dim=2, hidden_sizes=(4,))
+    return RunConfig(corpus_sha256=sha256, model=model, train=TrainConfig(max_steps=20, batch_size=8))
+
+
+def sweep(base: RunConfig, **changes: Any) -> Sweep:
+    return Sweep(**{"base": base, "axes": (CONTEXTS, DIMS), "seeds": (1, 2), **changes})
+
+
+def train_queued(store: RunStore) -> None:
+    for run in store.runs(RunFilter(states=[RunState.QUEUED]))[::-1]:
+        run_inline(store, run.id)
+
+
+def train_all(store: RunStore, stored: StoredSweep, workers: int = 1) -> int:
+    """Train a sweep to its end; the most runs that ever waited."""
+    sweeping, most = Sweeping(store), 0
+    while store.sweep(stored.id).state is SweepState.ACTIVE:
+        sweeping.advance(workers)
+        most = max(most, store.count(RunFilter(states=[RunState.QUEUED])))
+        train_queued(store)
+    return most
+
+
+def test_a_grid_trains_every_setting_and_seed_once_and_never_queues_many(store: RunStore, base: RunConfig) -> None:
+    stored = store.create_sweep(sweep(base), name="Grid")
+    assert train_all(store, stored) == AHEAD
+    runs = store.runs(RunFilter(sweep=stored.id))
+    assert Counter(run.config for run in runs) == Counter(
+        stored.config.config(setting, seed) for setting in stored.config.grid() for seed in (1, 2)
+    )
+    assert {run.state for run in runs} == {RunState.FINISHED}
+    first = [run.config.train.seed for run in runs[::-1]][:6]
+    assert first == [1] * 6, "the first seed of every setting comes first"
+    assert store.sweep(stored.id).state is SweepState.FINISHED
+
+
+def test_more_seeds_and_values_train_only_what_is_missing(store: RunStore, base: RunConfig) -> None:
+    stored = store.create_sweep(sweep(base, seeds=(1,)), name="Grid")
+    train_all(store, stored)
+    before = {run.id for run in store.runs()}
+    more = Axis(name="context_size", values=(1, 2, 3, 4))
+    store.change_sweep(stored.id, sweep(base, axes=(more, DIMS), seeds=(1, 2)))
+    train_all(store, stored)
+    after = store.runs(RunFilter(sweep=stored.id))
+    assert len(after) == 16 and before < {run.id for run in after}
+
+
+def test_two_servers_add_each_run_once(store: RunStore, base: RunConfig) -> None:
+    stored = store.create_sweep(sweep(base), name="Grid")
+    one, other = Sweeping(store), Sweeping(RunStore(store.url))
+    while store.sweep(stored.id).state is SweepState.ACTIVE:
+        one.advance(1)
+        other.advance(1)
+        train_queued(store)
+    assert store.count() == 12
+
+
+def test_a_stopped_sweep_goes_on_with_the_runs_that_were_cut_short(store: RunStore, base: RunConfig) -> None:
+    stored = store.create_sweep(sweep(base), name="Grid")
+    Sweeping(store).advance(1)
+    store.stop_sweep(stored.id)
+    assert store.count(RunFilter(states=[RunState.STOPPED])) == AHEAD
+    assert Sweeping(store).advance(1) is False
+    store.resume_sweep(stored.id)
+    train_all(store, stored)
+    assert store.count(RunFilter(sweep=stored.id, states=[RunState.FINISHED])) == store.count() == 12
+
+
+def interrupt(store: RunStore, run_id: str) -> None:
+    token = store.claim(run_id)
+    assert token
+    store.finish(run_id, token, RunState.INTERRUPTED)
+
+
+def test_an_interrupted_run_goes_on_but_not_for_ever(store: RunStore, base: RunConfig) -> None:
+    stored = store.create_sweep(sweep(base, axes=(Axis(name="context_size", values=(1,)),), seeds=(1,)), name="One")
+    sweeping = Sweeping(store)
+    sweeping.advance(1)
+    (run,) = store.runs()
+    for _ in range(MOST_INTERRUPTIONS):
+        interrupt(store, run.id)
+        sweeping.advance(1)
+        assert store.run(run.id).state is RunState.QUEUED
+    interrupt(store, run.id)
+    sweeping.advance(1)
+    ended = store.sweep(stored.id)
+    assert (ended.state, store.run(run.id).state) == (SweepState.STOPPED, RunState.INTERRUPTED)
+    assert ended.error == f"run {run.id} ended its worker 3 times: too large, or damaged?"
+
+
+def test_a_spent_budget_begins_no_more_runs(store: RunStore, base: RunConfig) -> None:
+    stored = store.create_sweep(sweep(base, minutes=1e-9), name="Short")
+    train_all(store, stored)
+    assert 0 < store.count() <= AHEAD, "what was begun before the first second was spent"
+
+
+@pytest.mark.parametrize("method", ["random", "tpe"])
+def test_drawn_settings_are_new_fit_and_depend_on_results_and_seed_only(
+    store: RunStore, base: RunConfig, method: str
+) -> None:
+    sizes = Axis(name="hidden_sizes", values=((4,), (4, 4)))
+    drawn = sweep(base, method=method, axes=(RATE, CONTEXTS, sizes), settings_to_try=8)
+    stored = store.create_sweep(drawn, name="Drawn")
+    train_all(store, stored, workers=2)
+    runs = store.runs(RunFilter(sweep=stored.id))
+    tried = settings_tried(drawn, runs)
+    assert len(tried) == 8 and len(runs) == 16
+    rates = [one.setting["learning_rate"] for one in tried]
+    assert all(1e-3 <= rate <= 0.1 for rate in rates) and len({tuple(one.setting.items()) for one in tried}) == 8
+    assert all(one.ended and one.loss and math.isfinite(one.loss) for one in tried)
+    assert next_setting(drawn, tried) == next_setting(drawn, tried)
+    assert next_setting(drawn, tried) != next_setting(drawn.replace(sweep_seed=2), tried)
+
+
+def test_tpe_draws_near_what_did_well(base: RunConfig) -> None:
+    """A loss with its lowest point at a rate of 0.01: of 40 draws, the later half lies nearer to it than at random."""
+    distance: dict[str, float] = {}
+    for method in ("random", "tpe"):
+        drawn, far = sweep(base, method=method, axes=(RATE,)), []
+        for seed in range(5):
+            tried: list[Tried] = []
+            for _ in range(40):
+                setting = next_setting(drawn.replace(sweep_seed=seed), tried)
+                assert setting
+                tried.append(Tried(setting=setting, loss=2 + abs(math.log10(setting["learning_rate"]) + 2)))
+            far += [one.loss - 2 for one in tried[20:] if one.loss]
+        distance[method] = sum(far) / len(far)
+    assert distance["tpe"] < 0.5 * distance["random"]
+
+
+def test_an_exhausted_list_ends_a_drawn_sweep(store: RunStore, base: RunConfig) -> None:
+    stored = store.create_sweep(sweep(base, method="random", axes=(DIMS,), settings_to_try=20, seeds=(1,)), name="Two")
+    train_all(store, stored)
+    assert store.count() == 2
+
+
+def test_results_are_means_over_seeds_with_their_standard_error(store: RunStore, base: RunConfig) -> None:
+    stored = store.create_sweep(sweep(base, axes=(CONTEXTS,), seeds=(1, 2, 3)), name="Grid")
+    train_all(store, stored)
+    runs = store.runs(RunFilter(sweep=stored.id))
+    table = results(stored.config, runs, 9)
+    assert table["context_size"].tolist() == [1, 2, 3] and table["settled"].tolist() == [3, 3, 3]
+    losses = pd.Series([run.losses["val_loss"] for run in runs if run.config.model.context_size == 2])
+    row = table[table["context_size"] == 2].iloc[0]
+    assert row["val_loss"] == pytest.approx(losses.mean(), abs=1e-12)
+    assert row["val_loss_error"] == pytest.approx(losses.sem(), abs=1e-12)
+    assert row["parameters"] == stored.config.config({"context_size": 2}, 1).model.parameters(9)
+    assert [run.config.train.seed for run in by_setting(stored.config, runs)[(2,)]] == [1, 2, 3]
+    lines = markdown(stored.config, table).splitlines()
+    assert lines[0].startswith("| Context size | Validation loss |") and len(lines) == 5
+    assert f"{row['val_loss']:.4f} ± {row['val_loss_error']:.4f}" in markdown(stored.config, table)
+
+
+def test_results_before_the_first_run_are_empty_cells(base: RunConfig) -> None:
+    table = results(sweep(base), [], 9)
+    assert len(table) == 6 and table["val_loss"].isna().all() and table["settled"].sum() == 0
+    assert "nan" not in markdown(sweep(base), table)
