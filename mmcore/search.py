@@ -74,7 +74,7 @@ def _study(method: str, seed: int) -> Study:
 
 
 def _tell(study: Study, coded: Mapping[str, _Coded], ways: Any, tried: Sequence[Tried]) -> None:
-    """Let a study know what was tried; settings from outside its ranges, of an earlier version of the sweep, are not."""
+    """Let a study know what was tried, but for what the sweep's axes do not have any more."""
     from optuna.trial import TrialState, create_trial
 
     for one in tried:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from .config import RunConfig, TrainConfig
-from .fields import Choice, Config, Real, Setting, Whole, require
+from .fields import Choice, Config, Real, Setting, Sizes, Whole, require
 from .presets import PRESETS, preset_of
 
 MAX_AXES = 6
 MAX_VALUES = 100  # of one axis
 MAX_SETTINGS = 10_000
 MAX_SEEDS = 100
+BETWEEN = " to "  # the ends of a range, as they are typed
 PRESET = Choice(
     title="Preset",
     help="Every setting of the model and of training at once, as the preset has them.",
@@ -55,6 +56,38 @@ SWEEP_SEED = Whole(
     more=True,
 )
 NOT_AXES = ("seed", "split_seed", "train_fraction", "val_fraction", "threads")  # pairing needs them the same
+
+
+def read_axis(name: str, setting: Setting, text: str, *, log: bool = False) -> Axis:
+    """An axis from text: ``1, 2, 3``, or a range, ``0.001 to 0.1``; the layers of a model are ``100 x 100``.
+
+    ``ValueError`` with field, rule and value where it is neither.
+    """
+    low, is_range, high = text.replace("..", BETWEEN).partition(BETWEEN)
+    if is_range:
+        ends = [_read(name, setting, end) for end in (low, high)]
+        return Axis(name=name, low=ends[0], high=ends[1], log=log).checked(setting)
+    values = tuple(_read(name, setting, part) for part in text.split(",") if part.strip())
+    return Axis(name=name, values=values).checked(setting)
+
+
+def _read(name: str, setting: Setting, text: str) -> Any:
+    text = text.strip()
+    if isinstance(setting, Sizes):
+        text = "" if text == "none" else text.replace("x", " ").replace("×", " ")
+    return setting.read(name, text)
+
+
+def read_seeds(text: str) -> tuple[int, ...]:
+    """Seeds from text: ``1, 2, 5`` or ``1 to 5``."""
+    seed = TrainConfig.settings()["seed"]
+    first, is_range, last = text.replace("..", BETWEEN).partition(BETWEEN)
+    if not is_range:
+        return tuple(seed.read("seeds", part.strip()) for part in text.split(",") if part.strip())
+    low, high = (seed.read("seeds", end.strip()) for end in (first, last))
+    require(low <= high, "seeds", "from a lower to a higher one", text)
+    require(high - low < MAX_SEEDS, "seeds", f"1 to {MAX_SEEDS}", high - low + 1)
+    return tuple(range(low, high + 1))
 
 
 def axis_settings(base: RunConfig) -> dict[str, Setting]:
@@ -105,6 +138,14 @@ class Axis(Config):
         require(len(set(values)) == len(values), f"values of {self.name}", "all different", values)
         return self.replace(values=values)
 
+    def listed(self, setting: Setting) -> Axis:
+        """For a grid: a range of whole numbers as the list of them; any other range as it is."""
+        if self.low is None or self.high is None or self.log or not isinstance(setting, Whole):
+            return self
+        count = int(self.high) - int(self.low) + 1
+        require(count <= MAX_VALUES, f"values of {self.name}", f"at most {MAX_VALUES}", count)
+        return Axis(name=self.name, values=tuple(range(int(self.low), int(self.high) + 1)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep(Config):
@@ -134,7 +175,10 @@ class Sweep(Config):
         possible = axis_settings(self.base)
         for name in names:
             require(name in possible, "axis", f"a setting that may vary here ({', '.join(possible)})", name)
-        object.__setattr__(self, "axes", tuple(axis.checked(possible[axis.name]) for axis in axes))
+        axes = tuple(axis.checked(possible[axis.name]) for axis in axes)
+        if self.method == "grid":
+            axes = tuple(axis.listed(possible[axis.name]) for axis in axes)
+        object.__setattr__(self, "axes", axes)
         require(isinstance(self.seeds, (tuple, list)), "seeds", "a list", self.seeds)
         require(1 <= len(self.seeds) <= MAX_SEEDS, "seeds", f"1 to {MAX_SEEDS}", len(self.seeds))
         seeds = tuple(TrainConfig.settings()["seed"].checked("seeds", seed) for seed in self.seeds)

@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 runs = typer.Typer(help="The runs in the store, the app's and the command line's.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
+sweeps = typer.Typer(help="Many runs over settings and seeds, and what they say.", no_args_is_help=True)
+app.add_typer(sweeps, name="sweep")
 corpora = typer.Typer(help="The lists of words in the store.", no_args_is_help=True)
 app.add_typer(corpora, name="corpora")
 

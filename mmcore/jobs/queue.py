@@ -59,10 +59,12 @@ class JobQueue:
         As for :class:`RunStore`. Workers open it themselves.
     workers : Workers
         They start and end with the queue.
+    sweep : str, optional
+        The id of one whose runs alone are to be trained.
     """
 
-    def __init__(self, store_url: str | None, workers: Workers) -> None:
-        self.store, self.workers = RunStore(store_url), workers
+    def __init__(self, store_url: str | None, workers: Workers, sweep: str | None = None) -> None:
+        self.store, self.workers, self.sweep = RunStore(store_url), workers, sweep
         self.sweeping = Sweeping(self.store)
         self._slots: list[_Slot] = []
         self._wake, self._closing = threading.Event(), threading.Event()
@@ -108,7 +110,7 @@ class JobQueue:
                 for slot in self._slots:
                     self._collect(slot)
                 self._fit()
-                self.sweeping.advance(self.workers.count)
+                self.sweeping.advance(self.workers.count, self.sweep)
                 self._place()
                 pauses.over()
             except BrokenExecutor as problem:  # the next look asks for another
@@ -165,7 +167,7 @@ class JobQueue:
     def _place(self) -> None:
         """Give the next queued runs to the slots that have nothing to do."""
         busy = {slot.run_id for slot in self._slots if slot.future}
-        waiting = (run_id for run_id in self.store.queued() if run_id not in busy)
+        waiting = (run_id for run_id in self.store.queued(self.sweep) if run_id not in busy)
         free = [slot for slot in self._slots if not slot.future and slot.rest_until < time.monotonic()]
         for slot, run_id in zip(free, waiting, strict=False):
             token = new_token()

@@ -25,9 +25,10 @@ class Sweeping:
         self.store = store
         self._interrupted: Counter[str] = Counter()
 
-    def advance(self, workers: int) -> bool:
-        """See what each active sweep needs, for so many workers; whether any has got a run."""
-        return any([self._advance(stored, workers) for stored in self.store.sweeps(SweepState.ACTIVE)])
+    def advance(self, workers: int, only: str | None = None) -> bool:
+        """See what each active sweep, or only one, needs for so many workers; whether any has got a run."""
+        active = self.store.sweeps(SweepState.ACTIVE)
+        return any([self._advance(stored, workers) for stored in active if only in (None, stored.id)])
 
     def _advance(self, stored: StoredSweep, workers: int) -> bool:
         if self.store.count(RunFilter(sweep=stored.id, states=LIVE)) > (AHEAD - 1) * workers:

@@ -271,12 +271,13 @@ class RunStore:
             rows.append(row | asdict(run.config.model) | asdict(run.config.train))
         return pd.DataFrame(rows)
 
-    def queued(self) -> list[str]:
-        """Ids of the runs that wait, in the order in which they are to begin: owners take turns.
+    def queued(self, sweep: str | None = None) -> list[str]:
+        """Ids of the runs that wait, or of those of a sweep, in the order in which they begin: owners take turns.
 
         Next is the oldest run of the owner who has the fewest at work; of several, who was served longest ago.
         """
-        waiting = sa.select(RUNS.c.id, RUNS.c.owner).where(RUNS.c.state == RunState.QUEUED)
+        which = RunFilter(states=[RunState.QUEUED], sweep=sweep)
+        waiting = sa.select(RUNS.c.id, RUNS.c.owner).where(*which.conditions())
         with self._read() as db:
             rows = db.execute(waiting.order_by(RUNS.c.queued, RUNS.c.id)).all()
             served = _served(db) if len({row.owner for row in rows}) > 1 else {}
@@ -489,7 +490,7 @@ class RunStore:
             return added
 
     def change_sweep(self, sweep_id: str, sweep: Sweep) -> None:
-        """Give a sweep another config, such as one with more seeds or values, and let it go on. Its runs stay its own."""
+        """Give a sweep another config, such as one with more seeds or values; it is active then. Its runs stay."""
         with self._write() as db:
             row = locked(db, sweep_id)
             same = row.corpus_sha256 == sweep.base.corpus_sha256

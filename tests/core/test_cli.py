@@ -320,7 +320,9 @@ def test_ctrl_c_stops_the_run_and_keeps_it(tmp_path: Path, store: RunStore) -> N
     assert store.train_state(run.id), "it can be continued"
     corpus = store.corpus(run.config.corpus_sha256)
     dataset = build_dataset(corpus, run.config.split, 3)
-    assert evaluate(load(out).model, dataset.val).loss == run.losses["val_loss"] == values["val_loss"]
+    lost = {None}  # what a busy machine does not compute in time is left out, rather than waited for
+    assert run.losses.get("val_loss") in lost | {evaluate(load(out).model, dataset.val).loss}
+    assert run.losses.get("val_loss") == values["val_loss"]
 
 
 # ---- evaluate
@@ -876,3 +878,66 @@ def test_b5_a_loss_that_went_astray_is_said_by_its_size(
     assert [part for part in row.split() if part[0].isalnum() or part == "∞"] == ["val", *said, "7"]
     step = Step(step=1, learning_rate=1.0, seconds=1.0, train_loss=loss, val_loss=loss)
     assert mmcore.cli.output.losses_line(step) == f"train {said[0]}, validation {said[0]}"
+
+
+# ---- sweep
+
+
+def test_a_sweeps_cells_are_what_train_gives_to_the_bit(words: Path, store: RunStore) -> None:
+    options = (*FAST, "--data", str(words), "--preset", "blink")
+    axes = ("--axis", "context_size=1,2", "--axis", "weight_decay=0,0.1")
+    swept = Result("sweep", "run", *options, *axes, "--seeds", "1..2", "--json").values
+    assert (swept["state"], swept["finished"], len(swept["settings"])) == ("finished", 8, 4)
+    assert swept["name"] == "Context size × Weight decay"
+    in_sweep = {run.config: run for run in store.runs()}
+    for setting in swept["settings"]:
+        losses = []
+        for seed in (1, 2):
+            chosen = ("--context-size", str(setting["context_size"]), "--weight-decay", str(setting["weight_decay"]))
+            one = Result("train", *options, *chosen, "--seed", str(seed), "--json").values
+            alone = store.run(one["run"])
+            assert store.train_state(alone.id) == store.train_state(in_sweep[alone.config].id), "the same weights"
+            losses.append(one["val_loss"])
+        assert setting["val_loss"] == sum(losses) / 2 and setting["settled"] == 2
+    again = Result("sweep", "run", *options, *axes, "--seeds", "1..2", "--json").values
+    assert store.count() == 16, "what is there already is not trained again"
+    assert [one["val_loss"] for one in again["settings"]] == [one["val_loss"] for one in swept["settings"]]
+    more = Result("sweep", "add", swept["id"], "--seeds", "3", "--axis", "context_size=3", "--json").values
+    assert (more["finished"], len(more["settings"])) == (18, 6)
+    table = Result("sweep", "show", swept["id"], "--markdown").out
+    best = min(more["settings"], key=lambda setting: float(setting["val_loss"]))
+    assert table.splitlines()[2].startswith(f"| {best['context_size']} | {best['weight_decay']:g} | ")
+    assert Result("sweep", "show", swept["id"], "--csv").out.count("\n") == 7
+    assert swept["id"] in Result("sweep", "list").out
+
+
+def test_ctrl_c_stops_a_sweep_and_resume_finishes_it(words: Path, store: RunStore) -> None:
+    command = [sys.executable, "-m", "mmcore", "sweep", "run", "--data", str(words), *FAST[2:], "--max-steps", "3000"]
+    with subprocess.Popen([*command, "--axis", "context_size=1..4"], cwd=ROOT, stderr=subprocess.PIPE) as process:
+        until(lambda: any(run.step > 0 for run in store.runs()), "a run is in training")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130 and b"Its runs are kept; to go on: sweep resume " in err
+    (stored,) = store.sweeps()
+    assert stored.state == "stopped" and 0 < store.count() < 8
+    resumed = Result("sweep", "resume", stored.id, "--json").values
+    assert (resumed["state"], resumed["finished"], store.count()) == ("finished", 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ((), "axis must be given at least once, got None"),
+        (("--axis", "context_size"), "axis must be NAME=VALUES, got 'context_size'"),
+        (("--axis", "seed=1,2"), "axis must be a setting that may vary here"),
+        (("--axis", "context_size=0"), "context_size must be a whole number from 1 to 64, got 0"),
+        (("--axis", "context_size=1,2", "--seeds", "x"), "seeds must be a whole number"),
+        (("--axis", "context_size=1,2", "--method", "guess"), "method must be one of grid, random, tpe"),
+    ],
+)
+def test_what_is_no_sweep_is_one_sentence(
+    words: Path, store: RunStore, options: tuple[str, ...], sentence: str
+) -> None:
+    refused = Result("sweep", "run", "--data", str(words), *options)
+    assert refused.code == 2 and sentence in refused.err and not store.sweeps()
+    assert "the beginning of one sweep's id" in Result("sweep", "show", "nothing").err

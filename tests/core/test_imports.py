@@ -45,7 +45,7 @@ PACKAGES = {
     "jobs": (("worker",), ("execution", "turns", "sweeping"), ("processes", "queue")),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (("artifact", "state_dict"),),
-    "cli": (("app",), ("words", "output", "settings"), ("training", "model", "runs", "corpora", "lab")),
+    "cli": (("app",), ("words", "output", "settings"), ("training", "model", "runs", "corpora", "lab"), ("sweeps",)),
 }
 NEVER = ("streamlit", "plotly", "ui", "app_pages", "streamlit_app")
 ONLY = {"sqlalchemy": "store", "concurrent": "jobs", "multiprocessing": "jobs", "typer": "cli", "rich": "cli"}

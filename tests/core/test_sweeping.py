@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +23,9 @@ from mmcore.jobs.sweeping import AHEAD, MOST_INTERRUPTIONS, Sweeping, settings_t
 from mmcore.search import Tried, next_setting
 from mmcore.store import RunFilter, StoredSweep, SweepState
 from mmcore.sweeps import Axis, Sweep
+from tests.waiting import until
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CONTEXTS = Axis(name="context_size", values=(1, 2, 3))
 DIMS = Axis(name="embedding_dim", values=(2, 3))
@@ -191,3 +199,53 @@ def test_results_before_the_first_run_are_empty_cells(base: RunConfig) -> None:
     table = results(sweep(base), [], 9)
     assert len(table) == 6 and table["val_loss"].isna().all() and table["settled"].sum() == 0
     assert "nan" not in markdown(sweep(base), table)
+
+
+# ---- drills
+
+SERVER = """
+import sys, time
+from mmcore import JobQueue, ProcessWorkers
+with JobQueue(sys.argv[1], ProcessWorkers(2)):
+    time.sleep(600)
+"""
+
+
+def test_a_sweep_outlives_killed_workers_and_servers(store: RunStore, base: RunConfig) -> None:
+    """Every setting and seed is there once, with the weights that it has undisturbed."""
+    longer = base.replace(train=base.train.replace(max_steps=3_000))
+    stored = store.create_sweep(sweep(longer, seeds=(1, 2)), name="Drill")
+    workers, lives = set[int](), 3
+    for life in range(lives):
+        server = subprocess.Popen([sys.executable, "-c", SERVER, store.url], cwd=ROOT, start_new_session=True)
+        try:
+            for _ in range(2 if life < lives - 1 else 0):  # kill a worker in mid-run, twice
+                until(lambda: (_training(store, stored) - workers) or _over(store, stored), "a new worker trains")
+                for pid in list(_training(store, stored) - workers)[:1]:
+                    workers.add(pid)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            if life == lives - 1:
+                until(lambda: _over(store, stored), "the sweep has finished")
+        finally:
+            os.kill(server.pid, signal.SIGKILL)
+            server.wait()
+    runs = store.runs(RunFilter(sweep=stored.id))
+    assert len(workers) >= 3
+    assert Counter(run.config for run in runs) == Counter(
+        stored.config.config(setting, seed) for setting in stored.config.grid() for seed in (1, 2)
+    )
+    assert {run.state for run in runs} == {RunState.FINISHED}
+    for run in runs[::5]:
+        undisturbed = run_inline(store, store.create(run.config).id)
+        assert store.train_state(run.id) == store.train_state(undisturbed.id)
+
+
+def _over(store: RunStore, stored: StoredSweep) -> bool:
+    return store.sweep(stored.id).state is not SweepState.ACTIVE
+
+
+def _training(store: RunStore, stored: StoredSweep) -> set[int]:
+    """The processes that train a run of a sweep."""
+    running = store.runs(RunFilter(sweep=stored.id, states=[RunState.RUNNING]))
+    return {int(run.worker.split(":")[1]) for run in running if run.worker and run.step > 0}

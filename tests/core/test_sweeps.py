@@ -12,7 +12,7 @@ from mmcore import RunConfig, RunState, RunStore, TrainConfig, corpus_from_words
 from mmcore.architectures import model_config
 from mmcore.presets import PRESETS
 from mmcore.store import RunFilter, SweepState
-from mmcore.sweeps import Axis, Sweep
+from mmcore.sweeps import Axis, Sweep, axis_settings, read_axis, read_seeds
 
 MODEL = model_config(context_size=2, embedding_dim=2, hidden_sizes=(4,))
 CONTEXTS = Axis(name="context_size", values=(1, 2, 3))
@@ -39,6 +39,26 @@ def test_a_sweep_comes_back_from_json_as_it_was() -> None:
     ranges = (Axis(name="learning_rate", low=1e-3, high=0.1, log=True), SIZES)
     for one in (sweep(), sweep(method="tpe", axes=ranges, settings_to_try=7), sweep(axes=(PRESETS_AXIS,))):
         assert Sweep.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+
+
+def test_axes_and_seeds_are_read_as_they_are_typed() -> None:
+    possible = axis_settings(sweep().base)
+
+    def read(name: str, text: str, **more: Any) -> Axis:
+        return read_axis(name, possible[name], text, **more)
+
+    assert read("context_size", "1, 2,3") == CONTEXTS
+    assert read("hidden_sizes", "4, 4 x 4") == SIZES
+    assert read("learning_rate", "0.001..0.1", log=True) == Axis(name="learning_rate", low=0.001, high=0.1, log=True)
+    assert sweep(axes=(read("context_size", "1 to 3"), SIZES)) == sweep(), "a range of whole numbers is a list of them"
+    assert read("preset", "quick, gru") == PRESETS_AXIS
+    assert read_seeds("1 to 3") == read_seeds("1..3") == read_seeds("1,2, 3") == (1, 2, 3)
+    for text in ("", "1, 2, two", "3 to", "9 to 1"):
+        with pytest.raises(ValueError, match="context_size"):
+            read("context_size", text)
+    for text in ("1 to 1000", "5 to 1", "a"):
+        with pytest.raises(ValueError, match="seeds must be"):
+            read_seeds(text)
 
 
 PRESETS_AXIS = Axis(name="preset", values=("quick", "gru"))
@@ -70,7 +90,8 @@ def sha256(store: RunStore) -> str:
         ({"axes": [{"name": "seed", "values": [1, 2]}]}, "axis must be a setting that may vary here"),
         ({"axes": [{"name": "context_size", "values": [0]}]}, "context_size must be a whole number from 1 to 64"),
         ({"axes": [{"name": "context_size", "values": [2, 2]}]}, "values of context_size must be all different"),
-        ({"axes": [{"name": "context_size", "low": 1, "high": 8}]}, "lists of values in a grid, not ranges"),
+        ({"axes": [{"name": "learning_rate", "low": 0.1, "high": 0.5}]}, "lists of values in a grid, not ranges"),
+        ({"axes": [{"name": "max_steps", "low": 1, "high": 101}]}, "values of max_steps must be at most 100, got 101"),
         ({"axes": [{"name": "context_size", "low": 9, "high": 8}], "method": "tpe"}, "two numbers, low below high"),
         ({"axes": [{"name": "weight_decay", "low": 0, "high": 1, "log": True}], "method": "tpe"}, "above 0"),
         ({"axes": [{"name": "sampler", "low": 0, "high": 1}], "method": "tpe"}, "must be that of a number"),
