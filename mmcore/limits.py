@@ -50,7 +50,7 @@ class Usage:
         limits, most_bytes = Limits.of_environment(), Limits.of_environment().stored_mb * 10**6
         _within(self.waiting, waiting, limits.waiting, "waiting runs", str, "let some end, or stop them")
         _within(self.corpora, corpora, limits.corpora, "corpora", str, "delete one that has no runs")
-        _within(self.stored, stored, most_bytes, "room for runs and corpora", amount, "delete some")
+        _within(self.stored, stored, most_bytes, "room for runs and corpora", amount, "delete some and empty the bin")
 
     def said(self) -> dict[str, str]:
         """Each count beside its limit, in words."""

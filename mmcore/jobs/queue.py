@@ -9,10 +9,12 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from ..store import LEASE_SECONDS, RunState, RunStore, StaleToken, StoreUnavailable, new_token
+from ..store import KEPT_SECONDS, LEASE_SECONDS, RunState, RunStore, StaleToken, StoreUnavailable, new_token
 from .execution import POLL_SECONDS, Pauses, execute, log
 from .sweeping import Sweeping
 from .worker import WorkerExecutor
+
+EMPTY_EVERY = 600.0  # seconds between two looks into the bin
 
 
 class Workers(Protocol):
@@ -70,6 +72,7 @@ class JobQueue:
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._looked, self._patient_until = time.time(), 0.0
+        self._empty_at = 0.0  # by time.monotonic
 
     def start(self) -> Self:
         """Start the workers and begin with what is queued; returns before they are warm."""
@@ -112,6 +115,7 @@ class JobQueue:
                 self._fit()
                 self.sweeping.advance(self.workers.count, self.sweep)
                 self._place()
+                self._empty_bin()
                 pauses.over()
             except BrokenExecutor as problem:  # the next look asks for another
                 pause = pauses.failed(f"no workers for a moment: {problem}")
@@ -131,6 +135,12 @@ class JobQueue:
         self._looked = now
         if now >= self._patient_until:
             self.store.expire_leases()
+
+    def _empty_bin(self) -> None:
+        """Remove for good what was deleted a day ago."""
+        if time.monotonic() >= self._empty_at:
+            self._empty_at = time.monotonic() + EMPTY_EVERY
+            self.store.empty_bin(KEPT_SECONDS)
 
     def _fit(self) -> None:
         """Have as many slots as there are workers; one that is busy stays until its run has ended."""

@@ -9,6 +9,7 @@ never wait for writers (SQLite in WAL mode), and nothing here imports torch.
 
 from __future__ import annotations
 
+from .bin import KEPT_SECONDS as KEPT_SECONDS
 from .points import MAX_POINTS as MAX_POINTS
 from .points import MAX_SAMPLES as MAX_SAMPLES
 from .points import Progress as Progress
@@ -30,3 +31,5 @@ from .store import new_token as new_token
 from .sweeps import StoredSweep as StoredSweep
 from .sweeps import SweepRun as SweepRun
 from .sweeps import SweepState as SweepState
+from .tags import MAX_TAG as MAX_TAG
+from .tags import clean_tag as clean_tag

@@ -110,6 +110,7 @@ class Run(RunSummary):
     test_openings: int = 0
     test_opened: datetime | None = None  # when first, as far as it is known
     checkpoints: int = 0  # that it is to keep
+    tags: tuple[str, ...] = ()  # in the order of the alphabet
 
 
 def utc(seconds: float | None) -> datetime | None:
@@ -137,7 +138,7 @@ def _read_run(row: Row[Any]) -> Run:
     config = RunConfig.from_dict(json.loads(values["config"]))
     values |= {name: utc(values[name]) for name in TIMES}
     losses = json.loads(row.losses) if row.test_openings else without_sealed(json.loads(row.losses))
-    values |= {"checkpoints": row.checkpoints or 0}
+    values |= {"checkpoints": row.checkpoints or 0, "tags": tuple(sorted(row.tags.split(",") if row.tags else ()))}
     values |= {"config": config, "losses": losses, "state": RunState(row.state), "max_steps": config.train.max_steps}
     return Run(**{name: values[name] for name in Run.__dataclass_fields__})
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from ..architectures import DEFAULT
 from ..config import RunConfig, SplitConfig
 from .digest import digest
 from .run import RunState
@@ -21,6 +23,7 @@ class RunFilter:
     states: Collection[RunState] | None = None
     owner: str | None = None
     corpus_sha256: str | None = None
+    architectures: Collection[str] | None = None  # one of them
     split: SplitConfig | None = None
     configs: Collection[RunConfig] | None = None  # whose settings are among these
     text: str = ""  # each of its words is in the name or the note, or begins the id
@@ -39,6 +42,8 @@ class RunFilter:
             yield RUNS.c.owner == self.owner
         if self.corpus_sha256 is not None:
             yield RUNS.c.corpus_sha256 == self.corpus_sha256
+        if self.architectures is not None:
+            yield sa.or_(sa.false(), *map(_is_of, self.architectures))
         if self.split is not None:
             yield RUNS.c.split_digest == digest(self.split)
         if self.configs is not None:
@@ -54,6 +59,13 @@ class RunFilter:
         for word in self.text.split():
             named = (column.icontains(word, autoescape=True) for column in (RUNS.c.name, RUNS.c.note))
             yield sa.or_(*named, RUNS.c.id.startswith(word, autoescape=True))
+
+
+def _is_of(architecture: str) -> sa.ColumnElement[bool]:
+    """Whether the settings, as text, name an architecture; those from before there were several name none."""
+    named = RUNS.c.config.contains(json.dumps({"architecture": architecture})[1:-1], autoescape=True)
+    older = RUNS.c.config.not_like('%"architecture"%') if architecture == DEFAULT else sa.false()
+    return sa.or_(named, older)
 
 
 ALL = RunFilter()

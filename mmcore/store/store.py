@@ -36,6 +36,8 @@ from ..limits import MAX_NOTE, Usage
 from ..losses import LOSSES
 from ..process import lives, this_process
 from ..sweeps import Sweep
+from . import bin, tags
+from .bin import KEPT
 from .clock import Now
 from .digest import digests
 from .points import Progress, beyond, checkpoint_sizes, of_film, read_updates, write_progress
@@ -64,6 +66,7 @@ from .schema import (
     SIZE,
     STEPS,
     SWEEPS,
+    TAGS,
     Value,
     compact,
     default_url,
@@ -144,7 +147,7 @@ class RunStore:
 
     def corpora(self) -> pd.DataFrame:
         """Columns ``sha256, name, words`` (how many) ``, created, runs`` (how many are on it); newest first."""
-        runs = sa.select(sa.func.count()).where(RUNS.c.corpus_sha256 == CORPORA.c.sha256).scalar_subquery()
+        runs = sa.select(sa.func.count()).where(RUNS.c.corpus_sha256 == CORPORA.c.sha256, KEPT).scalar_subquery()
         columns = (CORPORA.c.sha256, CORPORA.c.name, CORPORA.c.report, CORPORA.c.created, runs.label("runs"))
         with self._read() as db:
             rows = db.execute(sa.select(*columns).order_by(CORPORA.c.created.desc())).all()
@@ -160,11 +163,16 @@ class RunStore:
         return Corpus(row.name, tuple(row.words.split("\n")), read_report(row.report))
 
     def delete_corpus(self, sha256: str) -> None:
-        """Remove a corpus; refused while there are runs on it, which could not be understood without it."""
+        """Remove a corpus, and runs on it that are in the bin.
+
+        Refused while there are others, or sweeps, on it, which could not be understood without it.
+        """
         with self._write() as db:
-            runs = db.scalar(sa.select(sa.func.count()).select_from(RUNS).where(RUNS.c.corpus_sha256 == sha256))
-            if runs:
-                raise ValueError(f"a corpus must have no runs to be deleted, got one with {runs:,}")
+            for what, table, those in (("runs", RUNS, KEPT), ("sweeps", SWEEPS, sa.true())):
+                on_it = table.c.corpus_sha256 == sha256
+                if count := db.scalar(sa.select(sa.func.count()).select_from(table).where(on_it, those)):
+                    raise ValueError(f"a corpus must have no {what} to be deleted, got one with {count:,}")
+            db.execute(sa.delete(RUNS).where(RUNS.c.corpus_sha256 == sha256))
             if not db.execute(sa.delete(CORPORA).where(CORPORA.c.sha256 == sha256)).rowcount:
                 raise ValueError(f"corpus must be in the store, got sha256 {cut(sha256)}")
 
@@ -178,7 +186,7 @@ class RunStore:
     def stored(self, run_ids: Iterable[str] | None = None) -> dict[str, int]:
         """Bytes that each run, or each of those named, takes: weights, training state, checkpoints, curve, samples."""
         with self._read() as db:
-            return stored_bytes(db, sa.true() if run_ids is None else RUNS.c.id.in_(list(run_ids)))
+            return stored_bytes(db, KEPT if run_ids is None else RUNS.c.id.in_(list(run_ids)))
 
     def room(self) -> int | None:
         """Bytes left on the disk of a SQLite file; None for other databases."""
@@ -217,17 +225,17 @@ class RunStore:
 
     def run(self, run_id: str) -> Run:
         """The run with this id; ``ValueError`` if there is none, :class:`UnreadableRun` if it cannot be read."""
-        for found in self._find([RUNS.c.id == run_id]):
+        for found in self._find([RUNS.c.id == run_id, KEPT]):
             if isinstance(found, UnreadableRun):
                 raise found
             return found
         raise no_run(run_id)
 
-    def whole_id(self, start: str) -> str:
-        """The id that begins so; ``ValueError`` if none does, or several do."""
-        query = sa.select(RUNS.c.id).where(RUNS.c.id.startswith(start, autoescape=True)).order_by(RUNS.c.id)
+    def whole_id(self, start: str, which: RunFilter = ALL) -> str:
+        """The id that begins so, of those that the filter lets through; ``ValueError`` if none does, or several do."""
+        query = sa.select(RUNS.c.id).where(RUNS.c.id.startswith(start, autoescape=True), *which.conditions())
         with self._read() as db:
-            found = db.scalars(query.limit(5)).all()
+            found = db.scalars(query.order_by(RUNS.c.id).limit(5)).all()
         if not start or not found:
             raise no_run(start)
         if len(found) > 1 and start not in found:
@@ -259,14 +267,15 @@ class RunStore:
         newest = (run for start in range(0, self.count(), 20) for run in self.runs(limit=20, offset=start))
         return next(newest, None)
 
-    def runs_table(self) -> pd.DataFrame:
+    def runs_table(self, which: RunFilter = ALL) -> pd.DataFrame:
         """One row a run, newest first: what it is, how far it got, its losses, its settings."""
         rows = []
-        for run in self.runs():
+        for run in self.runs(which):
             row: dict[str, Any] = {"id": run.id, "name": run.name, "state": str(run.state), "corpus": run.corpus_name}
             row |= {"step": run.step, "max_steps": run.max_steps, "seconds": run.seconds}
             row |= {name: run.losses.get(name, math.nan) for name in LOSSES}
-            row |= {"created": run.created, "note": run.note, "error": run.error, "owner": run.owner}
+            row |= {"created": run.created, "tags": ", ".join(run.tags), "note": run.note, "error": run.error}
+            row |= {"owner": run.owner}
             row |= {"split_seed": run.config.split.split_seed}
             rows.append(row | asdict(run.config.model) | asdict(run.config.train))
         return pd.DataFrame(rows)
@@ -372,13 +381,43 @@ class RunStore:
         self._change(run_id, test_openings=RUNS.c.test_openings + 1, test_opened=first)
         return self.run(run_id).test_openings
 
-    def delete(self, run_id: str) -> None:
-        """Remove a run with all that belongs to it; refused while a worker has it."""
+    def delete(self, *run_ids: str) -> None:
+        """Put runs into the bin, from where :meth:`restore` brings them back for a day.
+
+        Those that wait are stopped. Refused, for all of them, while a worker has one.
+        """
         with self._write() as db:
-            state = _state(db, run_id)
-            if state in WORKING:
-                raise ValueError(f"a run must be stopped before it is deleted, got one that is {state}")
-            db.execute(sa.delete(RUNS).where(RUNS.c.id == run_id))
+            bin.put(db, run_ids)
+
+    def restore(self, run_ids: Iterable[str]) -> list[str]:
+        """Take runs out of the bin again; returns the ids of those that were still there."""
+        with self._write() as db:
+            return bin.take_out(db, list(run_ids))
+
+    def empty_bin(self, older_than: float = 0.0, run_ids: Iterable[str] | None = None) -> int:
+        """Remove runs, or those of the ones named, that have been in the bin for so many seconds; returns how many."""
+        named, removed = None if run_ids is None else list(run_ids), 0
+        while True:
+            with self._write() as db:
+                some = bin.remove(db, older_than, named)
+            if not some:
+                return removed
+            removed += some
+
+    def tag(self, run_ids: Iterable[str], tag: str) -> None:
+        """Give runs a tag of 1 to 40 characters without commas."""
+        with self._write() as db:
+            tags.add(db, list(run_ids), tags.clean_tag(tag))
+
+    def untag(self, run_ids: Iterable[str], tag: str) -> None:
+        """Take a tag from runs; nothing happens to those without it."""
+        with self._write() as db:
+            db.execute(sa.delete(TAGS).where(TAGS.c.run_id.in_(list(run_ids)), TAGS.c.tag == tag))
+
+    def tags(self) -> dict[str, int]:
+        """Every tag and how many runs have it, in the order of the alphabet."""
+        with self._read() as db:
+            return tags.counts(db)
 
     def request_stop(self, run_id: str) -> RunState:
         """Stop a run: at once if it waits, else as soon as its worker sees it. Nothing happens to one that ended."""
@@ -576,13 +615,14 @@ class RunStore:
     def _find(
         self, where: Iterable[sa.ColumnElement[bool]], limit: int | None = None, offset: int = 0
     ) -> list[Run | UnreadableRun]:
-        query = sa.select(RUNS, CORPORA.c.name.label("corpus_name")).join(CORPORA).where(*where)
+        columns = (CORPORA.c.name.label("corpus_name"), tags.OF_RUN.label("tags"))
+        query = sa.select(RUNS, *columns).join(CORPORA).where(*where)
         with self._read() as db:
             return [run_of_row(row) for row in db.execute(_newest_first(query, limit, offset))]
 
     def _change(self, run_id: str, **values: Value) -> None:
         with self._write() as db:
-            if not db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(**values)).rowcount:
+            if not db.execute(sa.update(RUNS).where(RUNS.c.id == run_id, KEPT).values(**values)).rowcount:
                 raise no_run(run_id)
 
     def _checkpoint(self, run_id: str, column: sa.Column[bytes]) -> bytes | None:
@@ -646,7 +686,7 @@ def _newest_first(query: sa.Select[Any], limit: int | None, offset: int) -> sa.S
 
 def _state(db: Connection, run_id: str) -> RunState:
     """A run's state, locked until the transaction ends."""
-    state = db.scalar(sa.select(RUNS.c.state).where(RUNS.c.id == run_id).with_for_update())
+    state = db.scalar(sa.select(RUNS.c.state).where(RUNS.c.id == run_id, KEPT).with_for_update())
     if state is None:
         raise no_run(run_id)
     return RunState(state)
@@ -667,7 +707,7 @@ def _claim(db: Connection, run_id: str, token: str, lease: float) -> bool:
     won: dict[str, Value] = {"state": RunState.RUNNING, "token": token, "worker": this_process()}
     won |= {"heartbeat": Now(), "lease_until": Now() + lease, "started": sa.func.coalesce(RUNS.c.started, Now())}
     won["stored"] = None
-    free = (RUNS.c.id == run_id, RUNS.c.state == RunState.QUEUED)
+    free = (RUNS.c.id == run_id, RUNS.c.state == RunState.QUEUED, KEPT)
     return bool(db.execute(sa.update(RUNS).where(*free).values(**won)).rowcount)
 
 
@@ -678,7 +718,7 @@ def _spared(row: sa.Row[Any]) -> bool:
 
 def _take_back(db: Connection, run_id: str, token: str) -> None:
     """Let a run go on whose worker was thought dead; its token is kept until someone continues the run."""
-    mine = (RUNS.c.id == run_id, RUNS.c.token == token, RUNS.c.state == RunState.INTERRUPTED)
+    mine = (RUNS.c.id == run_id, RUNS.c.token == token, RUNS.c.state == RunState.INTERRUPTED, KEPT)
     db.execute(sa.update(RUNS).where(*mine).values(state=RunState.RUNNING, ended=None, stored=None))
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Row
 from ..config import RunConfig
 from ..fields import quoted, require
 from ..sweeps import Sweep
+from .bin import KEPT
 from .digest import digest
 from .run import RunState, utc
 from .schema import RUNS, SWEEP_RUNS, SWEEPS
@@ -102,7 +103,7 @@ def run_count(db: Connection, sweep_id: str) -> int:
 
 def _theirs(sweep_id: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
     """Of a sweep, and not in the bin."""
-    return SWEEP_RUNS.c.sweep_id == sweep_id, RUNS.c.deleted.is_(None)
+    return SWEEP_RUNS.c.sweep_id == sweep_id, KEPT
 
 
 def link(db: Connection, sweep_id: str, run_ids: Collection[str]) -> None:
@@ -113,7 +114,7 @@ def link(db: Connection, sweep_id: str, run_ids: Collection[str]) -> None:
 def same_run(db: Connection, sweep_id: str, config: RunConfig) -> str | None:
     """A run of these settings that the sweep can take as its own: a finished one, else one that has not failed."""
     mine = sa.select(SWEEP_RUNS.c.run_id).where(SWEEP_RUNS.c.sweep_id == sweep_id)
-    alike = (RUNS.c.config_digest == digest(config), RUNS.c.deleted.is_(None), RUNS.c.state != RunState.FAILED)
+    alike = (RUNS.c.config_digest == digest(config), KEPT, RUNS.c.state != RunState.FAILED)
     finished_first = sa.case((RUNS.c.state == RunState.FINISHED, 0), else_=1)
     query = sa.select(RUNS.c.id).where(*alike, RUNS.c.id.not_in(mine)).order_by(finished_first, RUNS.c.created.desc())
     return db.scalar(query.limit(1))

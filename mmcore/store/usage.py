@@ -25,6 +25,7 @@ def accepted_cost(db: Connection, config: RunConfig, checkpoints: int) -> Cost:
 
 
 def usage_of(db: Connection, owner: str) -> Usage:
+    """What an owner has waiting and keeps; runs in the bin take their room until they go for good."""
     waiting = sa.select(sa.func.count()).where(RUNS.c.owner == owner, RUNS.c.state == RunState.QUEUED)
     reports = list(db.scalars(sa.select(CORPORA.c.report).where(CORPORA.c.owner == owner)))
     runs = stored_bytes(db, RUNS.c.owner == owner)

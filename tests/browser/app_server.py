@@ -91,8 +91,8 @@ class AppServer:
             for run in store.runs():
                 store.request_stop(run.id)
             until(lambda: all(run.ended for run in store.runs()), "every run has ended")
-            for run in store.runs():
-                store.delete(run.id)
+            store.delete(*(run.id for run in store.runs()))
+            store.empty_bin()
             for sha256 in set(store.corpora().sha256) - {read_words(BUNDLED_NAMES).sha256}:
                 store.delete_corpus(sha256)
 

@@ -617,6 +617,7 @@ def test_delete_takes_all_and_is_refused_while_a_worker_has_it(store: RunStore, 
         store.delete(run_id)
     store.finish(run_id, token, S.FINISHED)
     store.delete(run_id)
+    assert store.empty_bin() == 1
     with closing(sqlite3.connect(sa.make_url(store.url).database or "")) as database:
         for table in ("runs", "steps", "samples", "checkpoints"):
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
