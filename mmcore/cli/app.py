@@ -73,7 +73,11 @@ Lowercase = Annotated[
     bool, typer.Option("--lowercase/--no-lowercase", help="Lower-case the words, as the app does unless told.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet.")]
 OpenTest = Annotated[bool, typer.Option("--open-test", help="Show the test losses too. Look once, at the end.")]
 ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file made by train or runs export.")]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="As shown by runs list, or as much as is one run's only.")]
+RunIds = Annotated[
+    list[str], typer.Argument(metavar="ID...", help="As shown by runs list, or as much as is one run's only.")
+]
 Out = Annotated[Path | None, typer.Option(help=f"Write the model here: a file ending in {', '.join(SUFFIXES)}.")]

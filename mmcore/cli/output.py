@@ -24,6 +24,8 @@ from ..losses import SHOWN, nats
 from ..store import Run, RunState, RunStore
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..export.artifact import Artifact
     from ..training import Step
 from .app import STOPPED_BY_CTRL_C
@@ -136,6 +138,18 @@ def print_summary(summary: dict[str, Any], as_json: bool) -> None:
     for key, value in shown.items():
         table.add_row(key.replace("_", " "), said_loss(value) if isinstance(value, float) else said(value))
     Console().print(table)
+
+
+def print_columns(rows: pd.DataFrame, titles: Mapping[str, str]) -> None:
+    """A table of text, a column a run under its title."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    for run_id in rows.columns:
+        table.add_column(escape(titles[run_id]), justify="right", overflow="fold")
+    for title, *values in rows.itertuples():
+        table.add_row(escape(title), *map(escape, values))
+    console = Console()
+    (console if console.is_terminal or "COLUMNS" in os.environ else Console(width=1_000)).print(table)
 
 
 def said(value: object) -> str:

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..differences import distinct_names, losses_table, settings_table
 from ..export import SUFFIXES
 from ..fields import require
-from ..losses import SEALED
-from ..store import RunFilter, RunState, RunStore, UnreadableRun, new_token
-from .app import AsJson, OpenTest, Out, RunId, runs, sentences
+from ..losses import SEALED, SHOWN, nats
+from ..spreadsheet import csv
+from ..store import RunFilter, RunState, RunStore, UnreadableRun, clean_tag, new_token
+from ..store.selection import ALL
+from .app import AsCsv, AsJson, OpenTest, Out, RunId, RunIds, runs, sentences
 from .output import (
     artifact_of,
     check_writable,
     conclude,
+    finite,
+    print_columns,
     print_summary,
     progress_bar,
     run_summary,
@@ -45,19 +52,27 @@ def looked_at() -> RunStore:
 @sentences
 def list_runs(
     search: Annotated[str, typer.Option(help="Only runs with these words in name or note.", show_default=False)] = "",
+    tag: Annotated[list[str] | None, typer.Option(help="Only runs with this tag; several: with all.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the newest so many.")] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those in the bin instead.")] = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """All runs, newest first."""
-    store, which = looked_at(), RunFilter(text=search)
+    store, which = looked_at(), RunFilter(text=search, tags=tag, deleted=deleted)
     found = store.runs(which, limit=limit)
     for unreadable in store.unreadable(which, limit=limit):
         typer.echo(f"Warning: {unreadable}", err=True)
     if as_json:
-        typer.echo(json.dumps([run_summary(run) | {"created": run.created.isoformat()} for run in found]))
+        more = [{"created": run.created.isoformat(), "tags": list(run.tags)} for run in found]
+        typer.echo(json.dumps([run_summary(run) | own for run, own in zip(found, more, strict=True)]))
+        return
+    if as_csv:
+        table = store.runs_table(which, limit=limit).drop(columns=list(SEALED), errors="ignore")
+        typer.echo(csv(table), nl=False)
         return
     if not found:
-        typer.echo("No run has these words." if search else "No runs yet: train makes one.", err=True)
+        typer.echo(_nothing(search, tag, deleted), err=True)
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("id", "state", "step", "val loss", "created (UTC)", "name"):
@@ -69,6 +84,14 @@ def list_runs(
         cells = (run.id, str(run.state), f"{run.step:,}", said_loss(run.losses.get("val_loss")))
         table.add_row(*cells, f"{run.created:%Y-%m-%d %H:%M}", _cut(run.name, room))
     (console if narrow else Console(width=1_000)).print(table)
+
+
+def _nothing(search: str, tags: list[str] | None, deleted: bool) -> str:
+    if deleted:
+        return "No such run is in the bin."
+    if search:
+        return "No run has these words."
+    return f"No run has the tag{'s' * (len(tags) > 1)} {', '.join(tags)}." if tags else "No runs yet: train makes one."
 
 
 TAKEN = 70  # columns before the name, in the list of runs
@@ -152,21 +175,83 @@ def export_run(
     typer.echo(str(out))
 
 
+@runs.command("compare")
+@sentences
+def compare_runs(run_ids: RunIds, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+    """Settings in which runs differ, and their losses beside each other."""
+    store = looked_at()
+    found = [store.run(run_id) for run_id in _whole_ids(store, run_ids)]
+    settings, losses = settings_table(found), losses_table(found).set_index("id")
+    differing = settings[~settings["same"]].drop(columns="same").set_index("setting")
+    if as_json:
+        rows = {run_id: {name: finite(losses.at[run_id, name]) for name in SHOWN} for run_id in losses.index}
+        typer.echo(json.dumps({"settings": differing.T.to_dict("index"), "losses": rows}))
+        return
+    if as_csv:
+        beside = losses[["name", *SHOWN]].join(differing.T)
+        typer.echo(csv(beside.reset_index()), nl=False)
+        return
+    said = losses[list(SHOWN)].map(lambda loss: "–" if math.isnan(loss) else nats(loss))
+    said.columns = [name.replace("_", " ") for name in SHOWN]
+    print_columns(pd.concat([differing, said.T]), distinct_names(found))
+
+
+@runs.command("tag")
+@sentences
+def tag_runs(
+    tag: Annotated[str, typer.Argument(metavar="TAG", help="1 to 40 characters without commas.")],
+    run_ids: RunIds,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it from them instead.")] = False,
+) -> None:
+    """Give runs a tag, by which `runs list --tag` finds them."""
+    store = RunStore()
+    ids = _whole_ids(store, run_ids)
+    (store.untag if remove else store.tag)(ids, clean_tag(tag))
+
+
 @runs.command("delete")
 @sentences
-def delete_run(run_id: RunId, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
-    """Delete a run with its curve and its weights."""
+def delete_runs(
+    run_ids: RunIds,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    for_good: Annotated[bool, typer.Option("--for-good", help="At once, and not into the bin first.")] = False,
+) -> None:
+    """Delete runs with their curves and weights; for a day `runs restore` brings them back."""
     store = RunStore()
-    run_id = store.whole_id(run_id)
+    ids = _whole_ids(store, run_ids)
+    if not yes:
+        what = ", ".join(_said(store, run_id) for run_id in ids)
+        typer.confirm(f"Delete {what}{' for good' if for_good else ''}?", abort=True, err=True)
+    store.delete(*ids)
+    if for_good:
+        store.empty_bin(run_ids=ids)
+    typer.echo(f"Deleted {_counted(ids)} {', '.join(ids)}.", err=True)
+
+
+def _said(store: RunStore, run_id: str) -> str:
     try:
         run = store.run(run_id)
-        what = f"{run.name}, {run.step:,} steps"
+        return f"run {run_id} ({run.name}, {run.step:,} steps)"
     except UnreadableRun as unreadable:
-        what = unreadable.name
-    if not yes:
-        typer.confirm(f"Delete run {run_id} ({what}) for good?", abort=True, err=True)
-    store.delete(run_id)
-    typer.echo(f"Deleted run {run_id}.", err=True)
+        return f"run {run_id} ({unreadable.name})"
+
+
+@runs.command("restore")
+@sentences
+def restore_runs(run_ids: RunIds) -> None:
+    """Bring deleted runs back; `runs list --deleted` shows them."""
+    store = RunStore()
+    ids = store.restore(_whole_ids(store, run_ids, RunFilter(deleted=True)))
+    typer.echo(f"Restored {_counted(ids)} {', '.join(ids)}.", err=True)
+
+
+def _whole_ids(store: RunStore, starts: list[str], which: RunFilter = ALL) -> list[str]:
+    """The ids that begin so, each once."""
+    return list(dict.fromkeys(store.whole_id(start, which) for start in starts))
+
+
+def _counted(ids: list[str]) -> str:
+    return "run" if len(ids) == 1 else f"{len(ids):,} runs"
 
 
 @runs.command("gc")
@@ -178,7 +263,10 @@ def collect_checkpoints(
     older_than: Annotated[float, typer.Option(metavar="DAYS", help="Only runs made so many days ago or more.")] = 0.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and keep it.")] = False,
 ) -> None:
-    """Drop the weights that runs keep along the way, beyond a limit; the last weights of a run always stay."""
+    """Empty the bin, and drop the weights that runs keep along the way, beyond a limit.
+
+    The last weights of a run always stay. Where runs are named, the bin stays as it is.
+    """
     require(max_mb >= 0, "max_mb", "at least 0", max_mb)
     require(older_than >= 0, "older_than", "at least 0 days", older_than)
     store = RunStore()
@@ -186,8 +274,13 @@ def collect_checkpoints(
     found = [store.run(store.whole_id(run_id)) for run_id in run_ids] if run_ids else store.runs()
     chosen = [run.id for run in found if run.created <= made_before]
     limit = 0 if keep_last_only else int(max_mb * 2**20)
+    in_bin = [] if run_ids else [run.id for run in store.summaries(RunFilter(deleted=True))]
+    room = sum(store.stored(in_bin).values())
     dropped, freed = store.collect(chosen, limit=limit, dry_run=dry_run)
     if not dry_run:
+        store.empty_bin(run_ids=in_bin)
         store.compact()
     verb = "Would free" if dry_run else "Freed"
-    typer.echo(f"{verb} {freed:,} bytes: {dropped:,} checkpoints of {len(chosen):,} runs looked at.")
+    emptied = f"{len(in_bin):,} deleted {'run' if len(in_bin) == 1 else 'runs'} and " if in_bin else ""
+    said = f"{emptied}{dropped:,} checkpoints of {len(chosen):,} runs looked at"
+    typer.echo(f"{verb} {freed + room:,} bytes: {said}.")

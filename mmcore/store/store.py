@@ -267,10 +267,10 @@ class RunStore:
         newest = (run for start in range(0, self.count(), 20) for run in self.runs(limit=20, offset=start))
         return next(newest, None)
 
-    def runs_table(self, which: RunFilter = ALL) -> pd.DataFrame:
+    def runs_table(self, which: RunFilter = ALL, *, limit: int | None = None) -> pd.DataFrame:
         """One row a run, newest first: what it is, how far it got, its losses, its settings."""
         rows = []
-        for run in self.runs(which):
+        for run in self.runs(which, limit=limit):
             row: dict[str, Any] = {"id": run.id, "name": run.name, "state": str(run.state), "corpus": run.corpus_name}
             row |= {"step": run.step, "max_steps": run.max_steps, "seconds": run.seconds}
             row |= {name: run.losses.get(name, math.nan) for name in LOSSES}

@@ -174,7 +174,10 @@ def test_a_corpus_takes_its_deleted_runs_with_it_and_not_its_sweeps(store: RunSt
 
 def test_a_sweep_trains_again_what_was_deleted_and_counts_it_once(store: RunStore, config: RunConfig) -> None:
     sweep = store.create_sweep(Sweep(base=config, axes=(Axis(name="context_size", values=(1, 2)),)), name="two")
+    elsewhere = trained(store, config)
+    store.delete(elsewhere.id)
     (first,) = store.add_to_sweep(sweep.id, [(config, "a")], known=0) or ()
+    assert first != elsewhere.id, "what is in the bin is not taken as its own"
     store.delete(first)
     assert store.count(RunFilter(sweep=sweep.id)) == 0
     (again,) = store.add_to_sweep(sweep.id, [(config, "b")], known=0) or ()

@@ -27,7 +27,7 @@ from mmcore.export.artifact import load
 from mmcore.losses import nats
 from mmcore.presets import PRESETS, preset_for
 from mmcore.sample import generate
-from mmcore.store import RunState, RunStore, StoreUnavailable
+from mmcore.store import RunFilter, RunState, RunStore, StoreUnavailable
 from mmcore.training import Step
 from tests.waiting import until
 
@@ -525,6 +525,74 @@ def test_runs_are_listed_shown_exported_and_deleted(words: Path, tmp_path: Path,
     assert Result("runs", "delete", first.id, typed="y\n").code == 0
     assert Result("runs", "delete", second.id, "--yes").code == 0
     assert store.runs() == []
+
+
+def two(store: RunStore, words: Path) -> tuple[str, str]:
+    """Two finished runs that differ in batch size and seed; their ids, older first."""
+    for name, size, seed in (("first", "8", "1"), ("=sec[o]nd", "16", "2")):
+        given = ("--data", str(words), "--name", name, "--batch-size", size, "--seed", seed)
+        assert Result("train", *FAST, *given).code == 0
+    second, first = store.runs()
+    return first.id, second.id
+
+
+def test_several_runs_are_deleted_restored_and_deleted_for_good(words: Path, store: RunStore) -> None:
+    first, second = two(store, words)
+    asked = Result("runs", "delete", first, second[:6], typed="n\n")
+    assert asked.code == 1 and store.count() == 2
+    for part in (f"Delete run {first} (first, 20 steps), run {second} (=sec[o]nd, 20 steps)?",):
+        assert part in asked.err
+    assert Result("runs", "delete", first, second[:6], typed="y\n").err.endswith(f"Deleted 2 runs {first}, {second}.\n")
+    assert "No runs yet" in Result("runs", "list").err
+    assert {run["run"] for run in Result("runs", "list", "--deleted", "--json").values} == {first, second}
+    assert Result("runs", "restore", first[:6]).err == f"Restored run {first}.\n"
+    assert [run.id for run in store.runs()] == [first]
+    assert "run must be in the store" in Result("runs", "restore", first).err, "it is not in the bin"
+    would = Result("runs", "gc", "--dry-run").out
+    assert re.fullmatch(r"Would free [\d,]{6,} bytes: 1 deleted run and 0 checkpoints of 1 runs looked at.\n", would)
+    assert Result("runs", "gc", first).code == 0 and store.count(RunFilter(deleted=True)) == 1
+    assert Result("runs", "gc").out == would.replace("Would free", "Freed")
+    assert store.count(RunFilter(deleted=True)) == 0
+    assert "for good" in Result("runs", "delete", first, "--for-good", typed="y\n").err
+    assert "No such run is in the bin." in Result("runs", "list", "--deleted").err
+
+
+def test_runs_are_compared(words: Path, store: RunStore) -> None:
+    first, second = two(store, words)
+    runs = [store.run(first), store.run(second)]
+    said = Result("runs", "compare", first[:6], second)
+    assert re.search(r"Batch size +8 +16\n", said.out) and re.search(r"Seed +1 +2\n", said.out)
+    losses = [nats(run.losses["val_loss"]) for run in runs]
+    assert re.search(rf"val loss +{losses[0]} +{losses[1]}\n", said.out)
+    assert "first" in said.out and "=sec[o]nd" in said.out
+    assert "Learning rate" not in said.out and "test" not in said.out
+    values = Result("runs", "compare", first, second, "--json").values
+    assert values["settings"] == {
+        first: {"Batch size": "8", "Seed": "1"},
+        second: {"Batch size": "16", "Seed": "2"},
+    }
+    assert values["losses"][second]["val_loss"] == runs[1].losses["val_loss"]
+    head, *rows = Result("runs", "compare", first, second, "--csv").out.splitlines()
+    assert head == "id,name,train_loss,val_loss,val_loss_unseen,Batch size,Seed"
+    assert rows[1].startswith(f"{second},'=sec[o]nd,") and rows[1].endswith(",16,2")
+    assert Result("runs", "compare", first, "nope").code == 2
+
+
+def test_runs_are_tagged_and_listed_by_tag(words: Path, store: RunStore) -> None:
+    first, second = two(store, words)
+    assert Result("runs", "tag", "base line", first, second).code == 0
+    assert Result("runs", "tag", "best", first).code == 0
+    listed = Result("runs", "list", "--tag", "base line", "--tag", "best", "--json").values
+    assert [(run["run"], run["tags"]) for run in listed] == [(first, ["base line", "best"])]
+    assert Result("runs", "tag", "base line", first, "--remove").code == 0
+    assert store.tags() == {"base line": 1, "best": 1}
+    assert "No run has the tag nothing." in Result("runs", "list", "--tag", "nothing").err
+    assert "tag must be without commas" in Result("runs", "tag", "a,b", first).err
+    store.open_test(first)
+    head, *rows = Result("runs", "list", "--csv").out.splitlines()
+    assert len(rows) == 2 and "test_loss" not in head and "batch_size" in head
+    assert f"{store.run(first).losses['test_loss']:.3f}" not in Result("runs", "list", "--csv").out
+    assert len(Result("runs", "list", "--csv", "--limit", "1").out.splitlines()) == 2
 
 
 def test_opening_the_test_split_of_a_run_is_counted(words: Path, store: RunStore) -> None:

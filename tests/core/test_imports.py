@@ -14,18 +14,18 @@ ROOT = Path(__file__).resolve().parents[2]
 # Each module or package of mmcore may import those of the tiers before its own. Inside a package the same holds for
 # its own tiers, which PACKAGES gives; its __init__ is the door, and comes last.
 TIERS = (
-    ("version", "fields", "contexts", "installation", "losses", "process", "text", "threads"),
+    ("version", "fields", "contexts", "installation", "losses", "process", "spreadsheet", "text", "threads"),
     ("architectures",),
     ("config", "model"),
     ("presets", "corpus"),
     ("dataset", "checkpoint"),
-    ("cost",),
+    ("cost", "curves"),
     ("limits", "samplers", "sweeps", "train_state"),
     ("backprop", "evaluation", "ngram", "sample", "export", "embedding", "optimizer", "search"),
     ("training", "trace", "scoring", "breakdown"),
     ("diagnosis",),
     ("store",),
-    ("doctor",),
+    ("doctor", "differences"),
     ("jobs", "experiments", "comparison"),
     ("playground", "finder"),
     ("cli",),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-import pandas as pd
-
 from mmcore.losses import nats as nats
+from mmcore.spreadsheet import csv as csv
 
 LOSSES: dict[str, str] = {
     "train_loss": "Train loss",
@@ -17,7 +16,6 @@ LOSSES: dict[str, str] = {
 
 # Markdown makes links of addresses even where all markup is escaped, so an invisible word joiner goes into them.
 _LINK = re.compile(r"(?:https?|ftp|mailto):(?=\S)|www(?=\.)|@(?=\w)", re.IGNORECASE)
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-!|$:<>~^.&])")
 
 
@@ -25,15 +23,3 @@ def plain(text: object) -> str:
     """Text for a place that reads markdown (a label, an error box), with everything special escaped."""
     unlinked = _LINK.sub("\\g<0>\u2060", str(text).replace("\n", " "))
     return _MARKUP.sub(r"\\\1", unlinked)
-
-
-def csv(table: pd.DataFrame) -> str:
-    """A table as a file for a spreadsheet, which must not take other people's text for formulas (OWASP)."""
-    written: str = table.apply(_as_text).to_csv(index=False)
-    return written
-
-
-def _as_text(column: pd.Series) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(column):
-        return column
-    return column.map(lambda cell: "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell)
