@@ -157,6 +157,9 @@ resampling them shows.
 """
 
 
+ROUGH = 0.93  # an interval that holds the difference less often is called rough
+
+
 def coverage(pairs: int) -> float:
     """How often the interval of so many pairs holds the true difference, as far as simulated: at least that often."""
     return COVERAGE[max(count for count in COVERAGE if count <= pairs)]

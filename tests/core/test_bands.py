@@ -17,7 +17,7 @@ def curve(*points: tuple[int, float]) -> pd.DataFrame:
 def test_a_band_has_the_steps_that_all_have_measured() -> None:
     first = curve((0, 3.0), (5, math.nan), (10, 2.0), (20, 1.0))
     second = curve((0, 3.2), (5, 2.6), (10, 2.4))
-    third = curve((0, 3.4), (10, 2.5), (20, 5.0))
+    third = curve((0, 3.4), (5, 2.7), (10, 2.5), (20, 5.0))
     found = band([first, second, third])
     assert found["step"].tolist() == [0, 10]
     assert found["mean"].tolist() == pytest.approx([3.2, 2.3])

@@ -1,0 +1,1 @@
+"""The page Sweep: many runs over settings × seeds, from their definition to their results."""
