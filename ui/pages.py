@@ -37,6 +37,7 @@ LESSONS = Page(name="lessons", title="Lessons", icon=":material/school:", questi
 DATA = Page(name="data", title="Data", icon=":material/dataset:", question="How do names become X and Y?")
 TRAIN = Page(name="train", title="Train", icon=":material/model_training:", question="How low does the loss go?")
 PLAYGROUND = Page(name="playground", title="Playground", icon=":material/tune:", question="What does one slider do?")
+SWEEP = Page(name="sweep", title="Sweep", icon=":material/grid_on:", question="Which settings are best?")
 SPLITS = Page(
     name="splits", title="Splits", icon=":material/call_split:", question="Does it overfit? Train, dev and test"
 )
@@ -57,7 +58,7 @@ RUNS = Page(name="runs", title="Runs", icon=":material/list_alt:", question="Wha
 
 GROUPS: dict[str, tuple[Page, ...]] = {  # of the navigation, by heading; the first has none
     "": (HOME, LESSONS),
-    "Train a model": (DATA, TRAIN, PLAYGROUND),
+    "Train a model": (DATA, TRAIN, PLAYGROUND, SWEEP),
     "Understand it": (SPLITS, EMBEDDINGS, FILM, UNDER_THE_HOOD),
     "Use it": (GENERATE, RUNS),
 }

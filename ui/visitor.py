@@ -12,7 +12,7 @@ import streamlit as st
 
 from mmcore.config import RunConfig
 from mmcore.corpus import Corpus
-from mmcore.store import Run, RunSummary, UnreadableRun
+from mmcore.store import Run, RunFilter, RunState, RunSummary, StoredSweep, SweepState, UnreadableRun
 from ui.kit.text import plain
 from ui.session import bundled, bundled_sha256, corpus, queue, store
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from mmcore.experiments import Setting
     from mmcore.limits import Usage
+    from mmcore.sweeps import Sweep
+
+
+NEW_SWEEP = "new"  # in place of a sweep's id, while one is defined
 
 
 def current_corpus() -> Corpus:
@@ -185,3 +189,66 @@ def continue_runs(runs: Iterable[RunSummary]) -> None:
     """Let several runs go on, in their order."""
     for run in runs:
         continue_run(run.id)
+
+
+# ---- sweeps
+
+
+def current_sweep() -> StoredSweep | None:
+    """The sweep the visitor looks at: the one in the URL, else the last one opened, else their newest.
+
+    None where there is none, or they are about to define one.
+    """
+    asked = st.query_params.get("sweep") or st.session_state.get("sweep_id")
+    if asked == NEW_SWEEP:
+        return None
+    try:
+        found = _newest_sweep() if asked is None else store().sweep(asked)
+    except ValueError:
+        st.warning("This address names a sweep that this server does not have.")
+        close_sweep()
+        return None
+    if found is not None:
+        open_sweep(found.id)
+    return found
+
+
+def _newest_sweep() -> StoredSweep | None:
+    return next((sweep for sweep in store().sweeps() if sweep.owner == identity()), None)
+
+
+def open_sweep(sweep_id: str) -> None:
+    """Make a sweep the visitor's current one, here and in the URL."""
+    st.session_state["sweep_id"] = sweep_id
+    if st.query_params.get("sweep") != sweep_id:
+        st.query_params["sweep"] = sweep_id
+
+
+def close_sweep() -> None:
+    """Look at none, to define a new one."""
+    st.session_state["sweep_id"] = NEW_SWEEP
+    st.query_params.pop("sweep", None)
+
+
+def start_sweep(sweep: Sweep, name: str, question: str) -> StoredSweep | None:
+    """Store a new sweep, whose runs the workers then train; None, and why, if it is refused."""
+    try:
+        usage().check(waiting=1)
+        return store().create_sweep(sweep, name=name, question=question, owner=identity())
+    except ValueError as problem:
+        refuse(problem)
+        return None
+
+
+def stop_sweep(sweep_id: str) -> None:
+    """Begin no more of its runs, and stop those that wait or run."""
+    store().set_sweep_state(sweep_id, SweepState.STOPPED)
+    for state in (RunState.QUEUED, RunState.RUNNING):  # in this order, so that none of them begins meanwhile
+        stop_runs(store().summaries(RunFilter(sweep=sweep_id, states=[state])))
+
+
+def resume_sweep(sweep_id: str) -> None:
+    """Let a stopped sweep go on, and its runs that were cut short, oldest first."""
+    store().set_sweep_state(sweep_id, SweepState.ACTIVE)
+    cut_short = RunFilter(sweep=sweep_id, states=[RunState.STOPPED, RunState.INTERRUPTED])
+    continue_runs(store().summaries(cut_short)[::-1])

@@ -543,6 +543,14 @@ class RunStore:
             locked(db, sweep_id)
             db.execute(sa.update(SWEEPS).where(SWEEPS.c.id == sweep_id).values(state=state, error=error))
 
+    def describe_sweep(self, sweep_id: str, *, name: str | None = None, question: str | None = None) -> None:
+        """Give a sweep another name or question."""
+        values = {} if name is None else {"name": clean_name(name)}
+        values |= {} if question is None else {"question": clean_question(question)}
+        with self._write() as db:
+            locked(db, sweep_id)
+            db.execute(sa.update(SWEEPS).where(SWEEPS.c.id == sweep_id).values(id=sweep_id, **values))
+
     def stop_sweep(self, sweep_id: str) -> None:
         """Add no more runs to a sweep, and stop those that wait or run."""
         self.set_sweep_state(sweep_id, SweepState.STOPPED)

@@ -15,7 +15,19 @@ from tests.browser.screenshots import settle
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-PAGES = ("", "lessons", "data", "train", "playground", "splits", "embeddings", "generate", "under_the_hood", "runs")
+PAGES = (
+    "",
+    "lessons",
+    "data",
+    "train",
+    "playground",
+    "sweep",
+    "splits",
+    "embeddings",
+    "generate",
+    "under_the_hood",
+    "runs",
+)
 
 # axe's rules heading-order, empty-table-header and target-size, for what the project can decide.
 FOUND = """() => {

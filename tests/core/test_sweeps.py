@@ -137,3 +137,19 @@ def test_a_failed_run_is_not_taken_over(store: RunStore, sha256: str) -> None:
     store.finish(failed.id, token, RunState.FAILED)
     added = store.add_to_sweep(kept.id, [(config, "Again")], known=0)
     assert added and added != [failed.id]
+
+
+def test_a_sweep_gets_another_name_or_question(store: RunStore, sha256: str) -> None:
+    first, other = (store.create_sweep(sweep(sha256), name=name, question="Why?") for name in ("Sizes", "Other"))
+    store.describe_sweep(first.id, name=" Two  words ")
+    store.describe_sweep(first.id, question="How?")
+    assert (store.sweep(first.id).name, store.sweep(first.id).question) == ("Two words", "How?")
+    assert store.sweep(other.id) == other
+    for words, sentence in (
+        ({"name": ""}, "name must have 1 to 200 characters"),
+        ({"question": "x" * 2001}, "question"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            store.describe_sweep(first.id, **words)
+    with pytest.raises(ValueError, match="sweep must be in the store"):
+        store.describe_sweep("none", name="x")

@@ -1,0 +1,32 @@
+"""Sweep: many runs over settings × seeds; define it, watch it, ask it which settings are best."""
+
+import streamlit as st
+
+from mmcore.store import RunFilter, StoredSweep
+from ui import pages, session, visitor
+from ui.kit.theme import current_theme
+from ui.sweep import change, choose, define, progress, results
+
+st.title(pages.SWEEP.title, anchor=False)
+stored = visitor.current_sweep()
+if stored is None:
+    st.markdown("Say what varies, and the workers train each setting with each seed, all on the same split.")
+choose.draw(stored)
+if stored is None:
+    define.draw(visitor.current_corpus())
+    st.stop()
+
+found = progress.of(stored.config, session.store().summaries(RunFilter(sweep=stored.id)))
+choose.heading(stored, found)
+
+
+@st.fragment(run_every=progress.tick(stored, found))
+def watch(shown: StoredSweep, before: progress.Progress) -> None:
+    stored, runs, found = progress.look(shown, before)
+    progress.draw(stored, runs, found)
+    change.draw_buttons(stored, found)
+    results.draw(stored, runs, current_theme())
+
+
+change.draw_more(stored)
+watch(stored, found)
