@@ -5,6 +5,7 @@ import streamlit as st
 from mmcore.store import RunFilter, StoredSweep
 from ui import pages, session, visitor
 from ui.kit.theme import current_theme
+from ui.run import sweeps
 from ui.sweep import change, choose, define, progress, results
 
 st.title(pages.SWEEP.title, anchor=False)
@@ -16,12 +17,12 @@ if stored is None:
     define.draw(visitor.current_corpus())
     st.stop()
 
-found = progress.of(stored.config, session.store().summaries(RunFilter(sweep=stored.id)))
+found = sweeps.of(stored.config, session.store().summaries(RunFilter(sweep=stored.id)))
 choose.heading(stored, found)
 
 
 @st.fragment(run_every=progress.tick(stored, found))
-def watch(shown: StoredSweep, before: progress.Progress) -> None:
+def watch(shown: StoredSweep, before: sweeps.Progress) -> None:
     stored, runs, found = progress.look(shown, before)
     progress.draw(stored, runs, found)
     change.draw_buttons(stored, found)

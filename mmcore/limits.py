@@ -20,7 +20,7 @@ MAX_NOTE = 2_000  # of its note
 class Limits:
     """Of each visitor."""
 
-    waiting: int = 40  # runs in the queue; the largest experiment brings 24
+    waiting: int = 40  # runs in the queue, of which a sweep has only a few at a time
     corpora: int = 20
     stored_mb: int = 2_000  # of the corpora and runs, in units of 10**6 bytes
 

@@ -17,9 +17,8 @@ from ui.kit.text import plain
 from ui.session import bundled, bundled_sha256, corpus, queue, store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from mmcore.experiments import Setting
     from mmcore.limits import Usage
     from mmcore.sweeps import Sweep
 
@@ -150,18 +149,6 @@ def start_run(config: RunConfig) -> Run | None:
     if run is not None:
         open_run(run.id)
     return run
-
-
-def start_experiment(new: Sequence[Setting], cut_short: Sequence[Run]) -> None:
-    """Store the new runs of an experiment, let others go on; the visitor stays where they are. All of them or none."""
-    try:
-        usage().check(waiting=len(new) + len(cut_short))
-    except ValueError as problem:
-        refuse(problem)
-        return
-    for setting in new:
-        queue_run(setting.config, setting.name)
-    continue_runs(cut_short)
 
 
 def stop_run(run_id: str) -> None:

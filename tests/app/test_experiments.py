@@ -15,6 +15,7 @@ from mmcore.corpus import BUNDLED_NAMES
 from mmcore.experiments import CONTEXT_SIZES, EMBEDDING_DIMS
 from mmcore.jobs import WORKERS, run_inline
 from mmcore.presets import PRESETS
+from mmcore.store import RunFilter, SweepState
 from tests.app.conftest import Open, texts
 from tests.app.elements import figure, numbers, without_help
 from ui.lessons.experiments import EXPERIMENTS, by_heart, context_effect, depth_effect, lowest, size_effect
@@ -31,8 +32,18 @@ def few(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> str:
     """A corpus of few words, on which the experiments' runs are two steps long."""
     monkeypatch.setattr(experiments, "TRAINING", experiments.TRAINING.replace(max_steps=2))
     short = {name: dataclasses.replace(p, train=p.train.replace(max_steps=2)) for name, p in PRESETS.items()}
-    monkeypatch.setattr(experiments, "PRESETS", short)
+    for module in ("experiments", "sweeps", "presets"):
+        monkeypatch.setattr(f"mmcore.{module}.PRESETS", short)
     return store.add_corpus(corpus_from_words(read_words(BUNDLED_NAMES).words[:300], "few"))
+
+
+def ended(store: RunStore, config: RunConfig) -> str:
+    """The id of a run that counts as finished, and was not trained."""
+    run_id = store.create(config).id
+    token = store.claim(run_id)
+    assert token
+    store.finish(run_id, token, RunState.FINISHED)
+    return run_id
 
 
 def open_experiment(open_page: Open, name: str, **query: str) -> AppTest:
@@ -40,14 +51,30 @@ def open_experiment(open_page: Open, name: str, **query: str) -> AppTest:
     return app.segmented_control(key="experiment").set_value(name).run()
 
 
-def start(app: AppTest) -> AppTest:
+def start(app: AppTest, store: RunStore) -> AppTest:
+    """Make the sweep, and have its runs queued, as workers have it done."""
     app.button(key="start_experiment").click().run()
     assert not app.exception
-    return app
+    queue_all(store)
+    return app.run()
+
+
+def queue_all(store: RunStore) -> list[str]:
+    """Queue what the newest sweep has not yet, and return its runs in the order of the grid."""
+    sweep = store.sweeps()[0]
+    wanted = [(sweep.config.config(setting, 1), sweep.config.said(setting)) for setting in sweep.config.grid()]
+    added = store.add_to_sweep(sweep.id, wanted, known=0)
+    assert added is not None
+    return added
 
 
 def keys(app: AppTest) -> set[str | None]:
     return {button.key for button in app.button}
+
+
+def links(app: AppTest) -> list[str]:
+    """What the links to Sweep ask for."""
+    return [link.proto.query_string for link in app.get("page_link") if link.proto.page == "sweep"]
 
 
 def points(trace: dict[str, Any]) -> list[tuple[Any, float]]:
@@ -59,44 +86,48 @@ def test_the_experiments_are_those_counted_here() -> None:
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_an_experiment_is_trained_once_and_drawn_as_it_ends(
+def test_an_experiment_is_a_sweep_and_is_drawn_as_its_runs_end(
     few: str, open_page: Open, store: RunStore, name: str
 ) -> None:
     experiment, count = EXPERIMENTS[name], COUNTS[name]
     app = open_experiment(open_page, name, corpus=few)
     assert experiment.question in texts(app)
     assert app.button(key="start_experiment").label == f"Train the {count} runs"
-    assert not app.get("plotly_chart") and without_help(app) == []
-    start(app)
-    made = store.runs()
+    assert not app.get("plotly_chart") and without_help(app) == [] and not links(app)
+    start(app, store)
+    (sweep,) = store.sweeps()
+    assert (sweep.name, sweep.question) == (experiment.title, experiment.question)
+    assert sweep.config == experiment.sweep(few) and sweep.owner == app.session_state["visitor"]
+    made = store.runs(RunFilter(sweep=sweep.id))
     assert len(made) == len({run.config for run in made}) == count
-    assert {run.name for run in made} == {setting.name for setting in experiment.settings(few)}
     assert f"0 of {count} have finished, {count} queued." in texts(app)
-    assert app.button(key="start_experiment").disabled
-    assert app.button(key="start_experiment").label == f"All {count} runs have been started"
+    assert "start_experiment" not in keys(app) and links(app) == [f"sweep={sweep.id}"]
     trained = [run_inline(store, run.id) for run in made[:2]]
     app.run()
     assert not app.exception
     assert f"2 of {count} have finished, {count - 2} queued." in texts(app)
     best = min(trained, key=lambda run: run.losses["val_loss"])
-    assert f"Lowest validation loss: **{best.name}**, {best.losses['val_loss']:.4f} with" in texts(app)
+    said = sweep.config.said(sweep.config.setting_of(best.config))
+    assert f"Lowest validation loss: **{said}**, {best.losses['val_loss']:.4f} with" in texts(app)
     drawn = [value for trace in figure(app, 0)["data"] for xy in points(trace) for value in xy]
     for run in trained:
         assert any(value == pytest.approx(run.losses["val_loss"], abs=1e-12) for value in drawn)
 
 
 def test_a_line_for_each_kind_over_depth(few: str, open_page: Open, store: RunStore) -> None:
-    app = start(open_experiment(open_page, "initialisation", corpus=few))
+    app = start(open_experiment(open_page, "initialisation", corpus=few), store)
     wanted = {}
-    for run in store.runs()[:2]:  # the newest: six and five layers
-        wanted[len(run.config.model.to_dict()["hidden_sizes"])] = run_inline(store, run.id).losses["val_loss"]
+    for run in store.runs():
+        model = run.config.model.to_dict()
+        if (model["init"], model["normalisation"]) == ("lecture", "batch") and len(wanted) < 2:
+            wanted[len(model["hidden_sizes"])] = run_inline(store, run.id).losses["val_loss"]
     (line,) = figure(app.run(), 0)["data"]
     assert dict(points(line)) == pytest.approx(wanted)
     assert line["name"] == "Lecture, batch normalisation"
 
 
 def test_two_lines_for_each_embedding_over_context_size(few: str, open_page: Open, store: RunStore) -> None:
-    app = start(open_experiment(open_page, "context", corpus=few))
+    app = start(open_experiment(open_page, "context", corpus=few), store)
     wanted: dict[str, dict[int, float]] = {}
     for run in store.runs()[:8]:  # contexts 8 and 6
         model, losses = run.config.model.to_dict(), run_inline(store, run.id).losses
@@ -113,7 +144,7 @@ def test_two_lines_for_each_embedding_over_context_size(few: str, open_page: Ope
 
 
 def test_a_row_for_each_architecture_lowest_validation_loss_on_top(few: str, open_page: Open, store: RunStore) -> None:
-    app = start(open_experiment(open_page, "architectures", corpus=few))
+    app = start(open_experiment(open_page, "architectures", corpus=few), store)
     trained = [run_inline(store, run.id) for run in store.runs()]
     app.run()
     ranked = sorted(trained, key=lambda run: run.losses["val_loss"], reverse=True)  # plotly's first is at the bottom
@@ -131,48 +162,51 @@ def test_a_row_for_each_architecture_lowest_validation_loss_on_top(few: str, ope
     assert updates == [run.step for run in ranked]
     shown: pd.DataFrame = app.dataframe[0].value
     assert sorted(shown["Validation"]) == pytest.approx(sorted(run.losses["val_loss"] for run in trained))
-    assert app.button(key="start_experiment").label == f"All {len(ARCHITECTURES)} runs are there"
+    assert not {"start_experiment", "stop_experiment", "resume_experiment"} & keys(app), "nothing left to do"
 
 
 def test_only_what_is_missing_of_an_experiment_is_trained(finished: Run, open_page: Open, store: RunStore) -> None:
-    settings = list(experiments.initialisation(finished.config.corpus_sha256))
-    there, stopped = (store.create(setting.config) for setting in settings[:2])
-    store.request_stop(stopped.id)
+    first, second, *_ = experiments.configs(experiments.initialisation(finished.config.corpus_sha256))
+    earlier = [ended(store, config) for config in (first, second)]
     app = open_page("lessons")
-    assert app.button(key="start_experiment").label == "Train the 23 that are missing"
-    start(app)
-    configs = [run.config for run in store.runs()]
-    assert len(configs) == len(set(configs)) == 25, "the finished run and each of the 24 once"
-    assert store.run(stopped.id).state is RunState.QUEUED
-    assert store.run(there.id).state is RunState.QUEUED
+    assert app.button(key="start_experiment").label == "Train the 22 that are missing"
+    start(app, store)
+    mine = store.runs(RunFilter(sweep=store.sweeps()[0].id))
+    assert {*earlier} < {run.id for run in mine} and len(mine) == 24
+    assert store.count() == 1 + 24, "none of them twice"
 
 
-def test_stop_ends_what_waits_or_runs_of_this_experiment_and_nothing_else(
-    finished: Run, few: str, open_page: Open, store: RunStore
-) -> None:
+def test_stop_and_go_on_are_those_of_the_sweep(finished: Run, few: str, open_page: Open, store: RunStore) -> None:
     app = open_experiment(open_page, "architectures", corpus=few)
     assert "stop_experiment" not in keys(app), "nothing to stop"
-    start(app)
+    start(app, store)
     other = store.create(finished.config)
-    first, second, *waiting = [run.id for run in store.runs() if run.config.corpus_sha256 == few]
+    sweep = store.sweeps()[0]
+    first, second, *waiting = [run.id for run in store.runs(RunFilter(sweep=sweep.id))]
     assert store.claim(first)
     run_inline(store, second)
     app.run()
-    stop = app.button(key="stop_experiment")
-    assert stop.label == f"Stop the {len(waiting) + 1} that wait or run"
-    stop.click().run()
+    app.button(key="stop_experiment").click().run()
     assert not app.exception
+    assert store.sweep(sweep.id).state is SweepState.STOPPED
     assert store.run(first).state is RunState.STOPPING
     assert store.run(second).state is RunState.FINISHED
     assert {store.run(run_id).state for run_id in waiting} == {RunState.STOPPED}
     assert store.run(other.id).state is RunState.QUEUED
-    assert "stop_experiment" not in keys(app)
-    assert app.button(key="start_experiment").label == f"Train the {len(waiting)} that are missing"
+    app.button(key="resume_experiment").click().run()
+    assert store.sweep(sweep.id).state is SweepState.ACTIVE
+    assert {store.run(run_id).state for run_id in waiting} == {RunState.QUEUED}
+
+
+def test_an_experiment_that_has_grown_is_still_the_same_sweep(few: str, open_page: Open, store: RunStore) -> None:
+    start(open_experiment(open_page, "context", corpus=few), store)
+    sweep = store.sweeps()[0]
+    store.change_sweep(sweep.id, sweep.config.replace(seeds=(1, 2)))
+    assert links(open_experiment(open_page, "context", corpus=few)) == [f"sweep={sweep.id}"]
 
 
 def test_a_run_cut_short_is_no_result(few: str, open_page: Open, store: RunStore) -> None:
-    setting = next(iter(experiments.architectures(few)))
-    run = store.create(setting.config)
+    run = store.create(next(experiments.configs(experiments.architectures(few))))
     token = store.claim(run.id)
     store.request_stop(run.id)  # its worker sees it at the first step
     ended = run_inline(store, run.id, token=token)
@@ -190,14 +224,14 @@ def test_the_choice_of_experiment_stays(open_page: Open) -> None:
 
 
 def test_the_time_said_is_that_of_what_is_missing(finished: Run, open_page: Open, store: RunStore) -> None:
-    settings = list(experiments.architectures(finished.config.corpus_sha256))
+    configs = list(experiments.configs(experiments.architectures(finished.config.corpus_sha256)))
     earlier = [(finished.config, finished.step, finished.seconds)]
-    whole = cost.expected_times([setting.config for setting in settings], 27, earlier, WORKERS)
+    whole = cost.expected_times(configs, 27, earlier, WORKERS)
     assert f"{WORKERS} at a time: {whole}." in texts(open_experiment(open_page, "architectures"))
-    for setting in settings[1:]:
-        store.create(setting.config)
+    for config in configs[1:]:
+        ended(store, config)
     said = texts(open_experiment(open_page, "architectures"))
-    assert f"{cost.expected_time(settings[0].config, 27, earlier)}." in said
+    assert f"{cost.expected_time(configs[0], 27, earlier)}." in said
 
 
 def test_several_runs_take_their_sum_shared_and_no_less_than_the_longest() -> None:
@@ -229,10 +263,12 @@ def test_the_lowest_and_the_smallest_that_noise_does_not_tell_from_it() -> None:
 
 
 def test_depth_is_said_for_the_kinds_whose_ends_are_there() -> None:
-    rows = [("lecture", False, 1, 2.1), ("lecture", False, 6, 2.6), ("scaled", True, 1, 2.2), ("scaled", True, 6, 2.1)]
-    done = pd.DataFrame([*rows, ("scaled", False, 1, 2.0)], columns=["init", "norm", "depth", "val_loss"])
+    one, six = (100,), (100,) * 6
+    rows = [("lecture", "none", one, 2.1), ("lecture", "none", six, 2.6)]
+    rows += [("scaled", "batch", one, 2.2), ("scaled", "batch", six, 2.1), ("scaled", "none", one, 2.0)]
+    done = pd.DataFrame(rows, columns=["init", "normalisation", "hidden_sizes", "val_loss"])
     assert depth_effect(done) == ["From 1 to 6 layers: Lecture +0.50; Scaled, batch normalisation -0.10."]
-    assert depth_effect(done[done["depth"] == 1]) == []
+    assert depth_effect(done[done["hidden_sizes"] == one]) == []
 
 
 def grid(losses: dict[int, list[tuple[float, float]]]) -> pd.DataFrame:

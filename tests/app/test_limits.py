@@ -37,15 +37,20 @@ def test_c6_the_queues_limit_is_said_and_the_click_beyond_it_refused(
     assert len(store.runs()) == 3
 
 
-def test_c6_an_experiment_that_does_not_fit_is_not_begun_by_half(
+def test_c6_a_sweep_is_not_begun_by_who_may_have_no_more_runs_waiting(
     store: RunStore, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MMCORE_MAX_WAITING", "23")
+    monkeypatch.setenv("MMCORE_MAX_WAITING", "1")
     app = open_page("lessons")
-    assert "0 of 23 waiting runs." in texts(app)
     app.button(key="start_experiment").click().run()
-    assert refusals(app)[0].startswith("waiting runs must be at most 23 for one visitor, got 0 and 24 more")
-    assert store.runs() == []
+    assert refusals(app) == [] and len(store.sweeps()) == 1, "of its 24 runs few wait at once"
+    app.switch_page("app_pages/train.py").run()
+    app.button(key="train").click().run()
+    app.switch_page("app_pages/lessons.py").run()
+    app.segmented_control(key="experiment").set_value("context").run()
+    app.button(key="start_experiment").click().run()
+    assert refusals(app)[0].startswith("waiting runs must be at most 1 for one visitor, got 1 and 1 more")
+    assert len(store.sweeps()) == 1
     assert not app.exception
 
 

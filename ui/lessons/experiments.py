@@ -1,8 +1,8 @@
-"""The experiments on Lessons: a question, the runs that answer it in one click, a figure, and what it says."""
+"""The experiments on Lessons: a question, the sweep that answers it in one click, a figure, and what it says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,12 +10,12 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mmcore import cost, experiments
-from mmcore.experiments import Setting
 from mmcore.jobs import WORKERS
 from mmcore.losses import SHOWN
 from mmcore.presets import PRESETS
-from mmcore.store import Run, RunFilter
-from ui import session, visitor
+from mmcore.store import Run, RunFilter, RunState, StoredSweep, SweepState
+from mmcore.sweeps import Sweep
+from ui import pages, session, visitor
 from ui.kit.text import nats
 from ui.kit.theme import PLOTLY_CONFIG, Theme
 from ui.lessons import plots
@@ -31,7 +31,7 @@ class Experiment:
     title: str
     about: str  # what differs between the runs
     question: str  # to answer before looking
-    settings: Callable[[str], Iterable[Setting]]  # of a corpus, by its hash
+    sweep: Callable[[str], Sweep]  # of a corpus, by its hash
     figure: Callable[[pd.DataFrame, Theme], go.Figure]  # of the results that have finished
     alt: str
     findings: Callable[[pd.DataFrame], list[str]]  # what those results say, beside which is the lowest
@@ -55,7 +55,8 @@ def lowest(done: pd.DataFrame) -> str:
 def depth_effect(done: pd.DataFrame) -> list[str]:
     """What the deepest of each kind lose more than the shallowest."""
     ends = [min(experiments.DEPTHS), max(experiments.DEPTHS)]
-    losses = done.pivot(index=["init", "norm"], columns="depth", values="val_loss").reindex(columns=ends).dropna()
+    at = done.assign(depth=done["hidden_sizes"].map(len), norm=done["normalisation"] == "batch")
+    losses = at.pivot(index=["init", "norm"], columns="depth", values="val_loss").reindex(columns=ends).dropna()
     parts = [
         f"{init.capitalize()}{', batch normalisation' if norm else ''} {deep - shallow:+.2f}"
         for (init, norm), (shallow, deep) in zip(losses.index, losses.to_numpy(), strict=True)
@@ -118,7 +119,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         f"way out, batch normalisation another. Here they meet {min(experiments.DEPTHS)} to {max(experiments.DEPTHS)} "
         "hidden layers.",
         question="Which of the four does more depth help, and which does it not?",
-        settings=experiments.initialisation,
+        sweep=experiments.initialisation,
         figure=plots.depths,
         alt="Validation loss by depth for each initialisation, with and without batch normalisation",
         findings=depth_effect,
@@ -132,7 +133,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         f"hand. All else is the preset *{PRESETS['blink'].title}*'s.",
         question="What pays more, another character of context or more numbers for each, and from where on do they "
         "help the train loss only?",
-        settings=experiments.context_and_embedding,
+        sweep=experiments.context_and_embedding,
         figure=plots.context_and_embedding,
         alt="Validation and train loss by context size, a line for each embedding dimension",
         findings=context_effect,
@@ -143,7 +144,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "They differ in all else, also in how far back they see: recipes side by side. Longer ones, "
         f"*{PRESETS['best'].title}* among them, are left out.",
         question="Which predicts validation words best, and is it the one with the most parameters?",
-        settings=experiments.architectures,
+        sweep=experiments.architectures,
         figure=plots.architectures,
         alt="Train and validation loss of each architecture, lowest validation loss on top",
         findings=size_effect,
@@ -155,7 +156,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 
 
 def draw(corpus_sha256: str, theme: Theme) -> None:
-    """One experiment at a time: its buttons, how far its runs are, and what those that have finished say."""
+    """One experiment at a time: its sweep, how far that is, and what the runs that have finished say."""
     st.header("Experiments", anchor=False)
     moving = _moving()
 
@@ -171,57 +172,83 @@ def draw(corpus_sha256: str, theme: Theme) -> None:
             format_func=lambda name: EXPERIMENTS[name].title,
             key="experiment",
             persist_state="session",
-            help="Each is a small set of runs that differ in what the question is about.",
+            help="Each is a small sweep: runs that differ in what the question is about.",
         )
         experiment = EXPERIMENTS[str(name)]
         st.markdown(f"{experiment.about}\n\n**Before you press:** {experiment.question}")
-        settings = list(experiment.settings(corpus_sha256))
-        runs = session.store().runs(RunFilter(configs=[setting.config for setting in settings]))
+        sweep = experiment.sweep(corpus_sha256)
+        runs = session.store().runs(RunFilter(configs=list(experiments.configs(sweep))))
+        _draw_buttons(experiment, sweep, runs)
         size = session.vocab(corpus_sha256).size
-        _draw_buttons(settings, runs, size)
-        _draw_found(experiment, experiments.results(settings, runs, size), len(settings), theme)
+        _draw_found(experiment, experiments.results(sweep, runs, size), sweep.run_count, theme)
 
     watch()
 
 
 def _moving() -> bool:
-    return session.store().count(RunFilter(states=progress.LIVE)) > 0
+    """Whether a run is in training or waits, or a sweep is about to queue one."""
+    store = session.store()
+    active = ((sweep.config, RunFilter(sweep=sweep.id)) for sweep in store.sweeps(SweepState.ACTIVE))
+    return store.count(RunFilter(states=progress.LIVE)) > 0 or any(
+        store.count(its) < config.run_count for config, its in active
+    )
 
 
-def _draw_buttons(settings: Sequence[Setting], runs: Sequence[Run], vocab_size: int) -> None:
-    """Train what is missing, and how long that takes; stop what waits or runs."""
-    new, cut = experiments.missing(settings, runs)
-    live = experiments.unfinished(settings, runs)
+def _stored(sweep: Sweep) -> StoredSweep | None:
+    """The newest sweep that is an experiment's, whoever started it."""
+    return next((found for found in session.store().sweeps() if experiments.covers(found.config, sweep)), None)
+
+
+def _draw_buttons(experiment: Experiment, sweep: Sweep, runs: Sequence[Run]) -> None:
+    """Start its sweep, or stop it, or let it go on; what is left and how long that takes; the way to its page."""
+    stored, found = _stored(sweep), experiments.by_config(runs)
+    over = (RunState.FINISHED, RunState.FAILED)
+    left = [config for config in experiments.configs(sweep) if config not in found or found[config].state not in over]
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(
-            _label(len(new) + len(cut), len(live), len(settings)),
-            disabled=not new and not cut,
-            icon=":material/play_arrow:",
-            key="start_experiment",
-            help="What is there already, from whichever page, is not trained again. The runs are on Runs too.",
-        ):
-            visitor.start_experiment(new, cut)
-            st.rerun()
-        if live:
-            st.button(
-                f"Stop the {len(live)} that wait or run",
-                on_click=visitor.stop_runs,
-                args=(live,),
-                icon=":material/stop:",
-                key="stop_experiment",
-                help="What they have learned so far is kept; they can go on.",
+        if stored is None:
+            pressed = st.button(
+                _label(len(left), sweep.run_count),
+                icon=":material/play_arrow:",
+                key="start_experiment",
+                help="As a sweep. What is there already, from whichever page, is not trained again.",
             )
-        if configs := [setting.config for setting in new] + [run.config for run in cut]:
-            expected = cost.expected_times(configs, vocab_size, session.earlier_runs(), WORKERS)
-            st.caption(f"{WORKERS} at a time: {expected}. {visitor.usage().said()['waiting']}.", width="content")
+            if pressed and visitor.start_sweep(sweep, experiment.title, experiment.question):
+                st.rerun()
+        elif left:
+            _draw_stop(stored)
+        if stored is not None:
+            pages.SWEEP.link("Open the sweep", {"sweep": stored.id})
+        if left:
+            size, earlier = session.vocab(sweep.base.corpus_sha256).size, session.earlier_runs()
+            expected = cost.expected_times(left, size, earlier, WORKERS)
+            st.caption(f"{WORKERS} at a time: {expected}.", width="content")
 
 
-def _label(wanted: int, live: int, of: int) -> str:
-    if wanted == of:
+def _draw_stop(stored: StoredSweep) -> None:
+    if stored.state is SweepState.ACTIVE:
+        st.button(
+            "Stop",
+            on_click=visitor.stop_sweep,
+            args=(stored.id,),
+            icon=":material/stop:",
+            key="stop_experiment",
+            help="What its runs have learned so far is kept; they can go on.",
+        )
+    else:
+        st.button(
+            "Go on",
+            on_click=visitor.resume_sweep,
+            args=(stored.id,),
+            icon=":material/play_arrow:",
+            key="resume_experiment",
+            help="Runs that were cut short go on from their saved state; then those that are left begin.",
+        )
+
+
+def _label(left: int, of: int) -> str:
+    if left == of:
         return f"Train the {of} runs"
-    if wanted:
-        return f"Train the {wanted} that are missing"
-    return f"All {of} runs have been started" if live else f"All {of} runs are there"
+    return f"Train the {left} that are missing" if left else f"Make the {of} runs a sweep"
 
 
 def _draw_found(experiment: Experiment, found: pd.DataFrame, of: int, theme: Theme) -> None:

@@ -14,29 +14,29 @@ from ui.run.embedding_map import BELOW
 def depths(table: pd.DataFrame, theme: Theme) -> go.Figure:
     """Validation loss against depth, a line for each initialisation with and without batch normalisation.
 
-    ``table``: columns ``init, norm, depth, val_loss``.
+    ``table``: columns ``init, normalisation, hidden_sizes, val_loss``.
     """
-    roles: dict[tuple[str, bool], Role] = {
-        ("lecture", False): "validation",
-        ("lecture", True): "test",
-        ("scaled", False): "train",
-        ("scaled", True): "accent",
+    roles: dict[tuple[str, str], Role] = {
+        ("lecture", "none"): "validation",
+        ("lecture", "batch"): "test",
+        ("scaled", "none"): "train",
+        ("scaled", "batch"): "accent",
     }
     layout = figure_layout("Validation loss by depth", x="Hidden layers", y="Loss (nats per character)", theme=theme)
     figure = go.Figure(layout=layout)
-    for (init, norm), rows in table.groupby(["init", "norm"]):
-        role = roles[init, norm]
+    for (init, normalisation), rows in table.groupby(["init", "normalisation"]):
+        role = roles[init, normalisation]
         figure.add_scatter(
-            x=rows.depth,
+            x=rows.hidden_sizes.map(len),
             y=rows.val_loss,
             mode="lines+markers",
             line=line(role, theme),
             marker=marker(role, theme, 9),
-            name=f"{init.capitalize()}{', batch normalisation' if norm else ''}",
+            name=f"{init.capitalize()}{', batch normalisation' if normalisation == 'batch' else ''}",
             hovertemplate="%{x} layers<br>%{y:.4f} nats per character<extra>%{fullData.name}</extra>",
         )
     figure.update_layout(margin_t=48, legend=BELOW, height=420)
-    return figure.update_xaxes(tickvals=sorted(set(table.depth)))
+    return figure.update_xaxes(tickvals=sorted(set(table.hidden_sizes.map(len))))
 
 
 def context_and_embedding(table: pd.DataFrame, theme: Theme) -> go.Figure:
@@ -80,7 +80,7 @@ def context_and_embedding(table: pd.DataFrame, theme: Theme) -> go.Figure:
 def architectures(table: pd.DataFrame, theme: Theme) -> go.Figure:
     """Train loss, validation loss and that on unseen words, a row an architecture, lowest validation loss on top.
 
-    ``table``: columns ``architecture, context_size, train_loss, val_loss, val_loss_unseen, parameters, step, time``.
+    ``table``: columns ``architecture, name, train_loss, val_loss, val_loss_unseen, parameters, step, time``.
     """
     ranked = table.sort_values("val_loss", ascending=False, kind="stable")
     layout = figure_layout("Loss of each architecture", x="Loss (nats per character)", y="", theme=theme)
@@ -107,8 +107,8 @@ def architectures(table: pd.DataFrame, theme: Theme) -> go.Figure:
             mode="markers",
             name=name,
             marker=look,
-            customdata=ranked[["parameters", "step", "time", "context_size"]],
-            hovertemplate="<b>%{y}</b>, context %{customdata[3]}<br>%{x:.4f} nats per character<br>%{customdata[0]:,} "
+            customdata=ranked[["parameters", "step", "time", "name"]],
+            hovertemplate="<b>%{y}</b>, preset %{customdata[3]}<br>%{x:.4f} nats per character<br>%{customdata[0]:,} "
             "parameters<br>%{customdata[1]:,} updates in %{customdata[2]}<extra>%{fullData.name}</extra>",
         )
     figure.update_layout(margin_t=48, legend=BELOW, height=170 + 44 * len(ranked))

@@ -14,9 +14,9 @@ from mmcore.store.sweeps import MAX_QUESTION
 from mmcore.sweeps import SETTINGS, Axis, Sweep, axis_settings
 from ui import pages, session, visitor
 from ui.kit.text import plain
+from ui.run.sweeps import Progress
 from ui.sweep import axes, define
 from ui.sweep.define import counted
-from ui.sweep.progress import Progress
 
 SEEDS = define.SEEDS_HELP
 

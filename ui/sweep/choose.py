@@ -10,7 +10,7 @@ import streamlit as st
 from mmcore.store import RunFilter, StoredSweep
 from ui import session, visitor
 from ui.kit.text import plain
-from ui.sweep import progress
+from ui.run import sweeps
 
 OFFERED = 50  # sweeps in the list
 
@@ -64,8 +64,8 @@ def rows(stored: Sequence[StoredSweep]) -> pd.DataFrame:
     """A row a sweep, in the order given."""
     table = []
     for sweep in stored:
-        found = progress.of(sweep.config, session.store().summaries(RunFilter(sweep=sweep.id)))
-        word, _, _ = progress.state(sweep, found)
+        found = sweeps.of(sweep.config, session.store().summaries(RunFilter(sweep=sweep.id)))
+        word, _, _ = sweeps.state(sweep, found)
         row = {
             "Name": sweep.name,
             "State": word,
@@ -76,9 +76,9 @@ def rows(stored: Sequence[StoredSweep]) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def heading(stored: StoredSweep, found: progress.Progress) -> None:
+def heading(stored: StoredSweep, found: sweeps.Progress) -> None:
     """The name and state of the sweep that is shown, its question, and what it varies."""
-    word, icon, color = progress.state(stored, found)
+    word, icon, color = sweeps.state(stored, found)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(plain(stored.name), anchor=False, width="content")
         st.badge(word, icon=icon, color=color)
