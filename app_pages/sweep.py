@@ -18,7 +18,7 @@ if stored is None:
     st.stop()
 
 found = sweeps.of(stored.config, session.store().summaries(RunFilter(sweep=stored.id)))
-choose.heading(stored, found)
+choose.heading(stored)
 
 
 @st.fragment(run_every=progress.tick(stored, found))

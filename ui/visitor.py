@@ -12,7 +12,7 @@ import streamlit as st
 
 from mmcore.config import RunConfig
 from mmcore.corpus import Corpus
-from mmcore.store import Run, RunFilter, RunState, RunSummary, StoredSweep, SweepState, UnreadableRun
+from mmcore.store import Run, RunSummary, StoredSweep, UnreadableRun
 from ui.kit.text import plain
 from ui.session import bundled, bundled_sha256, corpus, queue, store
 
@@ -229,13 +229,12 @@ def start_sweep(sweep: Sweep, name: str, question: str) -> StoredSweep | None:
 
 def stop_sweep(sweep_id: str) -> None:
     """Begin no more of its runs, and stop those that wait or run."""
-    store().set_sweep_state(sweep_id, SweepState.STOPPED)
-    for state in (RunState.QUEUED, RunState.RUNNING):  # in this order, so that none of them begins meanwhile
-        stop_runs(store().summaries(RunFilter(sweep=sweep_id, states=[state])))
+    store().stop_sweep(sweep_id)
 
 
 def resume_sweep(sweep_id: str) -> None:
-    """Let a stopped sweep go on, and its runs that were cut short, oldest first."""
-    store().set_sweep_state(sweep_id, SweepState.ACTIVE)
-    cut_short = RunFilter(sweep=sweep_id, states=[RunState.STOPPED, RunState.INTERRUPTED])
-    continue_runs(store().summaries(cut_short)[::-1])
+    """Let a stopped sweep go on, and its runs that were cut short."""
+    try:
+        store().resume_sweep(sweep_id)
+    except ValueError as problem:
+        refuse(problem)

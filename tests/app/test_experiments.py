@@ -14,6 +14,7 @@ from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import BUNDLED_NAMES
 from mmcore.experiments import CONTEXT_SIZES, EMBEDDING_DIMS
 from mmcore.jobs import WORKERS, run_inline
+from mmcore.jobs.sweeping import Sweeping
 from mmcore.presets import PRESETS
 from mmcore.store import RunFilter, SweepState
 from tests.app.conftest import Open, texts
@@ -55,7 +56,7 @@ def start(app: AppTest, store: RunStore) -> AppTest:
     """Make the sweep, and have its runs queued, as workers have it done."""
     app.button(key="start_experiment").click().run()
     assert not app.exception
-    queue_all(store)
+    assert Sweeping(store).advance(workers=10)
     return app.run()
 
 

@@ -10,8 +10,9 @@ from streamlit.testing.v1 import AppTest
 from mmcore import Run, RunConfig, RunState, RunStore, TrainConfig, cost
 from mmcore.architectures import model_config
 from mmcore.jobs import WORKERS, run_inline
+from mmcore.jobs.sweeping import Sweeping
 from mmcore.presets import PRESETS
-from mmcore.store import RunFilter, StoredSweep, SweepState
+from mmcore.store import StoredSweep, SweepState
 from mmcore.sweeps import Axis, Sweep, axis_settings
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, without_help
@@ -42,14 +43,9 @@ def stored(store: RunStore, sha256: str) -> StoredSweep:
 
 
 def add(store: RunStore, stored: StoredSweep) -> list[str]:
-    """Queue all runs of a grid, as workers have it done."""
-    sweep = store.sweep(stored.id).config
-    mine = store.runs(RunFilter(sweep=stored.id))
-    wanted = [(sweep.config(at, seed), sweep.said(at)) for at in sweep.grid() for seed in sweep.seeds]
-    new = [(config, name) for config, name in wanted if config not in [run.config for run in mine]]
-    added = store.add_to_sweep(stored.id, new, known=len(mine))
-    assert added is not None
-    return added
+    """Have all its runs queued, as the server's queue does for many workers; their ids."""
+    assert Sweeping(store).advance(workers=10)
+    return [run.id for run in store.sweep_runs(stored.id)]
 
 
 def started(app: AppTest) -> AppTest:
@@ -201,7 +197,7 @@ def test_what_it_will_take_is_said_before_the_click(finished: Run, open_page: Op
     seconds = [cost.expected_time(config, 27, earlier).seconds for config in (other, finished.config)]
     time = cost.duration(sum(seconds) / 2 * 9 / WORKERS)
     said = texts(app)
-    assert "1 of them are there already" in said or "1 of them is there already" in said
+    assert "1 of them is there already" in said
     assert f"{WORKERS} at a time: roughly {time}" in said or f"{WORKERS} at a time: about {time}" in said
 
 
@@ -229,17 +225,16 @@ def test_a_link_opens_a_sweep_for_anyone_and_results_appear_as_runs_finish(
     app.run()
     assert app.progress[0].text.startswith("3 of 8 runs done, 1 running, 4 waiting, about ")
     assert "Running" in texts(app)
-    table = app.dataframe[0].value
-    assert table["Validation loss"].tolist()[0] <= table["Validation loss"].tolist()[-1]
-    mean = sum(run.losses["val_loss"] for run in trained[:2]) / 2
-    assert any(value == pytest.approx(mean) for value in table["Validation loss"])
+    best = min(run.losses["val_loss"] for run in trained)
+    assert app.dataframe[0].value["Validation loss"].tolist()[0] == f"{best:.4f}", "of the first seed, each alone"
 
 
 def test_a_sweep_that_has_all_its_runs_is_done(stored: StoredSweep, open_page: Open, store: RunStore) -> None:
     for run_id in add(store, stored):
         run_inline(store, run_id)
+    Sweeping(store).advance(workers=1)
     app = open_page("sweep", sweep=stored.id)
-    assert app.progress[0].text == "8 of 8 runs done" and "Done" in texts(app)
+    assert app.progress[0].text == "8 of 8 runs done" and "Finished" in texts(app)
     assert not {"stop_sweep", "resume_sweep"} & {button.key for button in app.button}
 
 

@@ -11,6 +11,7 @@ from mmcore import RunStore, TrainConfig
 from mmcore.architectures import model_config
 from tests.browser.actions import badge
 from tests.browser.app_server import AppServer, wait_until_idle
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -81,7 +82,9 @@ def test_begin_an_experiment_and_stop_it(page: Page, server: AppServer, store: R
     page.get_by_role("radio", name="Context", exact=True).click()
     page.get_by_role("button", name="Train the 24 runs").click()
     expect(page.get_by_text(re.compile(r"^[1-9]\d* of 24 have finished"))).to_be_visible()
-    page.get_by_role("button", name=re.compile("that wait or run")).click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text(re.compile(r"of 24 have finished, \d+ stopped\."))).to_be_visible()
-    expect(page.get_by_role("button", name=re.compile("that are missing"))).to_be_enabled()
-    assert all(run.ended for run in store.runs())
+    until(lambda: all(run.ended for run in store.runs()), "its runs have ended")
+    page.get_by_role("link", name="Open the sweep").click()
+    expect(page.get_by_role("heading", name="Context", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Go on")).to_be_enabled()

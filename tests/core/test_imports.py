@@ -14,7 +14,19 @@ ROOT = Path(__file__).resolve().parents[2]
 # Each module or package of mmcore may import those of the tiers before its own. Inside a package the same holds for
 # its own tiers, which PACKAGES gives; its __init__ is the door, and comes last.
 TIERS = (
-    ("version", "fields", "contexts", "installation", "losses", "process", "spreadsheet", "text", "threads", "fronts", "bands"),
+    (
+        "version",
+        "fields",
+        "contexts",
+        "installation",
+        "losses",
+        "process",
+        "spreadsheet",
+        "text",
+        "threads",
+        "fronts",
+        "bands",
+    ),
     ("architectures",),
     ("config", "model"),
     ("presets", "corpus"),

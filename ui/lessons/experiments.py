@@ -187,11 +187,7 @@ def draw(corpus_sha256: str, theme: Theme) -> None:
 
 def _moving() -> bool:
     """Whether a run is in training or waits, or a sweep is about to queue one."""
-    store = session.store()
-    active = ((sweep.config, RunFilter(sweep=sweep.id)) for sweep in store.sweeps(SweepState.ACTIVE))
-    return store.count(RunFilter(states=progress.LIVE)) > 0 or any(
-        store.count(its) < config.run_count for config, its in active
-    )
+    return session.store().count(RunFilter(states=progress.LIVE)) > 0 or bool(session.store().sweeps(SweepState.ACTIVE))
 
 
 def _stored(sweep: Sweep) -> StoredSweep | None:

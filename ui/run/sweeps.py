@@ -53,18 +53,18 @@ def of(sweep: Sweep, runs: Sequence[RunSummary]) -> Progress:
 Color = Literal["gray", "primary", "red"]
 
 
-def state(stored: StoredSweep, progress: Progress) -> tuple[str, str, Color]:
+def state(stored: StoredSweep) -> tuple[str, str, Color]:
     """What a sweep is doing: a word, its icon, its colour."""
-    if not progress.left:
-        return "Done", ":material/check:", "primary"
-    if stored.state is SweepState.STOPPED:
-        return (
-            ("Ended by an error", ":material/error:", "red") if stored.error else ("Stopped", ":material/stop:", "gray")
-        )
-    return "Running", ":material/play_arrow:", "primary"
+    if stored.error:
+        return "Ended by an error", ":material/error:", "red"
+    words: dict[SweepState, tuple[str, str, Color]] = {
+        SweepState.ACTIVE: ("Running", ":material/play_arrow:", "primary"),
+        SweepState.FINISHED: ("Finished", ":material/check:", "primary"),
+        SweepState.STOPPED: ("Stopped", ":material/stop:", "gray"),
+    }
+    return words[stored.state]
 
 
 def moves(stored: StoredSweep, progress: Progress) -> bool:
     """Whether it may look otherwise in a second without anyone doing anything."""
-    begins = stored.state is SweepState.ACTIVE and progress.to_begin > 0
-    return begins or progress.running + progress.waiting > 0
+    return stored.state is SweepState.ACTIVE or progress.running + progress.waiting > 0

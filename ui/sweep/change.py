@@ -11,7 +11,7 @@ from mmcore.fields import Setting
 from mmcore.limits import MAX_NAME
 from mmcore.store import StoredSweep, SweepState
 from mmcore.store.sweeps import MAX_QUESTION
-from mmcore.sweeps import SETTINGS, Axis, Sweep, axis_settings
+from mmcore.sweeps import MINUTES, SETTINGS, Axis, Sweep, axis_settings
 from ui import pages, session, visitor
 from ui.kit.text import plain
 from ui.run.sweeps import Progress
@@ -23,7 +23,7 @@ SEEDS = define.SEEDS_HELP
 
 def draw_buttons(stored: StoredSweep, found: Progress) -> None:
     """Stop or go on, whichever it can. To be called inside a fragment."""
-    if stored.state is SweepState.ACTIVE and found.left > found.cut_short:
+    if stored.state is SweepState.ACTIVE:
         st.button(
             "Stop",
             icon=":material/stop:",
@@ -32,7 +32,7 @@ def draw_buttons(stored: StoredSweep, found: Progress) -> None:
             args=(stored.id,),
             help="No more runs begin; those that run or wait are stopped and keep what they have learned.",
         )
-    elif found.left:
+    elif stored.state is SweepState.STOPPED or found.cut_short:
         st.button(
             "Go on",
             icon=":material/play_arrow:",
@@ -67,7 +67,7 @@ def draw_more(stored: StoredSweep) -> None:
 
 def _draw_add(stored: StoredSweep) -> None:
     """Fields for more seeds, values or settings; what is there already stays."""
-    sweep, more = stored.config, {}
+    sweep, more = stored.config, dict[str, Any]()
     seeds = st.text_input(
         "More seeds", key=f"more_seeds_{stored.id}", placeholder=f"beside {axes.written_seeds(sweep.seeds)}", help=SEEDS
     )
@@ -78,6 +78,16 @@ def _draw_add(stored: StoredSweep) -> None:
             int(SETTINGS.high),
             key=f"more_settings_{stored.id}",
             help="How many it tries in all.",
+        )
+    if sweep.minutes:
+        more["minutes"] = st.number_input(
+            MINUTES.title,
+            sweep.minutes,
+            float(MINUTES.high),
+            step=MINUTES.step,
+            format="%g",
+            key=f"more_minutes_{stored.id}",
+            help=MINUTES.help,
         )
     possible = axis_settings(sweep.base)
     typed = {axis.name: _draw_values(stored, axis, possible[axis.name]) for axis in sweep.axes if not axis.is_range}
@@ -94,7 +104,7 @@ def _draw_add(stored: StoredSweep) -> None:
         key="add_runs",
         on_click=_add,
         args=(stored.id, wider),
-        help="They begin at once; of a stopped sweep when it goes on.",
+        help="They begin as soon as a worker is free.",
     )
 
 

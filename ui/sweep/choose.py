@@ -65,7 +65,7 @@ def rows(stored: Sequence[StoredSweep]) -> pd.DataFrame:
     table = []
     for sweep in stored:
         found = sweeps.of(sweep.config, session.store().summaries(RunFilter(sweep=sweep.id)))
-        word, _, _ = sweeps.state(sweep, found)
+        word, _, _ = sweeps.state(sweep)
         row = {
             "Name": sweep.name,
             "State": word,
@@ -76,9 +76,9 @@ def rows(stored: Sequence[StoredSweep]) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def heading(stored: StoredSweep, found: sweeps.Progress) -> None:
+def heading(stored: StoredSweep) -> None:
     """The name and state of the sweep that is shown, its question, and what it varies."""
-    word, icon, color = sweeps.state(stored, found)
+    word, icon, color = sweeps.state(stored)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(plain(stored.name), anchor=False, width="content")
         st.badge(word, icon=icon, color=color)

@@ -36,7 +36,7 @@ class Plan:
     stored: int  # bytes
 
     def __str__(self) -> str:
-        there = f"{self.there:,} of them are there already. " if self.there else ""
+        there = f"{self.there:,} of them {'is' if self.there == 1 else 'are'} there already. " if self.there else ""
         return f"{there}{WORKERS} at a time: {self.time}, {amount(self.stored, 2)} in the store."
 
 

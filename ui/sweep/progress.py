@@ -11,7 +11,7 @@ from mmcore.store import ENDED, Run, RunFilter, RunState, StoredSweep, SweepStat
 from mmcore.sweeps import Sweep
 from ui import session
 from ui.kit.text import plain
-from ui.run.sweeps import Progress, moves, of, state
+from ui.run.sweeps import Progress, moves, of
 from ui.sweep import estimate
 
 
@@ -28,7 +28,7 @@ def look(shown: StoredSweep, before: Progress) -> tuple[StoredSweep, list[Run], 
         st.rerun()
     runs = session.store().runs(RunFilter(sweep=stored.id))
     now = of(stored.config, runs)
-    if (state(stored, now), moves(stored, now)) != (state(shown, before), moves(shown, before)):
+    if (stored, moves(stored, now)) != (shown, moves(shown, before)):
         st.rerun()
     return stored, runs, now
 
@@ -37,16 +37,17 @@ def draw(stored: StoredSweep, runs: Sequence[Run], progress: Progress) -> None:
     """The state, a bar, the counts and the time left; why it stopped by itself."""
     ended = progress.done + progress.failed
     said = progress.said()
-    if moves(stored, progress) and stored.state is SweepState.ACTIVE:
+    if stored.state is SweepState.ACTIVE and progress.left:
         said += f", about {cost.duration(time_left(stored.config, runs, progress).seconds)} left"
     st.progress(ended / progress.of, text=said)
-    seconds = cost.duration(sum(run.seconds for run in runs))
-    spent = f"{seconds} of training so far"
-    if stored.config.minutes:
-        spent = f"{seconds} of {stored.config.minutes:g} min of training"
-    st.caption(f"{spent}.")
+    spent, minutes = sum(run.seconds for run in runs), stored.config.minutes
+    st.caption(f"{cost.duration(spent)}{f' of {minutes:g} min' if minutes else ''} of training.")
     if stored.error:
         st.error(plain(stored.error))
+    elif stored.state is SweepState.FINISHED and progress.to_begin:
+        drawn = "No setting that has not been tried fits together."
+        budget = f"The budget of {minutes:g} min is spent. Add runs has room for more."
+        st.info(budget if minutes and spent >= 60 * minutes else drawn)
 
 
 def time_left(sweep: Sweep, runs: Sequence[Run], progress: Progress) -> cost.Estimate:

@@ -1,0 +1,71 @@
+"""In Chromium: a sweep is defined, fills its results while one watches, and its address opens it for anyone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mmcore import RunState, RunStore, TrainConfig
+from mmcore.architectures import model_config
+from mmcore.store import RunFilter, SweepState
+from tests.browser.actions import PATIENCE_MS, badge, fill
+from tests.browser.app_server import VIEWPORT, AppServer, wait_until_idle, watched_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+TINY = model_config(context_size=2, embedding_dim=2, hidden_sizes=(4,))
+
+
+def test_a_sweep_of_two_by_two_from_its_definition_to_its_address_in_a_fresh_browser(
+    page: Page, server: AppServer, store: RunStore, browser: Browser
+) -> None:
+    from playwright.sync_api import expect
+
+    run = server.trained(TINY, TrainConfig(max_steps=200, batch_size=32))
+    page.goto(f"{server.url}/train?run={run.id}")  # whose settings are in the form there from now on
+    wait_until_idle(page)
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Sweep").click()
+    wait_until_idle(page)
+    fill(page, "Context size (characters)", "1, 2")
+    fill(page, "Embedding dimension (numbers)", "0")
+    expect(page.get_by_text("embedding_dim must be a whole number from 1 to 1,024, got 0")).to_be_visible()
+    expect(page.get_by_role("button", name="Start the sweep")).to_be_disabled()
+    fill(page, "Embedding dimension (numbers)", "2, 3")
+    fill(page, "Seeds", "1 to 2")
+    expect(page.get_by_text("4 settings × 2 seeds = 8 runs")).to_be_visible()
+    expect(page.get_by_text(re.compile("^1 of them is there already"))).to_be_visible()
+    page.get_by_role("button", name="Start the sweep").click()
+    page.wait_for_url("**/sweep?sweep=*")
+    expect(page.get_by_text("8 of 8 runs done")).to_be_visible(timeout=PATIENCE_MS)
+    badge(page, "Finished")
+    stored = store.sweep(page.url.rpartition("=")[2])
+    runs = store.runs(RunFilter(sweep=stored.id))
+    assert stored.state is SweepState.FINISHED and run.id in [one.id for one in runs]
+    assert [one.state for one in runs] == [RunState.FINISHED] * 8 and len({one.config for one in runs}) == 8
+
+    address = page.url
+    with watched_page(browser, server.url, viewport=VIEWPORT) as other:  # a visitor who has not been here
+        other.goto(address)
+        expect(other.get_by_role("heading", name=stored.name)).to_be_visible()
+        expect(other.get_by_text("8 of 8 runs done")).to_be_visible()
+        other.get_by_role("button", name="Add runs").click()
+        fill(other, "More seeds", "3")
+        other.get_by_role("button", name="Add 4 runs").click()
+        expect(other.get_by_text("12 of 12 runs done")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("8 of 8 runs done")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("12 of 12 runs done")).to_be_visible()
+
+
+def test_a_sweep_is_deleted_after_a_question_and_its_runs_stay(page: Page, server: AppServer, store: RunStore) -> None:
+    from playwright.sync_api import expect
+
+    stored, runs = store.sweeps()[0], store.count()
+    page.goto(f"{server.url}/sweep?sweep={stored.id}")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("button", name="Start the sweep")).to_be_visible()
+    assert store.sweeps() == [] and store.count() == runs
