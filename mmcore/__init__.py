@@ -53,7 +53,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .export.artifact import Artifact as Artifact
     from .export.artifact import load as load
     from .export.artifact import plain_torch as plain_torch
-    from .finder import learning_rate_sweep as learning_rate_sweep
+    from .finder import learning_rate_range_test as learning_rate_range_test
     from .finder import suggest_rate as suggest_rate
     from .jobs import JobQueue as JobQueue
     from .jobs import ProcessWorkers as ProcessWorkers
@@ -210,7 +210,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "examine",
     ),
     "finder": (
-        "learning_rate_sweep",
+        "learning_rate_range_test",
         "suggest_rate",
     ),
     "trace": (

@@ -1,4 +1,4 @@
-"""The lecture's search for a learning rate: one short training whose rate climbs at every update."""
+"""The learning-rate range test, the lecture's search: one short training whose rate climbs at every update."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .samplers import SAMPLERS
 from .train_state import TrainState
 
 HALF_LIFE = 0.06  # of a power of ten, 20 updates of 1,000: a batch's loss is noisy, its trend over that is not
-SPOILT = 4.0  # times the lowest smoothed loss: from there on the sweep only shows that it diverges
+SPOILT = 4.0  # times the lowest smoothed loss: from there on the test only shows that it diverges
 TIMED = 9  # updates, to tell how long one takes
 GRACE_SECONDS = 10.0  # for what does not look at the clock: the dataset and the first updates
 NEAR = 0.02  # of the whole fall: what counts as the bottom of the valley
 
 
-def learning_rate_sweep(
+def learning_rate_range_test(
     model: ModelConfig,
     config: TrainConfig,
     dataset: Dataset,
@@ -62,10 +62,10 @@ def learning_rate_sweep(
         state.step += 1
 
 
-def sweep_steps(seconds: float, model: ModelConfig, config: TrainConfig, dataset: Dataset) -> int:
-    """How many updates a sweep of so many seconds has on this machine now: at most 1,000, at least 50."""
+def range_test_steps(seconds: float, model: ModelConfig, config: TrainConfig, dataset: Dataset) -> int:
+    """How many updates a range test of so many seconds has on this machine now: at most 1,000, at least 50."""
     marks = []
-    for _ in learning_rate_sweep(model, config, dataset):
+    for _ in learning_rate_range_test(model, config, dataset):
         marks.append(time.perf_counter())
         if len(marks) == TIMED:
             break
@@ -74,7 +74,7 @@ def sweep_steps(seconds: float, model: ModelConfig, config: TrainConfig, dataset
 
 
 @dataclass(frozen=True)
-class Sweep:
+class RangeTest:
     """The rates that were tried, the batch loss at each, and how many updates there were to be."""
 
     rates: list[float]
@@ -82,8 +82,8 @@ class Sweep:
     steps: int
 
 
-def request(worker: Worker, store_url: str, config: RunConfig, seconds: float, withdrawn: Path) -> Sweep:
-    """What a worker is given: a sweep with updates for ``seconds``, that ends after twice as many.
+def request(worker: Worker, store_url: str, config: RunConfig, seconds: float, withdrawn: Path) -> RangeTest:
+    """What a worker is given: a range test with updates for ``seconds``, that ends after twice as many.
 
     Raises
     ------
@@ -92,20 +92,20 @@ def request(worker: Worker, store_url: str, config: RunConfig, seconds: float, w
     """
     with worker.ended_after(2 * seconds + GRACE_SECONDS), worker.threads(config.train.threads):
         dataset = worker.dataset(config, lambda: worker.store(store_url).corpus(config.corpus_sha256))
-        steps = sweep_steps(seconds, config.model, config.train, dataset)
+        steps = range_test_steps(seconds, config.model, config.train, dataset)
         pairs, ends = list[tuple[float, float]](), time.monotonic() + 2 * seconds  # the machine may become busy
-        for pair in learning_rate_sweep(config.model, config.train, dataset, steps=steps):
+        for pair in learning_rate_range_test(config.model, config.train, dataset, steps=steps):
             pairs.append(pair)
             if withdrawn.exists():
                 raise Withdrawn
             if time.monotonic() > ends:
                 break
-    return Sweep([rate for rate, _ in pairs], [loss for _, loss in pairs], steps)
+    return RangeTest([rate for rate, _ in pairs], [loss for _, loss in pairs], steps)
 
 
 @dataclass(frozen=True)
 class RateSuggestion:
-    """A smoothed sweep, the rate of its lowest point, and the rate to take."""
+    """The smoothed losses, the rate of its lowest point, and the rate to take."""
 
     smooth: NDArray[np.float64]
     lowest: float

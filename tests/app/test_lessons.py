@@ -36,7 +36,7 @@ def test_each_lesson_opens_its_page_in_the_right_state(finished: Run, open_page:
     if "hood_view" in lesson.state:
         assert app.segmented_control(key="hood_view").value == lesson.state["hood_view"]
     if lesson.page == "train":
-        assert [button for button in app.button if button.key == "sweep"]
+        assert [button for button in app.button if button.key == "range_test"]
 
 
 def test_the_choices_hold_the_answer() -> None:

@@ -25,7 +25,7 @@ def test_run_the_finder_take_its_rate_and_train(page: Page, server: AppServer, s
     run = server.trained(SMALL, TrainConfig(max_steps=50))
     page.goto(f"{server.url}/train?run={run.id}")
     page.get_by_text("Find a learning rate", exact=True).click()
-    page.get_by_role("button", name="Sweep").click()
+    page.get_by_role("button", name="Range test").click()
     use = page.get_by_role("button", name=re.compile(r"Use [\d.]+"))
     expect(use).to_be_visible()
     rate = use.inner_text().split()[-1]

@@ -219,7 +219,7 @@ def test_the_test_of_rooms_can_fail(name: str, line: str, sentence: str) -> None
     assert [found[: len(sentence)] for found in broken] == [sentence]
 
 
-TRAINS = {"train", "run_inline", "learning_rate_sweep", "sweep_steps", "play", "steps_within", "steps_for"}
+TRAINS = {"train", "run_inline", "learning_rate_range_test", "range_test_steps", "play", "steps_within", "steps_for"}
 
 
 def trains_here(source: str) -> set[str]:
@@ -236,7 +236,7 @@ def trains_here(source: str) -> set[str]:
 
 def test_no_page_trains_in_the_servers_process() -> None:
     assert {name: found for name, source in room_sources().items() if (found := trains_here(source))} == {}
-    assert trains_here("from mmcore.finder import learning_rate_sweep as sweep") == {"learning_rate_sweep"}
+    assert trains_here("from mmcore.finder import learning_rate_range_test as f") == {"learning_rate_range_test"}
     assert trains_here("from mmcore import playground\nplayground.play(config, data)") == {"play"}
     assert trains_here("import mmcore\nmmcore.train(state, data)") == {"train"}
 

@@ -1,4 +1,4 @@
-"""The learning-rate finder beside the form on Train: sweep, look, take the suggestion."""
+"""The learning-rate finder beside the form on Train: range test, look, take the suggestion."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ui.kit.text import plain
 from ui.kit.theme import PLOTLY_CONFIG, Theme, figure_layout, line, marker
 
 if TYPE_CHECKING:
-    from mmcore.finder import Sweep
+    from mmcore.finder import RangeTest
 
-SECONDS = 6.0  # that a sweep of a large model takes, with fewer updates
+SECONDS = 6.0  # that a range test of a large model takes, with fewer updates
 MANY = 500  # updates; the fewer, the less each rate has time to show
-KEPT = "finder_sweep"
+KEPT = "range_test_result"
 
 
 def draw(config: RunConfig, theme: Theme) -> None:
-    """An expander with the sweep of the form's settings."""
+    """An expander with the range test of the form's settings."""
     box = st.expander("Find a learning rate", icon=":material/search:", key="finder", on_change="rerun")
     if not box.open:
         return
@@ -33,40 +33,42 @@ def draw(config: RunConfig, theme: Theme) -> None:
             "One short training in which the rate climbs from 0.001 to 1 while the loss is watched, as in the lecture. "
             "Take the left edge of the valley."
         )
-        if st.button("Sweep", icon=":material/play_arrow:", key="sweep", help="Up to 1,000 updates, a few seconds."):
-            st.session_state[KEPT] = _key(config), _sweep(config)
-        settings, sweep = st.session_state.get(KEPT, (None, None))
-        if sweep and settings != _key(config):
-            st.caption("The settings have changed since the sweep. Sweep again.")
-        elif sweep:
-            _draw_result(sweep, theme)
+        if st.button(
+            "Range test", icon=":material/play_arrow:", key="range_test", help="Up to 1,000 updates, a few seconds."
+        ):
+            st.session_state[KEPT] = _key(config), _tested(config)
+        settings, found = st.session_state.get(KEPT, (None, None))
+        if found and settings != _key(config):
+            st.caption("The settings have changed since the range test. Run it again.")
+        elif found:
+            _draw_result(found, theme)
 
 
 def _key(config: RunConfig) -> RunConfig:
-    """What a sweep depends on: all but what it varies, and how long the run is."""
+    """What a range test depends on: all but what it varies, and how long the run is."""
     return config.replace(train=config.train.replace(learning_rate=1, schedule="constant", max_steps=1))
 
 
-def _sweep(config: RunConfig) -> Sweep | None:
-    """A sweep on the worker that visitors share; None after saying why there is none."""
+def _tested(config: RunConfig) -> RangeTest | None:
+    """A range test on the worker that visitors share; None after saying why there is none."""
     from mmcore.finder import request
 
-    doing = f"Sweeping, for {2 * SECONDS:g} seconds at most …"
+    doing = f"Testing rates, for {2 * SECONDS:g} seconds at most …"
     try:
         return session.on_worker(request, session.store().url, config, SECONDS, doing=doing)
     except CancelledError:
-        st.error("The sweep was withdrawn before its end. Sweep again.")
+        st.error("The range test was withdrawn before its end. Run it again.")
     except BrokenExecutor:
-        st.error("The worker ended before the sweep did: it needed too much time or memory.")
+        st.error("The worker ended before the range test did: it needed too much time or memory.")
     except ValueError as problem:
         st.error(plain(str(problem)))
     return None
 
 
-def _draw_result(sweep: Sweep, theme: Theme) -> None:
+def _draw_result(tested: RangeTest, theme: Theme) -> None:
     from mmcore import suggest_rate
 
-    rates, losses, steps = sweep.rates, sweep.losses, sweep.steps
+    rates, losses, steps = tested.rates, tested.losses, tested.steps
     if len(rates) < 2:
         st.warning("The loss was no number from the start. Choose another initialisation.")
         return
