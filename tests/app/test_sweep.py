@@ -13,7 +13,7 @@ from mmcore.jobs import WORKERS, run_inline
 from mmcore.jobs.sweeping import Sweeping
 from mmcore.presets import PRESETS
 from mmcore.store import StoredSweep, SweepState
-from mmcore.sweeps import Axis, Sweep, axis_settings
+from mmcore.sweeps import Axis, Sweep, axis_settings, read_axis, read_seeds
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, without_help
 from ui import session
@@ -66,7 +66,7 @@ def test_what_every_setting_begins_with_can_be_typed_and_is_a_sweep(base: str) -
     for name, setting in axis_settings(BASES[base]).items():
         for axis in (axes.values(BASES[base], name, setting), axes.in_range(BASES[base], name, setting)):
             Sweep(base=BASES[base], axes=(axis,), method="random")
-            assert not axes.is_typed(setting) or axes.read_axis(name, setting, axes.written(axis, setting)) == axis
+            assert not axes.is_typed(setting) or read_axis(name, setting, axes.written(axis, setting)) == axis
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,17 @@ def test_what_every_setting_begins_with_can_be_typed_and_is_a_sweep(base: str) -
     ],
 )
 def test_values_and_ranges_are_read_as_they_are_typed(name: str, text: str, wanted: tuple[Any, ...]) -> None:
-    axis = axes.read_axis(name, axis_settings(BASE)[name], text)
+    axis = read_axis(name, axis_settings(BASE)[name], text)
     assert (axis.values or (axis.low, axis.high)) == wanted
 
 
 def test_seeds_are_a_list_or_a_range() -> None:
     for text, seeds in (("1 to 4", (1, 2, 3, 4)), ("7", (7,)), ("3, 1", (3, 1)), ("5 to 5", (5,))):
-        assert axes.read_seeds(text) == seeds and axes.read_seeds(axes.written_seeds(seeds)) == seeds
+        assert read_seeds(text) == seeds and read_seeds(axes.written_seeds(seeds)) == seeds
     with pytest.raises(ValueError, match="seeds must be from a lower to a higher one, got '3 to 1'"):
-        axes.read_seeds("3 to 1")
+        read_seeds("3 to 1")
     with pytest.raises(ValueError, match="seeds must be 1 to 100, got"):
-        axes.read_seeds("1 to 1000000000000")
+        read_seeds("1 to 1000000000000")
 
 
 # ---- define

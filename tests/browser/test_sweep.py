@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import pytest
-
 from mmcore import RunState, RunStore, TrainConfig
 from mmcore.architectures import model_config
 from mmcore.store import RunFilter, SweepState

@@ -7,37 +7,16 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from mmcore.config import RunConfig, TrainConfig
-from mmcore.fields import Choice, Flag, Real, Setting, Sizes, Whole, require
+from mmcore.config import RunConfig
+from mmcore.fields import Choice, Flag, Real, Setting, Sizes, Whole
 from mmcore.presets import preset_of
-from mmcore.sweeps import MAX_SEEDS, Axis, Sweep
+from mmcore.sweeps import BETWEEN, Axis, Sweep
 
-BETWEEN = " to "  # the ends of a range
 EVERY_RATE = 10  # a range that is so many times as high as low is drawn on a logarithmic axis, unless told otherwise
 
 
-def read_axis(name: str, setting: Setting, text: str, *, log: bool = False) -> Axis:
-    """An axis from text: ``1, 2, 3`` or a range, ``0.001 to 0.1``; layers of one model as ``100 x 100``.
-
-    ``ValueError`` with field, rule and value where it is neither.
-    """
-    low, is_range, high = text.partition(BETWEEN)
-    if is_range:
-        ends = [_read(name, setting, end) for end in (low, high)]
-        return Axis(name=name, low=ends[0], high=ends[1], log=log).checked(setting)
-    values = tuple(_read(name, setting, part) for part in text.split(",") if part.strip())
-    return Axis(name=name, values=values).checked(setting)
-
-
-def _read(name: str, setting: Setting, text: str) -> Any:
-    text = text.strip()
-    if isinstance(setting, Sizes):
-        text = "" if text == "none" else text.replace("x", " ").replace("×", " ")
-    return setting.read(name, text)
-
-
 def written(axis: Axis, setting: Setting) -> str:
-    """The inverse of :func:`read_axis`."""
+    """The inverse of :func:`~mmcore.sweeps.read_axis`."""
     if axis.is_range:
         return f"{setting.written(axis.low)}{BETWEEN}{setting.written(axis.high)}"
     if isinstance(setting, Sizes):
@@ -59,20 +38,8 @@ def how(setting: Setting, method: str = "grid") -> str:
     return "A range, such as `0.001 to 0.1`, or values with commas between. "
 
 
-def read_seeds(text: str) -> tuple[int, ...]:
-    """Seeds from text: ``1, 2, 5`` or ``1 to 5``."""
-    seed = TrainConfig.settings()["seed"]
-    first, is_range, last = text.partition(BETWEEN)
-    if not is_range:
-        return tuple(seed.read("seeds", part.strip()) for part in text.split(",") if part.strip())
-    low, high = (seed.read("seeds", end.strip()) for end in (first, last))
-    require(low <= high, "seeds", "from a lower to a higher one", text)
-    require(high - low < MAX_SEEDS, "seeds", f"1 to {MAX_SEEDS}", high - low + 1)
-    return tuple(range(low, high + 1))
-
-
 def written_seeds(seeds: Sequence[int]) -> str:
-    """The inverse of :func:`read_seeds`."""
+    """The inverse of :func:`~mmcore.sweeps.read_seeds`."""
     if len(seeds) > 2 and all(after == before + 1 for before, after in pairwise(seeds)):
         return f"{seeds[0]}{BETWEEN}{seeds[-1]}"
     return ", ".join(map(str, seeds))

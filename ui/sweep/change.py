@@ -11,7 +11,7 @@ from mmcore.fields import Setting
 from mmcore.limits import MAX_NAME
 from mmcore.store import StoredSweep, SweepState
 from mmcore.store.sweeps import MAX_QUESTION
-from mmcore.sweeps import MINUTES, SETTINGS, Axis, Sweep, axis_settings
+from mmcore.sweeps import MINUTES, SETTINGS, Axis, Sweep, axis_settings, read_axis, read_seeds
 from ui import pages, session, visitor
 from ui.kit.text import plain
 from ui.run.sweeps import Progress
@@ -126,9 +126,9 @@ def widened(sweep: Sweep, seeds: str, values: Mapping[str, tuple[Any, ...]]) -> 
     for axis in sweep.axes:
         new: tuple[Any, ...] = values.get(axis.name, ())
         if new and axes.is_typed(possible[axis.name]):
-            new = axes.read_axis(axis.name, possible[axis.name], ", ".join(new)).values
+            new = read_axis(axis.name, possible[axis.name], ", ".join(new)).values
         found.append(axis.replace(values=tuple(dict.fromkeys((*axis.values, *new)))))
-    more = axes.read_seeds(seeds)
+    more = read_seeds(seeds)
     return sweep.replace(axes=tuple(found), seeds=tuple(dict.fromkeys((*sweep.seeds, *more))))
 
 

@@ -18,7 +18,18 @@ from mmcore.fields import Setting, require
 from mmcore.limits import MAX_NAME
 from mmcore.presets import PRESETS
 from mmcore.store.sweeps import MAX_QUESTION
-from mmcore.sweeps import MAX_AXES, METHOD, MINUTES, SETTINGS, SWEEP_SEED, Axis, Sweep, axis_settings
+from mmcore.sweeps import (
+    MAX_AXES,
+    METHOD,
+    MINUTES,
+    SETTINGS,
+    SWEEP_SEED,
+    Axis,
+    Sweep,
+    axis_settings,
+    read_axis,
+    read_seeds,
+)
 from ui import pages, session, visitor
 from ui.form import form, settings
 from ui.kit.text import plain
@@ -190,7 +201,7 @@ def _draw_axis(base: RunConfig, name: str, setting: Setting) -> Axis:
         persist_state="session",
         help=axes.how(setting, method) + setting.help,
     )
-    axis = axes.read_axis(name, setting, text)
+    axis = read_axis(name, setting, text)
     if not axis.is_range:
         return axis
     require(method != "grid", f"values of {name}", "a list in a grid, such as 1, 2, 4", text)
@@ -235,7 +246,7 @@ def _draw_method() -> dict[str, Any]:
 
 
 def _draw_seeds() -> tuple[int, ...]:
-    return axes.read_seeds(st.text_input("Seeds", key="sweep_seeds", persist_state="session", help=SEEDS_HELP))
+    return read_seeds(st.text_input("Seeds", key="sweep_seeds", persist_state="session", help=SEEDS_HELP))
 
 
 # ---- start
