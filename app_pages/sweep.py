@@ -25,7 +25,6 @@ choose.heading(stored)
 def watch(shown: StoredSweep, before: sweeps.Progress) -> None:
     stored, runs, found = progress.look(shown, before)
     progress.draw(stored, runs, found)
-    change.draw_buttons(stored, found)
     results.draw(stored, runs, current_theme())
 
 

@@ -107,9 +107,9 @@ def test_a_grid_is_defined_and_started(open_page: Open, store: RunStore) -> None
     (made,) = store.sweeps()
     assert (made.name, made.question, made.state) == ("Context size × embedding dimension", "What pays?", "active")
     assert made.owner == app.session_state["visitor"]
-    sweep, quick = made.config, PRESETS["quick"]
+    sweep, blink = made.config, PRESETS["blink"]
     assert [axis.values for axis in sweep.axes] == [(1, 2, 4), (2, 8)] and sweep.seeds == (1, 2, 3)
-    assert (sweep.base.model, sweep.base.train) == (quick.model, quick.train), "as the form on Train begins"
+    assert (sweep.base.model, sweep.base.train) == (blink.model, blink.train)
     assert sweep.base.corpus_sha256 == session.bundled_sha256()
     assert app.query_params["sweep"] == made.id and app.header[0].value == "Context size × embedding dimension"
 
@@ -188,7 +188,8 @@ def test_presets_vary_alone_and_nothing_is_no_sweep(open_page: Open) -> None:
 
 
 def test_what_it_will_take_is_said_before_the_click(finished: Run, open_page: Open, store: RunStore) -> None:
-    app = open_page("sweep", run=finished.id)
+    app = open_page("sweep")
+    field(app, "button_group", "Starting from").set_value("run").run()
     app.text_input(key="sweep_values_context_size").set_value("2, 3").run()
     app.text_input(key="sweep_values_embedding_dim").set_value("4").run()
     app.text_input(key="sweep_seeds").set_value("1 to 5").run()
@@ -227,6 +228,17 @@ def test_a_link_opens_a_sweep_for_anyone_and_results_appear_as_runs_finish(
     assert "Running" in texts(app)
     best = min(run.losses["val_loss"] for run in trained)
     assert app.dataframe[0].value["Validation loss"].tolist()[0] == f"{best:.4f}", "of the first seed, each alone"
+
+
+def test_what_varies_is_said_above_the_results(stored: StoredSweep, store: RunStore) -> None:
+    said = "Context size: 1, 2. Embedding dimension: 2, 3. Seeds 1, 2. Corpus names. Starting from MLP, context 2,"
+    assert choose.in_words(stored.config).startswith(f"Grid. {said}")
+    rates = Axis(name="learning_rate", low=0.001, high=0.1, log=True)
+    drawn = stored.config.replace(axes=(rates,), method="tpe", settings_to_try=30, seeds=(1, 2, 3))
+    wanted = "TPE, 30 settings. Learning rate: 0.001 to 0.1, logarithmic. Seeds 1 to 3. Corpus names."
+    assert choose.in_words(drawn).startswith(wanted)
+    presets = stored.config.replace(axes=(Axis(name="preset", values=("blink", "gru")),))
+    assert choose.in_words(presets) == "Grid. Preset: Blink, GRU. Seeds 1, 2. Corpus names."
 
 
 def test_a_sweep_that_has_all_its_runs_is_done(stored: StoredSweep, open_page: Open, store: RunStore) -> None:

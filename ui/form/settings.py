@@ -37,10 +37,14 @@ def read_config(values: Mapping[str, Any], corpus_sha256: str) -> RunConfig:
 
 def describe(config: RunConfig) -> str:
     """A run's settings in one line."""
+    return f"{describe_any_seed(config)}, seed {config.train.seed}"
+
+
+def describe_any_seed(config: RunConfig) -> str:
+    """The settings of several runs that differ in their seeds only, in one line."""
     model, train = config.model, config.train
     optimizer = train.settings()["optimizer"].said(train.optimizer)
-    training = f"{optimizer} {train.learning_rate:g}, batch {train.batch_size:,}, seed {train.seed}"
-    return f"{model.summary()}, {training}"
+    return f"{model.summary()}, {optimizer} {train.learning_rate:g}, batch {train.batch_size:,}"
 
 
 def said_of(config: RunConfig) -> dict[str, str]:

@@ -82,7 +82,8 @@ STYLE = f"""<style>
   opacity: 1;
   color: light-dark({SURFACES["light"].muted}, {SURFACES["dark"].muted});
 }}
-.stApp .stTooltipHoverTarget > button, .stApp [data-testid="stHeaderActionElements"] a {{
+.stApp .stTooltipHoverTarget > button:not([data-testid^="stBaseButton"]),
+.stApp [data-testid="stHeaderActionElements"] a {{
   padding: 4px; margin: -4px; box-sizing: content-box;
 }}
 .stApp .modebar-btn {{ min-height: 24px; }}

@@ -8,9 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from mmcore.store import RunFilter, StoredSweep
+from mmcore.sweeps import METHOD, Sweep, axis_settings
 from ui import session, visitor
+from ui.form import settings
 from ui.kit.text import plain
 from ui.run import sweeps
+from ui.sweep import axes
 
 OFFERED = 50  # sweeps in the list
 
@@ -84,3 +87,19 @@ def heading(stored: StoredSweep) -> None:
         st.badge(word, icon=icon, color=color)
     if stored.question:
         st.markdown(plain(stored.question))
+    st.caption(plain(in_words(stored.config)))
+
+
+def in_words(sweep: Sweep) -> str:
+    """What varies, the seeds, and from which settings it starts, in a sentence or two."""
+    possible = axis_settings(sweep.base)
+    varied = []
+    for axis in sweep.axes:
+        setting = possible[axis.name]
+        values = ", ".join(map(setting.said, axis.values)) or f"{setting.said(axis.low)} to {setting.said(axis.high)}"
+        varied.append(f"{setting.title}: {values}{', logarithmic' if axis.log else ''}")
+    method = METHOD.said(sweep.method)
+    tried = method if sweep.method == "grid" else f"{method}, {sweep.setting_count:,} settings"
+    corpus = session.corpus(sweep.base.corpus_sha256).name
+    base = "" if sweep.axes[0].name == "preset" else f" Starting from {settings.describe_any_seed(sweep.base)}."
+    return f"{tried}. {'. '.join(varied)}. Seeds {axes.written_seeds(sweep.seeds)}. Corpus {corpus}.{base}"

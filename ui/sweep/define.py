@@ -38,7 +38,7 @@ from ui.sweep import axes, estimate
 
 BASES = {"form": "Settings on Train", "preset": "A preset", "run": "A run"}
 COPIED = {"copied": "The sweep copied"}
-FIRST: dict[str, Any] = {"from": "form", "preset": "blink", "method": "grid", "seeds": "1 to 3"}
+FIRST: dict[str, Any] = {"preset": "blink", "method": "grid", "seeds": "1 to 3"}
 FIRST |= {"settings_to_try": 20, "sweep_seed": 1, "minutes": 0.0}
 FIRST_AXES = ("context_size", "embedding_dim")
 LOG_HELP = "From 0.001 to 0.01 as often as from 0.01 to 0.1. Off: evenly, so that most values are large."
@@ -53,7 +53,8 @@ T = TypeVar("T")
 
 def draw(corpus: Corpus) -> None:
     """The form, what it amounts to, and the button that starts it."""
-    for field, value in FIRST.items():
+    filled = "form_architecture" in st.session_state  # the form on Train
+    for field, value in {"from": "form" if filled else "preset", **FIRST}.items():
         st.session_state.setdefault(f"sweep_{field}", value)
     what, how = st.columns(2, gap="large")
     with what:
@@ -136,7 +137,7 @@ def _draw_base(corpus: Corpus) -> RunConfig:
         form.start(latest.config if latest else None)
         base = settings.read_config(form.settings(), corpus.sha256)
     split_words(corpus.words, base.split)
-    st.caption(plain(settings.describe(base).rpartition(", seed")[0]))  # the seeds are below
+    st.caption(plain(settings.describe_any_seed(base)))
     return base
 
 

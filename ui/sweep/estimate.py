@@ -37,7 +37,7 @@ class Plan:
 
     def __str__(self) -> str:
         there = f"{self.there:,} of them {'is' if self.there == 1 else 'are'} there already. " if self.there else ""
-        return f"{there}{WORKERS} at a time: {self.time}, {amount(self.stored, 2)} in the store."
+        return f"{there}{WORKERS} at a time: {self.time}. They take about {amount(self.stored, 2)} in the store."
 
 
 def plan(sweep: Sweep, corpus: Corpus) -> Plan:

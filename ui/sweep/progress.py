@@ -12,7 +12,7 @@ from mmcore.sweeps import Sweep
 from ui import session
 from ui.kit.text import plain
 from ui.run.sweeps import Progress, moves, of
-from ui.sweep import estimate
+from ui.sweep import change, estimate
 
 
 def tick(stored: StoredSweep, progress: Progress) -> float | None:
@@ -39,9 +39,11 @@ def draw(stored: StoredSweep, runs: Sequence[Run], progress: Progress) -> None:
     said = progress.said()
     if stored.state is SweepState.ACTIVE and progress.left:
         said += f", about {cost.duration(time_left(stored.config, runs, progress).seconds)} left"
-    st.progress(ended / progress.of, text=said)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(ended / progress.of, text=said)
+        change.draw_buttons(stored, progress)
     spent, minutes = sum(run.seconds for run in runs), stored.config.minutes
-    st.caption(f"{cost.duration(spent)}{f' of {minutes:g} min' if minutes else ''} of training.")
+    st.caption(f"{cost.duration(spent)}{f' of {minutes:g} min' if minutes else ''} of training so far.")
     if stored.error:
         st.error(plain(stored.error))
     elif stored.state is SweepState.FINISHED and progress.to_begin:
