@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -12,12 +12,12 @@ from mmcore.bands import band
 from mmcore.store import RunState
 from ui import session
 from ui.kit import chart
-from ui.kit.theme import Theme, figure_layout
-from ui.run.embedding_map import BELOW
+from ui.kit.theme import Theme
 from ui.sweep.found import LOSS, Found, count
-from ui.sweep.looks import line_look
+from ui.sweep.looks import head, line_look
 
 MOST = 6  # settings at once
+EARLY = 0.1  # of the steps
 FAINT = "33"  # of a colour, as hexadecimal opacity
 
 
@@ -47,7 +47,8 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
     if max(seeds.values()) > 1:
         st.caption(
             "Line: mean over the seeds that have finished. Band: from the lowest to the highest of them at each step. "
-            "Only steps at which all of them were measured are drawn."
+            "Only steps at which all of them were measured are drawn. The first tenth of the steps may lie above the "
+            "figure: double-click it to see all."
         )
     else:
         st.caption("One seed each: add seeds to see how much a curve depends on them.")
@@ -61,8 +62,9 @@ def _history(run_id: str, step: int) -> pd.DataFrame:
 
 def figure(curves: Mapping[str, pd.DataFrame], seeds: Mapping[str, int], theme: Theme) -> go.Figure:
     """A line and a band for each setting. ``curves``: columns ``step, mean, low, high``."""
-    layout = figure_layout("Validation loss while training", x="Step (updates)", y=LOSS, theme=theme)
-    plot = go.Figure(layout=layout)
+    plot = go.Figure(
+        layout=head("Validation loss while training", "Step (updates)", LOSS, theme, 400 + 24 * len(curves))
+    )
     for order, (name, rows) in enumerate(curves.items()):
         look = line_look(order, theme)
         ink = look["line"]["color"]
@@ -91,4 +93,16 @@ def figure(curves: Mapping[str, pd.DataFrame], seeds: Mapping[str, int], theme: 
             line=look["line"],
             marker=look["marker"] | {"size": 6},
         )
-    return plot.update_layout(margin_t=48, legend=BELOW | {"orientation": "v"}, height=400 + 24 * len(curves))
+    plot.update_layout(legend_orientation="v")
+    return plot.update_yaxes(range=learned(list(curves.values())))
+
+
+def learned(curves: Sequence[pd.DataFrame]) -> tuple[float, float] | None:
+    """The losses after the first tenth of the steps, with some room; None where hardly any were measured there.
+
+    The first losses are so high that all later ones would lie on one line.
+    """
+    later = [rows[rows["step"] >= EARLY * rows["step"].max()] for rows in curves]
+    low, high = min(rows["low"].min() for rows in later), max(rows["high"].max() for rows in later)
+    room = 0.05 * (high - low)
+    return (low - room, high + room) if room > 0 and min(map(len, later)) >= 5 else None

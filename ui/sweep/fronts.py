@@ -10,10 +10,9 @@ from mmcore.cost import duration
 from mmcore.fronts import pareto
 from ui.kit import chart
 from ui.kit.text import nats
-from ui.kit.theme import Role, Theme, color, figure_layout, line, marker
-from ui.run.embedding_map import BELOW
+from ui.kit.theme import Role, Theme, color, line, marker
 from ui.sweep.found import LOSS
-from ui.sweep.looks import spread
+from ui.sweep.looks import head, spread
 
 COSTS = {"parameters": "Parameters", "seconds": "Training time (seconds)"}
 FRONT = "Pareto front"
@@ -55,8 +54,7 @@ def shown(front: pd.DataFrame, column: str) -> pd.DataFrame:
 def figure(table: pd.DataFrame, column: str, theme: Theme) -> go.Figure:
     """A point each setting, those on the front marked and joined."""
     front = on_front(table, column)
-    layout = figure_layout(f"Validation loss against {column}", x=COSTS[column], y=LOSS, theme=theme)
-    plot = go.Figure(layout=layout)
+    plot = go.Figure(layout=head(f"Validation loss against {column}", COSTS[column], LOSS, theme, 420))
     parts: tuple[tuple[str, pd.DataFrame, Role], ...] = (
         ("Other settings", table.drop(front.index), "batch"),
         (FRONT, front, "accent"),
@@ -79,6 +77,5 @@ def figure(table: pd.DataFrame, column: str, theme: Theme) -> go.Figure:
             hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} nats per character<br>%{customdata[2]} "
             "parameters<br>%{customdata[3]} seconds<extra>%{fullData.name}</extra>",
         )
-    plot.update_layout(margin_t=48, legend=BELOW, height=420)
     kind = {"type": "log"} if spread(table[column].tolist()) else {}
     return plot.update_xaxes(kind)

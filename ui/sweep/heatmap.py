@@ -16,10 +16,12 @@ from mmcore.sweeps import Axis
 from ui import pages
 from ui.kit import plots
 from ui.kit.text import nats, plain
-from ui.kit.theme import PLOTLY_CONFIG, SURFACES, Theme, figure_layout
+from ui.kit.theme import PLOTLY_CONFIG, SURFACES, Theme
 from ui.sweep.found import AVERAGE, Found, count, lowered, with_error
+from ui.sweep.looks import head
 
-WRITTEN = 8  # columns up to which a phone has room for a cell's numbers
+WRITTEN = 8  # columns up to which a phone has room for a cell's mean
+ERRORS = 6  # and for its standard error
 MOST_COMPARED = 20  # runs
 CONTRAST = 3.0  # colours end where a loss is so many times as far above the lowest as the median is
 SHADES = 0.55  # of the colour scale above which text takes the background's colour
@@ -61,7 +63,7 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
     )
     st.caption(_legend(found, fixed, rows, columns))
     chosen = st.selectbox(
-        "Runs of",
+        "Runs of a cell",
         list(places),
         index=None,
         format_func=lambda place: cell_name(found, rows, columns, places[place]),
@@ -166,13 +168,14 @@ def figure(found: Found, rows: str, columns: str, table: Sequence[Cell], theme: 
         xgap=2,
         ygap=2,
         hoverinfo="skip",
+        showscale=len(across) > WRITTEN,  # where the numbers are in the cells, they need the room on a phone
         colorbar={"thickness": 10, "title": {"text": "Loss"}, "tickformat": ".3~f"},
     )
     _add_texts(chart, found, (rows, columns), placed, (down, across), (low, high), theme)
     title = f"Validation loss by {lowered(found.settings[rows].title)} and {lowered(found.settings[columns].title)}"
     height = int(np.clip(150 + 48 * len(down), 280, 760))
-    layout = figure_layout(title, x=found.title(columns), y=found.title(rows), theme=theme, height=height)
-    chart.update_layout(layout, margin_t=48, clickmode="event+select", dragmode="pan", showlegend=False)
+    layout = head(title, found.title(columns), found.title(rows), theme, height)
+    chart.update_layout(layout, clickmode="event+select", dragmode="pan", showlegend=False)
     shared = {"type": "category", "showgrid": False, "tickangle": 0}
     chart.update_xaxes(shared, categoryarray=across, dtick=plots.every(len(across), across))
     return chart.update_yaxes(shared, categoryarray=down, autorange="reversed", dtick=plots.every(len(down)))
@@ -203,12 +206,12 @@ def _add_texts(
     for cell in placed.values():
         shade = (high - cell.mean.mean) / (high - low) if cell.mean else 0.0
         inks.append(surface.background if shade > SHADES else surface.text)
-    written = len(labels[1]) <= WRITTEN
+    columns = len(labels[1])
     chart.add_scatter(
         x=[labels[1][column] for _, column in placed],
         y=[labels[0][row] for row, _ in placed],
         mode="markers+text",
-        text=[cell_text(cell) if written else "" for cell in placed.values()],
+        text=[cell_text(cell, errors=columns <= ERRORS) if columns <= WRITTEN else "" for cell in placed.values()],
         textfont={"size": 11, "color": inks},
         marker={"symbol": "square", "size": 30, "opacity": 0},
         unselected={"marker": {"opacity": 0}, "textfont": {"color": None}},
@@ -219,12 +222,12 @@ def _add_texts(
     )
 
 
-def cell_text(cell: Cell) -> str:
-    """What is written in a cell."""
+def cell_text(cell: Cell, *, errors: bool = True) -> str:
+    """What is written in a cell: mean and standard error, or what is missing."""
     if cell.mean is None:
         return "failed" if cell.failed == cell.wanted else "…"
     mean = nats(cell.mean.mean, 3)
-    return mean if cell.mean.seeds < 2 else f"{mean}<br>±{nats(cell.mean.error, 3)}"
+    return mean if cell.mean.seeds < 2 or not errors else f"{mean}<br>±{nats(cell.mean.error, 3)}"
 
 
 def cell_hover(cell: Cell) -> str:

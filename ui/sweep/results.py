@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import streamlit as st
 
+from mmcore import comparison
 from mmcore.store import Run, StoredSweep
 from ui import session
 from ui.kit.theme import Theme
-from ui.sweep import answer, bands, fronts, heatmap, slices, studies, table, winner
+from ui.sweep import answer, bands, fronts, heatmap, importance, parallel, slices, table, winner
 from ui.sweep.found import Found
 
 
@@ -21,7 +22,8 @@ def draw(stored: StoredSweep, runs: Sequence[Run], theme: Theme) -> None:
     if not found.means:
         st.info("Results appear here as soon as the first run of the sweep has finished.")
         return
-    rows = table.results(found, session.vocab(stored.config.base.corpus_sha256).size)
+    mine = [run for own in found.runs.values() for run in own.values()]
+    rows = comparison.results(found.sweep, mine, session.vocab(found.sweep.base.corpus_sha256).size)
     _draw_figure(found, rows, stored.id, theme)
     st.subheader("Is A better than B?", anchor=False)
     answer.draw(found, stored.id)
@@ -43,7 +45,7 @@ def _draw_figure(found: Found, rows: pd.DataFrame, sweep_id: str, theme: Theme) 
         help="Different views of the same runs.",
     )
     if chosen == "Cost":
-        named = rows.assign(name=[found.names[key] for key in found.runs])
+        named = rows.assign(name=[found.names[tuple(key)] for key in rows[found.axis_names].to_numpy(dtype=object)])
         fronts.draw(named, sweep_id, theme)
     else:
         figures[str(chosen)](found, sweep_id, theme)
@@ -55,6 +57,6 @@ def figures_of(found: Found) -> dict[str, Callable[[Found, str, Theme], None]]:
     if len(found.listed) > 1:
         figures["Heatmap"] = heatmap.draw
     figures |= {"Slices": slices.draw, "Cost": slices.draw, "Curves": bands.draw}
-    if studies.worth_showing(found):
-        figures |= {"Parallel coordinates": studies.draw_parallel, "Importance": studies.draw_importances}
+    if importance.worth_showing(found):
+        figures |= {"Parallel coordinates": parallel.draw, "Importance": importance.draw}
     return figures

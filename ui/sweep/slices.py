@@ -10,11 +10,10 @@ import streamlit as st
 
 from mmcore.paired import Key, Mean
 from ui.kit import chart
-from ui.kit.theme import Theme, figure_layout
-from ui.run.embedding_map import BELOW
+from ui.kit.theme import Theme
 from ui.sweep.found import AVERAGE, LOSS, Found, count, lowered, with_error
 from ui.sweep.heatmap import choose_fixed
-from ui.sweep.looks import MOST_LINES, error_bars, line_look, scale_x, spread
+from ui.sweep.looks import MOST_LINES, error_bars, head, line_look, scale_x, spread
 
 Point = tuple[Any, Mean, int]  # value along the axis, loss, how many settings it is averaged over
 
@@ -80,14 +79,12 @@ def figure(
     """Each line's means with their standard errors; points without a line where values were drawn from a range."""
     title = found.settings[along].title
     by = f" and {lowered(found.settings[lines].title)}" if lines else ""
-    plot = go.Figure(
-        layout=figure_layout(f"Validation loss by {lowered(title)}{by}", x=found.title(along), y=LOSS, theme=theme)
-    )
+    plot = go.Figure(layout=head(f"Validation loss by {lowered(title)}{by}", found.title(along), LOSS, theme, 440))
     number = found.is_number(along)
     drawn = next(axis for axis in found.sweep.axes if axis.name == along).is_range
     for order, (name, made) in enumerate(series.items()):
         look = line_look(order, theme)
-        head = f"{title} %{{customdata[0]}}" + (f", {lowered(found.settings[lines].title)} {name}" if lines else "")
+        name_of = f"{title} %{{customdata[0]}}" + (f", {lowered(found.settings[lines].title)} {name}" if lines else "")
         plot.add_scatter(
             x=[value if number else found.said(along, value) for value, _, _ in made],
             y=[mean.mean for _, mean, _ in made],
@@ -96,10 +93,9 @@ def figure(
             showlegend=bool(lines),
             error_y=error_bars([mean for _, mean, _ in made], look["line"]["color"]),
             customdata=[[found.said(along, v), with_error(mean, 6), count(mean.seeds, "seed")] for v, mean, _ in made],
-            hovertemplate=f"{head}<br>%{{customdata[1]}} nats per character<br>%{{customdata[2]}}<extra></extra>",
+            hovertemplate=f"{name_of}<br>%{{customdata[1]}} nats per character<br>%{{customdata[2]}}<extra></extra>",
             **look,
         )
-    plot.update_layout(margin_t=48, legend=BELOW, height=440)
     if not number:
         return plot.update_xaxes(type="category", tickangle=0)
     values = [value for made in series.values() for value, _, _ in made]
