@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+
+MAX_POINTS = 200  # of a band
 
 
 def band(histories: Sequence[pd.DataFrame], loss: str = "val_loss") -> pd.DataFrame:
-    """Mean, lowest and highest of several curves at each step that all of them have measured.
+    """Mean, lowest and highest of several curves at the steps at which any of them was measured.
 
-    Columns ``step, mean, low, high``. Steps that only some have (one stopped early, or its curve was thinned) are left
-    out: the mean would jump where a curve ends.
+    Columns ``step, mean, low, high``; at most :data:`MAX_POINTS` rows. Runs measure when it is time to, so that each
+    has steps of its own: between two of them a curve is taken as straight. Steps beyond the end of a curve are left
+    out, as the mean would jump there.
     """
-    curves = [history.dropna(subset=[loss]).set_index("step")[loss] for history in histories]
-    if not curves:
+    curves = [history.dropna(subset=[loss]).sort_values("step") for history in histories]
+    if not curves or any(curve.empty for curve in curves):
         return pd.DataFrame(columns=["step", "mean", "low", "high"])
-    table = pd.concat(curves, axis=1, join="inner").sort_index()
-    found = pd.DataFrame({"mean": table.mean(axis=1), "low": table.min(axis=1), "high": table.max(axis=1)})
-    return found.rename_axis("step").reset_index()
+    first, last = max(curve.step.iloc[0] for curve in curves), min(curve.step.iloc[-1] for curve in curves)
+    every = np.unique(np.concatenate([curve["step"].to_numpy() for curve in curves]))
+    steps = _some(every[(every >= first) & (every <= last)])
+    values = np.array([np.interp(steps, curve["step"], curve[loss]) for curve in curves])
+    found = {"step": steps, "mean": values.mean(axis=0), "low": values.min(axis=0), "high": values.max(axis=0)}
+    return pd.DataFrame(found)
+
+
+def _some(steps: NDArray[Any]) -> NDArray[Any]:
+    """At most so many of some steps, evenly taken, first and last included."""
+    if len(steps) <= MAX_POINTS:
+        return steps
+    return steps[np.linspace(0, len(steps) - 1, MAX_POINTS).round().astype(int)]

@@ -47,8 +47,8 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
     if max(seeds.values()) > 1:
         st.caption(
             "Line: mean over the seeds that have finished. Band: from the lowest to the highest of them at each step. "
-            "Only steps at which all of them were measured are drawn. The first tenth of the steps may lie above the "
-            "figure: double-click it to see all."
+            "Between the steps at which a run was measured, its curve is taken as straight. The first tenth of the "
+            "steps may lie above the figure: double-click it to see all."
         )
     else:
         st.caption("One seed each: add seeds to see how much a curve depends on them.")
