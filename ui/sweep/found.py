@@ -64,7 +64,7 @@ class Found:
     def title(self, name: str) -> str:
         """An axis of a figure: what it is, and its unit."""
         setting = self.settings[name]
-        return f"{setting.title} ({setting.unit})" if setting.unit else setting.title
+        return f"{setting.title} ({setting.unit})" if setting.unit and "(" not in setting.title else setting.title
 
     def said(self, name: str, value: Any) -> str:
         """A value of an axis on screen."""

@@ -12,7 +12,7 @@ from ui.kit import chart
 from ui.kit.text import nats
 from ui.kit.theme import Role, Theme, color, line, marker
 from ui.sweep.found import LOSS
-from ui.sweep.looks import head, spread
+from ui.sweep.looks import head, show_losses, spread
 
 COSTS = {"parameters": "Parameters", "seconds": "Training time (seconds)"}
 FRONT = "Pareto front"
@@ -24,9 +24,16 @@ def draw(table: pd.DataFrame, sweep_id: str, theme: Theme) -> None:
     for column, place in zip(COSTS, st.columns(2, gap="large"), strict=True):
         with place:
             points = known.dropna(subset=[column])
+            if points[column].nunique() == 1 < len(points):
+                st.info(f"All of these settings have the same {column}: {points[column].iloc[0]:,}.")
+                continue
             front = on_front(points, column)
             alt = f"Validation loss against {column} of {len(points)} settings, {len(front)} on the Pareto front"
-            chart.draw(figure(points, column, theme), f"sweep_{column}_{sweep_id}", alt)
+            plot = figure(points, column, theme)
+            above = show_losses(plot, points["val_loss"].tolist())
+            chart.draw(plot, f"sweep_{column}_{sweep_id}", alt)
+            if above:
+                st.caption(above)
             st.dataframe(
                 shown(front, column),
                 hide_index=True,
@@ -77,5 +84,4 @@ def figure(table: pd.DataFrame, column: str, theme: Theme) -> go.Figure:
             hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} nats per character<br>%{customdata[2]} "
             "parameters<br>%{customdata[3]} seconds<extra>%{fullData.name}</extra>",
         )
-    kind = {"type": "log"} if spread(table[column].tolist()) else {}
-    return plot.update_xaxes(kind)
+    return plot.update_xaxes(type="log") if spread(table[column].tolist()) else plot

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,13 @@ from ui.kit import plots
 from ui.kit.text import nats, plain
 from ui.kit.theme import PLOTLY_CONFIG, SURFACES, Theme
 from ui.sweep.found import AVERAGE, Found, count, lowered, with_error
-from ui.sweep.looks import head
+from ui.sweep.looks import head, readable
 
 WRITTEN = 8  # columns up to which a phone has room for a cell's mean
 ERRORS = 6  # and for its standard error
+MOST_WRITTEN = 400  # cells
 MOST_COMPARED = 20  # runs
 CONTRAST = 3.0  # colours end where a loss is so many times as far above the lowest as the median is
-SHADES = 0.55  # of the colour scale above which text takes the background's colour
 
 
 @dataclass(frozen=True)
@@ -171,11 +171,12 @@ def figure(found: Found, rows: str, columns: str, table: Sequence[Cell], theme: 
         showscale=len(across) > WRITTEN,  # where the numbers are in the cells, they need the room on a phone
         colorbar={"thickness": 10, "title": {"text": "Loss"}, "tickformat": ".3~f"},
     )
-    _add_texts(chart, found, (rows, columns), placed, (down, across), (low, high), theme)
+    _add_points(chart, found, (rows, columns), placed, (down, across))
     title = f"Validation loss by {lowered(found.settings[rows].title)} and {lowered(found.settings[columns].title)}"
     height = int(np.clip(150 + 48 * len(down), 280, 760))
     layout = head(title, found.title(columns), found.title(rows), theme, height)
     chart.update_layout(layout, clickmode="event+select", dragmode="pan", showlegend=False)
+    chart.update_layout(annotations=_texts(placed, len(across), (low, high), theme))
     shared = {"type": "category", "showgrid": False, "tickangle": 0}
     chart.update_xaxes(shared, categoryarray=across, dtick=plots.every(len(across), across))
     return chart.update_yaxes(shared, categoryarray=down, autorange="reversed", dtick=plots.every(len(down)))
@@ -191,35 +192,42 @@ def colour_range(losses: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, 
     return low, high if high > low else max(float(known.max()), low + 1e-6)
 
 
-def _add_texts(
+def _add_points(
     chart: go.Figure,
     found: Found,
     names: tuple[str, str],
-    placed: dict[tuple[int, int], Cell],
+    placed: Mapping[tuple[int, int], Cell],
     labels: tuple[list[str], list[str]],
-    ends: tuple[float, float],
-    theme: Theme,
 ) -> None:
-    """A point on each cell: its text, its hover, and what a click finds."""
-    surface, (low, high) = SURFACES[theme], ends
-    inks = []
-    for cell in placed.values():
-        shade = (high - cell.mean.mean) / (high - low) if cell.mean else 0.0
-        inks.append(surface.background if shade > SHADES else surface.text)
-    columns = len(labels[1])
+    """A point that no one sees on each cell: its hover, and what a click finds."""
     chart.add_scatter(
         x=[labels[1][column] for _, column in placed],
         y=[labels[0][row] for row, _ in placed],
-        mode="markers+text",
-        text=[cell_text(cell, errors=columns <= ERRORS) if columns <= WRITTEN else "" for cell in placed.values()],
-        textfont={"size": 11, "color": inks},
+        mode="markers",
         marker={"symbol": "square", "size": 30, "opacity": 0},
-        unselected={"marker": {"opacity": 0}, "textfont": {"color": None}},
         selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
         customdata=[f"{row},{column}" for row, column in placed],
         hovertext=[f"{cell_name(found, *names, cell)}<br>{cell_hover(cell)}" for cell in placed.values()],
         hovertemplate="%{hovertext}<extra></extra>",
     )
+
+
+def _texts(
+    placed: Mapping[tuple[int, int], Cell], columns: int, ends: tuple[float, float], theme: Theme
+) -> list[dict[str, Any]]:
+    """Annotations, because a click on a point would fade its text; none where there is no room."""
+    if columns > WRITTEN or len(placed) > MOST_WRITTEN:
+        return []
+    low, high = ends
+    shown = {}
+    for at, cell in placed.items():
+        shade = float(np.clip((high - cell.mean.mean) / (high - low), 0, 1)) if cell.mean else 0.0
+        shown[at] = (cell_text(cell, errors=columns <= ERRORS), readable(shade, theme))
+    return [
+        {"x": column, "y": row, "text": text, "showarrow": False, "font": {"size": 11, "color": ink}}
+        for (row, column), (text, ink) in shown.items()
+    ]
 
 
 def cell_text(cell: Cell, *, errors: bool = True) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,12 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.colors import sample_colorscale
 
+from mmcore.paired import Key, Mean
 from ui.kit import chart
 from ui.kit.text import nats
 from ui.kit.theme import SURFACES, Theme
 from ui.sweep.found import Found, count, with_error
-from ui.sweep.looks import head, spread
+from ui.sweep.looks import head, highest_shown, spread
 
 PALEST = 0.3  # of the colour scale: the highest loss must be seen too
 TICKS = 6  # values of an axis up to which each has a label
@@ -24,22 +25,31 @@ Scale = tuple[list[float], list[tuple[float, str]]]  # of each setting its place
 
 def draw(found: Found, sweep_id: str, theme: Theme) -> None:
     """The figure, and how to read it."""
-    alt = f"Parallel coordinates of {count(len(found.means), 'setting')}: mean validation loss, then each axis"
-    chart.draw(figure(found, theme), f"sweep_parallel_{sweep_id}", alt)
+    shown, left_out = worth_drawing(found)
+    alt = f"Parallel coordinates of {count(len(shown), 'setting')}: mean validation loss, then each axis"
+    chart.draw(figure(found, shown, theme), f"sweep_parallel_{sweep_id}", alt)
     st.caption(
         "Each line is a setting: its mean validation loss on the left, then its value on each axis. The lower the "
         "loss, the stronger the colour; the lowest is drawn thick."
+        + (f" Left out: {count(left_out, 'setting')} with a loss too high for the figure." if left_out else "")
     )
 
 
-def figure(found: Found, theme: Theme) -> go.Figure:
+def worth_drawing(found: Found) -> tuple[dict[Key, Mean], int]:
+    """The settings whose losses can be told apart, lowest first, and how many there are besides."""
+    high = highest_shown([mean.mean for mean in found.means.values()])
+    shown = {key: mean for key, mean in found.means.items() if mean.mean <= high}
+    return shown, len(found.means) - len(shown)
+
+
+def figure(found: Found, means: Mapping[Key, Mean], theme: Theme) -> go.Figure:
     """A line a setting, the lowest loss last and thick."""
-    scales = [_numbers([mean.mean for mean in found.means.values()], lambda loss: nats(loss, 3))]
-    scales += [_scale(found, i, name) for i, name in enumerate(found.axis_names)]
+    scales = [_numbers([mean.mean for mean in means.values()], lambda loss: nats(loss, 3))]
+    scales += [_scale(found, list(means), i, name) for i, name in enumerate(found.axis_names)]
     titles = ["Loss", *(found.settings[name].title.replace(" ", "<br>") for name in found.axis_names)]
     plot = go.Figure(layout=head("Every setting at once", "", "", theme, 440))
-    shades = sample_colorscale(list(SURFACES[theme].scale), np.linspace(1, PALEST, len(found.means)).tolist())
-    for i, (key, mean) in reversed(list(enumerate(found.means.items()))):
+    shades = sample_colorscale(list(SURFACES[theme].scale), np.linspace(1, PALEST, len(means)).tolist())
+    for i, (key, mean) in reversed(list(enumerate(means.items()))):
         plot.add_scatter(
             x=list(range(len(scales))),
             y=[places[i] for places, _ in scales],
@@ -69,9 +79,9 @@ def figure(found: Found, theme: Theme) -> go.Figure:
     return plot.update_yaxes(visible=False, range=[-0.06, 1.06], fixedrange=True)
 
 
-def _scale(found: Found, at: int, name: str) -> Scale:
+def _scale(found: Found, keys: Sequence[Key], at: int, name: str) -> Scale:
     """An axis of the sweep: numbers by size, words in their order."""
-    values = [key[at] for key in found.means]
+    values = [key[at] for key in keys]
     if found.is_number(name):
         return _numbers(values, found.settings[name].said)
     listed = next(axis.values for axis in found.sweep.axes if axis.name == name)

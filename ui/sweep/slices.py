@@ -13,7 +13,7 @@ from ui.kit import chart
 from ui.kit.theme import Theme
 from ui.sweep.found import AVERAGE, LOSS, Found, count, lowered, with_error
 from ui.sweep.heatmap import choose_fixed
-from ui.sweep.looks import MOST_LINES, error_bars, head, line_look, scale_x, spread
+from ui.sweep.looks import MOST_LINES, error_bars, head, line_look, scale_x, show_losses
 
 Point = tuple[Any, Mean, int]  # value along the axis, loss, how many settings it is averaged over
 
@@ -28,8 +28,10 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
     shown = dict(list(series.items())[:MOST_LINES])
     about = f"Validation loss along {lowered(found.settings[along].title)}"
     alt = about + (f", a line for each {lowered(found.settings[lines].title)}" if lines else "")
-    chart.draw(figure(found, along, lines, shown, theme), f"sweep_slices_{sweep_id}", alt)
-    st.caption(_legend(found, fixed, series))
+    plot = figure(found, along, lines, shown, theme)
+    above = show_losses(plot, [mean.mean for made in shown.values() for _, mean, _ in made])
+    chart.draw(plot, f"sweep_slices_{sweep_id}", alt)
+    st.caption(_legend(found, fixed, series) + above)
 
 
 def _choose(found: Found, sweep_id: str) -> tuple[str, str | None, dict[str, Any]]:
@@ -99,7 +101,7 @@ def figure(
     if not number:
         return plot.update_xaxes(type="category", tickangle=0)
     values = [value for made in series.values() for value, _, _ in made]
-    scale_x(plot, values, log=spread(values))
+    scale_x(plot, values)
     return plot
 
 
