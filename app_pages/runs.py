@@ -1,42 +1,47 @@
-"""Runs: everything that was trained, newest first; open, name, note, take home, remove."""
+"""Runs: everything that was trained, newest first; select, compare, tag, open, name, note, take home, remove."""
 
 import streamlit as st
 
 from mmcore.store import RunFilter, RunState
 from ui import pages, session, visitor
 from ui.run.progress import LIVE
-from ui.runs import card, listing, table
+from ui.runs import actions, card, deleted, listing, selection, table
 
 st.title(pages.RUNS.title)
 st.markdown(
     "Every training is kept with its settings, curve, samples and weights: the lecture's notes of what was tried. "
-    "Choose a row to see what can be done with that run."
+    "Tick one row to see what can be done with that run, several to compare them."
 )
 store = session.store()
-stored = store.count()
-if not stored:
+deleted.draw_undo()
+if not store.count():
     st.info("Train a first model, which takes seconds, and it appears here.", title="No run yet")
     pages.TRAIN.link()
+    deleted.draw_bin()
     st.stop()
 
-part = listing.choose(stored)
+part = listing.choose()
 runs, states = part.runs(), part.states()
 card.draw_unreadable(part.unreadable())
 if not runs:
     searched = part.which != RunFilter()
-    st.info("Change the search or the state above." if searched else "None can be read.", title="No run")
+    st.info("Change the search or the filter above." if searched else "None can be read.", title="No run")
+    deleted.draw_bin()
     st.stop()
+actions.draw(part.which, part.found)
 current = visitor.current_run() or runs[0]
-table.draw(runs, current, store.stored(states))
-if stored > listing.ON_A_PAGE:
-    listing.draw_place(part, len(states))
-said = visitor.usage().said()
-st.caption(f"Yours: {said['waiting']}, {said['stored']}.")
+table.draw(runs, store.stored(states), tags=bool(store.tags()))
+with st.container(horizontal=True, vertical_alignment="center"):
+    if part.found > listing.ON_A_PAGE:
+        listing.draw_place(part, len(states))
+    said = visitor.usage().said()
+    st.caption(f"Yours: {said['waiting']}, {said['stored']}.")
+    deleted.draw_bin()
 
 
 @st.fragment(run_every=1 if set(LIVE) & set(states.values()) else None)
 def refresh() -> None:
-    """Draw the page again when a run has changed its state; not at every step, which would close the dialog."""
+    """Draw the page again when a run has changed its state; not at every step, which would close what is open."""
     if part.states() != states:
         st.rerun()
 
@@ -52,5 +57,6 @@ if len(interrupted) > 1:
         on_click=visitor.continue_runs,
         args=(interrupted,),
     )
-card.draw(current)
+if len(selection.ids()) <= 1:
+    card.draw(current)
 pages.LESSONS.link(f"On {pages.LESSONS.title}: three experiments, a click each")

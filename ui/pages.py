@@ -55,12 +55,13 @@ GENERATE = Page(
     name="generate", title="Generate", icon=":material/auto_awesome:", question="What does sampling from it give?"
 )
 RUNS = Page(name="runs", title="Runs", icon=":material/list_alt:", question="What have I tried?")
+COMPARE = Page(name="compare", title="Compare", icon=":material/stacked_line_chart:", question="How do my runs differ?")
 
 GROUPS: dict[str, tuple[Page, ...]] = {  # of the navigation, by heading; the first has none
     "": (HOME, LESSONS),
     "Train a model": (DATA, TRAIN, PLAYGROUND, SWEEP),
     "Understand it": (SPLITS, EMBEDDINGS, FILM, UNDER_THE_HOOD),
-    "Use it": (GENERATE, RUNS),
+    "Use it": (GENERATE, RUNS, COMPARE),
 }
 PAGES = tuple(page for group in GROUPS.values() for page in group)
 BY_NAME = {page.name: page for page in PAGES}

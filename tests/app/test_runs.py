@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterable
 from typing import Any
 from unittest.mock import MagicMock
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
+from streamlit.testing.v1 import AppTest
 
 from mmcore import Run, RunState, RunStore
+from mmcore.architectures import model_config
 from mmcore.export import FORMATS
 from mmcore.jobs import run_inline
+from mmcore.store import RunFilter
 from mmcore.store.run import _read_run
 from mmcore.store.schema import CHECKPOINTS, RUNS, STEPS
+from mmcore.sweeps import Axis, Sweep
 from tests.app.conftest import Open, texts
 from ui import session
+from ui.kit.text import plain
+from ui.runs import actions, selection
 
 
 def test_empty_store_says_what_to_do_next(open_page: Open) -> None:
@@ -67,11 +76,157 @@ def test_stop_and_continue(finished: Run, store: RunStore, open_page: Open) -> N
     assert store.run(waiting.id).state is RunState.QUEUED
 
 
-def test_delete_asks_first(finished: Run, store: RunStore, open_page: Open) -> None:
+def test_a_deleted_run_comes_back_after_a_visit_to_another_page(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
     app = open_page("runs", run=finished.id)
     app.button(key="delete").click().run()
-    assert store.run(finished.id), "one click must not delete"
-    assert app.button(key="confirm_delete") and app.button(key="keep")
+    assert store.count() == 0 and store.count(RunFilter(deleted=True)) == 1
+    assert f"Deleted **{plain(finished.name)}**" in texts(app) and "Train a first model" in app.info[0].value
+    app = app.switch_page("app_pages/data.py").run().switch_page("app_pages/runs.py").run()
+    app.button(key="undo").click().run()
+    assert store.run(finished.id) == finished
+    assert "Deleted" not in texts(app) and app.button(key="open")
+
+
+def test_the_bin_is_emptied_or_brought_back(finished: Run, store: RunStore, open_page: Open) -> None:
+    ids = copies(store, finished, 3)
+    store.delete(*ids)
+    app = open_page("runs")
+    assert "3 deleted runs, " in texts(app) and "24 hours after it was deleted" in texts(app)
+    app.multiselect(key="bin_chosen").set_value([ids[1]]).run()
+    app.button(key="restore").click().run()
+    assert {run.id for run in store.summaries()} == {finished.id, ids[1]}
+    app.button(key="empty_bin").click().run()
+    assert store.count(RunFilter(deleted=True)) == 0 and "empty_bin" not in [button.key for button in app.button]
+
+
+def select(app: AppTest, ids: Iterable[str]) -> AppTest:
+    """Runs as they are selected by ticking them, which AppTest cannot."""
+    app.session_state[selection.KEY] = list(ids)
+    return app.run()
+
+
+def keys(app: AppTest) -> set[str]:
+    return {button.key for button in app.button}
+
+
+def test_several_runs_are_deleted_and_undone(finished: Run, store: RunStore, open_page: Open) -> None:
+    ids = copies(store, finished, 3)
+    app = select(open_page("runs", run=finished.id), ids[:2])
+    assert "**2 selected**" in texts(app)
+    assert "delete" not in keys(app), "a card is that of one run"
+    app.button(key="delete_selected").click().run()
+    assert {run.id for run in store.runs()} == {finished.id, ids[2]}
+    assert "Deleted **2 runs**" in texts(app) and "selected**" not in texts(app)
+    app.button(key="undo").click().run()
+    assert store.count() == 4 and "**2 selected**" in texts(app)
+
+
+def test_a_selection_is_kept_while_one_pages_filters_and_goes_away(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    ids = copies(store, finished, 120)
+    app = select(open_page("runs", run=finished.id), [ids[0], ids[100]])
+    app.text_input(key="runs_search").set_value("older 5").run()
+    assert "**2 selected**" in texts(app)
+    app = app.switch_page("app_pages/data.py").run().switch_page("app_pages/runs.py").run()
+    assert "**2 selected**" in texts(app) and app.text_input(key="runs_search").value == "older 5"
+    app.button(key="select_all").click().run()
+    assert "**21 selected**" in texts(app), "those that are searched for"
+    app.button(key="clear").click().run()
+    assert "selected**" not in texts(app)
+    assert app.button(key="select_all").label == "Select all 21"
+    app.button(key="show_all").click().run()
+    assert app.button(key="select_all").label == "Select all 121"
+
+
+@pytest.mark.parametrize(
+    ("before", "shown", "chosen", "after"),
+    [
+        ([], ["a", "b"], ["b"], ["b"]),
+        (["x"], ["a", "b"], ["b"], ["x", "b"]),
+        (["x", "b"], ["a", "b"], [], ["x"]),
+        (["b", "x"], ["a", "b"], ["b", "a"], ["b", "x", "a"]),
+    ],
+)
+def test_ticking_changes_only_what_is_shown(
+    before: list[str], shown: list[str], chosen: list[str], after: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: dict[str, Any] = {selection.KEY: before}
+    monkeypatch.setattr(selection.st, "session_state", kept)
+    monkeypatch.setattr(selection.visitor, "open_run", lambda run_id: None)
+    selection.select_here(shown, chosen)
+    assert kept[selection.KEY] == after
+
+
+def test_selected_runs_are_tagged_stopped_continued_and_compared(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    waiting = store.create(finished.config)
+    stopped = store.create(finished.config)
+    store.request_stop(stopped.id)
+    app = select(open_page("runs"), [waiting.id, stopped.id])
+    assert (app.button(key="stop_selected").label, app.button(key="continue_selected").label) == (
+        "Stop 1",
+        "Continue 1",
+    )
+    app.button(key="continue_selected").click().run()
+    assert store.run(stopped.id).state is RunState.QUEUED
+    app.button(key="stop_selected").click().run()
+    assert store.run(waiting.id).state is RunState.STOPPED
+    store.tag([finished.id], "to keep")  # AppTest can choose a tag and not type one
+    app.run()
+    app.selectbox(key="tag").set_value("to keep").run()
+    app.button(key="tag_add").click().run()
+    assert store.tags() == {"to keep": 3}
+    assert list(app.dataframe[0].value["Tags"].map(list)) == [["to keep"]] * 3
+    app.selectbox(key="tag").set_value("to keep").run()
+    app.button(key="tag_remove").click().run()
+    assert store.tags() == {"to keep": 1}
+    app.button(key="compare").click().run()
+    assert app.title[0].value == "Compare" and app.query_params["runs"] == f"{waiting.id},{stopped.id}"
+
+
+def test_a_run_in_training_keeps_a_selection_from_being_deleted(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    working = store.create(finished.config, token="works")
+    app = select(open_page("runs"), [finished.id, working.id])
+    assert app.button(key="delete_selected").disabled
+
+
+def test_runs_are_filtered_by_what_they_are(finished: Run, store: RunStore, open_page: Open) -> None:
+    gru = finished.config.replace(
+        model=model_config(architecture="gru", context_size=3, embedding_dim=2, hidden_size=4)
+    )
+    other = store.create(gru, name="recurrent")
+    store.tag([other.id], "mine")
+    app = open_page("runs")
+    assert "runs_corpus" not in [box.key for box in app.selectbox], "there is one corpus only"
+    app.multiselect(key="runs_tags").set_value(["mine"]).run()
+    assert list(app.dataframe[0].value["Name"]) == ["recurrent"]
+    assert app.get("popover")[0].proto.popover.label == "Filter (1)"
+    app.multiselect(key="runs_architectures").set_value(["mlp"]).run()
+    assert not app.dataframe and "Change the search or the filter above." in texts(app)
+    app.button(key="show_all").click().run()
+    assert len(app.dataframe[0].value) == 2
+    app.multiselect(key="runs_architectures").set_value(["mlp"]).run()
+    assert list(app.dataframe[0].value["Name"]) == [finished.name]
+    sweep = store.create_sweep(Sweep(base=gru, axes=(Axis(name="context_size", values=(3,)),)), name="one")
+    store.add_to_sweep(sweep.id, [(gru, "recurrent")], known=0)
+    app = open_page("runs", sweep=sweep.id)
+    assert list(app.dataframe[0].value["Name"]) == ["recurrent"]
+
+
+def test_the_table_is_exported_whole_and_without_test_losses(finished: Run, store: RunStore, open_page: Open) -> None:
+    copies(store, finished, 120)
+    store.open_test(finished.id)
+    assert "export" in {button.proto.id.rpartition("-")[2] for button in open_page("runs").get("download_button")}
+    table = pd.read_csv(io.BytesIO(actions._table(store, RunFilter(text="older"))))
+    assert len(table) == 120 and {"batch_size", "tags", "val_loss"} <= set(table.columns)
+    whole = actions._table(store, RunFilter()).decode()
+    assert "test_loss" not in whole and f"{store.run(finished.id).losses['test_loss']:.4f}" not in whole
 
 
 def test_a_run_that_works_cannot_be_deleted(finished: Run, store: RunStore, open_page: Open) -> None:
@@ -86,7 +241,7 @@ def test_downloads_are_offered(finished: Run, open_page: Open) -> None:
     labels = [button.proto.label for button in app.get("download_button")]
     models = [f"{known.name} ({known.suffixes[0]})" for known in FORMATS.values()]
     assert models == ["Weights (.safetensors)", "State dict (.pt)"]
-    assert labels == [*models, "Curve (CSV)", "Settings (JSON)"]
+    assert labels == ["Export table (CSV)", *models, "Curve (CSV)", "Settings (JSON)"]
 
 
 def test_e3_all_interrupted_runs_are_continued_at_once(finished: Run, store: RunStore, open_page: Open) -> None:
@@ -113,7 +268,7 @@ def test_e5_a_run_that_cannot_be_read_breaks_no_page(
     if page == "runs":
         assert f"run {bad.id} ({bad.name}) cannot be read: " in texts(app)
         app.button(key=f"delete_{bad.id}").click().run()
-        assert app.button(key="confirm_delete") and store.unreadable()
+        assert not store.unreadable() and app.button(key="undo")
 
 
 def test_b4_a_finished_run_is_trained_longer(finished: Run, store: RunStore, open_page: Open) -> None:
@@ -176,7 +331,7 @@ def test_many_runs_are_shown_in_parts_and_found_by_a_search(finished: Run, store
     app.text_input(key="runs_search").set_value("note one").run()
     assert list(app.dataframe[0].value["Name"]) == ["Older 100"]
     app.multiselect(key="runs_states").set_value([RunState.FAILED]).run()
-    assert "Change the search or the state above." in texts(app) and not app.dataframe
+    assert "Change the search or the filter above." in texts(app) and not app.dataframe
 
 
 def test_a_run_that_the_list_does_not_offer_is_found_by_a_search(

@@ -12,11 +12,11 @@ from mmcore import Run, cost
 from mmcore.config import RunConfig
 from mmcore.store import RunFilter
 from ui import session, visitor
-from ui.embeddings import common_neighbours, procrustes
+from ui.embeddings import common_neighbours
 from ui.form import settings
 from ui.kit.text import plain
 from ui.kit.theme import Theme
-from ui.run import buttons, picker, progress
+from ui.run import buttons, picker, procrustes, progress
 from ui.run.embedding_map import Coloring
 
 if TYPE_CHECKING:

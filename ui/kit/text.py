@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mmcore.fields import cut as cut
 from mmcore.losses import nats as nats
 from mmcore.spreadsheet import csv as csv
 
@@ -23,3 +24,8 @@ def plain(text: object) -> str:
     """Text for a place that reads markdown (a label, an error box), with everything special escaped."""
     unlinked = _LINK.sub("\\g<0>\u2060", str(text).replace("\n", " "))
     return _MARKUP.sub(r"\\\1", unlinked)
+
+
+def counted(count: int, what: str) -> str:
+    """So many of something whose plural ends in s: ``1 run``, ``2,000 runs``."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -47,6 +47,15 @@ ROLES: dict[Role, RoleStyle] = {
 }
 
 
+# Of many curves that have no role, such as runs beside each other: 4.5 : 1 too. Their numbers have no common divisor,
+# so that 56 curves differ in colour or marker, and the first few in both.
+SERIES: dict[Theme, tuple[str, ...]] = {
+    "light": ("#0b62a8", "#b34700", "#0b6b69", "#8a3a86", "#9b1c31", "#4d6100", "#5b4bb5", "#75530b"),
+    "dark": ("#6ab7f0", "#f0a35e", "#2fa59d", "#dd93d0", "#f08a94", "#a8c44c", "#a99df5", "#d8b26a"),
+}
+SERIES_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "x", "star", "hexagon-open")
+
+
 @dataclass(frozen=True)
 class Surface:
     """The colours charts take from the page around them."""
@@ -102,6 +111,11 @@ def color(role: Role, theme: Theme) -> str:
     """The colour of a role, as a hex string."""
     style = ROLES[role]
     return style.dark if theme == "dark" else style.light
+
+
+def series(number: int, theme: Theme) -> tuple[str, str]:
+    """Colour and marker of one of many curves, from 0."""
+    return SERIES[theme][number % len(SERIES[theme])], SERIES_SYMBOLS[number % len(SERIES_SYMBOLS)]
 
 
 def line(role: Role, theme: Theme) -> dict[str, Any]:

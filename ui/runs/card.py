@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
 from mmcore.limits import MAX_NAME, MAX_NOTE
 from mmcore.store import WORKING, Run, UnreadableRun
 from ui import pages, session, visitor
-from ui.form import settings
 from ui.kit.text import plain
 from ui.run import buttons, doctor, downloads, heading
 from ui.run.progress import LIVE
+from ui.runs import deleted
 
 
 def draw(run: Run) -> None:
@@ -36,9 +37,9 @@ def _draw_buttons(run: Run) -> None:
             pages.TRAIN.open({"run": run.id})
         buttons.draw(run)
         busy = run.state in WORKING
-        why = "Stop it first." if busy else None
-        if st.button("Delete", icon=":material/delete:", key="delete", disabled=busy, help=why):
-            _confirm_deletion(run.id, f"{run.name}, {settings.describe(run.config)}")
+        why = "Stop it first." if busy else f"It can come back for {deleted.HOURS}."
+        remove = partial(deleted.delete, [run.id])
+        st.button("Delete", icon=":material/delete:", key="delete", disabled=busy, help=why, on_click=remove)
 
 
 def _draw_words(run: Run) -> None:
@@ -80,19 +81,5 @@ def draw_unreadable(runs: Sequence[UnreadableRun]) -> None:
     for run in runs:
         with st.container(border=True, key=f"unreadable_{run.id}"):
             st.text(f"{run}.")
-            if st.button("Delete", icon=":material/delete:", key=f"delete_{run.id}"):
-                _confirm_deletion(run.id, run.name)
-
-
-@st.dialog("Delete this run?")
-def _confirm_deletion(run_id: str, what: str) -> None:
-    """Ask before what cannot be undone."""
-    st.text(what)
-    st.markdown("Its curve, samples and weights go with it. This cannot be undone.")
-    with st.container(horizontal=True):
-        if st.button("Delete", type="primary", icon=":material/delete:", key="confirm_delete"):
-            session.store().delete(run_id)
-            visitor.close_run()
-            st.rerun()
-        if st.button("Keep", key="keep"):
-            st.rerun()
+            remove = partial(deleted.delete, [run.id])
+            st.button("Delete", icon=":material/delete:", key=f"delete_{run.id}", on_click=remove)

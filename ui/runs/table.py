@@ -1,4 +1,4 @@
-"""Runs as a table, a row of which the visitor chooses."""
+"""Runs as a table, whose rows the visitor selects."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ import streamlit as st
 
 from mmcore.cost import duration
 from mmcore.store import Run
-from ui import pages, visitor
+from ui import pages
 from ui.form import settings
 from ui.run.heading import state_title
+from ui.runs import selection
 
 
-def draw(runs: Sequence[Run], current: Run, stored: Mapping[str, int]) -> None:
-    """Each run's row, the current one's selected; choosing another makes that the current one."""
-    key = f"runs_{hash(tuple(run.id for run in runs))}"  # rows are selected by number: other rows, other table
+def draw(runs: Sequence[Run], stored: Mapping[str, int], *, tags: bool) -> None:
+    """Each run's row, to be ticked; whether there are tags to be shown."""
+    shown = [run.id for run in runs]
+    key = f"runs_{hash(tuple(shown))}"  # rows are selected by number: other rows, other table
+    chosen = set(selection.ids())
+    ticked = [i for i, run_id in enumerate(shown) if run_id in chosen]
+    if key in st.session_state and set(st.session_state[key]["selection"]["rows"]) != set(ticked):
+        st.session_state[key] = {"selection": {"rows": ticked}}  # selected otherwise than in the table
 
     def choose() -> None:
-        for row in st.session_state[key].selection.rows:
-            visitor.open_run(runs[row].id)
+        selection.select_here(shown, (shown[row] for row in st.session_state[key]["selection"]["rows"]))
 
     st.dataframe(
-        rows(runs, stored),
+        rows(runs, stored, tags=tags),
         key=key,
         on_select=choose,
-        selection_default={"selection": {"rows": [i for i, run in enumerate(runs) if run.id == current.id]}},
-        selection_mode="single-row",
+        selection_default={"selection": {"rows": ticked}},
+        selection_mode="multi-row",
         hide_index=True,
         column_config={
             "Step": st.column_config.NumberColumn(format="localized"),
@@ -42,12 +47,13 @@ def draw(runs: Sequence[Run], current: Run, stored: Mapping[str, int]) -> None:
             ),
             "Test": st.column_config.TextColumn(help=f"Sealed until it is opened on the page {pages.SPLITS.title}."),
             "Created": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
+            "Tags": st.column_config.ListColumn(),
         },
         alt="Runs, newest first",
     )
 
 
-def rows(runs: Sequence[Run], stored: Mapping[str, int]) -> pd.DataFrame:
+def rows(runs: Sequence[Run], stored: Mapping[str, int], *, tags: bool = False) -> pd.DataFrame:
     """A row a run, in the order given, with the megabytes that each takes. The test split is named, never its loss."""
     table = [
         {
@@ -67,7 +73,10 @@ def rows(runs: Sequence[Run], stored: Mapping[str, int]) -> pd.DataFrame:
         }
         for run in runs
     ]
-    return pd.DataFrame(table).astype({name: float for name in ("Train", "Validation", "Unseen")})
+    shown = pd.DataFrame(table).astype({name: float for name in ("Train", "Validation", "Unseen")})
+    if tags:
+        shown.insert(2, "Tags", [list(run.tags) for run in runs])
+    return shown
 
 
 def opened(times: int) -> str:

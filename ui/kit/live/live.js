@@ -41,17 +41,16 @@ function announce(chart) {
 
 function fillTable({ details, data }) {
   if (!details.open) return;
-  const { rows, traces, layout } = data;
+  const { rows, columns, traces, layout } = data;
   const table = details.querySelector("table");
   table.replaceChildren();
   const addRow = (tag, cells) => {
     const row = table.insertRow();
     for (const text of cells) row.append(Object.assign(document.createElement(tag), { textContent: text }));
   };
-  addRow("th", [layout.xaxis.title.text, ...traces.map((trace) => trace.name)]);
-  for (const [step, ...values] of rows) {
-    addRow("td", [step.toLocaleString("en"), ...values.map((value) => value?.toFixed(4) ?? "–")]);
-  }
+  const shown = (value) => (typeof value === "string" ? value : (value?.toFixed(4) ?? "–"));
+  addRow("th", columns ?? [layout.xaxis.title.text, ...traces.map((trace) => trace.name)]);
+  for (const [step, ...values] of rows) addRow("td", [step.toLocaleString("en"), ...values.map(shown)]);
 }
 
 export default function ({ data, parentElement }) {
