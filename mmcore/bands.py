@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 MAX_POINTS = 200  # of a band
 
@@ -24,14 +22,9 @@ def band(histories: Sequence[pd.DataFrame], loss: str = "val_loss") -> pd.DataFr
         return pd.DataFrame(columns=["step", "mean", "low", "high"])
     first, last = max(curve.step.iloc[0] for curve in curves), min(curve.step.iloc[-1] for curve in curves)
     every = np.unique(np.concatenate([curve["step"].to_numpy() for curve in curves]))
-    steps = _some(every[(every >= first) & (every <= last)])
+    inside = every[(every >= first) & (every <= last)]
+    evenly = np.linspace(0, len(inside) - 1, min(MAX_POINTS, len(inside)))
+    steps = inside[evenly.round().astype(int)]  # the first and the last included
     values = np.array([np.interp(steps, curve["step"], curve[loss]) for curve in curves])
     found = {"step": steps, "mean": values.mean(axis=0), "low": values.min(axis=0), "high": values.max(axis=0)}
     return pd.DataFrame(found)
-
-
-def _some(steps: NDArray[Any]) -> NDArray[Any]:
-    """At most so many of some steps, evenly taken, first and last included."""
-    if len(steps) <= MAX_POINTS:
-        return steps
-    return steps[np.linspace(0, len(steps) - 1, MAX_POINTS).round().astype(int)]
