@@ -204,10 +204,10 @@ def test_results_before_the_first_run_are_empty_cells(base: RunConfig) -> None:
 # ---- drills
 
 SERVER = """
-import sys, time
+import sys, threading
 from mmcore import JobQueue, ProcessWorkers
 with JobQueue(sys.argv[1], ProcessWorkers(2)):
-    time.sleep(600)
+    threading.Event().wait(600)
 """
 
 
