@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .config import SplitConfig
-from .contexts import ContextCounts, Ids, count_contexts
+from .contexts import ContextCounts, Ids, SparseRows, count_contexts
 from .corpus import Corpus
 from .fields import cut, quoted
 from .text import code_point, is_invisible, normalised, tidy
@@ -250,9 +250,21 @@ class Dataset:
         """Test words that do not occur in train; may be empty."""
         return build_examples(self._unseen(self.splits.test), self.vocab, self.context_size)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays that have been made so far."""
+        return _bytes(self)
+
     def _unseen(self, words: Sequence[str]) -> list[str]:
         seen = set(self.splits.train)
         return [word for word in words if word not in seen]
+
+
+def _bytes(part: object) -> int:
+    if isinstance(part, np.ndarray):
+        return part.nbytes
+    made_of = isinstance(part, (Dataset, Examples, ContextCounts, SparseRows))
+    return sum(map(_bytes, vars(part).values())) if made_of else 0
 
 
 def build_dataset(words: Corpus | Sequence[str], split: SplitConfig, context_size: int) -> Dataset:

@@ -59,12 +59,14 @@ class Pace:
     seconds: float = 0.2
     share: float = 0.2
     at: frozenset[int] = frozenset()
+    first: float = FIRST_SECONDS  # that the exact losses before the first update may take; longer ones wait their turn
     losses: bool = True  # False: no exact losses at all, for a caller that only wants the speed or the weights
 
     def __post_init__(self) -> None:
         require(self.every is None or self.every >= 1, "every", "at least 1 update", self.every)
         require(self.seconds >= 0, "seconds", "at least 0", self.seconds)
         require(0 <= self.share <= 1, "share", "from 0 to 1", self.share)
+        require(self.first >= 0, "first", "at least 0 seconds", self.first)
 
 
 class TrainingDiverged(RuntimeError):
@@ -103,11 +105,11 @@ class _Reporter:
         return self.pace.every is not None or self.evaluating <= self.pace.share * elapsed
 
     def quick(self) -> bool:
-        """Whether the losses before the first update come at once; long ones wait their turn, as if just measured."""
+        """Whether the losses before the first update come at once; others wait their turn, as if just measured."""
         if self.pace.every is not None or not self.pace.losses or self.stop():
             return True
-        expected = expected_seconds(self.state.model, self.dataset, tries=2)
-        self.evaluating = expected if expected > FIRST_SECONDS else 0.0
+        expected = expected_seconds(self.state.model, self.dataset, tries=2 if self.pace.first else 1)
+        self.evaluating = expected if expected > self.pace.first else 0.0
         return not self.evaluating
 
     def step(self, *, evaluated: bool, due: bool = True) -> Step:

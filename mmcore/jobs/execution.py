@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.15  # between two looks at training, so that writes are at most 0.25 s apart
 SAVE_SECONDS = 1.0  # between two saves of the weights
 SAVE_SHARE = 0.05  # of the time that saving a large model may take
+SPARING_SHARE = 0.05  # of the time of a run that keeps nothing along the way, for exact losses before its end
 POLL_SECONDS = 0.25  # between a server's looks at the queue
 LAST_SECONDS = 0.25  # that the losses at the end may take once someone asked for it
 LONGEST_PAUSE = 10.0  # seconds between two tries of a write for which there is no room
@@ -158,7 +159,11 @@ def _end(
 
 
 class Training:
-    """A run in this process's memory; `write` is where its results go, and says whether to stop."""
+    """A run in this process's memory; `write` is where its results go, and says whether to stop.
+
+    One that is to keep no checkpoints along the way is one of many that nobody watches, as those of a sweep: it is
+    sparing, draws no samples before its end, and seldom measures, writes and saves. Weights and losses are the same.
+    """
 
     def __init__(
         self, config: RunConfig, dataset: Dataset, write: Callable[[Progress], bool], checkpoints: int = 0
@@ -169,11 +174,13 @@ class Training:
         self.state = TrainState(config.model, config.train, self.dataset.vocab.size)
         self.seconds_before = 0.0  # this run's training before it was continued
         self.newest: Step | None = None
+        self.sparing = not checkpoints
         count = affordable(self.state.model.flat.numel(), checkpoints)
         self.film_steps = frozenset(checkpoint_steps(config.train.max_steps, count))
         self.points: list[Step] = []  # not written yet, as are these
         self.film: list[Checkpoint] = []
-        self.ticks, self.next_write, self.next_save, self.next_samples = 0, 0.0, 0.0, 0.0
+        self.ticks, self.next_write, self.next_samples = 0, 0.0, math.inf if self.sparing else 0.0
+        self.next_save = time.monotonic() + SAVE_SECONDS if self.sparing else 0.0
         self.pauses = Pauses()
         self.events: Sequence[threading.Event] = ()  # each of them asks to stop or leave, as the store may
         self.asked, self.next_look = math.inf, 0.0  # when somebody did; when to look into the store again
@@ -202,6 +209,8 @@ class Training:
 
         self.events = [event for event in (leaving, stopped) if event]
         pace = Pace(seconds=TICK_SECONDS, at=self.film_steps)
+        if self.sparing:
+            pace = replace(pace, share=SPARING_SHARE, first=0.0)
         for step in train(self.state, self.dataset, pace=pace, stop=self.stops):
             self.newest = replace(step, seconds=step.seconds + self.seconds_before)
             stop = self.tick(self.newest)
@@ -236,14 +245,14 @@ class Training:
         now = time.monotonic()
         self.points.append(step)
         self.keep(step)
-        if now < self.next_write and (step.step in self.film_steps or self.pauses.said):
+        if now < self.next_write and (self.sparing or step.step in self.film_steps or self.pauses.said):
             return False  # these come thick at first: each in a transaction of its own would slow training down
         due = step.train_loss is not None and now >= self.next_save
         saved = self.weights(step.step, step.losses) if due else None
         samples = None
-        if (self.ticks < 4 or now >= self.next_samples) and not self.stops():
+        if now >= self.next_samples and not self.stops():
             samples = step.step, self.samples()
-            self.next_samples = now + SAVE_SECONDS
+            self.next_samples = now + SAVE_SECONDS if self.ticks >= 3 else 0.0
         self.ticks += 1
         try:
             stop = self.write(Progress(points=self.points, samples=samples, saved=saved, checkpoints=self.film))

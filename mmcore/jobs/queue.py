@@ -109,12 +109,13 @@ class JobQueue:
         while not self._closing.is_set():
             pause = POLL_SECONDS
             try:
-                self._expire_leases()
                 for slot in self._slots:
                     self._collect(slot)
                 self._fit()
-                self.sweeping.advance(self.workers.count, self.sweep)
-                self._place()
+                self._place()  # first, so that a worker whose run has just ended waits for nothing else
+                self._expire_leases()
+                if self.sweeping.advance(self.workers.count, self.sweep):
+                    self._place()
                 self._empty_bin()
                 pauses.over()
             except BrokenExecutor as problem:  # the next look asks for another

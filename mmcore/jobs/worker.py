@@ -16,7 +16,8 @@ from ..fields import require
 from ..store import RunStore
 from ..threads import torch_threads
 
-KEPT = 3  # datasets
+KEPT = 3  # datasets, however large
+KEPT_BYTES = 256 * 2**20  # and more of them, as long as they take no more together: a sweep may need several
 
 T = TypeVar("T")
 Task = Callable[Concatenate["Worker", ...], T]  # what a worker is given to call, with itself as the first argument
@@ -53,7 +54,8 @@ class Worker:
             dataset = self._datasets.pop(key, None) or build_dataset(corpus(), config.split, config.model.context_size)
             self._datasets[key] = dataset  # the newest is last
             for oldest in list(self._datasets)[:-KEPT]:
-                del self._datasets[oldest]
+                if sum(kept.nbytes for kept in self._datasets.values()) > KEPT_BYTES:
+                    del self._datasets[oldest]
             return dataset
 
     @contextlib.contextmanager

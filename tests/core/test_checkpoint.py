@@ -159,6 +159,18 @@ def test_kept_weights_are_those_of_their_step_and_keeping_changes_nothing(store:
         assert torch.equal(restore(first, kept).flat, weights_at(config, store, kept.step))
 
 
+def test_a_run_that_keeps_nothing_along_the_way_measures_little_there_and_ends_the_same(
+    store: RunStore, config: RunConfig
+) -> None:
+    watched, sparing = (run_inline(store, store.create(config, checkpoints=count).id) for count in (40, 0))
+    assert (store.run(sparing.id).losses, sparing.step) == (watched.losses, watched.step)
+    assert store.samples(sparing.id).step.tolist() == [watched.step] and len(store.samples(watched.id)) > 1
+    assert store.samples(sparing.id).words.iloc[-1] == store.samples(watched.id).words.iloc[-1]
+    first, last = (store.history(sparing.id).iloc[place] for place in (0, -1))
+    assert (first.step, last.step) == (0, watched.step)
+    assert math.isnan(first.train_loss) and last.val_loss == watched.losses["val_loss"]
+
+
 def test_a_few_are_asked_for_and_only_those_are_kept(store: RunStore, config: RunConfig) -> None:
     run = run_inline(store, store.create(config, checkpoints=3).id)
     assert [kept.step for kept in store.checkpoints(run.id)] == list(checkpoint_steps(300, 3))

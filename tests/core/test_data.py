@@ -412,3 +412,20 @@ def test_a_datasets_parts_are_the_examples_of_its_splits(small: Dataset) -> None
 def test_a_corpus_and_its_words_give_the_same_dataset(names: Corpus, small: Dataset) -> None:
     corpus = corpus_from_words(names.words[:400], "some")
     assert np.array_equal(build_dataset(corpus, SplitConfig(), 3).train.contexts, small.train.contexts)
+
+
+def test_a_dataset_counts_the_bytes_of_what_has_been_made_of_it(names: Corpus) -> None:
+    made = build_dataset(names.words[:100], SplitConfig(), 3)
+    assert made.nbytes == 0
+    train = made.train
+    assert made.nbytes == train.contexts.nbytes + train.targets.nbytes == 8 * 4 * len(train)
+    counts = train.counts
+    kept = (
+        counts.contexts,
+        counts.following.values,
+        counts.following.columns,
+        counts.totals,
+        counts.rows,
+        counts.pairs,
+    )
+    assert made.nbytes == 8 * 4 * len(train) + sum(part.nbytes for part in kept) + counts.following.starts.nbytes

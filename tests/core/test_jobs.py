@@ -428,7 +428,11 @@ def test_a_shared_process_computes_with_one_thread_a_run(store: RunStore, make: 
     assert run.error == "threads must be 1 in a process that trains several runs, got 2"
 
 
-def test_a_worker_builds_a_dataset_once_and_keeps_the_last_few(store: RunStore, make: Callable[..., str]) -> None:
+@pytest.mark.parametrize(("room", "times"), [(0, [1, 2, 3, 4, 2]), (10_000_000, [1, 2, 3, 4])])
+def test_a_worker_builds_a_dataset_once_and_keeps_the_last_few_or_as_many_as_fit(
+    store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch, room: int, times: list[int]
+) -> None:
+    monkeypatch.setattr("mmcore.jobs.worker.KEPT_BYTES", room)
     config, worker, built = store.run(make(5)).config, Worker(), []
 
     def dataset(seed: int) -> Dataset:
@@ -436,14 +440,16 @@ def test_a_worker_builds_a_dataset_once_and_keeps_the_last_few(store: RunStore, 
             built.append(seed)
             return store.corpus(config.corpus_sha256)
 
-        return worker.dataset(config.replace(split=SplitConfig(split_seed=seed)), corpus)
+        found = worker.dataset(config.replace(split=SplitConfig(split_seed=seed)), corpus)
+        assert len(found.train) > 0 and 0 < found.nbytes < 2_000_000
+        return found
 
     first = dataset(1)
     assert dataset(1) is first
     for seed in (2, 3, 1, 4, 1, 2):
         dataset(seed)
     assert dataset(1) is first
-    assert built == [1, 2, 3, 4, 2]
+    assert built == times
 
 
 # ---- longer than asked for at first

@@ -19,7 +19,7 @@ from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Backprop
 from mmcore.config import SplitConfig, TrainConfig
 from mmcore.dataset import Dataset, Splits, Vocab, build_dataset
-from mmcore.evaluation import evaluate, expected_seconds
+from mmcore.evaluation import evaluate, evaluate_splits, expected_seconds
 from mmcore.ngram import KneserNey, NGram
 from mmcore.optimizer import BETA1, BETA2, EPSILON, learning_rate_at, update
 from mmcore.sample import generate
@@ -405,6 +405,13 @@ def test_a_clocked_pace_reports_the_first_and_the_last_step_exactly(small: Datas
     assert [step.step for step in steps if step.train_loss is not None] == [0, 50], "no time to evaluate in between"
 
 
+def test_a_pace_without_first_losses_measures_them_when_their_share_of_the_time_has_passed(small: Dataset) -> None:
+    state = TrainState(TINY, TrainConfig(max_steps=50), small.vocab.size)
+    first, *between, last = train(state, small, pace=Pace(seconds=0, share=0, first=0))
+    assert not first.losses and not any(step.losses for step in between)
+    assert last.losses == evaluate_splits(state.model, small, test=False)
+
+
 def test_a_step_is_immutable() -> None:
     step = Step(step=1, learning_rate=0.1, seconds=0.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -412,7 +419,7 @@ def test_a_step_is_immutable() -> None:
     assert all(value is None or isinstance(value, (int, float)) for value in dataclasses.astuple(step))
 
 
-@pytest.mark.parametrize("values", [{"every": 0}, {"seconds": -1.0}, {"share": 2.0}])
+@pytest.mark.parametrize("values", [{"every": 0}, {"seconds": -1.0}, {"share": 2.0}, {"first": -1.0}])
 def test_an_impossible_pace_is_refused(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"^{next(iter(values))} must be "):
         Pace(**values)  # type: ignore[arg-type]
