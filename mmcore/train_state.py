@@ -29,6 +29,12 @@ class TrainState:
         self.step = 0
         self.best: Tensor | None = None  # flat weights with the lowest validation loss at a check
         self.best_loss, self.checks_since_best = math.inf, 0
+        self.check_due = False  # whether these weights are still to be checked, because a stop came first
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether early stopping has ended the training."""
+        return 0 < self.config.patience <= self.checks_since_best
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that changes while training, as named tensors (copies)."""
@@ -38,12 +44,15 @@ class TrainState:
             tensors["moments"] = self.moments
         if self.best is not None:
             tensors["best"] = self.best
+        if self.check_due:
+            tensors["check_due"] = torch.tensor(True)
         return {name: tensor.clone() for name, tensor in tensors.items()}
 
     def load(self, tensors: dict[str, Tensor]) -> None:
         """The inverse of :meth:`tensors`, for a state with the same configs; ``ValueError`` if they do not fit."""
-        needed = {name: tensor for name, tensor in self.tensors().items() if name != "best"}
-        needed |= {"best": self.model.flat} if "best" in tensors else {}
+        optional = {"best": self.model.flat, "check_due": torch.tensor(True)}
+        needed = {name: tensor for name, tensor in self.tensors().items() if name not in optional}
+        needed |= {name: tensor for name, tensor in optional.items() if name in tensors}
         shapes, got = ({n: (tuple(t.shape), t.dtype) for n, t in parts.items()} for parts in (needed, tensors))
         if shapes != got:
             raise ValueError(f"training state must fit its config ({shapes}), got {got}")
@@ -54,3 +63,4 @@ class TrainState:
         self.step, self.checks_since_best = int(step), int(since)
         self.moments = tensors["moments"].clone() if self.moments is not None else None
         self.best = tensors["best"].clone() if "best" in tensors else None
+        self.check_due = "check_due" in tensors

@@ -13,6 +13,7 @@ from torch import Tensor
 from .architectures.interface import is_statistic
 from .backprop import Autograd, Backprop, gradients_of
 from .checkpoint import TensorUpdate
+from .config import TrainConfig
 from .dataset import Dataset
 from .evaluation import evaluate_parts, evaluate_splits, expected_seconds
 from .fields import require
@@ -155,8 +156,10 @@ def train(
     gradients = gradients_of(model, config.batch_size, autograd=autograd)
     dropout = state.generators["dropout"]
     report, finite = _Reporter(state, dataset, pace or Pace(), stop), _Finite(state)
-    yield report.step(evaluated=report.quick())
-    while state.step < config.max_steps:
+    _check(state, dataset, stop)
+    if state.step < config.max_steps and not state.out_of_patience:
+        yield report.step(evaluated=report.quick())
+    while state.step < config.max_steps and not state.out_of_patience:
         contexts, targets = sample(state.generators["batches"])
         loss = gradients(contexts, targets, dropout)  # forward, loss, backward
         finite.check(loss)
@@ -164,16 +167,16 @@ def train(
         update(state, gradients.gradient, learning_rate_at(config, state.step))
         state.step += 1
         report.losses.append(loss)
-        if _stops_early(state, dataset, stop):
-            break
-        due, wanted = report.due(), state.step in report.pace.at
-        if state.step < config.max_steps and (due or wanted):
+        state.check_due = _is_check(config, state.step)
+        _check(state, dataset, stop)
+        due, wanted = report.due() or state.check_due, state.step in report.pace.at
+        if state.step < config.max_steps and not state.out_of_patience and (due or wanted):
             updates = _updates(model, finite.flat, gradients) if wanted else None
             step = report.step(evaluated=due and report.affordable(), due=due)
             finite.check(step.train_loss)
             yield replace(step, updates=updates)
     updates = _updates(model, finite.flat, gradients) if state.step in report.pace.at and report.losses else None
-    if state.best is not None:
+    if state.best is not None and not state.check_due:
         model.flat.copy_(state.best)
     last = report.step(evaluated=True)
     finite.check(last.train_loss)  # the last update may have been the one that went too far
@@ -213,16 +216,20 @@ class _Finite:
         raise TrainingDiverged(diverged_at, rate, calmer_rate(state.model.config, state.config))
 
 
-def _stops_early(state: TrainState, dataset: Dataset, stop: Callable[[], bool]) -> bool:
-    """Early stopping: at a check, remember the weights if validation improved; true once patience is used up."""
-    config = state.config
-    if not config.patience or (state.step % config.check_every and state.step < config.max_steps):
-        return False
+def _is_check(config: TrainConfig, step: int) -> bool:
+    """Whether early stopping looks at validation after so many updates."""
+    return config.patience > 0 and (step % config.check_every == 0 or step >= config.max_steps)
+
+
+def _check(state: TrainState, dataset: Dataset, stop: Callable[[], bool]) -> None:
+    """Early stopping: remember the weights if validation improved. A check that is left for a stop stays due."""
+    if not state.check_due:
+        return
     loss = evaluate_parts(state.model, {"val_loss": dataset.val}, stop).get("val_loss", math.nan)
     if math.isnan(loss) and stop():
-        return False  # no check: the caller is asked at the next Step
+        return  # the caller is asked at once, and who goes on from here begins with it
+    state.check_due = False
     if loss < state.best_loss:
         state.best, state.best_loss, state.checks_since_best = state.model.flat.clone(), loss, 0
     else:
         state.checks_since_best += 1
-    return state.checks_since_best >= state.config.patience

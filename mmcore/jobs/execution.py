@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import Checkpoint, affordable, checkpoint_steps, weights_of
 from ..config import RunConfig
@@ -33,6 +33,8 @@ from ..store import (
 from .worker import Worker
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..training import Step
 
 
@@ -173,6 +175,7 @@ class Training:
         self.config, self.dataset, self.write = config, dataset, write
         self.state = TrainState(config.model, config.train, self.dataset.vocab.size)
         self.seconds_before = 0.0  # this run's training before it was continued
+        self.known: dict[int, dict[str, Any]] = {}  # what the curve has at the step from which it goes on
         self.newest: Step | None = None
         self.sparing = not checkpoints
         count = affordable(self.state.model.flat.numel(), checkpoints)
@@ -194,9 +197,16 @@ class Training:
         training = cls(run.config, dataset, write, run.checkpoints)
         if saved := store.train_state(run.id):
             training.state.load(load(saved))
-            history = store.history(run.id)
-            training.seconds_before = float(history.seconds[history.step <= training.state.step].max())
+            training.goes_on_from(store.history(run.id))
         return training
+
+    def goes_on_from(self, history: pd.DataFrame) -> None:
+        """Take over what the curve says of the step that training goes on from; its point is written again."""
+        step = self.state.step
+        self.seconds_before = float(history.seconds[history.step <= step].max())
+        for row in history[history.step == step].to_dict("records"):
+            measured = {name: float(row[name]) for name in ("batch_loss", *SHOWN)}
+            self.known[step] = {name: loss for name, loss in measured.items() if not math.isnan(loss)}
 
     def go(
         self,
@@ -212,7 +222,8 @@ class Training:
         if self.sparing:
             pace = replace(pace, share=SPARING_SHARE, first=0.0)
         for step in train(self.state, self.dataset, pace=pace, stop=self.stops):
-            self.newest = replace(step, seconds=step.seconds + self.seconds_before)
+            known = self.known.pop(step.step, {})
+            self.newest = replace(step, seconds=step.seconds + self.seconds_before, **known)
             stop = self.tick(self.newest)
             if on_step:
                 on_step(self.newest)

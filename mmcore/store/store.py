@@ -431,7 +431,8 @@ class RunStore:
         """Queue a stopped, interrupted or finished run again, for `max_steps` updates in all, if that is given.
 
         It goes on from its train state, or from the start without one. With a `token` the caller has claimed it
-        already. ``ValueError`` for a finished run without more steps, or with early stopping, which chose its weights.
+        already. ``ValueError`` for a finished run without more steps, and for more steps where early stopping has
+        chosen the weights by all that there were.
         """
         run = self.run(run_id)
         config = run.config
@@ -440,6 +441,7 @@ class RunStore:
             config = config.replace(train=config.train.replace(max_steps=max_steps))
         if run.state is RunState.FINISHED:
             require(max_steps is not None, "max_steps", "given for a finished run", max_steps)
+        if run.state is RunState.FINISHED or (max_steps is not None and run.step >= run.max_steps):
             require(not config.train.patience, "patience", "0 for a run to be trained longer", config.train.patience)
         again = {"config": json.dumps(config.to_dict()), "queued": Now(), "ended": None, "token": None}
         again |= digests(config)

@@ -272,11 +272,13 @@ def test_c2_asking_changes_neither_weights_nor_losses(small: Dataset) -> None:
     assert torch.equal(states[0].model.flat, states[1].model.flat)
 
 
-def test_c2_a_check_that_was_left_does_not_count(small: Dataset) -> None:
-    state = TrainState(TINY, TrainConfig(max_steps=20, patience=1, check_every=1), small.vocab.size)
+def test_c2_a_check_that_was_left_is_due_and_the_caller_asked_at_once(small: Dataset) -> None:
+    state = TrainState(TINY, TrainConfig(max_steps=20, patience=1, check_every=5), small.vocab.size)
     steps = list(train(state, small, pace=Pace(every=50), stop=lambda: True))
-    assert state.step == 20 and state.best is None
-    assert [step.losses for step in steps] == [{}, {}]
+    assert [step.step for step in steps] == [0, 5, 10, 15, 20] and not any(step.losses for step in steps)
+    assert state.best is None and state.check_due
+    (last,) = train(state, small, pace=Pace(every=50))
+    assert not state.check_due and state.best_loss == last.val_loss
 
 
 @pytest.mark.parametrize(("seconds", "known"), [(1.9, True), (600.0, False)])
