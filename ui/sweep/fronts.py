@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
@@ -68,7 +70,12 @@ def figure(table: pd.DataFrame, column: str, theme: Theme) -> go.Figure:
     )
     for name, rows, role in parts:
         errors = rows["val_loss_error"]
-        bars = {"type": "data", "array": errors.where(errors.notna(), None).tolist(), "thickness": 1, "width": 3}
+        bars = {
+            "type": "data",
+            "array": [None if math.isnan(error) else error for error in errors],
+            "thickness": 1,
+            "width": 3,
+        }
         plot.add_scatter(
             x=rows[column],
             y=rows["val_loss"],

@@ -55,13 +55,24 @@ def _confirm(name: str, ids: Sequence[str]) -> None:
         f"validation loss. Opening it is counted for {count(len(ids), 'run')}."
     )
     with st.container(horizontal=True):
-        if st.button("Open it", type="primary", icon=":material/lock_open:", key="sweep_confirm_open"):
-            for run_id in ids:
-                session.store().open_test(run_id)
-            st.session_state["unsealed"] |= set(ids)
+        if st.button(
+            "Open it",
+            type="primary",
+            icon=":material/lock_open:",
+            key="sweep_confirm_open",
+            on_click=_open,
+            args=(ids,),
+        ):
             st.rerun()
         if st.button("Keep it sealed", key="sweep_keep_sealed"):
             st.rerun()
+
+
+def _open(ids: Sequence[str]) -> None:
+    """Show these runs' test losses to this visitor, and count it."""
+    for run_id in ids:
+        session.store().open_test(run_id)
+    st.session_state["unsealed"] |= set(ids)
 
 
 def chosen_because(won: Winner, seeds: str, *, moving: bool) -> str:
