@@ -15,6 +15,7 @@ import ui
 from mmcore.checkpoint import Checkpoint, TensorUpdate
 from tests.app.elements import astray
 from ui import film
+from ui.sweep import fronts, looks
 from ui.train import finder
 from ui.under_the_hood import checkpoints, stable_softmax, updates
 
@@ -37,6 +38,18 @@ def film_curve() -> go.Figure:
     return film.curve_figure(frames, "light")
 
 
+def fronts_of_a_sweep() -> go.Figure:
+    costs = {"parameters": [100, 200, 9_000], "seconds": [1.0, 2.0, 3.0]}
+    rows = {"name": ["a", "b", "c"], "val_loss": [2.3, 2.2, 2.1], "val_loss_error": [0.1, 0.1, 0.1]}
+    return fronts.figure(pd.DataFrame(rows | costs), "parameters", "light")
+
+
+def far_apart() -> go.Figure:
+    plot = go.Figure(go.Scatter(x=[0.001, 0.1], y=[2.1, 2.2]))
+    looks.scale_x(plot, [0.001, 0.1])
+    return plot
+
+
 CHARTS: dict[str, Callable[[], go.Figure]] = {
     "step_curve": lambda: one_update(0.1),
     "update_ratios": kept_steps,
@@ -45,6 +58,8 @@ CHARTS: dict[str, Callable[[], go.Figure]] = {
     ),
     "curve_figure": film_curve,
     "chart": lambda: finder.chart(RATES[RATES < 1], RATES[RATES < 1], RATES[RATES < 1], 0.1, "light"),
+    "figure": fronts_of_a_sweep,
+    "scale_x": far_apart,
 }
 
 
