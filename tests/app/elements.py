@@ -28,8 +28,16 @@ def metrics(app: AppTest) -> dict[str, str]:
 
 
 def figure(app: AppTest, index: int) -> dict[str, Any]:
-    """A chart as it is sent to the browser."""
-    return dict(json.loads(app.get("plotly_chart")[index].proto.spec))
+    """A chart as it is sent to the browser; those that are changed in place come last."""
+    return figures(app)[index]
+
+
+def figures(app: AppTest) -> list[dict[str, Any]]:
+    """All of them: data, layout, and for those that are changed in place what they show."""
+    sent = [dict(json.loads(chart.proto.spec)) for chart in app.get("plotly_chart")]
+    given = [json.loads(component.proto.json) for component in app.get("bidi_component")]
+    changed = [one for one in given if "clickable" in one]
+    return sent + [{"data": one["traces"], "layout": one["layout"], "alt": one["alt"]} for one in changed]
 
 
 def numbers(values: Any) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from mmcore.presets import PRESETS
 from mmcore.store import StoredSweep, SweepState
 from mmcore.sweeps import Axis, Sweep, axis_settings, read_axis, read_seeds
 from tests.app.conftest import Open, texts
-from tests.app.elements import field, without_help
+from tests.app.elements import field, figures, without_help
 from ui import session
 from ui.sweep import axes, choose
 
@@ -229,6 +229,7 @@ def test_a_link_opens_a_sweep_for_anyone_and_results_appear_as_runs_finish(
     best = min(run.losses["val_loss"] for run in trained)
     said = [str(frame.value.to_dict()) for frame in app.dataframe]
     assert any(f"{best:.4f}" in table for table in said), "the results are on the page"
+    assert figures(app)[0]["alt"].startswith("Heatmap of the validation loss, 3 of 4 cells filled")
 
 
 def test_what_varies_is_said_above_the_results(stored: StoredSweep, store: RunStore) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mmcore import RunState, RunStore, TrainConfig
+from mmcore import RunConfig, RunState, RunStore, TrainConfig
 from mmcore.architectures import model_config
 from mmcore.store import RunFilter, SweepState
+from mmcore.sweeps import Axis, Sweep
 from tests.browser.actions import PATIENCE_MS, badge, fill
 from tests.browser.app_server import VIEWPORT, AppServer, wait_until_idle, watched_page
 
@@ -56,6 +57,36 @@ def test_a_sweep_of_two_by_two_from_its_definition_to_its_address_in_a_fresh_bro
     expect(page.get_by_text("8 of 8 runs done")).to_be_visible()
     page.reload()
     expect(page.get_by_text("12 of 12 runs done")).to_be_visible()
+
+
+def test_results_fill_in_place_keep_their_zoom_and_show_a_cells_runs_at_a_click(
+    page: Page, server: AppServer, store: RunStore
+) -> None:
+    from playwright.sync_api import expect
+
+    sha256 = server.trained(TINY, TrainConfig(max_steps=20)).config.corpus_sha256
+    base = RunConfig(corpus_sha256=sha256, model=TINY, train=TrainConfig(max_steps=400, batch_size=32))
+    varied = (Axis(name="context_size", values=(1, 2)), Axis(name="embedding_dim", values=(2, 4)))
+    stored = store.create_sweep(Sweep(base=base, axes=varied, seeds=(1, 2, 3, 4)), name="Watched")
+    page.goto(f"{server.url}/sweep?sweep={stored.id}")
+    page.locator(".live-figure .main-svg").first.wait_for(timeout=PATIENCE_MS)
+    page.evaluate(
+        """() => { const plot = document.querySelector('.live-figure'); plot.mark = true;
+                   return window.Plotly.relayout(plot, {'xaxis.range': [-0.5, 0.5]}); }"""
+    )
+    expect(page.get_by_text("16 of 16 runs done")).to_be_visible(timeout=PATIENCE_MS)
+    page.wait_for_function(
+        "() => document.querySelector('.live-figure').layout.annotations.every(({ text }) => text.includes('±'))"
+    )
+    kept = page.evaluate(
+        "() => { const p = document.querySelector('.live-figure'); return [p.mark, p.layout.xaxis.range]; }"
+    )
+    assert kept == [True, [-0.5, 0.5]]
+    plot = page.locator(".live-figure .nsewdrag").first
+    box = plot.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 4)  # of what is zoomed in on: one column
+    expect(page.get_by_role("link", name=re.compile("^Seed 4: "))).to_be_visible()
 
 
 def test_a_sweep_is_deleted_after_a_question_and_its_runs_stay(page: Page, server: AppServer, store: RunStore) -> None:

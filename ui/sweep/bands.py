@@ -11,7 +11,7 @@ import streamlit as st
 from mmcore.bands import band
 from mmcore.store import RunState
 from ui import session
-from ui.kit import chart
+from ui.kit.live.figure import live_figure
 from ui.kit.theme import Theme
 from ui.sweep.found import LOSS, Found, count
 from ui.sweep.looks import head, line_look
@@ -43,7 +43,7 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
         st.info("Choose settings that have finished runs to see how they learned.")
         return
     alt = f"Validation loss over steps of {count(len(curves), 'setting')}: mean over seeds, with their range as a band"
-    chart.draw(figure(curves, seeds, theme), f"sweep_bands_{sweep_id}", alt)
+    live_figure(figure(curves, seeds, theme), f"sweep_bands_{sweep_id}", alt)
     if max(seeds.values()) > 1:
         st.caption(
             "Line: mean over the seeds that have finished. Band: from the lowest to the highest of them at each step. "

@@ -10,7 +10,7 @@ import streamlit as st
 
 from mmcore.cost import duration
 from mmcore.fronts import pareto
-from ui.kit import chart
+from ui.kit.live.figure import live_figure
 from ui.kit.text import nats
 from ui.kit.theme import Role, Theme, color, line, marker
 from ui.sweep.found import LOSS
@@ -33,7 +33,7 @@ def draw(table: pd.DataFrame, sweep_id: str, theme: Theme) -> None:
             alt = f"Validation loss against {column} of {len(points)} settings, {len(front)} on the Pareto front"
             plot = figure(points, column, theme)
             above = show_losses(plot, points["val_loss"].tolist())
-            chart.draw(plot, f"sweep_{column}_{sweep_id}", alt)
+            live_figure(plot, f"sweep_{column}_{sweep_id}", alt)
             if above:
                 st.caption(above)
             st.dataframe(

@@ -15,8 +15,9 @@ from mmcore.store import Run
 from mmcore.sweeps import Axis
 from ui import pages
 from ui.kit import plots
+from ui.kit.live.figure import live_figure
 from ui.kit.text import nats, plain
-from ui.kit.theme import PLOTLY_CONFIG, SURFACES, Theme
+from ui.kit.theme import SURFACES, Theme
 from ui.sweep.found import AVERAGE, Found, count, lowered, with_error
 from ui.sweep.looks import head, readable
 
@@ -47,19 +48,11 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
     places = {f"{row},{column}": cell for (row, column), cell in _placed(found, rows, columns, table).items()}
     chart_key, cell_key = f"sweep_heatmap_{sweep_id}_{rows}_{columns}", f"sweep_cell_{sweep_id}_{rows}_{columns}"
 
-    def clicked() -> None:
-        for point in st.session_state[chart_key].selection.points[:1]:
-            at = point["customdata"]
-            st.session_state[cell_key] = str(at[0] if isinstance(at, list) else at)
+    def clicked(place: str) -> None:
+        st.session_state[cell_key] = place
 
-    st.plotly_chart(
-        figure(found, rows, columns, table, theme),
-        theme=None,
-        config=PLOTLY_CONFIG,
-        key=chart_key,
-        on_select=clicked,
-        selection_mode="points",
-        alt=_alt(found, rows, columns, table),
+    live_figure(
+        figure(found, rows, columns, table, theme), chart_key, _alt(found, rows, columns, table), on_click=clicked
     )
     st.caption(_legend(found, fixed, rows, columns))
     chosen = st.selectbox(

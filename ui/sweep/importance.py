@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mmcore.fields import Whole
-from ui.kit import chart
+from ui.kit.live.figure import live_figure
 from ui.kit.theme import SURFACES, Theme, color
 from ui.sweep.found import Found, count
 from ui.sweep.looks import head
@@ -36,7 +36,7 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
         return
     shares = dict(zip(plot.data[0].y, plot.data[0].x, strict=True))
     alt = "Importance of each axis: " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
-    chart.draw(plot, f"sweep_importance_{sweep_id}", alt)
+    live_figure(plot, f"sweep_importance_{sweep_id}", alt)
     st.caption(
         "The share of the variance of the loss that goes back to each axis: fANOVA (Hutter et al. 2014) on a random "
         f"forest of the {count(len(found.means), 'setting')} that have finished. It holds for the values tried here."

@@ -12,7 +12,7 @@ import streamlit as st
 from plotly.colors import sample_colorscale
 
 from mmcore.paired import Key, Mean
-from ui.kit import chart
+from ui.kit.live.figure import live_figure
 from ui.kit.text import nats
 from ui.kit.theme import SURFACES, Theme
 from ui.sweep.found import Found, count, with_error
@@ -27,7 +27,7 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
     """The figure, and how to read it."""
     shown, left_out = worth_drawing(found)
     alt = f"Parallel coordinates of {count(len(shown), 'setting')}: mean validation loss, then each axis"
-    chart.draw(figure(found, shown, theme), f"sweep_parallel_{sweep_id}", alt)
+    live_figure(figure(found, shown, theme), f"sweep_parallel_{sweep_id}", alt)
     st.caption(
         "Each line is a setting: its mean validation loss on the left, then its value on each axis. The lower the "
         "loss, the stronger the colour; the lowest is drawn thick."
