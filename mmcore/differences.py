@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from .fields import Config
 from .losses import LOSSES, SHOWN
 
 if TYPE_CHECKING:
-    from .store import Run
+    from .store import Run, RunSummary
 
 NONE = "–"  # of a setting that an architecture does not have
 
@@ -70,7 +71,7 @@ def losses_table(runs: Sequence[Run], *, test: bool = False) -> pd.DataFrame:
     return table
 
 
-def distinct_names(runs: Sequence[Run]) -> dict[str, str]:
+def distinct_names(runs: Sequence[RunSummary]) -> dict[str, str]:
     """What to call each run, by its id: its name, and where several have that, its id too."""
-    names = [run.name for run in runs]
-    return {run.id: run.name if names.count(run.name) == 1 else f"{run.name} · {run.id}" for run in runs}
+    times = Counter(run.name for run in runs)
+    return {run.id: run.name if times[run.name] == 1 else f"{run.name} · {run.id}" for run in runs}

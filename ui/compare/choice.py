@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from mmcore.differences import distinct_names
 from mmcore.store import Run, RunFilter
 from ui import pages, session
 from ui.kit.text import counted, plain
-from ui.run import compared, picker
+from ui.run import compared
 
 KEY, FIELD = "compared_runs", "compared_choice"
 OFFERED = 200  # newest runs in the list
@@ -63,7 +64,8 @@ def _keep(ids: Sequence[str]) -> None:
 
 
 def _draw_field(runs: Sequence[Run]) -> None:
-    offered = {run.id: picker.title(run) for run in (*runs, *session.store().summaries(limit=OFFERED))}
+    known = {run.id: run for run in (*session.store().summaries(limit=OFFERED), *runs)}
+    offered = distinct_names(list(known.values()))
     st.session_state[FIELD] = [run.id for run in runs]  # the address leads, the field follows
     field, link = st.columns([6, 1], vertical_alignment="bottom")
     field.multiselect(
@@ -73,6 +75,7 @@ def _draw_field(runs: Sequence[Run]) -> None:
         key=FIELD,
         max_selections=compared.MOST,
         placeholder="Choose runs",
+        wrap=True,
         on_change=lambda: _keep(st.session_state[FIELD]),
         help=f"Up to {compared.MOST}; the list holds the newest {OFFERED}. Differences are to the first one.",
     )

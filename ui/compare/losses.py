@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -15,6 +16,7 @@ from ui import pages, session
 from ui.kit import chart
 from ui.kit.text import LOSSES, counted, nats, plain
 from ui.kit.theme import Role, Theme, color, figure_layout
+from ui.run.embedding_map import BELOW
 
 TEST = {"test_loss": "Test loss", "test_loss_unseen": "Test loss on unseen words"}
 LOOKS: dict[str, tuple[Role, str]] = {  # colour and pattern of a bar
@@ -85,7 +87,7 @@ def lowest(table: pd.DataFrame, names: Mapping[str, str]) -> str:
 
 def _draw_table(runs: Sequence[Run], table: pd.DataFrame, titles: Mapping[str, str], names: Mapping[str, str]) -> None:
     shown = pd.DataFrame({"Run": list(names.values())})
-    columns: dict[str, object] = {"Run": st.column_config.TextColumn(pinned=True, width="medium")}
+    columns: dict[str, Any] = {"Run": st.column_config.TextColumn(pinned=True, width="medium")}
     for name, title in titles.items():
         shown[title] = table[name]
         columns[title] = st.column_config.NumberColumn(format="%.4f", help="Nats per character.")
@@ -98,7 +100,8 @@ def _draw_table(runs: Sequence[Run], table: pd.DataFrame, titles: Mapping[str, s
     shown["Steps"] = [run.step for run in runs]
     shown["Time"] = [duration(run.seconds) for run in runs]
     columns |= {name: st.column_config.NumberColumn(format="localized") for name in ("Parameters", "Steps")}
-    st.dataframe(shown, hide_index=True, column_config=columns, alt="Losses of each run and how far from the first's")  # type: ignore[arg-type]
+    alt = "Losses of each run and how far from the first's"
+    st.dataframe(shown, hide_index=True, column_config=columns, alt=alt, placeholder="–", height="content")
 
 
 def bars(table: pd.DataFrame, titles: Mapping[str, str], names: Mapping[str, str], theme: Theme) -> go.Figure:
@@ -115,12 +118,15 @@ def bars(table: pd.DataFrame, titles: Mapping[str, str], names: Mapping[str, str
             name=title,
             marker={"color": color(role, theme), "pattern": {"shape": pattern, "solidity": 0.4}},
             text=["" if pd.isna(loss) else nats(loss) for loss in table[name]],
-            textposition="auto",
-            textangle=0,
+            textposition="outside",
+            cliponaxis=False,
+            textfont={"size": 11},
             customdata=list(names.values()),
             hovertemplate="%{customdata}<br>%{x:.6f} nats per character<extra>%{fullData.name}</extra>",
         )
     layout = figure_layout("Losses by split", x="Loss (nats per character)", y="", theme=theme)
-    figure.update_layout(layout, height=150 + len(labels) * (16 + 20 * len(titles)), bargap=0.25, margin_t=92)
-    figure.update_xaxes(rangemode="tozero")
+    figure.update_layout(layout, height=150 + len(labels) * (16 + 20 * len(titles)), bargap=0.2, margin_t=48)
+    figure.update_layout(legend=BELOW | {"traceorder": "normal"})
+    longest = table[list(titles)].max(axis=None)
+    figure.update_xaxes(range=[0, 1.15 * longest])  # with room for the figures
     return figure.update_yaxes(autorange="reversed", tickvals=places, ticktext=labels)

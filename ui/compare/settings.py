@@ -23,7 +23,9 @@ def draw(runs: Sequence[Run]) -> None:
     if len(differing):
         shown = beside(differing, distinct_names(runs))
         pinned = {shown.columns[0]: st.column_config.TextColumn(pinned=True)}
-        st.dataframe(shown, hide_index=True, column_config=pinned, alt="Settings in which the runs differ")
+        st.dataframe(
+            shown, hide_index=True, column_config=pinned, height="content", alt="Settings in which the runs differ"
+        )
     if len(same):
         kept = same[["setting", runs[0].id]].set_axis(["Setting", "Value"], axis="columns")
         with st.expander(f"{'The' if len(runs) > 1 else 'All'} {counted(len(same), 'setting')}" + same_in(len(runs))):

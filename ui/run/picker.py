@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from mmcore import Run
-from mmcore.store import RunFilter, RunSummary
+from mmcore.store import RunFilter
 from ui import pages, session, visitor
 from ui.kit.text import plain
 
@@ -37,7 +37,7 @@ def trained_run() -> tuple[Run, Artifact]:
     return run, artifact
 
 
-def title(run: RunSummary) -> str:
+def title(run: Run) -> str:
     """A run in a list: runs of one name are told apart by their time and id."""
     return f"{run.name} · {run.created:%d %b %H:%M} · {run.id}"
 

@@ -34,6 +34,7 @@ def draw(runs: Sequence[Run], stored: Mapping[str, int], *, tags: bool) -> None:
         selection_default={"selection": {"rows": ticked}},
         selection_mode="multi-row",
         hide_index=True,
+        placeholder="–",
         column_config={
             "Step": st.column_config.NumberColumn(format="localized"),
             "Name": st.column_config.TextColumn(pinned=True, width="medium"),
@@ -47,7 +48,7 @@ def draw(runs: Sequence[Run], stored: Mapping[str, int], *, tags: bool) -> None:
             ),
             "Test": st.column_config.TextColumn(help=f"Sealed until it is opened on the page {pages.SPLITS.title}."),
             "Created": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
-            "Tags": st.column_config.ListColumn(),
+            "Tags": st.column_config.ListColumn(width=160),
         },
         alt="Runs, newest first",
     )
