@@ -95,7 +95,7 @@ def stopped(model: ModelConfig, config: TrainConfig, dataset: Dataset, after: It
 
 
 @every_case
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(data_=st.data())
 def test_pausing_at_any_step_changes_nothing(model: ModelConfig, config: TrainConfig, data_: st.DataObject) -> None:
     many, often = data_.draw(patience)
@@ -108,7 +108,7 @@ def test_pausing_at_any_step_changes_nothing(model: ModelConfig, config: TrainCo
 
 
 @pytest.mark.parametrize("name", ["mlp-batch-adamw-contexts", "gru-sgd-words"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     how=st.sampled_from([(2, 1), (1, 2), (9, 3), (3, 5)]), after=st.lists(st.integers(0, 12), min_size=1, max_size=4)
 )
