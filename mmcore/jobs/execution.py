@@ -178,6 +178,7 @@ class Training:
         self.known: dict[int, dict[str, Any]] = {}  # what the curve has at the step from which it goes on
         self.newest: Step | None = None
         self.sparing = not checkpoints
+        self.tick_seconds = 2 * TICK_SECONDS if self.sparing else TICK_SECONDS
         count = affordable(self.state.model.flat.numel(), checkpoints)
         self.film_steps = frozenset(checkpoint_steps(config.train.max_steps, count))
         self.points: list[Step] = []  # not written yet, as are these
@@ -218,7 +219,7 @@ class Training:
         from ..training import Pace, train
 
         self.events = [event for event in (leaving, stopped) if event]
-        pace = Pace(seconds=TICK_SECONDS, at=self.film_steps)
+        pace = Pace(seconds=self.tick_seconds, at=self.film_steps)
         if self.sparing:
             pace = replace(pace, share=SPARING_SHARE, first=0.0)
         for step in train(self.state, self.dataset, pace=pace, stop=self.stops):
@@ -239,7 +240,7 @@ class Training:
         """Whether someone asked to stop or leave. Asked while losses are computed, which may take minutes."""
         now, wanted = time.monotonic(), any(event.is_set() for event in self.events)
         if not wanted and now >= max(self.next_look, self.next_write):
-            self.next_look = now + TICK_SECONDS
+            self.next_look = now + self.tick_seconds
             try:
                 wanted = self.write(Progress())
             except StoreUnavailable as problem:
@@ -271,7 +272,7 @@ class Training:
             self.wait(problem)
             return False
         self.pauses.over()
-        self.points, self.film, self.next_write = [], [], now + 0.9 * TICK_SECONDS
+        self.points, self.film, self.next_write = [], [], now + 0.9 * self.tick_seconds
         if saved:
             self.next_save = now + max(SAVE_SECONDS, (time.monotonic() - now) / SAVE_SHARE)
         return stop

@@ -1,0 +1,147 @@
+"""What a sweep costs beside its training: ``python -m benchmarks.sweep [NAME [DIMENSIONS]]``.
+
+The grid of context sizes 1-6 × embedding dimensions 2-32 × 3 seeds of the preset *Blink*, 108 models, by the queue with
+one worker a core; and, in one process, a bare loop over the same models with one of the seeds: their updates, with and
+without the exact losses that the table of the sweep shows. Half of the loop comes before the sweep and half after it,
+so that a slow minute of the machine hits both. Of busy machines the processor's seconds say more than those of the
+clock. NAME is what the results call this measurement, DIMENSIONS how many of the embedding dimensions (six).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.report import RESULTS
+from mmcore import (
+    BUNDLED_NAMES,
+    Dataset,
+    Pace,
+    RunConfig,
+    RunState,
+    RunStore,
+    TrainState,
+    build_dataset,
+    evaluate_splits,
+    read_words,
+    train,
+)
+from mmcore.jobs import WORKERS, JobQueue, ProcessWorkers
+from mmcore.presets import PRESETS
+from mmcore.store import RunFilter, SweepState
+from mmcore.sweeps import Axis, Sweep
+
+CONTEXTS, DIMENSIONS, SEEDS = (1, 2, 3, 4, 5, 6), (2, 4, 8, 16, 24, 32), (1, 2, 3)
+KEPT = RESULTS / "sweep.json"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def processor_seconds(pid: int) -> float:
+    """That a process of this machine has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+class Bare:
+    """A loop over models in this process, and what it took; one of each size was trained before it is timed."""
+
+    def __init__(self, datasets: dict[int, Dataset]) -> None:
+        self.datasets, self.models = datasets, 0
+        self.clock = self.processor = self.updates = 0.0  # the last: the processor's seconds without the losses
+
+    def run(self, configs: Sequence[RunConfig]) -> None:
+        """Train models one after another, each to its end and its exact losses."""
+        for config in configs:
+            dataset = self.datasets[config.model.context_size]
+            clock, processor = time.perf_counter(), time.process_time()
+            state = TrainState(config.model, config.train, dataset.vocab.size)
+            for _ in train(state, dataset, pace=Pace(every=config.train.max_steps, losses=False)):
+                pass
+            self.updates += time.process_time() - processor
+            evaluate_splits(state.model, dataset, test=False)
+            self.clock += time.perf_counter() - clock
+            self.processor += time.process_time() - processor
+            self.models += 1
+
+
+def swept(store: RunStore, sweep: Sweep) -> dict[str, float]:
+    """Seconds of a sweep on warm workers: by the clock, of the workers' processors, and of this process's."""
+    with JobQueue(store.url, ProcessWorkers()):
+        _trained(store, _warming(sweep))
+        workers = {int((run.worker or "").rsplit(":", 2)[1]) for run in store.runs()}
+        assert len(workers) == WORKERS, "each has trained something"
+        before = [processor_seconds(pid) for pid in workers]
+        own, clock = time.process_time(), time.perf_counter()
+        runs = _trained(store, sweep)
+        took = {"clock": time.perf_counter() - clock, "server": time.process_time() - own}
+        took["workers"] = sum(map(processor_seconds, workers)) - sum(before)
+        took["in_training"] = sum(run.seconds for run in runs)
+    assert len(runs) == sweep.run_count and {run.state for run in runs} == {RunState.FINISHED}
+    return took | {"points": sum(len(store.history(run.id)) for run in runs) / len(runs)}
+
+
+def _warming(sweep: Sweep) -> Sweep:
+    """A run for each worker and context size, of another seed than those that are measured."""
+    dims = Axis(name="embedding_dim", values=tuple(range(3, 3 + 2 * WORKERS)))
+    return sweep.replace(axes=(sweep.axes[0], dims), seeds=(99,), base=_short(sweep.base))
+
+
+def _short(base: RunConfig) -> RunConfig:
+    return base.replace(train=base.train.replace(max_steps=100))
+
+
+def _trained(store: RunStore, sweep: Sweep) -> list[Any]:
+    stored = store.create_sweep(sweep, name="Context × embedding")
+    while store.sweep(stored.id).state is SweepState.ACTIVE:
+        time.sleep(0.05)
+    return store.runs(RunFilter(sweep=stored.id))
+
+
+def measure(dimensions: int) -> dict[str, Any]:
+    """The sweep, and the loop around it."""
+    torch.set_num_threads(1)
+    corpus, blink = read_words(BUNDLED_NAMES), PRESETS["blink"]
+    base = RunConfig(corpus_sha256=corpus.sha256, model=blink.model, train=blink.train)
+    axes = (Axis(name="context_size", values=CONTEXTS), Axis(name="embedding_dim", values=DIMENSIONS[-dimensions:]))
+    sweep = Sweep(base=base, axes=axes, seeds=SEEDS)
+    alone = [sweep.config(setting, SEEDS[0]) for setting in sweep.grid()]
+    bare = Bare({size: build_dataset(corpus, base.split, size) for size in CONTEXTS})
+    Bare(bare.datasets).run([_short(config) for config in alone[::dimensions]])
+    with tempfile.TemporaryDirectory() as folder:
+        store = RunStore(str(Path(folder) / "store.sqlite"))
+        store.add_corpus(corpus)
+        bare.run(alone[::2])
+        took = swept(store, sweep)
+        bare.run(alone[1::2])
+        store.close()
+    each, models = bare.processor / bare.models, sweep.run_count
+    return {
+        "models": models,
+        "load": os.getloadavg()[0],
+        "sweep": took,
+        "bare": {"models": bare.models, "clock": bare.clock, "processor": bare.processor, "updates": bare.updates},
+        "of_so_many_bare_processes": (models / took["clock"]) / (bare.models / bare.clock),
+        "beside_updates_and_losses": 1 - each * models / (took["workers"] + took["server"]),
+        "beside_updates": 1 - bare.updates / bare.models * models / (took["workers"] + took["server"]),
+    }
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "now"
+    found = measure(int(sys.argv[2]) if len(sys.argv) > 2 else len(DIMENSIONS))
+    known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    KEPT.write_text(json.dumps(known | {name: found}, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
