@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .checkpoint import Checkpoint as Checkpoint
     from .checkpoint import checkpoint_steps as checkpoint_steps
     from .checkpoint import restore as restore
+    from .config import Origin as Origin
     from .config import RunConfig as RunConfig
     from .config import SplitConfig as SplitConfig
     from .config import TrainConfig as TrainConfig
@@ -120,6 +121,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "Preset",
     ),
     "config": (
+        "Origin",
         "RunConfig",
         "SplitConfig",
         "TrainConfig",

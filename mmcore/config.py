@@ -15,6 +15,8 @@ from .fields import Choice, Config, Flag, Real, Whole, require, whole
 
 STRETCHED = ("step", "one-cycle")  # the schedules that depend on max_steps
 
+FREE_TO_CHANGE = frozenset({"dropout", "state_dropout"})  # of a model, as they act in training only
+
 SEED = Whole(
     title="Seed",
     help="Of initialisation, batches and dropout: on one machine, the same seed and settings give the same weights, "
@@ -188,14 +190,39 @@ class TrainConfig(Config):
     ).field(1)
 
 
+def _check_sha256(name: str, value: object) -> None:
+    ok = isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+    require(ok, name, "64 hexadecimal digits", value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin(Config):
+    """The weights that a branched run begins with: another run's, after so many of its steps."""
+
+    run_id: str
+    step: int
+    weights_sha256: str  # of its float32 numbers in the layout of Model.flat
+
+    def __post_init__(self) -> None:
+        ok = isinstance(self.run_id, str) and 1 <= len(self.run_id) <= 32
+        require(ok, "run_id", "the id of a run, of at most 32 characters", self.run_id)
+        whole("step", self.step, 0, 2**53)
+        _check_sha256("weights_sha256", self.weights_sha256)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(Config):
-    """One run, whole: with the corpus whose sha256 this names, it decides every number of the result."""
+    """One run, whole: with the corpus whose sha256 this names, it decides every number of the result.
+
+    With an ``origin`` the run is a branch: it begins with those weights instead of drawing its first ones, and all
+    else is as in any run: steps count from 0, the schedule is its own, and the optimiser's moments begin at 0.
+    """
 
     corpus_sha256: str
     split: SplitConfig = field(default_factory=SplitConfig)
     model: ModelConfig = field(default_factory=model_config)
     train: TrainConfig = field(default_factory=TrainConfig)
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, ModelConfig):
@@ -204,8 +231,24 @@ class RunConfig(Config):
             value = getattr(self, name)
             if not isinstance(value, owner):
                 object.__setattr__(self, name, owner.from_dict(value))
-        sha256, hexadecimal = self.corpus_sha256, set("0123456789abcdef")
-        ok = isinstance(sha256, str) and len(sha256) == 64 and set(sha256) <= hexadecimal
-        require(ok, "corpus_sha256", "64 hexadecimal digits", self.corpus_sha256)
+        if self.origin is not None and not isinstance(self.origin, Origin):
+            object.__setattr__(self, "origin", Origin.from_dict(self.origin))
+        _check_sha256("corpus_sha256", self.corpus_sha256)
         samplers, sampler = self.model.samplers, self.train.sampler
         require(sampler in samplers, "sampler", f"one of {', '.join(samplers)} for {self.model.title}", sampler)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it; without an origin where there is none, so that older versions read what they can."""
+        values = super().to_dict()
+        return values if self.origin else {name: value for name, value in values.items() if name != "origin"}
+
+    def check_branch(self, parent: RunConfig) -> None:
+        """``ValueError`` where weights of a run like ``parent`` are none to begin with here."""
+        for name in ("corpus_sha256", "split"):
+            same = getattr(self, name) == getattr(parent, name)
+            require(same, name, "that of the run it starts from", getattr(self, name))
+        kind, theirs = self.model.architecture, parent.model.architecture
+        require(kind == theirs, "architecture", f"{theirs}, as in the run it starts from", kind)
+        for name in (name for name in parent.model.settings() if name not in FREE_TO_CHANGE):
+            own, kept = getattr(self.model, name), getattr(parent.model, name)
+            require(own == kept, name, f"{kept}, as in the run it starts from", own)

@@ -38,6 +38,7 @@ class Cost:
     file: int  # of weights
     row: int  # weights and training state
     film: int  # checkpoints along the way
+    start: int  # weights of another run that it begins with
 
     @property
     def memory(self) -> int:
@@ -47,7 +48,7 @@ class Cost:
     @property
     def stored(self) -> int:
         """In the store once it has ended."""
-        return self.row + self.film + CURVE
+        return self.row + self.film + self.start + CURVE
 
 
 def estimate(config: RunConfig, report: CorpusReport, checkpoints: int = COUNT) -> Cost:
@@ -69,6 +70,7 @@ def estimate(config: RunConfig, report: CorpusReport, checkpoints: int = COUNT) 
         file=FLOAT.itemsize * numbers,
         row=FLOAT.itemsize * saved,
         film=FLOAT.itemsize * numbers * affordable(numbers, checkpoints),
+        start=FLOAT.itemsize * numbers * (config.origin is not None),
     )
 
 

@@ -66,11 +66,18 @@ class Turn:
         return self.last_val - self.best_val > RISE and self.last_train < self.best_train
 
 
-def untrained(config: RunConfig, vocab_size: int) -> Model:
-    """The model of a run before its first update, which the seed brings back."""
+def first_model(config: RunConfig, vocab_size: int, start: bytes | None = None) -> Model:
+    """The model of a run before its first update, which the seed brings back.
+
+    Parameters
+    ----------
+    start : of a branch, the weights that it began with instead, as the store has them
+    """
+    from .checkpoint import Checkpoint, restore
     from .model import Model
 
-    return Model(config.model, vocab_size, seed=config.train.seed)
+    model = Model(config.model, vocab_size, seed=config.train.seed)
+    return restore(model, Checkpoint(step=0, weights=start)) if start else model
 
 
 def longer(train: TrainConfig, step: int, max_steps: int) -> str:
@@ -83,13 +90,13 @@ def longer(train: TrainConfig, step: int, max_steps: int) -> str:
     return f"It comes to the weights of a run of {max_steps:,} steps."
 
 
-def first_loss(config: RunConfig, dataset: Dataset) -> FirstLoss:
-    """What the untrained model of a run does on some train examples."""
+def first_loss(config: RunConfig, dataset: Dataset, start: bytes | None = None) -> FirstLoss:
+    """What the model of a run before its first update does on some train examples; see :func:`first_model`."""
     import torch
 
     from .trace import can_trace, neuron_report
 
-    model = untrained(config, dataset.vocab.size)
+    model = first_model(config, dataset.vocab.size, start)
     train = dataset.train
     contexts, right = train.drawn(SAMPLED) if len(train) > SAMPLED else (train.contexts, train.targets)
     targets = torch.from_numpy(right)
@@ -97,7 +104,7 @@ def first_loss(config: RunConfig, dataset: Dataset) -> FirstLoss:
         logits = model(torch.from_numpy(contexts)).double()
     log_p = logits.log_softmax(1)
     best = log_p.max(1)
-    start = FirstLoss(
+    found = FirstLoss(
         loss=-log_p.gather(1, targets[:, None]).mean().item(),
         uniform=uniform_loss(dataset.vocab.size),
         spread=logits.std(1, correction=0).mean().item(),
@@ -107,7 +114,7 @@ def first_loss(config: RunConfig, dataset: Dataset) -> FirstLoss:
     )
     layers = len(getattr(config.model, "hidden_sizes", ()))
     if not can_trace(model) or not layers or "W" in model.tensors:  # direct connections add to the sum
-        return start
+        return found
     inputs = neuron_report(model, contexts, layers).outputs
     weights = model.tensors[f"W{layers + 1}"]
     size = float(np.sqrt((inputs.astype(np.float64) ** 2).mean()))
@@ -116,7 +123,7 @@ def first_loss(config: RunConfig, dataset: Dataset) -> FirstLoss:
         "weight_size": weights.double().square().mean().sqrt().item(),
         "bias_size": model.tensors[f"b{layers + 1}"].double().square().mean().sqrt().item(),
     }
-    return FirstLoss(**vars(start) | {"inputs": inputs.shape[1]} | sizes)
+    return FirstLoss(**vars(found) | {"inputs": inputs.shape[1]} | sizes)
 
 
 def turning_point(history: pd.DataFrame) -> Turn | None:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from .checkpoint import Checkpoint
 from .config import RunConfig, TrainConfig
-from .diagnosis import SAMPLED, Turn, turning_point, untrained
+from .diagnosis import SAMPLED, Turn, first_model, turning_point
 from .ngram import KneserNey, uniform_loss
 from .presets import PRESETS, calmer_rate, preset_for, usual_rate
 
@@ -93,7 +93,18 @@ class Finding:
 
 def examine(facts: Facts) -> list[Finding]:
     """The findings of all rules, gravest first; an empty list is a clean bill of health."""
-    return [finding for rule in RULES if (finding := rule(facts)) is not None]
+    return [_possible(finding, facts) for rule in RULES if (finding := rule(facts)) is not None]
+
+
+def _possible(finding: Finding, facts: Facts) -> Finding:
+    """The remedy for a branch: from the same weights again, where they fit a mended model and have not seen its words.
+
+    A split drawn anew puts words into test that the weights were trained on.
+    """
+    mended = finding.mended
+    if mended.origin is None or (mended.model, mended.split) == (facts.config.model, facts.config.split):
+        return finding
+    return replace(finding, remedy=f"{finding.remedy}, from scratch", mended=mended.replace(origin=None))
 
 
 def gather(
@@ -172,7 +183,8 @@ def _units(config: RunConfig, dataset: Dataset, model: Model | None) -> dict[str
     contexts, _ = dataset.train.drawn(min(SAMPLED, len(dataset.train)))
     now = neuron_report(model, contexts)
     tanh = now.activation == "tanh"
-    start = neuron_report(untrained(config, dataset.vocab.size), contexts).saturated if tanh else None
+    drawn = tanh and config.origin is None
+    start = neuron_report(first_model(config, dataset.vocab.size), contexts).saturated if drawn else None
     facts: dict[str, Any] = {"start_saturation": start, "saturation": now.saturated if tanh else None}
     return facts | {"units": now.outputs.shape[1], "dead": len(now.dead), "looked_at": len(contexts)}
 
@@ -209,6 +221,7 @@ def _rose(facts: Facts) -> bool:
 def _first_loss(facts: Facts) -> Finding | None:
     best = uniform_loss(facts.vocab_size)
     wild = getattr(facts.config.model, "init", "scaled") == "lecture"  # other architectures have no choice
+    wild &= facts.config.origin is None  # a branch does not begin with weights that were drawn
     if facts.first_loss is None or facts.first_loss <= best + FIRST_LOSS or not wild:
         return None
     number = f"first loss {facts.first_loss:.4f}, ln {facts.vocab_size} = {best:.4f}"
@@ -370,7 +383,9 @@ CAUSES: tuple[Callable[[Facts], Finding | None], ...] = (_slow, _held, _short, _
 def _untold(facts: Facts) -> Finding | None:
     """A run that counting beats, and no single setting says why."""
     preset = PRESETS[preset_for(facts.config.model.architecture)]
-    mended = facts.config.replace(model=preset.model, train=preset.train.replace(seed=facts.config.train.seed))
+    mended = facts.config.replace(
+        model=preset.model, train=preset.train.replace(seed=facts.config.train.seed), origin=None
+    )
     if mended == facts.config:
         return None
     return Finding(

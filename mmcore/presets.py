@@ -111,7 +111,12 @@ def preset_for(architecture: str) -> str:
 
 
 def preset_of(config: RunConfig) -> str | None:
-    """The preset whose settings these are, whatever the seed and the split; None for settings of one's own."""
+    """The preset whose settings these are, whatever the seed and the split; None for settings of one's own.
+
+    A branch is none: it does not begin where a preset does.
+    """
+    if config.origin is not None:
+        return None
     for name, preset in PRESETS.items():
         if preset.model == config.model and preset.train.replace(seed=config.train.seed) == config.train:
             return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import logging
 import math
 import signal
@@ -14,9 +15,10 @@ from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ..checkpoint import Checkpoint, affordable, checkpoint_steps, weights_of
-from ..config import RunConfig
+from ..checkpoint import Checkpoint, affordable, checkpoint_steps, restore, weights_of
+from ..config import Origin, RunConfig
 from ..dataset import Dataset
+from ..fields import require
 from ..losses import SHOWN, without_sealed
 from ..store import (
     LEASE_SECONDS,
@@ -199,7 +201,17 @@ class Training:
         if saved := store.train_state(run.id):
             training.state.load(load(saved))
             training.goes_on_from(store.history(run.id))
+        elif run.config.origin:
+            training.begin_with(run.config.origin, store.start(run.id))
         return training
+
+    def begin_with(self, origin: Origin, weights: bytes | None) -> None:
+        """Take another run's weights for the first ones; ``ValueError`` unless they are those of the origin."""
+        same = weights is not None and hashlib.sha256(weights).hexdigest() == origin.weights_sha256
+        what = f"those of step {origin.step:,} of run {origin.run_id}"
+        require(same, "first weights", what, "others" if weights else "none")
+        model = self.state.model
+        model.flat.copy_(restore(model, Checkpoint(step=origin.step, weights=weights or b"")).flat)
 
     def goes_on_from(self, history: pd.DataFrame) -> None:
         """Take over what the curve says of the step that training goes on from; its point is written again."""

@@ -10,6 +10,7 @@ never wait for writers (SQLite in WAL mode), and nothing here imports torch.
 from __future__ import annotations
 
 from .bin import KEPT_SECONDS as KEPT_SECONDS
+from .branches import Ancestor as Ancestor
 from .points import MAX_POINTS as MAX_POINTS
 from .points import MAX_SAMPLES as MAX_SAMPLES
 from .points import Progress as Progress

@@ -156,4 +156,5 @@ def clean_name(name: str) -> str:
 
 def default_name(config: RunConfig) -> str:
     preset = preset_of(config)
-    return PRESETS[preset].title if preset else config.model.summary()
+    branch = f", from step {config.origin.step:,}" if config.origin else ""
+    return PRESETS[preset].title if preset else config.model.summary() + branch

@@ -80,6 +80,7 @@ RUNS = sa.Table(
     sa.Column("checkpoints", sa.Integer),  # how many it keeps while it trains; none where not known
     sa.Column("stored", sa.BigInteger),  # SIZE, once it has ended; none while it may grow
     sa.Column("deleted", sa.Double),  # when it was put into the bin; none of those not in it
+    sa.Column("parent", sa.String(32), index=True),  # of a branch: whose weights it began with; may be gone
     sa.Index("ix_runs_owner", "owner", "state", "started"),
 )
 STEPS = sa.Table(
@@ -102,7 +103,7 @@ CHECKPOINTS = sa.Table(
     _run_key(),
     sa.Column("kind", sa.String(16), primary_key=True),  # "last" and "start", at most a row a run each, or "film"
     sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("weights", _BLOB),  # the artifact, .safetensors; of a film the flat float32 alone
+    sa.Column("weights", _BLOB),  # the artifact, .safetensors; of a film and of a start the flat float32 alone
     sa.Column("train_state", _BLOB),  # what Continue needs
     sa.Column("updates", sa.Text),  # of a film: JSON, tensor -> [ratio, gradient mean, gradient std]
 )
@@ -172,6 +173,8 @@ def _index_runs(db: Connection) -> None:
 
 def _add_sweeps(db: Connection) -> None:
     db.execute(sa.text("ALTER TABLE runs ADD COLUMN deleted DOUBLE PRECISION"))
+    db.execute(sa.text("ALTER TABLE runs ADD COLUMN parent VARCHAR(32)"))
+    db.execute(sa.text("CREATE INDEX ix_runs_parent ON runs (parent)"))
     METADATA.create_all(db, [TAGS, SWEEPS, SWEEP_RUNS])
 
 

@@ -31,6 +31,7 @@ class RunFilter:
     ids: Collection[str] | None = None
     sweep: str | None = None  # id of one that they belong to
     tags: Collection[str] | None = None  # each of them
+    parent: str | None = None  # id of the run that they are branches of
     deleted: bool = False  # those in the bin instead of those that are not
 
     def conditions(self) -> Iterator[sa.ColumnElement[bool]]:
@@ -52,6 +53,8 @@ class RunFilter:
             yield RUNS.c.queued > self.queued_after.timestamp()
         if self.ids is not None:
             yield RUNS.c.id.in_(self.ids)
+        if self.parent is not None:
+            yield RUNS.c.parent == self.parent
         if self.sweep is not None:
             yield RUNS.c.id.in_(sa.select(SWEEP_RUNS.c.run_id).where(SWEEP_RUNS.c.sweep_id == self.sweep))
         for tag in self.tags or ():

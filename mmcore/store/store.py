@@ -27,17 +27,19 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from ..architectures.interface import ModelConfig
 from ..architectures.old_names import renamed
 from ..checkpoint import COUNT, MAX_BYTES, Checkpoint
-from ..config import RunConfig
+from ..config import Origin, RunConfig, TrainConfig
 from ..corpus import Corpus
 from ..fields import cut, quoted, require, whole
-from ..limits import MAX_NOTE, Usage
+from ..limits import MAX_NAME, MAX_NOTE, Usage
 from ..losses import LOSSES
 from ..process import lives, this_process
 from ..sweeps import Sweep
 from . import bin, tags
 from .bin import KEPT
+from .branches import Ancestor, keep_start, kept_steps, no_weights, origin_of, weights_at
 from .clock import Now
 from .digest import digests
 from .points import Progress, beyond, checkpoint_sizes, of_film, read_updates, write_progress
@@ -90,6 +92,7 @@ from .sweeps import (
 from .usage import accepted_cost, read_report, stored_bytes, text_bytes, usage_of
 
 LEASE_SECONDS = 5.0
+MAX_ANCESTORS = 100  # that are looked up
 NOTHING_NEW = Progress()
 SILENT_SECONDS = 600.0  # a worker that lives and writes nothing for so long has given its run up
 
@@ -217,6 +220,55 @@ class RunStore:
             if token is not None:
                 _claim(db, run_id, token, LEASE_SECONDS)
         return self.run(run_id)
+
+    def branch(
+        self,
+        run_id: str,
+        step: int,
+        train: TrainConfig | None = None,
+        *,
+        model: ModelConfig | None = None,
+        name: str | None = None,
+        owner: str | None = None,
+        token: str | None = None,
+        checkpoints: int = COUNT,
+    ) -> Run:
+        """Queue a run that begins with another's weights after `step` of its steps, which are copied.
+
+        `train`: how it is trained; as the other, if not given. `model` may differ from the other's in dropout only.
+        Otherwise as :meth:`create`. ``ValueError`` also where the weights of that step are not kept.
+        """
+        parent = self.run(run_id)
+        config = parent.config.replace(origin=self.origin(run_id, step))
+        config = config.replace(train=train or config.train, model=model or config.model)
+        name = name or f"{cut(parent.name, MAX_NAME - 40)}, from step {step:,}"
+        return self.create(config, name=name, owner=owner, token=token, checkpoints=checkpoints)
+
+    def kept_steps(self, run_id: str) -> list[int]:
+        """The steps whose weights the store has of a run, ascending: its checkpoints and its last."""
+        with self._read() as db:
+            return kept_steps(db, run_id)
+
+    def origin(self, run_id: str, step: int) -> Origin:
+        """What a branch of a run at one of its :meth:`kept_steps` has as its ``origin``."""
+        with self._read() as db:
+            weights = weights_at(db, run_id, step)
+        if weights is None:
+            raise no_weights(run_id, step)
+        return origin_of(run_id, step, weights)
+
+    def start(self, run_id: str) -> bytes | None:
+        """The weights that a branch began with, float32 in the layout of ``Model.flat``; None of any other run."""
+        return self._checkpoint(run_id, CHECKPOINTS.c.weights, "start")
+
+    def ancestors(self, origin: Origin | None) -> list[Ancestor]:
+        """Where a branch comes from, nearest first: up to a run that is no branch, or one that was deleted."""
+        found: list[Ancestor] = []
+        while origin is not None and len(found) < MAX_ANCESTORS:
+            run = next(iter(self.runs(RunFilter(ids=[origin.run_id]))), None)
+            found.append(Ancestor(origin=origin, run=run))
+            origin = run.config.origin if run else None
+        return found
 
     def now(self) -> datetime:
         """The time by the database's clock, as all times of runs are."""
@@ -635,9 +687,9 @@ class RunStore:
             if not db.execute(sa.update(RUNS).where(RUNS.c.id == run_id, KEPT).values(**values)).rowcount:
                 raise no_run(run_id)
 
-    def _checkpoint(self, run_id: str, column: sa.Column[bytes]) -> bytes | None:
+    def _checkpoint(self, run_id: str, column: sa.Column[bytes], kind: str = "last") -> bytes | None:
         with self._read() as db:
-            return db.scalar(sa.select(column).where(CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == "last"))
+            return db.scalar(sa.select(column).where(CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == kind))
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[Connection]:
@@ -683,10 +735,12 @@ def _insert(
     row: dict[str, Value] = {"id": secrets.token_hex(5), "name": clean_name(name or default_name(config)), "note": ""}
     row |= {"owner": owner, "checkpoints": checkpoints, "state": RunState.QUEUED, "created": Now(), "queued": Now()}
     row |= {"config": json.dumps(config.to_dict()), "corpus_sha256": config.corpus_sha256, **digests(config)}
+    row |= {"parent": config.origin.run_id if config.origin else None}
     cost = accepted_cost(db, config, checkpoints)
     if owner is not None:
         usage_of(db, owner).check(waiting=int(waits), stored=cost.stored)
     db.execute(sa.insert(RUNS).values(**row))
+    keep_start(db, str(row["id"]), config)
     return str(row["id"])
 
 

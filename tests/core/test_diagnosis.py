@@ -11,7 +11,7 @@ from mmcore import ARCHITECTURES, RunConfig, TrainConfig
 from mmcore.architectures import model_config
 from mmcore.corpus import Corpus
 from mmcore.dataset import Dataset, build_dataset
-from mmcore.diagnosis import first_loss, turning_point, untrained
+from mmcore.diagnosis import first_loss, first_model, turning_point
 from mmcore.evaluation import evaluate
 from mmcore.presets import PRESETS, preset_for
 
@@ -60,7 +60,7 @@ def test_a_scaled_start_is_calm_in_every_architecture(names: Corpus, architectur
 def test_a_wild_start_is_explained_by_its_weights(dataset: Dataset) -> None:
     config = RunConfig(corpus_sha256="0" * 64, model=model_config(init="lecture"))
     start = first_loss(config, dataset)
-    exact = evaluate(untrained(config, dataset.vocab.size), dataset.train).loss
+    exact = evaluate(first_model(config, dataset.vocab.size), dataset.train).loss
     assert exact > 15 and start.loss == pytest.approx(exact, rel=0.05)
     assert start.expected_spread == pytest.approx(start.spread, rel=0.2)
     assert start.favourite > 0.8 > 0.1 > start.right
@@ -92,4 +92,4 @@ def test_a10_a_start_is_looked_at_on_all_examples_where_there_are_few(names: Cor
     few = build_dataset(names.words[:150], config.split, 3)
     start = first_loss(config, few)
     assert start.examples == len(few.train) < 2_000
-    assert start.loss == pytest.approx(evaluate(untrained(config, few.vocab.size), few.train).loss, abs=1e-5)
+    assert start.loss == pytest.approx(evaluate(first_model(config, few.vocab.size), few.train).loss, abs=1e-5)

@@ -58,6 +58,7 @@ PACKAGES = {
         ("schema", "run"),
         ("bin",),
         ("points", "usage", "selection", "sweeps", "tags"),
+        ("branches",),
         ("store",),
     ),
     "jobs": (("worker",), ("execution", "turns", "sweeping"), ("processes", "queue")),

@@ -16,10 +16,11 @@ CALM = 0.1  # nats above ln V up to which a start counts as knowing nothing
 
 @st.cache_data(show_spinner="Looking at the start …", max_entries=128)
 def first_loss(run_id: str, _run: Run) -> FirstLoss:
-    """The run's untrained model, kept per run; its loss is the curve's, exact over all train examples."""
+    """The run's model before its first update, kept per run; its loss is the curve's, exact over all train examples."""
     from mmcore.diagnosis import first_loss
 
-    start, losses = first_loss(_run.config, session.run_dataset(_run)), session.store().history(run_id)
+    store = session.store()
+    start, losses = first_loss(_run.config, session.run_dataset(_run), store.start(run_id)), store.history(run_id)
     exact = losses.loc[losses["step"] == 0, "train_loss"].dropna()
     return dataclasses.replace(start, loss=float(exact.iloc[0])) if len(exact) else start
 
