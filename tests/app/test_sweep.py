@@ -282,7 +282,7 @@ def test_the_newest_sweep_of_the_visitor_is_shown_and_another_can_be_chosen(
     assert not app.header and "sweep" not in app.query_params
     app.switch_page("app_pages/data.py").run()
     app.switch_page("app_pages/sweep.py").run()
-    assert not app.header and not app.exception, "the form stays"
+    assert not app.header and not app.warning and not app.exception, "the form stays"
 
 
 def test_the_list_says_how_far_each_sweep_is(stored: StoredSweep, store: RunStore) -> None:
@@ -316,6 +316,7 @@ def test_seeds_and_values_are_added(stored: StoredSweep, open_page: Open, store:
     config = store.sweep(stored.id).config
     assert config.seeds == (1, 2, 3) and config.axes[0].values == (1, 2, 4) and config.axes[1].values == (2, 3)
     assert app.button(key="add_runs").disabled, "what was typed is in the sweep now"
+    assert [app.text_input(key=f"more_{field}_{stored.id}").value for field in ("seeds", "context_size")] == ["", ""]
     app.text_input(key=f"more_seeds_{stored.id}").set_value("x").run()
     assert errors(app)[0].startswith("seeds must be a whole number") and app.button(key="add_runs").disabled
 
