@@ -43,7 +43,8 @@ def draw(stored: StoredSweep, runs: Sequence[Run], progress: Progress) -> None:
         st.progress(ended / progress.of, text=said)
         change.draw_buttons(stored, progress)
     spent, minutes = sum(run.seconds for run in runs), stored.config.minutes
-    st.caption(f"{cost.duration(spent)}{f' of {minutes:g} min' if minutes else ''} of training so far.")
+    budget = f" of {minutes:g} min" if minutes else ""
+    st.caption(f"{cost.duration(spent)}{budget} of training{' so far' if progress.left else ''}.")
     if stored.error:
         st.error(plain(stored.error))
     elif stored.state is SweepState.FINISHED and progress.to_begin:
