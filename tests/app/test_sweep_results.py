@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from mmcore.store import Progress, RunFilter, SavedWeights, StoredSweep
 from mmcore.sweeps import Axis, Sweep
 from mmcore.training import Step
 from tests.app.conftest import Open, texts
-from tests.app.elements import figure, metrics, numbers, without_help
+from tests.app.elements import figure, figures, metrics, numbers, without_help
 from ui import session
 from ui.sweep import answer, bands, fronts, heatmap, importance, looks, parallel, slices, table
 from ui.sweep.found import Found
@@ -127,7 +128,7 @@ def test_every_field_explains_itself_and_every_figure_is_drawn(stored: StoredSwe
     app = opened(open_page, stored)
     for name in ("Heatmap", "Slices", "Cost", "Curves"):
         assert set(without_help(show(app, name))) <= {"Name", "Question"}, "those of the sweep itself"
-        assert app.get("plotly_chart") and all(chart.proto.alt for chart in app.get("plotly_chart"))
+        assert figures(app) and all(one["alt"] for one in figures(app))
 
 
 def test_the_heatmap_has_the_means_and_a_cell_has_its_runs(
@@ -160,8 +161,8 @@ def test_the_heatmap_has_the_means_and_a_cell_has_its_runs(
 def test_a_figure_whose_numbers_have_not_changed_is_the_same_one(stored: StoredSweep, open_page: Open) -> None:
     app = opened(open_page, stored)
     for name in ("Heatmap", "Slices", "Cost", "Curves"):
-        before = [chart.proto.id + chart.proto.spec for chart in show(app, name).get("plotly_chart")]
-        assert [chart.proto.id + chart.proto.spec for chart in app.run().get("plotly_chart")] == before, "zoom is kept"
+        before = figures(show(app, name))
+        assert figures(app.run()) == before, "nothing is drawn anew"
 
 
 def test_curves_are_those_of_the_two_lowest_and_their_seeds(stored: StoredSweep, open_page: Open) -> None:
@@ -221,7 +222,7 @@ def test_no_test_loss_of_another_setting_is_shown_though_it_is_open(
     assert "that of other runs of the sweep: of 13." in texts(app)
     for name in ("Heatmap", "Slices", "Cost", "Curves"):
         show(app, name)
-        sent = [texts(app), *(chart.proto.spec for chart in app.get("plotly_chart"))]
+        sent = [texts(app), *map(json.dumps, figures(app))]
         sent += [shown.value.to_string() for shown in app.dataframe] + [code.value for code in app.code]
         for one in store.runs():
             shown_loss = f"{one.losses.get('test_loss', TEST):.2f}"
@@ -403,6 +404,10 @@ def test_what_matters_most_is_the_longest_bar() -> None:
     assert shares["Embedding dimension"] > 0.8 > shares["Context size"]
     assert importance.figure(found, "light") == importance.figure(found, "light"), "the same losses, the same figure"
     assert not importance.worth_showing(found_of(LOSSES)), "six settings are too few"
+    assert importance.said_used(found) == "all 8 settings that have results"
+    axes = (Axis(name="context_size", values=tuple(range(1, 61))), Axis(name="embedding_dim", values=(2, 3, 4, 5)))
+    many = found_of({(c, d): {1: 2 + 0.001 * c} for c in range(1, 61) for d in (2, 3, 4, 5)}, axes=axes, seeds=(1,))
+    assert importance.said_used(many) == "120 of 240 settings" and len(importance.study(many).trials) == 120
     alike = {key: {1: 2.0} for key in grid_losses()}
     assert not importance.worth_showing(found_of(alike, axes=EIGHT, seeds=(1,)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -115,16 +116,18 @@ def _fixed_value(found: Found, axis: Axis, key: str) -> Any:
 def cells(found: Found, rows: str, columns: str, fixed: dict[str, Any]) -> list[Cell]:
     """Every pair of values of two axes, row by row; one that has no setting is left out."""
     values = {axis.name: axis.values for axis in found.sweep.axes}
-    made = []
-    for row in values[rows]:
-        for column in values[columns]:
-            keys = found.keys({**fixed, rows: row, columns: column})
-            if keys:
-                runs = tuple(run for key in keys for _, run in sorted(found.runs[key].items()))
-                failed = sum(len(without_loss(found.runs[key])) for key in keys)
-                wanted = len(keys) * len(found.sweep.seeds)
-                made.append(Cell(row, column, tuple(keys), found.mean_at(keys), runs, failed, wanted))
-    return made
+    down, across = found.axis_names.index(rows), found.axis_names.index(columns)
+    groups: dict[tuple[Any, Any], list[Key]] = {}
+    for key in found.keys(fixed):
+        groups.setdefault((key[down], key[across]), []).append(key)
+    pairs = itertools.product(values[rows], values[columns])
+    return [_cell(found, row, column, groups[row, column]) for row, column in pairs if (row, column) in groups]
+
+
+def _cell(found: Found, row: Any, column: Any, keys: Sequence[Key]) -> Cell:
+    runs = tuple(run for key in keys for _, run in sorted(found.runs[key].items()))
+    failed = sum(len(without_loss(found.runs[key])) for key in keys)
+    return Cell(row, column, tuple(keys), found.mean_at(keys), runs, failed, len(keys) * len(found.sweep.seeds))
 
 
 def _placed(found: Found, rows: str, columns: str, table: Sequence[Cell]) -> dict[tuple[int, int], Cell]:

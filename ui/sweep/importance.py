@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from mmcore.fields import Whole
+from mmcore.paired import Key
 from ui.kit.live.figure import live_figure
 from ui.kit.theme import SURFACES, Theme, color
 from ui.sweep.found import Found, count
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 FEWEST = 8  # settings from which on it says something
-TREES_SEED = 1  # of the random forest behind it: the same losses, the same figure
+MOST = 200  # that it looks at: with more it would take seconds
+TREES = 32  # of the random forest: twice as many change the second decimal, and take twice as long
+TREES_SEED = 1  # the same losses, the same figure
 
 
 def worth_showing(found: Found) -> bool:
@@ -30,7 +34,7 @@ def worth_showing(found: Found) -> bool:
 def draw(found: Found, sweep_id: str, theme: Theme) -> None:
     """How much of the differences in loss goes back to each axis."""
     try:
-        plot = figure(found, theme)
+        plot = _kept(found, sweep_id, tuple((key, mean.mean) for key, mean in found.means.items()), theme)
     except ImportError:
         st.info("Importances need Optuna and scikit-learn, which are not installed here.")
         return
@@ -39,8 +43,25 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
     live_figure(plot, f"sweep_importance_{sweep_id}", alt)
     st.caption(
         "The share of the variance of the loss that goes back to each axis: fANOVA (Hutter et al. 2014) on a random "
-        f"forest of the {count(len(found.means), 'setting')} that have finished. It holds for the values tried here."
+        f"forest, from {said_used(found)}. It holds for the values tried here."
     )
+
+
+def used(found: Found) -> list[Key]:
+    """The settings behind it: all of a few, else some from the lowest loss to the highest, evenly taken."""
+    return list(found.means)[:: math.ceil(len(found.means) / MOST)]
+
+
+def said_used(found: Found) -> str:
+    """How many these are."""
+    taken, all_ = len(used(found)), count(len(found.means), "setting")
+    return f"all {all_} that have results" if taken == len(found.means) else f"{taken:,} of {all_}"
+
+
+@st.cache_data(show_spinner="Computing importances …", max_entries=32)
+def _kept(_found: Found, sweep_id: str, losses: tuple[tuple[Key, float], ...], theme: Theme) -> go.Figure:
+    """Kept for these losses: the forest takes a second."""
+    return figure(_found, theme)
 
 
 def figure(found: Found, theme: Theme) -> go.Figure:
@@ -48,7 +69,8 @@ def figure(found: Found, theme: Theme) -> go.Figure:
     from optuna.importance import FanovaImportanceEvaluator
     from optuna.visualization import plot_param_importances
 
-    plot = plot_param_importances(study(found), evaluator=FanovaImportanceEvaluator(seed=TREES_SEED))
+    forest = FanovaImportanceEvaluator(n_trees=TREES, seed=TREES_SEED)
+    plot = plot_param_importances(study(found), evaluator=forest)
     (bars,) = plot.data
     titles = [found.settings[name].title for name in bars.y]
     bars.update(
@@ -70,12 +92,12 @@ def study(found: Found) -> Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     made = optuna.create_study(direction="minimize")
     ways = {name: _distribution(found, i, name) for i, name in enumerate(found.axis_names)}
-    for key, mean in found.means.items():
+    for key in used(found):
         values: dict[str, Any] = {
             name: value if found.is_number(name) else found.said(name, value)
             for name, value in zip(found.axis_names, key, strict=True)
         }
-        made.add_trial(optuna.create_trial(params=values, distributions=ways, value=mean.mean))
+        made.add_trial(optuna.create_trial(params=values, distributions=ways, value=found.means[key].mean))
     return made
 
 

@@ -19,6 +19,7 @@ from ui.sweep.found import Found, count, with_error
 from ui.sweep.looks import head, highest_shown, spread
 
 PALEST = 0.3  # of the colour scale: the highest loss must be seen too
+MOST = 200  # settings: beyond, no one could follow a line
 TICKS = 6  # values of an axis up to which each has a label
 Scale = tuple[list[float], list[tuple[float, str]]]  # of each setting its place from 0 to 1; labels at places
 
@@ -31,14 +32,14 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
     st.caption(
         "Each line is a setting: its mean validation loss on the left, then its value on each axis. The lower the "
         "loss, the stronger the colour; the lowest is drawn thick."
-        + (f" Left out: {count(left_out, 'setting')} with a loss too high for the figure." if left_out else "")
+        + (f" Left out: {count(left_out, 'setting')} with higher losses." if left_out else "")
     )
 
 
 def worth_drawing(found: Found) -> tuple[dict[Key, Mean], int]:
-    """The settings whose losses can be told apart, lowest first, and how many there are besides."""
+    """The settings with the lowest losses that can be told apart, lowest first; how many there are besides."""
     high = highest_shown([mean.mean for mean in found.means.values()])
-    shown = {key: mean for key, mean in found.means.items() if mean.mean <= high}
+    shown = {key: mean for key, mean in list(found.means.items())[:MOST] if mean.mean <= high}
     return shown, len(found.means) - len(shown)
 
 
@@ -47,32 +48,28 @@ def figure(found: Found, means: Mapping[Key, Mean], theme: Theme) -> go.Figure:
     scales = [_numbers([mean.mean for mean in means.values()], lambda loss: nats(loss, 3))]
     scales += [_scale(found, list(means), i, name) for i, name in enumerate(found.axis_names)]
     titles = ["Loss", *(found.settings[name].title.replace(" ", "<br>") for name in found.axis_names)]
-    plot = go.Figure(layout=head("Every setting at once", "", "", theme, 440))
     shades = sample_colorscale(list(SURFACES[theme].scale), np.linspace(1, PALEST, len(means)).tolist())
-    for i, (key, mean) in reversed(list(enumerate(means.items()))):
-        plot.add_scatter(
-            x=list(range(len(scales))),
-            y=[places[i] for places, _ in scales],
-            mode="lines+markers",
-            line={"color": shades[i], "width": 1.5 if i else 4},
-            marker={"color": shades[i], "size": 4},
-            hovertemplate=f"{found.names[key]}<br>{with_error(mean, 6)} nats per character<extra></extra>",
-            showlegend=False,
-        )
+    lines = [
+        {
+            "type": "scatter",
+            "x": list(range(len(scales))),
+            "y": [places[i] for places, _ in scales],
+            "mode": "lines+markers",
+            "line": {"color": shades[i], "width": 1.5 if i else 4},
+            "marker": {"color": shades[i], "size": 4},
+            "hovertemplate": f"{found.names[key]}<br>{with_error(mean, 6)} nats per character<extra></extra>",
+            "showlegend": False,
+        }
+        for i, (key, mean) in enumerate(means.items())
+    ]
+    plot = go.Figure(lines[::-1], head("Every setting at once", "", "", theme, 440))
     surface = SURFACES[theme]
-    for at, (_, labels) in enumerate(scales):
+    for at in range(len(scales)):
         plot.add_vline(at, line={"color": surface.muted, "width": 1}, layer="below")
-        for place, label in labels:
-            plot.add_annotation(
-                x=at,
-                y=place,
-                text=label,
-                showarrow=False,
-                xanchor="right",
-                xshift=-5,
-                font={"size": 11, "color": surface.text},
-                bgcolor=surface.background,
-            )
+    look = {"showarrow": False, "xanchor": "right", "xshift": -5, "bgcolor": surface.background}
+    look |= {"font": {"size": 11, "color": surface.text}}
+    notes = [look | {"x": at, "y": y, "text": text} for at, (_, labels) in enumerate(scales) for y, text in labels]
+    plot.update_layout(annotations=notes)
     plot.update_xaxes(tickvals=list(range(len(titles))), ticktext=titles, tickangle=0, showgrid=False)
     plot.update_xaxes(range=[-0.35, len(titles) - 0.8], side="top")
     plot.update_layout(margin_t=48 + 40)
