@@ -329,7 +329,7 @@ class RunStore:
             row |= {"created": run.created, "tags": ", ".join(run.tags), "note": run.note, "error": run.error}
             row |= {"owner": run.owner}
             row |= {"split_seed": run.config.split.split_seed}
-            rows.append(row | asdict(run.config.model) | asdict(run.config.train))
+            rows.append(row | vars(run.config.model) | vars(run.config.train))
         return pd.DataFrame(rows)
 
     def queued(self, sweep: str | None = None) -> list[str]:

@@ -194,11 +194,7 @@ def test_a_run_is_chosen_renamed_and_deleted(page: Page, server: AppServer, stor
     fill(page, "Name", "To be removed")
     expect(page.get_by_role("heading", name="To be removed")).to_be_visible()
     page.get_by_role("button", name="Delete").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Keep").click()
-    expect(dialog).to_be_hidden()
-    page.get_by_role("button", name="Delete").click()
-    dialog.get_by_role("button", name="Delete").click()
-    expect(dialog).to_be_hidden()
     expect(page.get_by_role("heading", name="To be removed")).to_be_hidden()
     assert older.id not in [run.id for run in store.runs()]
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", name="To be removed")).to_be_visible()

@@ -92,7 +92,7 @@ def _draw_table(runs: Sequence[Run], table: pd.DataFrame, titles: Mapping[str, s
         shown[title] = table[name]
         columns[title] = st.column_config.NumberColumn(format="%.4f", help="Nats per character.")
         if len(runs) > 1 and table[f"{name}_more"].iloc[1:].notna().any():
-            shown[f"{title} − first"] = table[f"{name}_more"]
+            shown[f"{title} − first"] = table[f"{name}_more"].where(table.index > 0)
             help = "How much higher or lower than the first run's."
             columns[f"{title} − first"] = st.column_config.NumberColumn("− first", format="%+.4f", help=help)
     sizes = [session.vocab(run.config.corpus_sha256).size for run in runs]

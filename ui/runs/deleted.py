@@ -73,8 +73,8 @@ def draw_bin() -> None:
         with st.container(horizontal=True):
             back = chosen or list(names)
             st.button("Restore", icon=":material/undo:", key="restore", on_click=_restore, args=(back,))
-            st.button("Empty the bin", icon=":material/delete_forever:", key="empty_bin", on_click=_empty)
-
-
-def _empty() -> None:
-    session.store().empty_bin()
+            empty = st.button("Empty the bin", icon=":material/delete_forever:", key="empty_bin")
+        if empty:
+            with st.spinner("Emptying the bin …"):
+                session.store().empty_bin()
+            st.rerun()

@@ -1,0 +1,102 @@
+"""What a visitor with many runs waits for, in Chromium: ``python -m benchmarks.compare [RUNS ...]``.
+
+From a click to what it asked for, 20 times each, in one tab: Runs by the navigation; the next 50 runs of the list; and
+Compare with 20 runs' curves drawn. Stores have 2,000 and 10,000 finished runs unless told otherwise, as those of
+:mod:`benchmarks.many_runs`. Needs requirements-dev.txt and Chromium.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import sync_playwright
+
+from benchmarks.many_runs import fill
+from benchmarks.report import RESULTS
+from mmcore import RunStore
+from tests.browser.app_server import AppServer, launch, wait_until_idle, watched_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+REPEATS, CURVES = 20, 20
+LISTED = """() => document.querySelector('[data-testid=stDataFrame] canvas') !== null
+    && document.body.innerText.includes('Runs 1 to 50 of ')"""
+DRAWN = f"() => document.querySelectorAll('.live-plot .scatterlayer .trace').length === {CURVES}"
+
+
+def seconds(page: Page, begin: Callable[[], None], arrived: str, leave: Callable[[], None]) -> list[float]:
+    """From a click to a condition in the page, polled every 20 ms; the first two pay for imports and caches."""
+    times = []
+    for _ in range(REPEATS + 2):
+        leave()
+        wait_until_idle(page)
+        began = time.perf_counter()
+        begin()
+        page.wait_for_function(arrived, polling=20, timeout=60_000)
+        times.append(time.perf_counter() - began)
+        wait_until_idle(page)
+    return times[2:]
+
+
+def measure(browser: Browser, server: AppServer) -> dict[str, list[float]]:
+    """Seconds of each wait."""
+    with closing(RunStore(server.store_url)) as store:
+        ids, count = [run.id for run in store.summaries(limit=CURVES)], store.count()
+    with watched_page(browser, server.url, viewport={"width": 1440, "height": 1000}) as page:
+
+        def go(title: str) -> Callable[[], None]:
+            return page.get_by_test_id("stSidebarNavLink").filter(has_text=title).click
+
+        page.goto(f"{server.url}/compare?runs={','.join(ids)}")
+        page.wait_for_function(DRAWN, timeout=60_000)
+        found = {"compare": seconds(page, go("Compare"), DRAWN, go("Data"))}
+        found["runs"] = seconds(page, go("Runs"), LISTED, go("Data"))
+        go("Runs")()
+        wait_until_idle(page)
+        found["next 50"] = pages(page, count)
+    return found
+
+
+def pages(page: Page, count: int) -> list[float]:
+    """From a click on the next part of the list to its caption and the end of the script, which has drawn its rows."""
+    times = []
+    for part in range(2, min(count // 50, REPEATS + 3) + 1):
+        began = time.perf_counter()
+        page.get_by_role("button", name="Next").click()
+        page.get_by_text(f"Runs {50 * (part - 1) + 1:,} to {50 * part:,} of {count:,}.").wait_for()
+        wait_until_idle(page)
+        times.append(time.perf_counter() - began)
+    return times[2:]
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for count in [int(argument) for argument in sys.argv[1:]] or [2_000, 10_000]:
+        with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+            server, browser = AppServer(Path(folder)), launch(playwright)
+            fill(Path(server.store_url.removeprefix("sqlite:///")), count)
+            server.start()
+            found[str(count)] = measure(browser, server)
+            browser.close()
+            server.stop()
+            for what, times in found[str(count)].items():
+                middle, slowest = statistics.median(times), max(times)
+                print(f"{count:>6} runs  {what:8} median {middle:.2f}  slowest {slowest:.2f}", flush=True)
+    RESULTS.mkdir(exist_ok=True)
+    out = {"load": os.getloadavg()[0], "seconds": found}
+    (RESULTS / "compare.json").write_text(json.dumps(out, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
