@@ -27,6 +27,7 @@ PAGES = (
     "generate",
     "under_the_hood",
     "runs",
+    "compare",
 )
 
 # axe's rules heading-order, empty-table-header and target-size, for what the project can decide.
@@ -50,7 +51,7 @@ def run(server: AppServer) -> Run:
 @pytest.mark.parametrize("path", PAGES)
 def test_d6_headings_tables_and_targets(page: Page, server: AppServer, run: Run, path: str) -> None:
     """No level of heading is left out, no column is without a name, no icon is smaller than a fingertip finds."""
-    page.goto(f"{server.url}/{path}?run={run.id}")
+    page.goto(f"{server.url}/{path}?run={run.id}&runs={run.id}")
     settle(page)
     found: dict[str, Any] = page.evaluate(FOUND)
     levels = found["levels"]
