@@ -141,11 +141,13 @@ def test_a_branch_outlives_its_parent_and_can_be_repeated(store: RunStore, paren
     run, whole = (store.branch(parent.id, 5, CHANGED, name=name) for name in ("Slower", "Before"))
     run_inline(store, whole.id)
     store.delete(parent.id)
+    store.empty_bin()
     sibling = store.create(run.config.replace(train=CHANGED), name="Again")
     for one in (run, sibling):
         assert torch.equal(flat(store, run_inline(store, one.id)), flat(store, whole))
     for one in (run, sibling, whole):
         store.delete(one.id)
+    store.empty_bin()
     with pytest.raises(ValueError, match=f"step must be one whose weights run {parent.id} keeps, got 5"):
         store.create(run.config)
 
