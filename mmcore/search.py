@@ -6,8 +6,10 @@ are the only truth, and the same runs and ``sweep_seed`` give the same next sett
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +51,17 @@ def next_setting(sweep: Sweep, tried: Sequence[Tried]) -> dict[str, Any] | None:
             except ValueError:
                 continue
             return drawn
+    return None if any(axis.is_range for axis in sweep.axes) else _one_left(sweep, known)
+
+
+def _one_left(sweep: Sweep, known: Collection[tuple[Any, ...]]) -> dict[str, Any] | None:
+    """Any combination of a sweep's lists that has not been tried and fits together."""
+    left = [setting for setting in sweep.grid() if _key(setting) not in known]
+    random.Random(sweep.sweep_seed * 1_000_003 + len(known)).shuffle(left)
+    for setting in left:
+        with contextlib.suppress(ValueError):
+            sweep.config(setting, sweep.seeds[0])
+            return setting
     return None
 
 

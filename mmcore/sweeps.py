@@ -42,7 +42,7 @@ SETTINGS = Whole(
 )
 MINUTES = Real(
     title="Budget in minutes",
-    help="Training time of all runs together after which no new run begins. 0: no limit.",
+    help="About how long all runs together may train: no new run begins when that is over. 0: no limit.",
     unit="minutes",
     low=0,
     high=100_000,
@@ -203,7 +203,10 @@ class Sweep(Config):
     @property
     def setting_count(self) -> int:
         """How many settings it is to try."""
-        return self.grid_size if self.method == "grid" else self.settings_to_try
+        if self.method == "grid":
+            return self.grid_size
+        endless = any(axis.is_range for axis in self.axes)
+        return self.settings_to_try if endless else min(self.settings_to_try, self.grid_size)
 
     @property
     def run_count(self) -> int:

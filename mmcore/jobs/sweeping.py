@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import functools
+import itertools
+import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..config import RunConfig
 from ..search import Tried, next_setting
-from ..store import Run, RunFilter, RunState, RunStore, StoredSweep, SweepRun, SweepState
+from ..store import Run, RunFilter, RunState, RunStore, StoredSweep, StoreUnavailable, SweepRun, SweepState
 from ..store.digest import digest
 from ..sweeps import Sweep
+
+log = logging.getLogger(__name__)
 
 AHEAD = 3  # runs of a sweep that wait or run, for each worker: enough that none has to wait for the next
 LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
@@ -24,6 +27,8 @@ class Sweeping:
     def __init__(self, store: RunStore) -> None:
         self.store = store
         self._interrupted: Counter[str] = Counter()
+        self._plans: dict[str, _Plan] = {}
+        self._settled: dict[str, object] = {}  # how a sweep looked that had only to wait for its runs
 
     def advance(self, workers: int, only: str | None = None) -> bool:
         """See what each active sweep, or only one, needs for so many workers; whether any has got a run."""
@@ -31,71 +36,130 @@ class Sweeping:
         return any([self._advance(stored, workers) for stored in active if only in (None, stored.id)])
 
     def _advance(self, stored: StoredSweep, workers: int) -> bool:
+        """What goes wrong with one sweep stops that one, says so there, and keeps nobody else waiting."""
+        try:
+            return self._go_on(stored, workers)
+        except StoreUnavailable:
+            raise
+        except Exception as problem:
+            log.debug("sweep %s met an error", stored.id, exc_info=True)
+            said = str(problem) if isinstance(problem, ValueError) else f"{type(problem).__name__}: {problem}"
+            self.store.end_sweep(stored, SweepState.STOPPED, said)  # such as no more room for its owner's runs
+            return False
+
+    def _go_on(self, stored: StoredSweep, workers: int) -> bool:
         if self.store.count(RunFilter(sweep=stored.id, states=LIVE)) > (AHEAD - 1) * workers:
             return False
         runs = self.store.sweep_runs(stored.id)
-        live = sum(run.state in LIVE for run in runs)
-        try:
-            continued = self._continue([run for run in runs if run.state is RunState.INTERRUPTED])
-            room = AHEAD * max(workers, 1) - live - continued
-            wanted = [] if _spent(stored.config, runs) else self._next(stored, runs, room, workers)
-            if wanted:
-                return bool(self.store.add_to_sweep(stored.id, wanted, known=len(runs)))
-        except ValueError as problem:  # such as no more room for its owner's runs
-            self.store.set_sweep_state(stored.id, SweepState.STOPPED, str(problem))
+        looks = stored.config, workers, [(run.id, run.state) for run in runs]
+        if self._settled.get(stored.id) == looks:
             return False
-        if not live and not continued:
-            self.store.set_sweep_state(stored.id, SweepState.FINISHED)
-        return bool(continued)
+        continued = self._continue([run for run in runs if run.state is RunState.INTERRUPTED])
+        live = continued + sum(run.state in LIVE for run in runs)
+        room = _room(stored.config, runs, workers, live)
+        wanted = self._next(stored, runs, room) if room > 0 else []
+        if wanted:
+            return self._add(stored.id, wanted, known=len(runs))
+        if not live:
+            self.store.end_sweep(stored, SweepState.FINISHED)
+        elif not continued:
+            self._settled[stored.id] = looks
+        return continued > 0
 
     def _continue(self, runs: Iterable[SweepRun]) -> int:
-        """Let runs go on whose worker or server has gone, unless they are what ends it."""
+        """Let runs go on whose worker or server has gone, unless they are what ends it; how many there are."""
         count = 0
         for run in runs:
-            self._interrupted[run.id] += 1
-            if self._interrupted[run.id] > MOST_INTERRUPTIONS:
+            if self._interrupted[run.id] >= MOST_INTERRUPTIONS:
                 raise ValueError(f"run {run.id} ended its worker {MOST_INTERRUPTIONS} times: too large, or damaged?")
-            self.store.continue_run(run.id)
+            if self._continued(run.id, RunState.INTERRUPTED):
+                self._interrupted[run.id] += 1
             count += 1
         return count
 
-    def _next(
-        self, stored: StoredSweep, runs: Sequence[SweepRun], room: int, workers: int
-    ) -> list[tuple[RunConfig, str]]:
+    def _continued(self, run_id: str, state: RunState) -> bool:
+        """Queue a run again; False where another server did, or its worker was only slow."""
+        try:
+            self.store.continue_run(run_id, waits=False)
+        except ValueError:
+            if self.store.run(run_id).state is state:
+                raise
+            return False
+        return True
+
+    def _add(self, sweep_id: str, wanted: Sequence[tuple[RunConfig, str]], known: int) -> bool:
+        """Give a sweep runs; one that somebody had stopped before it became the sweep's goes on."""
+        added = self.store.add_to_sweep(sweep_id, wanted, known=known) or []
+        for run in self.store.summaries(RunFilter(ids=added, states=[RunState.STOPPED])) if added else []:
+            self._continued(run.id, RunState.STOPPED)
+        return bool(added)
+
+    def _next(self, stored: StoredSweep, runs: Sequence[SweepRun], room: int) -> list[tuple[RunConfig, str]]:
         sweep = stored.config
         if sweep.method == "grid":
             have = {run.config_digest for run in runs}
-            return [(config, name) for key, config, name in planned(sweep) if key not in have][: max(0, room)]
+            left = ((config, name) for key, config, name in self._plan(stored) if key not in have)
+            return list(itertools.islice(left, room))
         tried = settings_tried(sweep, self.store.runs(RunFilter(sweep=stored.id)))
-        missing = [one.setting for one in tried if len(_missing(sweep, one.setting, runs)) > 0]
-        if not missing and len(tried) < sweep.settings_to_try and sum(not one.ended for one in tried) < workers:
-            drawn = next_setting(sweep, tried)
-            missing = [drawn] if drawn else []
-        return [pair for setting in missing for pair in _missing(sweep, setting, runs)]
+        wanted = [pair for one in tried for pair in _missing(sweep, one.setting, runs)]
+        while len(wanted) < room and len(tried) < sweep.settings_to_try and (drawn := next_setting(sweep, tried)):
+            tried.append(Tried(setting=drawn, ended=False))
+            wanted += _missing(sweep, drawn, runs)
+        return wanted
+
+    def _plan(self, stored: StoredSweep) -> _Plan:
+        known = self._plans.get(stored.id)
+        if known is None or known.sweep != stored.config:
+            known = self._plans[stored.id] = _Plan(stored.config)
+        return known
 
 
-def _missing(sweep: Sweep, setting: object, runs: Sequence[SweepRun]) -> list[tuple[RunConfig, str]]:
+class _Plan:
+    """Every run of a grid as (digest, config, name): the first seed of every setting, then the next seed.
+
+    Made when they are come to: a large grid's take seconds.
+    """
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self._made: list[tuple[str, RunConfig, str]] = []
+        pairs = (named(sweep, setting, seed) for seed in sweep.seeds for setting in sweep.grid())
+        self._rest = ((digest(config), config, name) for config, name in pairs)
+
+    def __iter__(self) -> Iterator[tuple[str, RunConfig, str]]:
+        yield from self._made
+        for one in self._rest:
+            self._made.append(one)
+            yield one
+
+
+def _room(sweep: Sweep, runs: Sequence[SweepRun], workers: int, live: int) -> int:
+    """How many more runs may wait or run: enough that no worker has to wait, as far as the budget lets them begin."""
+    ahead = AHEAD * max(workers, 1)
+    if sweep.method == "tpe":
+        ahead = max(workers, 1) + 1  # what it draws next is the better, the more has ended
+    if not sweep.minutes:
+        return ahead - live
+    over = [run.seconds for run in runs if run.state not in LIVE]
+    if not over:  # how long one takes is not known yet
+        return max(workers, 1) - live
+    each = math.fsum(over) / len(over)
+    waiting = [max(each, run.seconds) for run in runs if run.state in LIVE]
+    affordable = (60 * sweep.minutes - math.fsum([*over, *waiting])) / max(each, 1e-3)
+    return min(ahead - live, math.ceil(affordable))
+
+
+def _missing(sweep: Sweep, setting: Mapping[str, object], runs: Sequence[SweepRun]) -> list[tuple[RunConfig, str]]:
     """The runs that a setting lacks, one for each seed that it has none with."""
     have = {run.config_digest for run in runs}
-    pairs = [named(sweep, setting, seed) for seed in sweep.seeds]  # type: ignore[arg-type]
+    pairs = [named(sweep, setting, seed) for seed in sweep.seeds]
     return [(config, name) for config, name in pairs if digest(config) not in have]
 
 
-def _spent(sweep: Sweep, runs: Iterable[SweepRun]) -> bool:
-    return bool(sweep.minutes) and sum(run.seconds for run in runs) >= 60 * sweep.minutes
-
-
-def named(sweep: Sweep, setting: dict[str, object], seed: int) -> tuple[RunConfig, str]:
+def named(sweep: Sweep, setting: Mapping[str, object], seed: int) -> tuple[RunConfig, str]:
     """The run of a setting and a seed, and what it is called."""
     said = sweep.said(setting)
     return sweep.config(setting, seed), said if len(sweep.seeds) == 1 else f"{said}, seed {seed}"
-
-
-@functools.lru_cache(maxsize=8)
-def planned(sweep: Sweep) -> tuple[tuple[str, RunConfig, str], ...]:
-    """Every run of a grid as (digest, config, name): the first seed of every setting, then the next seed."""
-    pairs = (named(sweep, setting, seed) for seed in sweep.seeds for setting in sweep.grid())
-    return tuple((digest(config), config, name) for config, name in pairs)
 
 
 def settings_tried(sweep: Sweep, runs: Sequence[Run]) -> list[Tried]:

@@ -479,12 +479,14 @@ class RunStore:
                 return _move(db, run_id, RunState.STOPPED, ended=Now())
             return _move(db, run_id, RunState.STOPPING) if state is RunState.RUNNING else state
 
-    def continue_run(self, run_id: str, *, max_steps: int | None = None, token: str | None = None) -> Run:
+    def continue_run(
+        self, run_id: str, *, max_steps: int | None = None, token: str | None = None, waits: bool = True
+    ) -> Run:
         """Queue a stopped, interrupted or finished run again, for `max_steps` updates in all, if that is given.
 
         It goes on from its train state, or from the start without one. With a `token` the caller has claimed it
-        already. ``ValueError`` for a finished run without more steps, and for more steps where early stopping has
-        chosen the weights by all that there were.
+        already. `waits`: whether it counts as waiting for its owner's limit. ``ValueError`` for a finished run without
+        more steps, and for more steps where early stopping has chosen the weights by all that there were.
         """
         run = self.run(run_id)
         config = run.config
@@ -500,7 +502,7 @@ class RunStore:
         with self._write() as db:
             accepted_cost(db, config, run.checkpoints)
             if run.owner is not None:
-                usage_of(db, run.owner).check(waiting=1)
+                usage_of(db, run.owner).check(waiting=int(waits))
             _move(db, run_id, RunState.QUEUED, **again, error=None, error_type=None)
             if token is not None:
                 _claim(db, run_id, token, LEASE_SECONDS)
@@ -597,6 +599,13 @@ class RunStore:
             locked(db, sweep_id)
             db.execute(sa.update(SWEEPS).where(SWEEPS.c.id == sweep_id).values(state=state, error=error))
 
+    def end_sweep(self, seen: StoredSweep, state: SweepState, error: str | None = None) -> None:
+        """Give a sweep that is as it was seen its end; one changed, stopped or deleted since is left as it is."""
+        with self._write() as db:
+            row = db.execute(sa.select(SWEEPS).where(SWEEPS.c.id == seen.id).with_for_update()).one_or_none()
+            if row is not None and (now := sweep_of_row(row)).state is seen.state and now.config == seen.config:
+                db.execute(sa.update(SWEEPS).where(SWEEPS.c.id == seen.id).values(state=state, error=error))
+
     def describe_sweep(self, sweep_id: str, *, name: str | None = None, question: str | None = None) -> None:
         """Give a sweep another name or question."""
         values = {} if name is None else {"name": clean_name(name)}
@@ -617,7 +626,7 @@ class RunStore:
         """Let a sweep go on, and its runs that were stopped or interrupted."""
         for run in self.sweep_runs(sweep_id):
             if run.state in (RunState.STOPPED, RunState.INTERRUPTED):
-                self.continue_run(run.id)
+                self.continue_run(run.id, waits=False)
         self.set_sweep_state(sweep_id, SweepState.ACTIVE)
 
     def delete_sweep(self, sweep_id: str) -> None:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pandas as pd
 import pytest
@@ -19,9 +20,10 @@ import pytest
 from mmcore import RunConfig, RunState, RunStore, TrainConfig, corpus_from_words, run_inline
 from mmcore.architectures import model_config
 from mmcore.comparison import by_setting, markdown, results
+from mmcore.jobs import sweeping as sweeping_module
 from mmcore.jobs.sweeping import AHEAD, MOST_INTERRUPTIONS, Sweeping, settings_tried
 from mmcore.search import Tried, next_setting
-from mmcore.store import RunFilter, StoredSweep, SweepState
+from mmcore.store import RunFilter, StoredSweep, SweepRun, SweepState
 from mmcore.sweeps import Axis, Sweep
 from tests.waiting import until
 
@@ -199,6 +201,133 @@ def test_results_before_the_first_run_are_empty_cells(base: RunConfig) -> None:
     table = results(sweep(base), [], 9)
     assert len(table) == 6 and table["val_loss"].isna().all() and table["settled"].sum() == 0
     assert "nan" not in markdown(sweep(base), table)
+
+
+# ---- what may come between
+
+
+def test_a_run_that_another_server_has_continued_stops_no_sweep(
+    store: RunStore, base: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = store.create_sweep(sweep(base), name="Grid")
+    Sweeping(store).advance(1)
+    interrupt(store, store.queued()[0])
+    seen = store.sweep_runs(stored.id)
+    other = RunStore(store.url)
+    monkeypatch.setattr(other, "sweep_runs", lambda sweep_id: seen)
+    assert Sweeping(store).advance(1)
+    Sweeping(other).advance(2)
+    assert (store.sweep(stored.id).state, store.sweep(stored.id).error) == (SweepState.ACTIVE, None)
+    other.close()
+
+
+def test_what_goes_wrong_with_one_sweep_stops_that_one_only(
+    store: RunStore, base: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = store.create_sweep(sweep(base), name="Grid")
+    drawn = store.create_sweep(sweep(base, method="random"), name="Drawn")
+    monkeypatch.setattr(sweeping_module, "next_setting", MagicMock(side_effect=RuntimeError("nobody expected this")))
+    Sweeping(store).advance(1)
+    ended = store.sweep(drawn.id)
+    assert (ended.state, ended.error) == (SweepState.STOPPED, "RuntimeError: nobody expected this")
+    assert store.sweep(grid.id).state is SweepState.ACTIVE and store.count(RunFilter(sweep=grid.id)) == AHEAD
+
+
+def test_a_stopped_run_that_a_sweep_takes_over_goes_on(store: RunStore, base: RunConfig) -> None:
+    config = sweep(base).config({"context_size": 1, "embedding_dim": 2}, 1)
+    mine = store.create(config, name="Mine")
+    store.request_stop(mine.id)
+    stored = store.create_sweep(sweep(base), name="Grid")
+    train_all(store, stored)
+    assert store.run(mine.id).state is RunState.FINISHED and store.count() == 12
+
+
+def test_an_end_that_comes_too_late_changes_nothing(store: RunStore, base: RunConfig) -> None:
+    seen = store.create_sweep(sweep(base, seeds=(1,)), name="Grid")
+    store.change_sweep(seen.id, sweep(base, seeds=(1, 2)))
+    store.end_sweep(seen, SweepState.FINISHED)
+    assert store.sweep(seen.id).state is SweepState.ACTIVE, "seeds that were added in the meantime are trained"
+    store.stop_sweep(seen.id)
+    store.end_sweep(store.sweep(seen.id), SweepState.FINISHED)
+    assert store.sweep(seen.id).state is SweepState.FINISHED
+    store.delete_sweep(seen.id)
+    store.end_sweep(seen, SweepState.STOPPED, "too late")
+    assert store.sweeps() == []
+
+
+def test_an_interrupted_run_of_a_sweep_does_not_wait_for_its_owners_limit(
+    store: RunStore, base: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMCORE_MAX_WAITING", "1")
+    stored = store.create_sweep(sweep(base), name="Grid", owner="someone")
+    sweeping = Sweeping(store)
+    sweeping.advance(1)
+    for run_id in store.queued()[:2]:
+        interrupt(store, run_id)
+    sweeping.advance(1)
+    assert store.sweep(stored.id).state is SweepState.ACTIVE and len(store.queued()) == AHEAD
+    store.stop_sweep(stored.id)
+    store.resume_sweep(stored.id)
+    assert len(store.queued()) == AHEAD
+
+
+# ---- how much waits
+
+
+@pytest.mark.parametrize(("method", "waiting"), [("grid", 2 * AHEAD), ("random", 2 * AHEAD), ("tpe", 3)])
+def test_as_much_waits_as_keeps_two_workers_busy(store: RunStore, base: RunConfig, method: str, waiting: int) -> None:
+    stored = store.create_sweep(sweep(base, method=method, seeds=(1,)), name="Sweep")
+    Sweeping(store).advance(2)
+    assert store.count(RunFilter(sweep=stored.id)) == waiting
+
+
+def test_a_sweep_that_only_waits_for_its_runs_reads_no_more_of_them(
+    store: RunStore, base: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = store.create_sweep(sweep(base, method="tpe", seeds=(1,), settings_to_try=2), name="Drawn")
+    monkeypatch.setattr(store, "runs", read := MagicMock(side_effect=store.runs))
+    sweeping = Sweeping(store)
+    assert [sweeping.advance(2) for _ in range(5)] == [True, False, False, False, False]
+    assert read.call_count == 2, "once to draw, once to see that it has all"
+    train_queued(store)
+    sweeping.advance(2)
+    assert store.sweep(stored.id).state is SweepState.FINISHED
+
+
+def test_the_first_runs_of_a_large_grid_do_not_wait_for_its_last(
+    store: RunStore, base: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dims = Axis(name="embedding_dim", values=tuple(range(2, 42)))
+    store.create_sweep(sweep(base, axes=(CONTEXTS, dims), seeds=tuple(range(100))), name="Large")
+    monkeypatch.setattr(sweeping_module, "named", made := MagicMock(side_effect=sweeping_module.named))
+    assert Sweeping(store).advance(2)
+    assert made.call_count == 2 * AHEAD
+
+
+def some_run(state: RunState, seconds: float) -> SweepRun:
+    return SweepRun(id="", state=state, config_digest="", seconds=seconds)
+
+
+def test_a_budget_lets_no_more_begin_than_it_has_room_for(base: RunConfig) -> None:
+    minute, over, works = sweep(base, minutes=1.0), RunState.FINISHED, RunState.RUNNING
+    room = sweeping_module._room
+    assert room(minute, [], 2, 0) == 2, "how long a run takes is not known yet"
+    assert room(minute, [some_run(over, 1.0)], 2, 0) == 2 * AHEAD
+    assert room(minute, [some_run(over, 25.0), some_run(works, 3.0)], 2, 1) == 1
+    assert room(minute, [some_run(over, 25.0), some_run(works, 3.0), some_run(works, 0.0)], 2, 2) <= 0
+    assert room(minute, [some_run(over, 61.0)], 2, 0) <= 0
+    assert room(sweep(base), [some_run(over, 61.0)], 2, 1) == 2 * AHEAD - 1
+
+
+@pytest.mark.parametrize("method", ["random", "tpe"])
+def test_of_short_lists_every_combination_is_found(
+    base: RunConfig, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr("mmcore.search.TRIES", 2)
+    drawn, tried = sweep(base, method=method), list[Tried]()
+    while setting := next_setting(drawn, tried):
+        tried.append(Tried(setting=setting, loss=2.0))
+    assert len({tuple(one.setting.values()) for one in tried}) == len(tried) == 6 == drawn.setting_count
 
 
 # ---- drills
