@@ -10,7 +10,7 @@ from ui.run.picker import trained_run
 st.title(pages.FILM.title, anchor=False)
 st.markdown(
     f"A run keeps its weights at up to {COUNT} steps, close together at first. Played one after the other they show "
-    "where training moves the characters from a random start, and how the sampled words change."
+    "where training moves the characters, and how the sampled words change."
 )
 run, artifact = trained_run()
 if "C" not in artifact.model.tensors:

@@ -40,7 +40,7 @@ for number, lesson in enumerate(lessons.LESSONS):
 
 st.header("Exercises of the lecture", anchor=False)
 runs = session.store().runs(limit=50)
-firsts = session.store().first_losses(run.id for run in runs)
+firsts = session.store().first_losses(run.id for run in runs if run.config.origin is None)
 sizes = {run.id: session.vocab(run.config.corpus_sha256).size for run in runs}
 with st.grid(3, min_column_width=260):
     for challenge in lessons.challenges(runs, firsts, sizes):

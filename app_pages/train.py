@@ -9,7 +9,7 @@ from ui.form import estimate, form, settings
 from ui.kit.text import plain
 from ui.kit.theme import current_theme
 from ui.run import buttons, doctor, downloads, heading, in_words, progress, results
-from ui.train import finder
+from ui.train import branch, finder
 
 st.title(pages.TRAIN.title, anchor=False)
 st.markdown(
@@ -94,6 +94,8 @@ with result:
         heading.draw(run, anchor="run")
         if form.settings() != settings.values_of(run.config.model, run.config.train, run.config.split):
             buttons.draw_reuse(run)
+        if run.state not in progress.LIVE:
+            branch.draw(run)
         watch(run)
         if run.state not in progress.LIVE:
             doctor.draw(run)

@@ -244,11 +244,10 @@ class RunConfig(Config):
 
     def check_branch(self, parent: RunConfig) -> None:
         """``ValueError`` where weights of a run like ``parent`` are none to begin with here."""
-        for name in ("corpus_sha256", "split"):
-            same = getattr(self, name) == getattr(parent, name)
-            require(same, name, "that of the run it starts from", getattr(self, name))
-        kind, theirs = self.model.architecture, parent.model.architecture
-        require(kind == theirs, "architecture", f"{theirs}, as in the run it starts from", kind)
-        for name in (name for name in parent.model.settings() if name not in FREE_TO_CHANGE):
-            own, kept = getattr(self.model, name), getattr(parent.model, name)
-            require(own == kept, name, f"{kept}, as in the run it starts from", own)
+        same: list[tuple[str, Any, Any]] = [("corpus_sha256", self.corpus_sha256, parent.corpus_sha256)]
+        same += [("architecture", self.model.architecture, parent.model.architecture)]
+        for own, theirs in ((self.split, parent.split), (self.model, parent.model)):
+            names = [name for name in vars(theirs) if name not in FREE_TO_CHANGE]
+            same += [(name, getattr(own, name, None), getattr(theirs, name)) for name in names]
+        for name, value, wanted in same:
+            require(value == wanted, name, f"{wanted}, as in the run it starts from", value)

@@ -15,6 +15,7 @@ import pandas as pd
 from .config import STRETCHED, RunConfig, TrainConfig
 from .dataset import Dataset
 from .ngram import uniform_loss
+from .schedules import learning_rate_at
 
 if TYPE_CHECKING:
     from .model import Model
@@ -82,12 +83,14 @@ def first_model(config: RunConfig, vocab_size: int, start: bytes | None = None) 
 
 def longer(train: TrainConfig, step: int, max_steps: int) -> str:
     """What training a run that has made `step` updates on to `max_steps` comes to."""
+    in_all, rate = f"{max_steps:,} steps in all", learning_rate_at(train.replace(max_steps=max_steps), step)
     if train.schedule in STRETCHED:
         return (
-            f"The {train.schedule} schedule is stretched to {max_steps:,} steps: the learning rate goes on from where "
-            f"step {step + 1:,} of {max_steps:,} has it. A new run of {max_steps:,} steps would come to other weights."
+            f"{in_all}. The {train.schedule} schedule is stretched to them: the learning rate goes on at {rate:.3g}, "
+            f"where step {step + 1:,} of {max_steps:,} has it. A new run of {max_steps:,} steps would come to other "
+            "weights."
         )
-    return f"It comes to the weights of a run of {max_steps:,} steps."
+    return f"{in_all}: the learning rate goes on at {rate:.3g}, and the weights come out as those of a run of so many."
 
 
 def first_loss(config: RunConfig, dataset: Dataset, start: bytes | None = None) -> FirstLoss:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from mmcore.config import RunConfig
+from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import Corpus
 from mmcore.store import Run, RunSummary, StoredSweep, UnreadableRun
 from ui.kit.text import plain
@@ -19,6 +19,7 @@ from ui.session import bundled, bundled_sha256, corpus, queue, store
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mmcore.architectures import ModelConfig
     from mmcore.limits import Usage
     from mmcore.sweeps import Sweep
 
@@ -148,6 +149,18 @@ def start_run(config: RunConfig) -> Run | None:
     run = queue_run(config)
     if run is not None:
         open_run(run.id)
+    return run
+
+
+def branch_run(run_id: str, step: int, train: TrainConfig, model: ModelConfig) -> Run | None:
+    """Store a branch of a run, hand it to the workers, and make it the visitor's current one; None if it is refused."""
+    try:
+        run = store().branch(run_id, step, train, model=model, owner=identity())
+    except ValueError as problem:
+        refuse(problem)
+        return None
+    queue().submit(run.id)
+    open_run(run.id)
     return run
 
 

@@ -8,7 +8,7 @@ import math
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -21,7 +21,7 @@ from ..export import SUFFIXES
 from ..fields import require
 from ..losses import SEALED, SHOWN, nats
 from ..spreadsheet import csv
-from ..store import RunFilter, RunState, RunStore, UnreadableRun, clean_tag, new_token
+from ..store import Run, RunFilter, RunState, RunStore, UnreadableRun, clean_tag, new_token
 from ..store.selection import ALL
 from .app import AsCsv, AsJson, OpenTest, Out, RunId, RunIds, runs, sentences
 from .output import (
@@ -36,6 +36,7 @@ from .output import (
     said_loss,
     write_model,
 )
+from .settings import changed, changed_model, with_settings
 
 # ---- runs
 
@@ -117,6 +118,8 @@ def show_run(run_id: RunId, open_test: OpenTest = False, as_json: AsJson = False
         summary["test_openings"] = store.open_test(run_id)
         opened = store.run(run_id).losses
         summary |= {name: opened.get(name) for name in SEALED}
+    summary |= {"from": ancestry(store, run)}
+    summary |= {"branches": ", ".join(branch.id for branch in store.runs(RunFilter(parent=run_id))) or None}
     config = run.config.to_dict()
     if as_json:
         print_summary(summary | {"config": config}, as_json)
@@ -152,6 +155,54 @@ def continue_run(
     with progress_bar(max_steps) as show:
         run = run_inline(store, run.id, show, token)
     conclude(store, run, {}, out, as_json)
+
+
+@runs.command("branch")
+@with_settings
+@sentences
+def branch_run(
+    run_id: RunId,
+    step: Annotated[
+        int | None, typer.Option(help="At which it was so.", show_default="the last whose weights are kept")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the new run.", show_default="the other's, with the step")] = None,
+    out: Out = None,
+    as_json: AsJson = False,
+    **given: Any,
+) -> None:
+    """Train a new run that begins with the weights of another, at a step that it keeps.
+
+    Options of training and dropout override the other's settings; model, corpus and split stay. Steps count from 0, the
+    schedule is the new run's own, and the optimiser starts afresh.
+    """
+    from ..jobs import run_inline
+
+    check_writable(out)
+    store, token = looked_at(), new_token()
+    parent = store.run(store.whole_id(run_id))
+    kept = store.kept_steps(parent.id)
+    require(bool(kept), "run", "one that keeps weights", parent.id)
+    step = kept[-1] if step is None else step
+    require(step in kept, "step", f"one whose weights are kept ({', '.join(map(str, kept))})", step)
+    config = parent.config.replace(
+        split=changed(parent.config.split, given),
+        model=changed_model(parent.config.model, given),
+        train=changed(parent.config.train, given),
+    )
+    config.check_branch(parent.config)
+    run = store.branch(parent.id, step, config.train, model=config.model, name=name, token=token)
+    with progress_bar(run.max_steps) as show:
+        run = run_inline(store, run.id, show, token)
+    conclude(store, run, {"from": ancestry(store, run)}, out, as_json)
+
+
+def ancestry(store: RunStore, run: Run) -> str | None:
+    """Where a branch comes from, the nearest last; None for a run that is none."""
+    said = [
+        f"{found.run.name if found.run else 'deleted'} ({found.origin.run_id}), step {found.origin.step:,}"
+        for found in reversed(store.ancestors(run.config.origin))
+    ]
+    return " → ".join(said) or None
 
 
 @runs.command("export")

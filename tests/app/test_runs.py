@@ -274,7 +274,7 @@ def test_e5_a_run_that_cannot_be_read_breaks_no_page(
 def test_b4_a_finished_run_is_trained_longer(finished: Run, store: RunStore, open_page: Open) -> None:
     app = open_page("train", run=finished.id)
     app.number_input(key=f"more_{finished.id}").set_value(25).run()
-    assert "The one-cycle schedule is stretched to 55 steps" in texts(app)
+    assert "55 steps in all. The one-cycle schedule is stretched to them" in texts(app)
     app.button(key="go_on").click().run()
     run = store.run(finished.id)
     assert (run.state, run.max_steps, run.config.train.max_steps) == (RunState.QUEUED, 55, 55)

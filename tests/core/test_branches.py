@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import sqlite3
@@ -14,13 +15,18 @@ import numpy as np
 import pytest
 import torch
 
+from mmcore.architectures import model_config
 from mmcore.config import Origin, RunConfig, SplitConfig, TrainConfig
 from mmcore.corpus import corpus_from_words
+from mmcore.dataset import build_dataset
+from mmcore.diagnosis import first_loss, longer
+from mmcore.doctor import Facts, examine
 from mmcore.experiments import by_config
 from mmcore.export import artifact
 from mmcore.export.artifact import plain_torch
 from mmcore.jobs import execution, run_inline
 from mmcore.presets import PRESETS, preset_of
+from mmcore.schedules import learning_rate_at
 from mmcore.store import Run, RunFilter, RunState, RunStore
 from mmcore.store.digest import digest
 from mmcore.sweeps import Axis, Sweep
@@ -181,7 +187,7 @@ def test_the_weights_it_begins_with_take_room_and_are_not_collected(store: RunSt
     [
         ({"model": SMALL["mlp"]}, "normalisation must be batch, as in the run it starts from, got 'none'"),
         ({"model": SMALL["rnn"]}, "architecture must be mlp, as in the run it starts from, got 'rnn'"),
-        ({"split": SplitConfig(split_seed=7)}, "split must be that of the run it starts from, got SplitConfig"),
+        ({"split": SplitConfig(split_seed=7)}, "split_seed must be 42, as in the run it starts from, got 7"),
         ({"origin": ORIGIN}, "step must be one whose weights run abc keeps, got 4"),
     ],
 )
@@ -266,3 +272,50 @@ def test_its_file_knows_the_origin_and_is_used_like_any_other(store: RunStore, p
     namespace: dict[str, Any] = {}
     exec(plain_torch(branch.config.model, str(path)), namespace)
     assert torch.equal(namespace["p"]["C"], artifact.load(content).model.tensors["C"])
+
+
+# ---- what is said of it
+
+
+def test_the_first_loss_is_that_of_the_weights_it_began_with(store: RunStore, parent: Run) -> None:
+    branch = run_inline(store, store.branch(parent.id, 5, CHANGED).id)
+    dataset = build_dataset(WORDS, SplitConfig(), branch.config.model.context_size)
+    drawn, begun = (first_loss(branch.config, dataset, start) for start in (None, store.start(branch.id)))
+    assert begun.loss == pytest.approx(store.history(branch.id).train_loss[0], abs=1e-5)
+    assert abs(drawn.loss - begun.loss) > 0.01
+
+
+def test_a_first_loss_that_was_not_drawn_is_no_finding() -> None:
+    lecture = RunConfig(corpus_sha256=SHA, model=model_config(init="lecture"))
+    facts = Facts(config=lecture, vocab_size=27, first_loss=20.0, train_loss=2.0, val_loss=2.0)
+    assert [finding.rule for finding in examine(facts)] == ["first_loss"]
+    assert examine(dataclasses.replace(facts, config=lecture.replace(origin=ORIGIN))) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "stays"),
+    [
+        ({"first_loss": 2.0, "train_loss": 9.0}, "divergence", True),
+        ({"test_openings": 1, "later_runs": 1}, "test_opened", False),
+        ({"val_loss": 2.9, "train_loss": 2.9, "bigram_loss": 2.4, "steps": 2_000}, "capacity", False),
+    ],
+)
+def test_a_remedy_begins_with_the_same_weights_where_they_may_be_used(
+    changes: dict[str, Any], rule: str, stays: bool
+) -> None:
+    """Not where another model or split is prescribed: its test words may be ones that the weights were trained on."""
+    config = RunConfig(corpus_sha256=SHA, model=model_config(hidden_sizes=(2,)), origin=ORIGIN)
+    finding = next(f for f in examine(Facts(config=config, vocab_size=27, **changes)) if f.rule == rule)
+    assert finding.mended.origin == (ORIGIN if stays else None)
+    assert finding.remedy.endswith(", from scratch") is not stays
+
+
+def test_more_steps_are_announced_with_the_rate_that_they_go_on_at() -> None:
+    for schedule, in_words in (
+        ("one-cycle", "goes on at 0.0125, where step 21 of 40 has it"),
+        ("constant", "at 0.02, "),
+    ):
+        train = TrainConfig(max_steps=20, schedule=schedule)
+        told = longer(train, 20, 40)
+        assert told.startswith("40 steps in all") and in_words in told
+        assert f"{learning_rate_at(train.replace(max_steps=40), 20):.3g}" in told

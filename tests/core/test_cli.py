@@ -911,7 +911,7 @@ def test_b4_a_stopped_run_goes_on_and_a_finished_one_is_trained_longer(words: Pa
     )
     longer = Result("runs", "continue", told["run"][:6], "--more-steps", "10", "--json")
     assert (longer.values["steps"], longer.values["state"]) == (30, "finished")
-    assert "It comes to the weights of a run of 30 steps." in longer.err
+    assert "30 steps in all: the learning rate goes on at 0.02, and the weights come out as those of" in longer.err
     at_once = Result(
         "train", *FAST, "--data", str(words), "--schedule", "constant", "--max-steps", "30", "--json"
     ).values
@@ -921,6 +921,27 @@ def test_b4_a_stopped_run_goes_on_and_a_finished_one_is_trained_longer(words: Pa
     store.request_stop(run.id)
     assert Result("runs", "continue", run.id, "--json").values["state"] == "finished"
     assert Result("runs", "continue", "zz").err == "Error: run must be in the store, got id 'zz'\n"
+
+
+def test_a_branch_begins_with_kept_weights_and_shows_where_it_comes_from(words: Path, store: RunStore) -> None:
+    told = Result("train", *FAST, "--data", str(words), "--json").values
+    settings = ("--max-steps", "5", "--learning-rate", "0.003", "--json")
+    first, again = (Result("runs", "branch", told["run"], "--step", "7", *settings).values for _ in range(2))
+    assert first["from"] == f"{told['name']} ({told['run']}), step 7"
+    assert (first["state"], first["steps"], first["val_loss"]) == ("finished", 5, again["val_loss"])
+    last = Result("runs", "branch", first["run"], "--name", "Later", "--json").values
+    assert last["from"] == f"{first['from']} → {first['name']} ({first['run']}), step 5"
+    assert Result("runs", "show", told["run"], "--json").values["branches"] == f"{again['run']}, {first['run']}"
+    store.delete(told["run"])
+    shown = Result("runs", "show", last["run"], "--json").values
+    assert shown["from"] == f"deleted ({told['run']}), step 7 → {first['name']} ({first['run']}), step 5"
+    for options, sentence in (
+        (("--step", "6"), "step must be one whose weights are kept (0, 1, 2, 3, 4, 5), got 6"),
+        (("--hidden-size", "5"), "hidden_sizes must be (16,), as in the run it starts from, got (5,)"),
+        (("--split-seed", "5"), "split_seed must be 42, as in the run it starts from, got 5"),
+        (("--learning-rate", "0"), "learning_rate must be a number above 0 and at most 1000, got 0.0"),
+    ):
+        assert Result("runs", "branch", first["run"], *options).err == f"Error: {sentence}\n"
 
 
 def test_c6_a_corpus_without_runs_is_listed_and_can_be_deleted(model: Path, store: RunStore) -> None:

@@ -29,7 +29,7 @@ TIERS = (
     ),
     ("architectures",),
     ("config", "model"),
-    ("presets", "corpus"),
+    ("presets", "corpus", "schedules"),
     ("dataset", "checkpoint"),
     ("cost", "curves"),
     ("limits", "samplers", "sweeps", "train_state"),

@@ -34,8 +34,9 @@ def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Co
     """
     st.header("Two runs side by side", anchor=False)
     st.markdown(
-        "Training starts from random numbers, so every run draws another map: turned, flipped, stretched. Who is near "
-        "whom should stay, as far as it was learned from the words. How far do two runs agree, and how far by chance?"
+        "Training from scratch starts from random numbers, so every run draws another map: turned, flipped, stretched. "
+        "Who is near whom should stay, as far as it was learned from the words. How far do two runs agree, and how far "
+        "by chance?"
     )
     runs = session.store().runs(limit=NEWEST)
     offered, refused = candidates(run, runs)
@@ -61,7 +62,8 @@ def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Co
     with again:
         _draw_button(run)
     _draw_waiting(run, runs)
-    st.caption(plain(f"{differences(run.config, second.config)} {refusal(refused)}"))
+    common = "They go back to the same weights, so that they agree says little. " if related(run, second) else ""
+    st.caption(plain(f"{differences(run.config, second.config)} {common}{refusal(refused)}"))
     other = session.artifact(second)
     if other is None:  # deleted meanwhile
         st.rerun()
@@ -119,6 +121,12 @@ def differences(first: RunConfig, second: RunConfig) -> str:
     return f"They differ in {', '.join(found)}." if found else "Their settings are the same."
 
 
+def related(first: Run, second: Run) -> bool:
+    """Whether one is a branch of the other, or both are of the same weights."""
+    ours, theirs = ({run.id, run.config.origin and run.config.origin.run_id} for run in (first, second))
+    return bool((ours & theirs) - {None})
+
+
 def refusal(refused: Counter[str]) -> str:
     """Why other runs cannot be chosen; nothing if all can."""
     return f"Not offered: {', '.join(f'{count:,} {why}' for why, count in refused.items())}." if refused else ""
@@ -147,7 +155,7 @@ def _train_again(config: RunConfig) -> None:
 
 
 def _draw_button(run: Run, kind: Literal["primary", "secondary"] = "secondary") -> None:
-    seed = next_seed(run.config)
+    seed, others = next_seed(run.config), "batches" if run.config.origin else "initial weights and batches"
     st.button(
         f"Train the same with seed {seed}",
         type=kind,
@@ -155,7 +163,7 @@ def _draw_button(run: Run, kind: Literal["primary", "secondary"] = "secondary") 
         key="train_again",
         on_click=_train_again,
         args=(_with_seed(run.config, seed),),
-        help="Other initial weights and batches, everything else as in this run, which stays as it is.",
+        help=f"Other {others}, everything else as in this run, which stays as it is.",
     )
 
 

@@ -37,7 +37,8 @@ def read_config(values: Mapping[str, Any], corpus_sha256: str) -> RunConfig:
 
 def describe(config: RunConfig) -> str:
     """A run's settings in one line."""
-    return f"{describe_any_seed(config)}, seed {config.train.seed}"
+    said = f"{describe_any_seed(config)}, seed {config.train.seed}"
+    return f"{said}, from step {config.origin.step:,} of run {config.origin.run_id}" if config.origin else said
 
 
 def describe_any_seed(config: RunConfig) -> str:
@@ -53,4 +54,5 @@ def said_of(config: RunConfig) -> dict[str, str]:
     for part in (config.model, config.train, config.split):
         shown = {name: setting for name, setting in part.settings().items() if setting.on_form}
         said |= {name: setting.said(getattr(part, name)) for name, setting in shown.items()}
-    return said | {"fixed": " + ".join(map(str, config.split.fixed)) or "none"}
+    origin = f"step {config.origin.step:,} of run {config.origin.run_id}" if config.origin else "random numbers"
+    return said | {"fixed": " + ".join(map(str, config.split.fixed)) or "none", "first_weights": origin}

@@ -10,14 +10,15 @@ import streamlit as st
 from mmcore.fields import Choice, Flag, Real, Setting, Sizes
 
 
-def draw(name: str, setting: Setting, options: Sequence[str] | None = None) -> None:
-    """The widget of a form's field, with the key ``form_<name>``; its value is in the session state.
+def draw(name: str, setting: Setting, options: Sequence[str] | None = None, form: str = "form") -> None:
+    """The widget of a form's field, with the key ``<form>_<name>``; its value is in the session state.
 
     Parameters
     ----------
     options : of a choice, where not all of them make sense here
+    form : which form, where a page has another one beside the settings of a run
     """
-    keyed: dict[str, Any] = {"key": f"form_{name}", "help": setting.help, "persist_state": "session"}
+    keyed: dict[str, Any] = {"key": f"{form}_{name}", "help": setting.help, "persist_state": "session"}
     if isinstance(setting, Choice):
         st.selectbox(setting.title, options or list(setting.options), format_func=setting.said, **keyed)
     elif isinstance(setting, Flag):

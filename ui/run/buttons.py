@@ -16,7 +16,15 @@ def draw(run: Run) -> None:
     if run.state is RunState.STOPPING:
         st.button("Stopping …", disabled=True, icon=":material/hourglass_top:", key="stopping")
     elif run.state in LIVE:
-        st.button("Stop", on_click=visitor.stop_run, args=(run.id,), icon=":material/stop:", key="stop")
+        st.button(
+            "Stop",
+            on_click=visitor.stop_run,
+            args=(run.id,),
+            icon=":material/stop:",
+            key="stop",
+            help="Pauses the run and saves it. Continue goes on as if it had not stopped: to the same weights, bit for "
+            "bit.",
+        )
     elif run.state in (RunState.STOPPED, RunState.INTERRUPTED):
         st.button(
             "Continue",
@@ -24,9 +32,18 @@ def draw(run: Run) -> None:
             args=(run.id,),
             icon=":material/play_arrow:",
             key="continue",
-            help="Goes on from the saved state, as if it had never stopped.",
+            help=f"Goes on from step {run.weights_step or 0:,}, as if it had not stopped: to the same weights, bit for "
+            "bit.",
         )
-    elif run.state is RunState.FINISHED and not run.config.train.patience:
+    elif run.state is RunState.FINISHED and run.config.train.patience:
+        st.button(
+            "Train longer",
+            disabled=True,
+            icon=":material/more_time:",
+            key="longer",
+            help="Early stopping has chosen the weights of this run by all its steps. A branch can go on from them.",
+        )
+    elif run.state is RunState.FINISHED:
         _draw_longer(run)
 
 

@@ -11,6 +11,7 @@ from mmcore.store import Run, RunState
 from ui import session
 from ui.form import settings
 from ui.kit.text import nats, plain
+from ui.run import ancestry
 from ui.run.results import in_vain
 
 STATES: dict[
@@ -36,6 +37,7 @@ def draw(run: Run, *, anchor: str | None = None) -> None:
         if vain:
             st.badge("Learned nothing", icon=":material/trending_up:", color="orange")
     st.caption(plain(f"{run.corpus_name}: {settings.describe(run.config)}"))
+    ancestry.draw(run)
     if vain:
         size = session.vocab(run.config.corpus_sha256).size
         st.warning(

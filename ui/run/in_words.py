@@ -81,6 +81,8 @@ def draw(run: Run) -> None:
     start, size = first_loss(run.id, run), session.vocab(run.config.corpus_sha256).size
     with st.container(border=True):
         st.markdown("**In plain words**")
+        if origin := run.config.origin:
+            st.markdown(f"It began with the weights that another run had at step {origin.step:,}.")
         st.markdown(plain_bold(first_loss_sentence(start, size)))
         if said := turn_sentence(run):
             st.markdown(plain_bold(said))

@@ -70,7 +70,20 @@ def draw_status(run: Run, history: pd.DataFrame) -> None:
         st.text(run.error)
     elif run.state is RunState.INTERRUPTED:
         step = f"{run.weights_step or 0:,}"
-        st.warning(f"The worker of this run went away. {kept(run)}. Continue goes on from step {step}.")
+        st.warning(
+            f"The worker of this run went away. {kept(run)}. Continue goes on from step {step}, as if nothing had "
+            "happened."
+        )
+    elif run.state is RunState.STOPPED:
+        st.caption(stopped(run))
+
+
+def stopped(run: Run) -> str:
+    """Where a run was stopped, and what Continue does."""
+    if run.weights_step is None:
+        return "Stopped before anything was saved; Continue begins with step 0."
+    where = f", from step {run.weights_step:,}, which was saved last," if run.weights_step < run.step else ""
+    return f"Stopped at step {run.step:,}; Continue goes on{where} as if it had not stopped."
 
 
 def hindrance(run: Run, room: int | None, share: float | None) -> str | None:
@@ -134,5 +147,6 @@ def draw_samples(run: Run, count: int = 6) -> None:
         st.caption("The first names appear with the first step.")
     for step, words in rows:
         with st.container(gap=None):
-            st.caption(f"Step {step:,}" + (" (untrained)" if step == 0 else ""))
+            first = " (its first weights)" if run.config.origin else " (untrained)"
+            st.caption(f"Step {step:,}" + (first if step == 0 else ""))
             st.text(words)

@@ -8,11 +8,11 @@ from functools import partial
 import streamlit as st
 
 from mmcore.limits import MAX_NAME, MAX_NOTE
-from mmcore.store import WORKING, Run, UnreadableRun
+from mmcore.store import WORKING, Run, RunState, UnreadableRun
 from ui import pages, session, visitor
 from ui.kit.text import plain
 from ui.run import buttons, doctor, downloads, heading
-from ui.run.progress import LIVE
+from ui.run.progress import LIVE, stopped
 from ui.runs import deleted
 
 
@@ -21,6 +21,8 @@ def draw(run: Run) -> None:
     with st.container(border=True):
         heading.draw(run)
         _draw_buttons(run)
+        if run.state is RunState.STOPPED:
+            st.caption(stopped(run))
         _draw_words(run)
         if run.weights_step is not None:
             downloads.draw_downloads(run)
