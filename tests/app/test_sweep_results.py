@@ -156,6 +156,7 @@ def test_the_heatmap_has_the_means_and_a_cell_has_its_runs(
     links = {link.proto.label.replace("\\", ""): link.proto.query_string for link in app.get("page_link")}
     for seed, loss in LOSSES[2, 4].items():
         assert links[f"Seed {seed}: {loss:.4f}"] == f"run={runs[seed].id}"
+    assert links["Compare them"].replace("%2C", ",") == "runs=" + ",".join(runs[seed].id for seed in (1, 2, 3))
 
 
 def test_a_figure_whose_numbers_have_not_changed_is_the_same_one(stored: StoredSweep, open_page: Open) -> None:
@@ -386,6 +387,11 @@ def test_a_band_begins_where_the_losses_can_be_told_apart() -> None:
     curve["low"], curve["high"] = curve["mean"] - 0.1, curve["mean"] + 0.1
     assert bands.learned([curve]) == pytest.approx((1.9 - 0.055, 3.0 + 0.055))
     assert bands.learned([curve.head(3)]) is None
+    said = bands.legend({"a": curve, "b": curve.tail(1)}, {"a": 3, "b": 2}, ["c"])
+    assert "Band: from the lowest to the highest" in said and "so quick (b)." in said and "No curve yet: c." in said
+    assert "above the figure" not in said, "b has too few points to choose a part of the losses by"
+    alone = bands.legend({"a": curve}, {"a": 1}, [])
+    assert alone.startswith("One seed each") and alone.endswith("double-click it to see all.")
 
 
 def grid_losses() -> Losses:

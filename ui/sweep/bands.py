@@ -44,14 +44,25 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
         return
     alt = f"Validation loss over steps of {count(len(curves), 'setting')}: mean over seeds, with their range as a band"
     live_figure(figure(curves, seeds, theme), f"sweep_bands_{sweep_id}", alt)
+    missing = [found.names[keys[i]] for i in chosen if found.names[keys[i]] not in curves]
+    st.caption(legend(curves, seeds, missing))
+
+
+def legend(curves: Mapping[str, pd.DataFrame], seeds: Mapping[str, int], missing: Sequence[str]) -> str:
+    """What lines and bands are, and what of the chosen settings they do not show."""
+    said = "One seed each: add seeds to see how much a curve depends on them."
     if max(seeds.values()) > 1:
-        st.caption(
+        said = (
             "Line: mean over the seeds that have finished. Band: from the lowest to the highest of them at each step. "
-            "Between the steps at which a run was measured, its curve is taken as straight. The first tenth of the "
-            "steps may lie above the figure: double-click it to see all."
+            "Between the steps at which a run was measured, its curve is taken as straight."
         )
-    else:
-        st.caption("One seed each: add seeds to see how much a curve depends on them.")
+    if learned(list(curves.values())):
+        said += " The first tenth of the steps may lie above the figure: double-click it to see all."
+    if short := [name for name, rows in curves.items() if len(rows) == 1]:
+        said += (
+            f" A point alone: one of its runs was measured at the end only, for it was so quick ({'; '.join(short)})."
+        )
+    return said + (f" No curve yet: {'; '.join(missing)}." if missing else "")
 
 
 @st.cache_data(show_spinner=False, max_entries=512)
