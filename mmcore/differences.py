@@ -24,9 +24,8 @@ def settings_table(runs: Sequence[Run]) -> pd.DataFrame:
 
     Columns: ``setting``, its title; ``same``, whether all runs have the same value; and each run's value, by its id.
     """
-    said = {
-        run.id: _said(run.config) | {"Corpus": ("Corpus", name)} for run, name in zip(runs, _corpora(runs), strict=True)
-    }
+    corpora = zip(runs, _corpora(runs), strict=True)
+    said = {run.id: said_of(run.config) | {"Corpus": ("Corpus", name)} for run, name in corpora}
     rows = []
     for key in dict.fromkeys(key for own in said.values() for key in own):
         titles = {own[key][0] for own in said.values() if key in own}
@@ -36,7 +35,7 @@ def settings_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["setting", "same", *said])
 
 
-def _said(config: RunConfig) -> dict[str, tuple[str, str]]:
+def said_of(config: RunConfig) -> dict[str, tuple[str, str]]:
     """Title and value of each setting; by the title without what is in brackets, which architectures share."""
     parts: tuple[Config, ...] = (config.model, config.train, config.split)
     said = {"Architecture": ("Architecture", config.model.title)}

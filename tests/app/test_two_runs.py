@@ -90,14 +90,14 @@ def test_two_architectures_differ_in_what_both_have(finished: Run) -> None:
     mlp = finished.config.replace(model=model_config(direct=True), train=TrainConfig(seed=0))
     relu = mlp.replace(model=model_config(hidden_sizes=(), direct=True, activation="relu"), train=TrainConfig(seed=1))
     assert two_runs.differences(mlp, relu) == (
-        "They differ in hidden sizes (200 → none), activation (tanh → ReLU), seed (0 → 1)."
+        "They differ in hidden units (200 → none), activation (tanh → ReLU), seed (0 → 1)."
     )
     plain = mlp.replace(model=model_config())
-    assert two_runs.differences(plain, mlp) == "They differ in direct (off → on)."
+    assert two_runs.differences(plain, mlp) == "They differ in direct connections (off → on)."
     gru = mlp.replace(model=model_config(architecture="gru"), train=TrainConfig(seed=0, sampler="words"))
     assert two_runs.differences(mlp, gru) == (
-        "They differ in architecture (MLP → GRU), context size (3 → 16), embedding dim (10 → 32), "
-        "sampler (Contexts → Words)."
+        "They differ in architecture (MLP → GRU), context size (3 → 16), embedding dimension (10 → 32), "
+        "hidden units (200 → 128), batches from (Contexts → Words)."
     )
 
 
@@ -121,7 +121,7 @@ def test_only_runs_of_the_same_symbols_with_a_table_are_offered(
     for run, columns in ((wide, 5), (wider, 6)):
         app.selectbox(key="second_run").set_value(run.id).run()
         assert not app.exception
-        assert f"embedding dim (4 → {columns})" in texts(app).replace("\\", "")
+        assert f"embedding dimension (4 → {columns})" in texts(app).replace("\\", "")
 
 
 def test_the_second_map_is_turned_and_not_bent(again: Again, finished: Run, store: RunStore, open_page: Open) -> None:

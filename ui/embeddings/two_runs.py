@@ -10,10 +10,10 @@ import streamlit as st
 
 from mmcore import Run, cost
 from mmcore.config import RunConfig
+from mmcore.differences import said_of
 from mmcore.store import RunFilter
 from ui import session, visitor
 from ui.embeddings import common_neighbours
-from ui.form import settings
 from ui.kit.text import plain
 from ui.kit.theme import Theme
 from ui.run import buttons, picker, procrustes, progress
@@ -113,9 +113,9 @@ def _with_seed(config: RunConfig, seed: int) -> RunConfig:
 
 def differences(first: RunConfig, second: RunConfig) -> str:
     """In which settings two runs differ, in one sentence; what only one architecture has is part of its name."""
-    ours, theirs = settings.said_of(first), settings.said_of(second)
-    names = [name for name in ours if name in theirs and ours[name] != theirs[name]]
-    found = [f"{name.replace('_', ' ')} ({ours[name]} → {theirs[name]})" for name in names]
+    ours, theirs = said_of(first), said_of(second)
+    changed = {name: (own[1], theirs[name][1]) for name, own in ours.items() if name in theirs}
+    found = [f"{name[0].lower()}{name[1:]} ({a} → {b})" for name, (a, b) in changed.items() if a != b]
     if first.corpus_sha256 != second.corpus_sha256:
         found.append("corpus")
     return f"They differ in {', '.join(found)}." if found else "Their settings are the same."

@@ -46,13 +46,3 @@ def describe_any_seed(config: RunConfig) -> str:
     model, train = config.model, config.train
     optimizer = train.settings()["optimizer"].said(train.optimizer)
     return f"{model.summary()}, {optimizer} {train.learning_rate:g}, batch {train.batch_size:,}"
-
-
-def said_of(config: RunConfig) -> dict[str, str]:
-    """A run's settings as the form shows them, by field."""
-    said = {"architecture": config.model.title}
-    for part in (config.model, config.train, config.split):
-        shown = {name: setting for name, setting in part.settings().items() if setting.on_form}
-        said |= {name: setting.said(getattr(part, name)) for name, setting in shown.items()}
-    origin = f"step {config.origin.step:,} of run {config.origin.run_id}" if config.origin else "random numbers"
-    return said | {"fixed": " + ".join(map(str, config.split.fixed)) or "none", "first_weights": origin}
