@@ -147,6 +147,7 @@ def test_the_chart_says_its_axes_smoothing_and_ends(
     assert sent["layout"]["uirevision"] != before
     app.toggle(key="compare_log_x").set_value(True).run()
     assert (sent["layout"]["xaxis"]["type"], sent["layout"]["yaxis"]["type"]) == ("log", "linear")
+    assert all(min(trace["x"]) > 0 for trace in sent["traces"]), "0 has no logarithm"
     assert not without_help(app)
 
 

@@ -102,8 +102,8 @@ def _draw(runs: Sequence[Run], view: View) -> None:
         log_x=view.log_x,
         log_y=view.log_y,
     )
-    for sentence in notes(runs, histories, view):
-        st.caption(sentence)
+    if said := " ".join(notes(runs, histories, view)):
+        st.caption(said)
 
 
 @st.cache_data(show_spinner=False, max_entries=256)

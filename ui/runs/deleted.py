@@ -68,7 +68,12 @@ def draw_bin() -> None:
         room = amount(sum(session.store().stored(names).values()))
         st.markdown(f"{counted(len(there), 'deleted run')}, {room}. Each goes for good {HOURS} after it was deleted.")
         chosen = st.multiselect(
-            "Bring back", list(names), format_func=names.__getitem__, key="bin_chosen", placeholder="All of them"
+            "Bring back",
+            list(names),
+            format_func=names.__getitem__,
+            key="bin_chosen",
+            placeholder="All of them",
+            help="A run comes back as it was, with its curve, samples, weights and tags.",
         )
         with st.container(horizontal=True):
             back = chosen or list(names)

@@ -70,7 +70,7 @@ def overlay(
     layout["legend"] = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
     data = {
         "title": layout.pop("title")["text"],
-        "traces": [_trace(line, current) for line in lines if len(line.x)],
+        "traces": [_trace(line, current) for line in (map(_after_zero, lines) if log_x else lines) if len(line.x)],
         "columns": ["Run", "Last x", "Last", "Lowest", "At x"],
         "rows": [_row(line) for line in listed],
         "running": True,  # read aloud now and then
@@ -80,6 +80,11 @@ def overlay(
         "summary": summary(title, listed),
     }
     _component(key=key, data=data)
+
+
+def _after_zero(line: Line) -> Line:
+    """Without what has no logarithm, which plotly would draw to the edge."""
+    return dataclasses.replace(line, x=line.x[line.x > 0], y=line.y[line.x > 0])
 
 
 def _trace(line: Line, current: theme.Theme) -> dict[str, Any]:
