@@ -43,7 +43,9 @@ def said_of(config: RunConfig) -> dict[str, tuple[str, str]]:
         for name, setting in part.settings().items():
             said[setting.title.partition(" (")[0]] = (setting.title, setting.said(getattr(part, name)))
     files = " + ".join(f"{count:,}" for count in config.split.fixed)
-    return said | {"Words of three files": ("Words of three files", files or "none")}
+    begun = f"step {config.origin.step:,} of run {config.origin.run_id}" if config.origin else "random numbers"
+    said |= {"Words of three files": ("Words of three files", files or "none")}
+    return said | {"First weights": ("First weights", begun)}
 
 
 def _corpora(runs: Sequence[Run]) -> list[str]:

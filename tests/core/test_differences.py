@@ -57,7 +57,7 @@ def test_only_what_differs_is_told_apart_in_the_words_of_the_form(store: RunStor
     table = settings_table([first, third])
     assert {"Context size", "Learning rate", "Corpus", "Architecture"} <= set(table["setting"])
     settings = [part.settings() for part in (config.model, config.train, config.split)]
-    assert len(table) == sum(map(len, settings)) + 3, "each once, and architecture, corpus, files"
+    assert len(table) == sum(map(len, settings)) + 4, "each once, and architecture, corpus, files, first weights"
 
 
 def test_what_one_architecture_lacks_is_a_dash_and_hidden_units_are_one_row(store: RunStore, config: RunConfig) -> None:
