@@ -26,7 +26,7 @@ def draw(found: Found, runs: Sequence[Run]) -> None:
     st.markdown(chosen_because(won, seeds, moving=moving))
     unsealed: set[str] = st.session_state.setdefault("unsealed", set())
     ids = [run.id for run in won.runs.values()]
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         st.metric("Validation loss", with_error(won.val), width="content", help="Nats per character, mean over seeds.")
         opened = unsealed.issuperset(ids)
         test = mean_of(test_losses(won.runs.values())) if opened else None
