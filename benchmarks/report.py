@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from benchmarks.best import MLPS, OTHERS
 from mmcore.losses import SHOWN
+from mmcore.paired import mean_of, paired_difference
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -241,6 +242,39 @@ def health(rows: list[dict[str, Any]]) -> str:
     return table(("", *corpora), [(name, *(cells.get((name, c), "–") for c in corpora)) for name in presets])
 
 
+def contexts(rows: list[dict[str, Any]]) -> str:
+    """Validation loss by context size and embedding dimension: mean ± standard error over the seeds."""
+    means = {(r["context_size"], r["embedding_dim"]): mean_of(r["val_loss"]) for r in rows}
+    dims = sorted({dim for _, dim in means})
+    cells = {key: f"{found.mean:.4f} ± {found.error:.4f}" if found else "" for key, found in means.items()}
+    lines = [(context, *(cells[context, dim] for dim in dims)) for context in sorted({c for c, _ in means})]
+    return table(("context size", *(f"dimension {dim}" for dim in dims)), lines) + "\n" + lesson(rows)
+
+
+def lesson(rows: list[dict[str, Any]]) -> str:
+    """What the table teaches, by pairs of runs with the same seed."""
+    losses = {(r["context_size"], r["embedding_dim"]): dict(zip(r["seeds"], r["val_loss"], strict=True)) for r in rows}
+    train = {(r["context_size"], r["embedding_dim"]): statistics.fmean(r["train_loss"]) for r in rows}
+    best = min(losses, key=lambda key: statistics.fmean(losses[key].values()))
+    contexts, dims = sorted({c for c, _ in losses}), sorted({d for _, d in losses})
+
+    def said(worse: tuple[int, int], better: tuple[int, int]) -> str:
+        found = paired_difference(losses[worse], losses[better])
+        return f"{found.mean:+.4f} (95 % interval {found.low:+.4f} to {found.high:+.4f}, {found.pairs} pairs)"
+
+    shorter, smaller = (contexts[0], best[1]), (best[0], dims[0])
+    last, before = (contexts[-1], best[1]), (best[0], best[1])
+    sentences = [
+        f"Context pays first: at dimension {best[1]}, context {contexts[0]} instead of {best[0]} costs "
+        f"{said(shorter, best)}.",
+        f"Dimensions pay less: at context {best[0]}, {dims[0]} numbers a character instead of {best[1]} cost "
+        f"{said(smaller, best)}.",
+        f"More of both is memorised: at dimension {best[1]}, context {last[0]} instead of {before[0]} changes "
+        f"validation by {said(last, before)} and train by {train[last] - train[before]:+.4f}.",
+    ]
+    return "\n".join(f"- {sentence}" for sentence in sentences) + "\n"
+
+
 def main() -> None:
     """Write RESULTS.md and its plot."""
     data = read("speed-full") or read("speed-quick")
@@ -271,6 +305,8 @@ def main() -> None:
     parts |= {"remedies": remedies(examined["remedies"]), "health": health(examined["health"])}
     drilled = read("drill")
     parts["drill"] = drill(drilled) if drilled else "Not measured.\n"
+    compared = read("context")
+    parts["context"] = contexts(compared) if compared else "Not measured.\n"
     latency = read("latency")
     parts["latency"] = f"{latency['playground_median']:.2f}" if latency else "not measured"
     parts["watching"] = f"{latency['watching_costs']:+.1%}" if latency else "not measured"

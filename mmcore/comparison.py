@@ -8,28 +8,17 @@ from collections.abc import Sequence
 import pandas as pd
 
 from .losses import SHOWN
-from .store import Run, RunState
+from .paired import Key, mean_of, runs_by_setting, val_losses
+from .store import Run
 from .sweeps import Sweep, axis_settings
 
 COLUMNS = ("settled", "val_loss", "val_loss_error", "val_loss_unseen", "train_loss", "parameters", "seconds")
 
 
-def by_setting(sweep: Sweep, runs: Sequence[Run]) -> dict[tuple[object, ...], list[Run]]:
-    """The finished runs of each setting, one a seed and in the order of the seeds, by the values of the axes.
-
-    Of several runs of the same settings it is the newest. Settings come in the order of the grid, or of their first
-    run; those without a finished run have none.
-    """
-    names = [axis.name for axis in sweep.axes]
-    found: dict[tuple[object, ...], dict[int, Run]] = {}
-    if sweep.method == "grid":
-        found = {tuple(setting.values()): {} for setting in sweep.grid()}
-    for run in sorted(runs, key=lambda run: (run.created, run.id)):
-        of_setting = sweep.setting_of(run.config)
-        own = found.setdefault(tuple(of_setting[name] for name in names), {})
-        if run.state is RunState.FINISHED and "val_loss" in run.losses:
-            own[run.config.train.seed] = run
-    return {values: [own[seed] for seed in sorted(own)] for values, own in found.items()}
+def by_setting(sweep: Sweep, runs: Sequence[Run]) -> dict[Key, list[Run]]:
+    """The runs of each setting that have finished with a validation loss, in the order of their seeds."""
+    found = runs_by_setting(sweep, runs)
+    return {key: [own[seed] for seed in val_losses(own)] for key, own in found.items()}
 
 
 def results(sweep: Sweep, runs: Sequence[Run], vocab_size: int) -> pd.DataFrame:
@@ -51,14 +40,13 @@ def results(sweep: Sweep, runs: Sequence[Run], vocab_size: int) -> pd.DataFrame:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else math.nan
+    found = mean_of(values)
+    return found.mean if found else math.nan
 
 
 def _standard_error(values: Sequence[float]) -> float:
-    if len(values) < 2:
-        return math.nan
-    mean = _mean(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
+    found = mean_of(values)
+    return found.error if found else math.nan
 
 
 def in_words(sweep: Sweep, table: pd.DataFrame) -> pd.DataFrame:
