@@ -101,7 +101,7 @@ def _short(base: RunConfig) -> RunConfig:
 def _trained(store: RunStore, sweep: Sweep) -> list[Any]:
     stored = store.create_sweep(sweep, name="Context × embedding")
     while store.sweep(stored.id).state is SweepState.ACTIVE:
-        time.sleep(0.05)
+        time.sleep(0.25)
     return store.runs(RunFilter(sweep=stored.id))
 
 
