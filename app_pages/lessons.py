@@ -1,11 +1,11 @@
-"""Lessons: the lecture's arc in ten short steps, its exercises, which check themselves, and three experiments."""
+"""Lessons: the lecture's arc in ten short steps, its exercises and goals, which check themselves, and experiments."""
 
 import streamlit as st
 
 from ui import pages, session, visitor
 from ui.kit.text import plain
 from ui.kit.theme import current_theme
-from ui.lessons import experiments, lessons
+from ui.lessons import experiments, goals, lessons
 
 st.title(pages.LESSONS.title, anchor=False)
 st.markdown("Make a prediction first, then look. Every page shows your own run, so train one before you start.")
@@ -42,7 +42,7 @@ st.header("Exercises of the lecture", anchor=False)
 runs = session.store().runs(limit=50)
 firsts = session.store().first_losses(run.id for run in runs if run.config.origin is None)
 sizes = {run.id: session.vocab(run.config.corpus_sha256).size for run in runs}
-with st.grid(3, min_column_width=260):
+with st.grid(2, min_column_width=260):
     for challenge in lessons.challenges(runs, firsts, sizes):
         with st.container(border=True, height="stretch"):
             state = ":material/check_circle: Done" if challenge.done else ":material/pending: Open"
@@ -50,4 +50,5 @@ with st.grid(3, min_column_width=260):
             st.markdown(challenge.task)
             st.caption(plain(challenge.evidence))
 
+goals.draw(current_theme())
 experiments.draw(visitor.current_corpus().sha256, current_theme())

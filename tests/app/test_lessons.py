@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from mmcore import Run, RunStore, TrainConfig
+from mmcore import PRESETS, Run, RunConfig, RunStore, TrainConfig
 from mmcore.architectures import model_config
-from mmcore.corpus import corpus_from_words
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import without_help
-from ui.lessons.lessons import LESSONS
+from ui.lessons.lessons import LESSONS, Challenge, challenges
 
 
 def test_a_prediction_is_answered_and_counted(finished: Run, open_page: Open) -> None:
@@ -45,21 +47,39 @@ def test_the_choices_hold_the_answer() -> None:
 
 
 def test_exercises_are_judged_by_the_runs(finished: Run, store: RunStore, open_page: Open) -> None:
-    said = texts(open_page("lessons"))
-    assert said.count("Done") == 1, "the scaled start is near ln 27"
-    train = TrainConfig(max_steps=1_200)
-    run_inline(store, store.create(finished.config.replace(model=model_config(direct=True), train=train)).id)
-    assert texts(open_page("lessons")).count("Done") == 3
-
-
-def test_words_that_are_easier_do_not_beat_the_lecture(finished: Run, store: RunStore, open_page: Open) -> None:
-    sha256 = store.add_corpus(corpus_from_words(["aaaa"] * 40, "one word"))
-    run = run_inline(store, store.create(finished.config.replace(corpus_sha256=sha256)).id)
-    assert run.losses["val_loss"] < 2.2
+    assert [challenge.done for challenge in judged(store)] == [False, False]
+    train = TrainConfig(max_steps=5)
+    for model in (finished.config.model.replace(init="lecture"), model_config(direct=True)):
+        config = finished.config.replace(model=model, train=finished.config.train if model.init == "lecture" else train)
+        run_inline(store, store.create(config).id)
+    assert [challenge.done for challenge in judged(store)] == [True, True]
+    first = store.first_losses([run.id for run in store.runs()])
     said = texts(open_page("lessons")).replace("\\", "")
-    assert f"Best so far: {finished.losses['val_loss']:.4f}" in said
+    assert (
+        f"begins at {max(first.values()):.4f}, “{finished.name}” at {first[finished.id]:.4f}; ln 27 = 3.2958." in said
+    )
+    assert said.count(":material/check_circle: Done") == 2
+
+
+def judged(store: RunStore) -> list[Challenge]:
+    runs = store.runs()
+    firsts = store.first_losses(run.id for run in runs)
+    return challenges(runs, firsts, {run.id: 27 for run in runs})
+
+
+def test_no_preset_as_it_is_passes_an_exercise() -> None:
+    run = SimpleNamespace(losses={"val_loss": 1.5}, name="x")
+    runs: Any = [
+        SimpleNamespace(**vars(run), id=name, config=RunConfig(corpus_sha256="0" * 64, model=p.model, train=p.train))
+        for name, p in PRESETS.items()
+    ]
+    firsts = {r.id: 27.0 if getattr(r.config.model, "init", "") == "lecture" else 3.3 for r in runs}
+    assert 27.0 in firsts.values() and 3.3 in firsts.values()
+    assert [c.done for c in challenges(runs, firsts, dict.fromkeys(firsts, 27))] == [False, False]
+    apart: Any = [SimpleNamespace(**vars(r) | {"config": r.config.replace(train=TrainConfig())}) for r in runs]
+    assert challenges(apart, firsts, dict.fromkeys(firsts, 27))[0].done, "the same training, two initialisations"
 
 
 def test_without_a_run_the_exercises_are_open(open_page: Open) -> None:
     said = texts(open_page("lessons"))
-    assert said.count("Open") >= 3 and "No run has" in said
+    assert said.count(":material/pending: Open") == 5 and "No run has" in said

@@ -37,7 +37,7 @@ TIERS = (
     ("training", "trace", "scoring", "breakdown"),
     ("diagnosis",),
     ("store",),
-    ("doctor", "differences", "paired"),
+    ("doctor", "differences", "paired", "frontier"),
     ("jobs", "experiments", "comparison"),
     ("playground", "finder"),
     ("cli",),
