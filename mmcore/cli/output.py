@@ -7,6 +7,7 @@ import json
 import math
 import os
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from ..dataset import split_words
 from ..export import format_of
@@ -150,6 +152,18 @@ def print_columns(rows: pd.DataFrame, titles: Mapping[str, str]) -> None:
         table.add_row(escape(title), *map(escape, values))
     console = Console()
     (console if console.is_terminal or "COLUMNS" in os.environ else Console(width=1_000)).print(table)
+
+
+def print_whole(shown: pd.DataFrame, left: int) -> None:
+    """Print a table of texts with nothing cut off, however narrow the terminal; the first columns to the left."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, title in enumerate(map(str, shown.columns)):
+        cells = shown.iloc[:, place].astype(str)
+        lines = textwrap.wrap(title, max(map(len, [*title.split(), *cells])))
+        table.add_column("\n".join(lines), no_wrap=True, justify="left" if place < left else "right")
+    for row in shown.astype(str).to_numpy().tolist():
+        table.add_row(*map(Text, row))
+    Console(width=1_000).print(table)
 
 
 def said(value: object) -> str:

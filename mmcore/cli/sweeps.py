@@ -25,6 +25,7 @@ from ..presets import PRESETS
 from ..store import Run, RunFilter, RunState, RunStore, StoredSweep, SweepState
 from ..sweeps import METHOD, Axis, Sweep, axis_settings, read_axis, read_seeds
 from .app import STOPPED_BY_CTRL_C, AsJson, Data, Lowercase, one_of, sentences, sweeps
+from .output import print_whole
 from .settings import changed, changed_model, with_settings
 from .training import chosen_preset
 from .words import read_data
@@ -269,11 +270,4 @@ def _print_table(stored: StoredSweep, runs: Sequence[Run], table: pd.DataFrame) 
     typer.echo(f"{stored.name} ({stored.id}): {facts['state']}, {facts['finished']} of {facts['runs']} runs finished.")
     if stored.question:
         typer.echo(stored.question)
-    shown = in_words(stored.config, table)
-    printed = Table()
-    for position, title in enumerate(shown.columns):
-        printed.add_column(title, justify="left" if position < len(stored.config.axes) else "right", min_width=4)
-    printed.columns[len(stored.config.axes)].no_wrap = True  # the figure that it is all about
-    for row in shown.to_numpy().tolist():
-        printed.add_row(*(Text(str(cell)) for cell in row))
-    Console().print(printed)
+    print_whole(in_words(stored.config, table), left=len(stored.config.axes))

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 import torch
@@ -998,6 +999,17 @@ def test_a_sweeps_cells_are_what_train_gives_to_the_bit(words: Path, store: RunS
     assert table.splitlines()[2].startswith(f"| {best['context_size']} | {best['weight_decay']:g} | ")
     assert Result("sweep", "show", swept["id"], "--csv").out.count("\n") == 7
     assert swept["id"] in Result("sweep", "list").out
+
+
+def test_a_sweeps_table_is_whole_in_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    shown = pd.DataFrame({"Hidden units": ["[100] × 100", "7"], "Parameters": ["1,234,567", "9"]})
+    mmcore.cli.output.print_whole(shown, left=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["Hidden                 ", "units        Parameters"], "a title in as few columns as its cells"
+    assert lines[2:] == ["[100] × 100   1,234,567", "7                     9"]
 
 
 def test_ctrl_c_stops_a_sweep_and_resume_finishes_it(words: Path, store: RunStore) -> None:
