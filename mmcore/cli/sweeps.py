@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
 import pandas as pd
@@ -78,6 +78,7 @@ def run_sweep(
     )
     require(bool(axis), "axis", "given at least once", None)
     axes = [_axis(base, text) for text in axis or ()]
+    _refuse_in_vain(given, {one.name for one in axes})
     sweep = Sweep(
         base=base,
         axes=tuple(axes),
@@ -103,6 +104,17 @@ def _axis(base: RunConfig, text: str) -> Axis:
     require(bool(found), "axis", "NAME=VALUES", text)
     require(name in possible, "axis", f"a setting that may vary here ({', '.join(possible)})", name)
     return read_axis(name, possible[name], values.removesuffix(":log"), log=values.endswith(":log"))
+
+
+def _refuse_in_vain(given: Mapping[str, Any], axes: Collection[str]) -> None:
+    """``ValueError`` for a setting that was given and would count for nothing, as each run has its own."""
+    for name, value in given.items():
+        if value in (None, []) or name in SplitConfig.settings():
+            continue
+        if name == "seed" or name in axes or f"{name}s" in axes or "preset" in axes:
+            why = "seeds are given" if name == "seed" else "presets vary" if "preset" in axes else "it varies"
+            got = ", ".join(value) if isinstance(value, list) else value
+            raise ValueError(f"{name} must be left out where {why}, got {got}")
 
 
 @sweeps.command("list")

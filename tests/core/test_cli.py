@@ -1034,6 +1034,9 @@ def test_ctrl_c_stops_a_sweep_and_resume_finishes_it(words: Path, store: RunStor
         (("--axis", "context_size=0"), "context_size must be a whole number from 1 to 64, got 0"),
         (("--axis", "context_size=1,2", "--seeds", "x"), "seeds must be a whole number"),
         (("--axis", "context_size=1,2", "--method", "guess"), "method must be one of grid, random, tpe"),
+        (("--axis", "preset=quick,gru", "--max-steps", "5"), "max_steps must be left out where presets vary, got 5"),
+        (("--axis", "context_size=1,2", "--seed", "5"), "seed must be left out where seeds are given, got 5"),
+        (("--axis", "hidden_sizes=7,8", "--hidden-size", "9"), "hidden_size must be left out where it varies, got 9"),
     ],
 )
 def test_what_is_no_sweep_is_one_sentence(
