@@ -24,7 +24,7 @@ ABOUT = (
 
 def draw(run: Run) -> None:
     """An expander: from which checkpoint, with which settings, and the button that trains the branch."""
-    box = st.expander("Branch", icon=":material/call_split:", key="branch", on_change="rerun")
+    box = st.expander("Branch from a checkpoint", icon=":material/call_split:", key="branch", on_change="rerun")
     if not box.open:
         return
     with box:
