@@ -71,7 +71,6 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .ngram import kneser_ney_table as kneser_ney_table
     from .ngram import mixture_losses as mixture_losses
     from .ngram import uniform_loss as uniform_loss
-    from .optimizer import learning_rate_at as learning_rate_at
     from .presets import PRESETS as PRESETS
     from .presets import Preset as Preset
     from .sample import Sample as Sample
@@ -79,6 +78,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .sample import label as label
     from .sample import labels as labels
     from .sample import next_distribution as next_distribution
+    from .schedules import learning_rate_at as learning_rate_at
     from .scoring import nearest_word as nearest_word
     from .scoring import novelty_by_temperature as novelty_by_temperature
     from .scoring import percentile as percentile
@@ -166,7 +166,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "TrainingDiverged",
         "train",
     ),
-    "optimizer": ("learning_rate_at",),
+    "schedules": ("learning_rate_at",),
     "evaluation": (
         "Losses",
         "bootstrap_interval",

@@ -7,7 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-from .schedules import learning_rate_at as learning_rate_at
 from .train_state import TrainState
 
 # Of Adam (Kingma & Ba 2015). Shorter memories than usual: runs here are short, and long ones lose nothing by it.

@@ -19,9 +19,10 @@ from .evaluation import evaluate_parts, evaluate_splits, expected_seconds
 from .fields import require
 from .losses import SHOWN
 from .model import Model, views
-from .optimizer import learning_rate_at, update
+from .optimizer import update
 from .presets import calmer_rate
 from .samplers import SAMPLERS
+from .schedules import learning_rate_at
 from .train_state import TrainState
 
 FIRST_SECONDS = 2.0  # that the exact losses before the first update may take

@@ -253,7 +253,9 @@ def test_an_interrupted_run_says_where_it_goes_on(finished: Run, store: RunStore
     token = "0" * 32
     run = store.create(finished.config, token=token)
     store.finish(run.id, token, RunState.INTERRUPTED)
-    assert "It has saved no weights. Continue goes on from step 0." in texts(open_page("train", run=run.id))
+    assert "It has saved no weights. Continue goes on from step 0, as if nothing had happened." in texts(
+        open_page("train", run=run.id)
+    )
 
 
 def test_stop_says_so_before_the_worker_answers(open_page: Open, store: RunStore) -> None:

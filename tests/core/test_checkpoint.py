@@ -23,7 +23,7 @@ from mmcore.export import artifact
 from mmcore.jobs import execution as jobs
 from mmcore.jobs import run_inline
 from mmcore.model import Model
-from mmcore.optimizer import learning_rate_at
+from mmcore.schedules import learning_rate_at
 from mmcore.store import Run, RunState, RunStore
 from mmcore.train_state import TrainState
 from mmcore.training import Pace, Step, train

@@ -15,7 +15,7 @@ from mmcore.config import TrainConfig
 from mmcore.corpus import Corpus, read_words
 from mmcore.dataset import Dataset
 from mmcore.model import Model
-from mmcore.optimizer import learning_rate_at
+from mmcore.schedules import learning_rate_at
 from mmcore.train_state import TrainState
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,9 +21,10 @@ from mmcore.config import SplitConfig, TrainConfig
 from mmcore.dataset import Dataset, Splits, Vocab, build_dataset
 from mmcore.evaluation import evaluate, evaluate_splits, expected_seconds
 from mmcore.ngram import KneserNey, NGram
-from mmcore.optimizer import BETA1, BETA2, EPSILON, learning_rate_at, update
+from mmcore.optimizer import BETA1, BETA2, EPSILON, update
 from mmcore.sample import generate
 from mmcore.samplers import SAMPLERS, ContextSampler, WordSampler
+from mmcore.schedules import learning_rate_at
 from mmcore.threads import torch_threads
 from mmcore.train_state import TrainState
 from mmcore.training import Pace, Step, TrainingDiverged, train
