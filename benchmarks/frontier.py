@@ -32,7 +32,7 @@ PUBLISHED: dict[str, tuple[ModelConfig, int | None]] = {  # row of parity -> mod
     "transformer": (TRANSFORMER.model, None),
 }
 THEIR_WORDS = "on the lecture's 32,033 names and a split of its own"
-THEIR_TEST = "of 1,000 words of makemore's test split, not of validation"
+THEIR_TEST = "on 1,000 words of makemore's test split, not on validation"
 
 
 def preset(name: str, sha256: str, vocab_size: int) -> dict[str, Any]:

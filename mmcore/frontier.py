@@ -19,11 +19,11 @@ from .architectures.interface import ModelConfig
 from .config import RunConfig, SplitConfig, TrainConfig
 from .fronts import pareto
 from .presets import PRESETS, preset_of
-from .store import Run, RunFilter, RunState
+from .store import Run, RunFilter, RunState, RunStore
 
 NOISE = 0.01  # nats: what another seed may change, by the spread over seeds in benchmarks/PARITY.md
 RECORDED = Path(__file__).parent / "frontier.json"
-COSTS = {"parameters": "parameters", "seconds": "seconds of training", "steps": "updates"}
+COSTS = {"parameters": "parameters", "seconds": "seconds", "steps": "updates"}
 """What a loss may cost, and how that is said."""
 
 
@@ -137,21 +137,37 @@ def comparable(corpus_sha256: str) -> RunFilter:
     return RunFilter(states=over, corpus_sha256=corpus_sha256, split=SplitConfig())
 
 
-def points(runs: Iterable[Run], vocab_size: int) -> list[Point]:
-    """Those that have weights with an exact validation loss. A run that was continued costs what it took in all."""
+def points(store: RunStore, runs: Iterable[Run], vocab_size: int) -> list[Point]:
+    """Those that have weights with an exact validation loss, and what they cost in all.
+
+    A run that was continued counts all its training, and a branch also that of the weights it began with. A branch of
+    a run that is not there any more is left out: what it cost is not known.
+    """
+    known = [run for run in runs if run.weights_step is not None and "val_loss" in run.losses]
     return [
         Point(
             run_id=run.id,
             name=run.name,
             val_loss=run.losses["val_loss"],
             parameters=run.config.model.parameters(vocab_size),
-            seconds=run.seconds,
-            steps=run.step,
+            seconds=run.seconds + before[1],
+            steps=run.step + before[0],
             preset=preset_of(run.config),
         )
-        for run in runs
-        if run.weights_step is not None and "val_loss" in run.losses
+        for run in known
+        if (before := _spent_before(store, run)) is not None
     ]
+
+
+def _spent_before(store: RunStore, run: Run) -> tuple[int, float] | None:
+    """Updates and seconds behind the weights that a run begins with; None where they are not known any more."""
+    steps, seconds, earliest = 0, 0.0, run.config
+    for ancestor in store.ancestors(run.config.origin):
+        if ancestor.run is None:
+            return None
+        curve, step, earliest = store.history(ancestor.run.id), ancestor.origin.step, ancestor.run.config
+        steps, seconds = steps + step, seconds + float(curve.seconds[curve.step <= step].max())
+    return None if earliest.origin else (steps, seconds)
 
 
 def front(found: Sequence[Point], cost: str) -> list[Point]:

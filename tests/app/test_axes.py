@@ -15,6 +15,7 @@ import ui
 from mmcore.checkpoint import Checkpoint, TensorUpdate
 from tests.app.elements import astray
 from ui import film
+from ui.lessons import goals
 from ui.sweep import fronts, looks
 from ui.train import finder
 from ui.under_the_hood import checkpoints, stable_softmax, updates
@@ -50,6 +51,10 @@ def far_apart() -> go.Figure:
     return plot
 
 
+def goals_of_lessons() -> go.Figure:
+    return goals.losses_by_cost([], "seconds", "light")
+
+
 CHARTS: dict[str, Callable[[], go.Figure]] = {
     "step_curve": lambda: one_update(0.1),
     "update_ratios": kept_steps,
@@ -59,6 +64,7 @@ CHARTS: dict[str, Callable[[], go.Figure]] = {
     "curve_figure": film_curve,
     "chart": lambda: finder.chart(RATES[RATES < 1], RATES[RATES < 1], RATES[RATES < 1], 0.1, "light"),
     "figure": fronts_of_a_sweep,
+    "losses_by_cost": goals_of_lessons,
     "scale_x": far_apart,
 }
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import frontier as script
+from mmcore.architectures import model_config
 from mmcore.config import RunConfig, SplitConfig, TrainConfig
-from mmcore.corpus import Corpus
+from mmcore.corpus import Corpus, corpus_from_words
+from mmcore.dataset import Dataset
 from mmcore.frontier import (
     COSTS,
     GOALS,
@@ -25,6 +27,7 @@ from mmcore.frontier import (
     recorded,
     standing,
 )
+from mmcore.jobs import run_inline
 from mmcore.presets import PRESETS, preset_of
 from mmcore.store import Progress, RunState, RunStore, SavedWeights
 from mmcore.training import Step
@@ -116,7 +119,7 @@ def test_what_a_goal_begins_with_is_within_the_limit_and_no_preset(goal: Goal) -
 def test_there_are_three_limits_for_each_cost() -> None:
     limits = {cost: [goal.limit for goal in GOALS if goal.cost == cost] for cost in COSTS}
     assert limits == {"parameters": [1_000, 5_000, 20_000], "seconds": [0.5, 5, 60], "steps": [200, 2_000, 20_000]}
-    assert [goal.said() for goal in GOALS][2:7:2] == ["20,000 parameters", "5 seconds of training", "200 updates"]
+    assert [goal.said() for goal in GOALS][2:7:2] == ["20,000 parameters", "5 seconds", "200 updates"]
 
 
 def test_the_front_is_of_the_cheapest_and_the_lowest() -> None:
@@ -149,7 +152,7 @@ def test_only_comparable_runs_count_and_a_continued_one_costs_what_it_took_in_al
     trained(config, RunState.FINISHED, {"train_loss": 2.0})
     trained(config.replace(split=SplitConfig(split_seed=7)), RunState.FINISHED, {"val_loss": 2.0})
     trained(config.replace(corpus_sha256=sha256), RunState.FINISHED, {"val_loss": 2.0})
-    found = points(store.runs(comparable(names.sha256)), VOCAB)
+    found = points(store, store.runs(comparable(names.sha256)), VOCAB)
     assert {p.run_id: (p.val_loss, p.parameters, p.steps, p.seconds) for p in found} == {
         done: (2.1, 11_897, 7, 1.5),
         stopped: (2.2, 11_897, 7, 1.5),
@@ -164,8 +167,27 @@ def test_only_comparable_runs_count_and_a_continued_one_costs_what_it_took_in_al
         RunState.FINISHED,
         Progress(points=[step], saved=SavedWeights(weights=b"w", losses={"val_loss": 2.0})),
     )
-    (again,) = [p for p in points(store.runs(comparable(names.sha256)), VOCAB) if p.run_id == stopped]
+    (again,) = [p for p in points(store, store.runs(comparable(names.sha256)), VOCAB) if p.run_id == stopped]
     assert (again.steps, again.seconds, again.val_loss) == (10, 2.5, 2.0)
+    store.close()
+
+
+def test_a_branch_costs_what_its_ancestors_did_and_is_left_out_without_them(small: Dataset, tmp_path: Path) -> None:
+    store = RunStore(str(tmp_path / "runs.sqlite"))
+    words = corpus_from_words([*small.splits.train, *small.splits.val, *small.splits.test], "few")
+    model, train = model_config(embedding_dim=2, hidden_sizes=(4,)), TrainConfig(max_steps=6, batch_size=8)
+    config = RunConfig(corpus_sha256=store.add_corpus(words), model=model, train=train)
+    first = run_inline(store, store.create(config).id)
+    curve = store.history(first.id)
+    second = run_inline(store, store.branch(first.id, 4, train.replace(max_steps=3)).id)
+    third = run_inline(store, store.branch(second.id, 3, train.replace(max_steps=2)).id)
+    found = {p.run_id: p for p in points(store, store.runs(comparable(words.sha256)), VOCAB)}
+    assert {run_id: p.steps for run_id, p in found.items()} == {first.id: 6, second.id: 4 + 3, third.id: 4 + 3 + 2}
+    until = float(curve.seconds[curve.step <= 4].max())
+    assert found[second.id].seconds == pytest.approx(until + second.seconds)
+    assert found[third.id].seconds == pytest.approx(until + second.seconds + third.seconds)
+    store.delete(first.id)
+    assert points(store, store.runs(comparable(words.sha256)), VOCAB) == []
     store.close()
 
 

@@ -45,7 +45,7 @@ def draw(theme: Theme) -> None:
     )
     own, cost = own_points(), str(cost)
     standings = [frontier.standing(goal, own) for goal in GOALS if goal.cost == cost]
-    figure = chart(own, cost, theme)
+    figure = losses_by_cost(own, cost, theme)
     alt = f"Validation loss against {COSTS[cost]}: {len(own)} runs of yours, the presets and published figures"
     st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key=f"goals_{cost}", alt=alt)
     st.caption(measure(own, cost))
@@ -69,7 +69,7 @@ def _points(changed: int, _there: Sequence[RunSummary]) -> list[Point]:
     mine = {run.id for run in _there}
     runs = session.store().runs(frontier.comparable(session.bundled_sha256())) if mine else []
     size = session.vocab(session.bundled_sha256()).size
-    return frontier.points((run for run in runs if run.id in mine), size)
+    return frontier.points(session.store(), (run for run in runs if run.id in mine), size)
 
 
 # ---- one goal
@@ -80,8 +80,10 @@ def _draw_goal(standing: Standing) -> None:
     with st.container(border=True, height="stretch"):
         state = ":material/check_circle: Reached" if standing.reached else ":material/pending: Open"
         st.markdown(f"**At most {goal.said()}** · {state}")
-        st.markdown(f"{to_beat(standing)} {so_far(standing)}")
-        if not standing.reached:
+        st.markdown(f"{to_beat(standing)}\n\n{so_far(standing)}")
+        if standing.best and standing.reached:
+            pages.TRAIN.link("Open this run", {"run": standing.best.run_id})
+        else:
             st.caption(goal.hint)
             about = f"Fills the form on {pages.TRAIN.title}: {settings.describe(_start(goal))}."
             if st.button(
@@ -92,7 +94,7 @@ def _draw_goal(standing: Standing) -> None:
 
 def to_beat(standing: Standing) -> str:
     """The bar, and what has it."""
-    return f"To beat: {nats(standing.bar)}, {plain(standing.holder)}."
+    return f"To beat: **{nats(standing.bar)}** ({plain(standing.holder)})."
 
 
 def so_far(standing: Standing) -> str:
@@ -100,12 +102,11 @@ def so_far(standing: Standing) -> str:
     best, lead = standing.best, standing.lead
     if best is None or lead is None:
         return "No run of yours is within this limit yet."
-    yours = f"Yours: **{nats(best.val_loss)}**, {plain(best.name)}, "
+    yours = f"Yours: **{nats(best.val_loss)}** ({plain(best.name)}), "
     if lead <= 0:
         return f"{yours}{-lead:.4f} higher."
-    return (
-        f"{yours}{lead:.4f} lower, " + ("more" if standing.reached else "no more") + f" than another seed's {NOISE:g}."
-    )
+    verdict = "more" if standing.reached else "no more"
+    return f"{yours}{lead:.4f} lower: {verdict} than another seed may change."
 
 
 def _start(goal: Goal) -> RunConfig:
@@ -122,10 +123,14 @@ def _open(goal: Goal) -> None:
 # ---- the chart
 
 
-def chart(own: Sequence[Point], cost: str, theme: Theme) -> go.Figure:
+def losses_by_cost(own: Sequence[Point], cost: str, theme: Theme) -> go.Figure:
     """Validation loss against a cost: the visitor's runs and their front, what was measured, what was published."""
     layout = figure_layout(
-        f"Validation loss by {COSTS[cost]}", x=AXES[cost], y="Loss (nats per character)", theme=theme, height=460
+        f"Validation loss by {AXES[cost].partition(' (')[0].lower()}",
+        x=AXES[cost],
+        y="Loss (nats per character)",
+        theme=theme,
+        height=460,
     )
     figure = go.Figure(layout=layout)
     for name, found, role in ((MEASURED, frontier.measured(), "train"), (PUBLISHED, frontier.published(), "test")):
@@ -134,9 +139,11 @@ def chart(own: Sequence[Point], cost: str, theme: Theme) -> go.Figure:
     _add_own(figure, own, cost, theme)
     for goal in (goal for goal in GOALS if goal.cost == cost):
         figure.add_vline(goal.limit, line=guide("reference", theme))
-    figure.update_layout(margin_t=48, legend=BELOW)
+        label = {"text": f"{goal.limit:,g}", "x": math.log10(goal.limit), "y": 1, "yref": "paper", "yanchor": "bottom"}
+        figure.add_annotation(label, showarrow=False, font={"size": 12, "color": color("reference", theme)})
+    figure.update_layout(margin_t=64, legend=BELOW)
     figure.update_yaxes(range=list(shown_losses(own)))
-    return figure.update_xaxes(type="log")
+    return figure.update_xaxes(type="log", dtick=1, tickformat=",~g")
 
 
 def shown_losses(own: Sequence[Point]) -> tuple[float, float]:
@@ -206,15 +213,16 @@ def measure(own: Sequence[Point], cost: str) -> str:
         said.append(
             f"{above} of them {'has a higher loss and is' if above == 1 else 'have higher losses and are'} not shown."
         )
-    said.append(f"{MEASURED}: median and range of {seeds} seeds.")
+    said.append(f"{MEASURED}, the shortest trainings of this project: median and range of {seeds} seeds.")
     if cost == "seconds":
         said.append(
-            "Their seconds are of one core of another machine and include building the dataset; yours are of this one."
+            "Their seconds are of one core of another machine and include building the dataset; yours are of this "
+            "one, by the clock."
         )
     known = [reference for reference in frontier.published() if reference.cost(cost) is not None]
     for differs in dict.fromkeys(reference.differs for reference in known):
         titles = [reference.title.split(",")[0] for reference in known if reference.differs == differs]
-        said.append(f"{PUBLISHED} ({', '.join(dict.fromkeys(titles))}): {differs}.")
+        said.append(f"{PUBLISHED} ({', '.join(dict.fromkeys(titles))}): measured {differs}.")
     return " ".join(said)
 
 
