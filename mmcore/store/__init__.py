@@ -34,3 +34,4 @@ from .sweeps import SweepRun as SweepRun
 from .sweeps import SweepState as SweepState
 from .tags import MAX_TAG as MAX_TAG
 from .tags import clean_tag as clean_tag
+from .transfer import ImportReport as ImportReport

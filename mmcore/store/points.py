@@ -94,7 +94,7 @@ def of_film(run_id: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]
 def _write_checkpoints(db: Connection, run_id: str, checkpoints: Sequence[Checkpoint]) -> None:
     db.execute(sa.delete(CHECKPOINTS).where(*of_film(run_id), CHECKPOINTS.c.step >= checkpoints[0].step))
     rows = [
-        {"run_id": run_id, "kind": "film", "step": c.step, "weights": c.weights, "updates": _numbers(c.updates)}
+        {"run_id": run_id, "kind": "film", "step": c.step, "weights": c.weights, "updates": written_updates(c.updates)}
         for c in checkpoints
     ]
     db.execute(sa.insert(CHECKPOINTS), rows)
@@ -142,7 +142,8 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _numbers(updates: Mapping[str, TensorUpdate]) -> str:
+def written_updates(updates: Mapping[str, TensorUpdate]) -> str:
+    """What :func:`read_updates` reads."""
     return json.dumps({name: [_finite(value) for value in astuple(update)] for name, update in updates.items()})
 
 

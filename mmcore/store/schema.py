@@ -238,6 +238,16 @@ def open_database(url: str) -> Engine:
     return engine
 
 
+def open_file(path: Path) -> Engine:
+    """An engine on a SQLite file that nobody else uses, made or upgraded where needed, without side files."""
+    engine = _engine(URL.create("sqlite", database=str(path)))
+    with engine.connect() as db:
+        version = _version(db, str(path))
+    if version < SCHEMA_VERSION:
+        _make_current(engine, str(path))
+    return engine
+
+
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url, pool_pre_ping=True)
@@ -249,6 +259,7 @@ def _engine(url: URL) -> Engine:
         give_clock(connection)
         connection.isolation_level = None  # or sqlite3 begins transactions in its own way
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA synchronous = NORMAL")  # survives a killed process; fsync only at checkpoints
 
     @sa.event.listens_for(engine, "begin")
@@ -298,6 +309,10 @@ def _upgrade(engine: Engine, found: int, shown: str) -> None:
             contextlib.closing(sqlite3.connect(f"{path}.schema{found}.bak")) as copy,
         ):
             old.backup(copy)
+    _make_current(engine, shown)
+
+
+def _make_current(engine: Engine, shown: str) -> None:
     with engine.execution_options(writes=True).begin() as db:
         version = _version(db, shown)  # again, now that no one else can write
         if version == 0:

@@ -15,6 +15,7 @@ import math
 import os
 import secrets
 import shutil
+import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +38,7 @@ from ..limits import MAX_NAME, MAX_NOTE, Usage
 from ..losses import LOSSES
 from ..process import lives, this_process
 from ..sweeps import Sweep
-from . import bin, tags
+from . import bin, foreign, tags, transfer
 from .bin import KEPT
 from .branches import Ancestor, keep_start, kept_steps, no_weights, origin_of, weights_at
 from .clock import Now
@@ -74,6 +75,7 @@ from .schema import (
     default_url,
     full_url,
     open_database,
+    open_file,
 )
 from .selection import ALL, RunFilter
 from .sweeps import (
@@ -89,7 +91,8 @@ from .sweeps import (
     same_run,
     sweep_of_row,
 )
-from .usage import accepted_cost, read_report, stored_bytes, text_bytes, usage_of
+from .transfer import ImportReport
+from .usage import accepted_cost, keep_corpus, read_report, stored_bytes, usage_of
 
 LEASE_SECONDS = 5.0
 MAX_ANCESTORS = 100  # that are looked up
@@ -138,14 +141,8 @@ class RunStore:
 
         ``ValueError`` where its owner has too much; see :mod:`mmcore.limits`.
         """
-        row: dict[str, Value] = {"sha256": corpus.sha256, "name": corpus.name[:255], "words": "\n".join(corpus.words)}
-        row |= {"owner": owner, "report": json.dumps(asdict(corpus.report)), "created": Now()}
         with contextlib.suppress(sa.exc.IntegrityError), self._write() as db:  # another was quicker
-            known = db.scalar(sa.select(CORPORA.c.sha256).where(CORPORA.c.sha256 == corpus.sha256))
-            if known is None:
-                if owner is not None:
-                    usage_of(db, owner).check(corpora=1, stored=text_bytes(corpus.report))
-                db.execute(sa.insert(CORPORA).values(**row))
+            keep_corpus(db, corpus, owner)
         return corpus.sha256
 
     def corpora(self) -> pd.DataFrame:
@@ -525,6 +522,42 @@ class RunStore:
                 _move(db, row.id, RunState.INTERRUPTED, ended=row.heartbeat, lease_until=None, stored=SIZE)
         return [row.id for row in rows]
 
+    # ---- runs as one file
+
+    def export_runs(self, run_ids: Iterable[str], path: str | Path) -> None:
+        """Write runs to a file, which is a small store, with their corpora, curves, samples, weights and tags.
+
+        Left out: who owns them, who trains them, and their sweeps. A file that is there is replaced by the whole one.
+        """
+        path = Path(path)
+        with _beside(path) as new, self._read() as db:
+            engine = open_file(new)
+            try:
+                with engine.execution_options(writes=True).begin() as file:
+                    transfer.write(db, list(dict.fromkeys(run_ids)), file)
+            finally:
+                engine.dispose()
+
+    def import_runs(self, path: str | Path, owner: str | None = None) -> ImportReport:
+        """Keep the runs of such a file, of this schema or an older one, as far as they are sound; they have ended.
+
+        A run that is in the store already is skipped; one whose id another run has gets a new id. ``ValueError`` for
+        a file that cannot be read. Nothing in it is trusted: see :mod:`.foreign` and :mod:`.transfer`.
+        """
+        report = ImportReport()
+        with foreign.opened(Path(path)) as file:
+            reader = transfer.Reader(file)
+            for run_id in transfer.ids(file):
+                try:
+                    parcel = reader.parcel(run_id)
+                    with self._write() as db:
+                        report.imported[run_id] = transfer.keep(db, parcel, owner)
+                except sa.exc.IntegrityError:
+                    report.skipped[run_id] = "it was stored by someone else meanwhile"
+                except ValueError as reason:
+                    report.skipped[run_id] = str(reason)
+        return report
+
     # ---- sweeps
 
     def create_sweep(self, sweep: Sweep, *, name: str, question: str = "", owner: str | None = None) -> StoredSweep:
@@ -727,6 +760,21 @@ class RunStore:
                 self._inherited, self._pid = self._engine, os.getpid()
                 self._engine = open_database(self.url)
             return self._engine
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A new file that takes the place of another once it is whole."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            new = Path(folder) / path.name
+            yield new
+            os.replace(new, path)
+    except StoreUnavailable:
+        raise
+    except (OSError, sa.exc.OperationalError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "orig", error)
+        raise OSError(f"{path} could not be written ({reason})") from error
 
 
 def new_token() -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import asdict
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ..config import RunConfig
-from ..corpus import CorpusReport
+from ..corpus import Corpus, CorpusReport
 from ..cost import Cost, accept, estimate
 from ..limits import Usage
+from .clock import Now
 from .run import WORKING, RunState
-from .schema import CORPORA, RUNS, SIZE
+from .schema import CORPORA, RUNS, SIZE, Value
 
 
 def accepted_cost(db: Connection, config: RunConfig, checkpoints: int) -> Cost:
@@ -22,6 +24,17 @@ def accepted_cost(db: Connection, config: RunConfig, checkpoints: int) -> Cost:
     if report is None:
         raise ValueError(f"corpus must be in the store, got sha256 {config.corpus_sha256}")
     return accept(config, read_report(report), checkpoints)
+
+
+def keep_corpus(db: Connection, corpus: Corpus, owner: str | None) -> None:
+    """Store a corpus that is not there yet; ``ValueError`` where its owner has too much."""
+    if db.scalar(sa.select(CORPORA.c.sha256).where(CORPORA.c.sha256 == corpus.sha256)) is not None:
+        return
+    if owner is not None:
+        usage_of(db, owner).check(corpora=1, stored=text_bytes(corpus.report))
+    row: dict[str, Value] = {"sha256": corpus.sha256, "name": corpus.name[:255], "words": "\n".join(corpus.words)}
+    row |= {"owner": owner, "report": json.dumps(asdict(corpus.report)), "created": Now()}
+    db.execute(sa.insert(CORPORA).values(**row))
 
 
 def usage_of(db: Connection, owner: str) -> Usage:
