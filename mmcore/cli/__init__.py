@@ -6,7 +6,7 @@ needs torch is imported when a command needs it, so that ``--help`` is quick.
 
 from __future__ import annotations
 
-from . import corpora, model, runs, sweeps, training
+from . import corpora, model, runs, sweeps, training, transfer
 from .app import app as app
 
-__all__ = ["app", "corpora", "model", "runs", "sweeps", "training"]
+__all__ = ["app", "corpora", "model", "runs", "sweeps", "training", "transfer"]

@@ -26,6 +26,8 @@ from .run import StaleToken as StaleToken
 from .run import StoreUnavailable as StoreUnavailable
 from .run import UnreadableRun as UnreadableRun
 from .selection import RunFilter as RunFilter
+from .size import PARTS as PARTS
+from .size import StoreSize as StoreSize
 from .store import LEASE_SECONDS as LEASE_SECONDS
 from .store import RunStore as RunStore
 from .store import new_token as new_token

@@ -134,10 +134,11 @@ def _total(table: sa.Table, size: sa.ColumnElement[int]) -> sa.ColumnElement[int
     return sa.func.coalesce(of_run.scalar_subquery(), 0)
 
 
+UPDATES_BYTES = 1_000
 # Of blobs SQLite knows the length without reading them. A checkpoint's updates would be read, so they are guessed.
 _BLOBS = (sa.func.coalesce(sa.func.length(blob), 0) for blob in (CHECKPOINTS.c.weights, CHECKPOINTS.c.train_state))
 SIZE = (
-    _total(CHECKPOINTS, sum(_BLOBS, sa.literal(1_000)))
+    _total(CHECKPOINTS, sum(_BLOBS, sa.literal(UPDATES_BYTES)))
     + _total(STEPS, sa.literal(8 * len(HISTORY)))
     + _total(SAMPLES, sa.func.length(SAMPLES.c.words))
 )

@@ -19,7 +19,6 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ from .bin import KEPT
 from .branches import Ancestor, keep_start, kept_steps, no_weights, origin_of, weights_at
 from .clock import Now
 from .digest import digests
-from .points import Progress, beyond, checkpoint_sizes, of_film, read_updates, write_progress
+from .points import Progress, beyond, checkpoint_sizes, of_film, over, read_updates, write_progress
 from .run import (
     TRANSITIONS,
     WORKING,
@@ -78,6 +77,7 @@ from .schema import (
     open_file,
 )
 from .selection import ALL, RunFilter
+from .size import StoreSize, size_of
 from .sweeps import (
     StoredSweep,
     SweepRun,
@@ -188,11 +188,31 @@ class RunStore:
         with self._read() as db:
             return stored_bytes(db, KEPT if run_ids is None else RUNS.c.id.in_(list(run_ids)))
 
+    def size(self) -> StoreSize:
+        """Bytes by what takes them."""
+        with self._read() as db:
+            return size_of(db, self.file_bytes())
+
+    def largest(self, count: int = 10) -> dict[str, int]:
+        """The runs that take the most room, outside the bin: id -> bytes, the largest first."""
+        sizes = self.stored()
+        return {run_id: sizes[run_id] for run_id in sorted(sizes, key=sizes.__getitem__, reverse=True)[:count]}
+
+    def file_bytes(self) -> int | None:
+        """Bytes of a SQLite store on the disk; None for other databases."""
+        if self._path is None:
+            return None
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.is_file())
+
     def room(self) -> int | None:
         """Bytes left on the disk of a SQLite file; None for other databases."""
+        return None if self._path is None else shutil.disk_usage(self._path.parent).free
+
+    @property
+    def _path(self) -> Path | None:
         url = sa.make_url(self.url)
-        on_disk = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
-        return shutil.disk_usage(Path(str(url.database)).parent).free if on_disk else None
+        return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
     # ---- runs: for pages and the command line
 
@@ -400,7 +420,9 @@ class RunStore:
         """
         whole("limit", limit, 0, 2**40)
         dropped = freed = 0
-        for run_id in run_ids:
+        with self._read() as db:
+            candidates = over(db, limit)
+        for run_id in (run_id for run_id in run_ids if run_id in candidates):
             with self._write() as db:
                 sizes = {} if _state(db, run_id) in WORKING else checkpoint_sizes(db, run_id)
                 drop = beyond(sizes, limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -22,6 +23,7 @@ import mmcore.cli
 from mmcore.architectures import ARCHITECTURES, model_config
 from mmcore.config import RunConfig, SplitConfig
 from mmcore.corpus import BUNDLED_NAMES, Corpus, corpus_from_words
+from mmcore.cost import amount
 from mmcore.dataset import build_dataset, build_examples, split_words
 from mmcore.evaluation import evaluate, evaluate_splits
 from mmcore.export.artifact import load
@@ -1045,3 +1047,44 @@ def test_what_is_no_sweep_is_one_sentence(
     refused = Result("sweep", "run", "--data", str(words), *options)
     assert refused.code == 2 and sentence in refused.err and not store.sweeps()
     assert "the beginning of one sweep's id" in Result("sweep", "show", "nothing").err
+
+
+# ---- runs size, pack, unpack
+
+
+def test_size_says_what_takes_room_and_the_largest_runs(words: Path, store: RunStore) -> None:
+    for seed in ("1", "2"):
+        assert Result("train", *FAST, "--data", str(words), "--seed", seed).code == 0
+    found, size = Result("runs", "size", "--json").values, store.size()
+    assert found["parts"] == dataclasses.asdict(size) and found["total"] == sum(found["parts"].values())
+    assert {run["id"]: run["bytes"] for run in found["largest"]} == store.stored()
+    out = Result("runs", "size").out
+    for said in (f"Weights {amount(size.weights)}", f"In all {amount(size.total)}", "Left on the disk"):
+        assert said in " ".join(out.split())
+    assert all(run.id in out for run in store.runs())
+
+
+def test_runs_are_packed_into_a_file_and_unpacked_elsewhere(
+    words: Path, store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in ("1", "2"):
+        assert Result("train", *FAST, "--data", str(words), "--seed", seed).code == 0
+    second, first = store.runs()
+    whole, one = tmp_path / "all.sqlite", tmp_path / "one.sqlite"
+    assert Result("runs", "pack", str(whole)).out == f"{whole}\n"
+    packed = Result("runs", "pack", str(one), first.id[:6])
+    assert packed.out == f"{one}\n" and packed.err == f"Wrote 1 run, {amount(one.stat().st_size)}.\n"
+    monkeypatch.setenv("MMCORE_STORE", str(tmp_path / "other.sqlite"))
+    assert Result("runs", "unpack", str(one)).out == f"{first.id}\n"
+    unpacked = Result("runs", "unpack", str(whole))
+    assert unpacked.out == f"{second.id}\n"
+    assert unpacked.err == f"Skipped {first.id}: it is in the store already\nImported 1 of 2 runs.\n"
+    assert Result("runs", "unpack", str(one), "--json").values["imported"] == {}
+    assert RunStore().run(second.id).losses == second.losses
+
+
+def test_pack_and_unpack_refuse_in_a_sentence(words: Path, store: RunStore, tmp_path: Path) -> None:
+    assert "runs must be at least one" in Result("runs", "pack", str(tmp_path / "out.sqlite")).err
+    assert "file must be another one than the store" in Result("runs", "pack", str(tmp_path / "store.sqlite")).err
+    refused = Result("runs", "unpack", str(words))
+    assert refused.code == 2 and refused.err.startswith("Error: file must be a file of runs")

@@ -59,13 +59,18 @@ PACKAGES = {
         ("bin",),
         ("points", "usage", "selection", "sweeps", "tags", "foreign"),
         ("branches",),
-        ("transfer",),
+        ("transfer", "size"),
         ("store",),
     ),
     "jobs": (("worker",), ("execution", "turns", "sweeping"), ("processes", "queue")),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (("artifact", "state_dict"),),
-    "cli": (("app",), ("words", "output", "settings"), ("training", "model", "runs", "corpora", "lab"), ("sweeps",)),
+    "cli": (
+        ("app",),
+        ("words", "output", "settings"),
+        ("training", "model", "runs", "corpora", "lab", "transfer"),
+        ("sweeps",),
+    ),
 }
 NEVER = ("streamlit", "plotly", "ui", "app_pages", "streamlit_app")
 ONLY = {"sqlalchemy": "store", "concurrent": "jobs", "multiprocessing": "jobs", "typer": "cli", "rich": "cli"}
