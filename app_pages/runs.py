@@ -5,7 +5,7 @@ import streamlit as st
 from mmcore.store import RunFilter, RunState
 from ui import pages, session, visitor
 from ui.run.progress import LIVE
-from ui.runs import actions, card, deleted, listing, selection, table
+from ui.runs import actions, card, deleted, listing, selection, size, table, transfer
 
 st.title(pages.RUNS.title)
 st.markdown(
@@ -17,6 +17,7 @@ deleted.draw_undo()
 if not store.count():
     st.info("Train a first model, which takes seconds, and it appears here.", title="No run yet")
     pages.TRAIN.link()
+    transfer.draw()
     deleted.draw_bin()
     st.stop()
 
@@ -36,6 +37,9 @@ with st.container(horizontal=True, vertical_alignment="center"):
         listing.draw_place(part, len(states))
     said = visitor.usage().said()
     st.caption(f"Yours: {said['waiting']}, {said['stored']}.")
+with st.container(horizontal=True, vertical_alignment="center"):
+    size.draw()
+    transfer.draw(current, part.which)
     deleted.draw_bin()
 
 

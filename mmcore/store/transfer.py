@@ -200,6 +200,7 @@ def _run_row(row: Mapping[str, Any], config: RunConfig) -> Row:
     kept |= {"state": state if state in ENDED else over[state]}
     kept |= {"config": json.dumps(config.to_dict()), "corpus_sha256": config.corpus_sha256, **digests(config)}
     kept |= {"losses": json.dumps({name: _real(name, loss) for name, loss in losses.items()})}
+    kept |= {"parent": config.origin.run_id if config.origin else None}
     for name in ("error", "error_type"):
         kept[name] = None if row[name] is None else _text(row, name, MAX_ERROR if name == "error" else 64)
     for name in ("step", "test_openings", "checkpoints"):

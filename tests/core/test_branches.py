@@ -319,3 +319,17 @@ def test_more_steps_are_announced_with_the_rate_that_they_go_on_at() -> None:
         told = longer(train, 20, 40)
         assert told.startswith("40 steps in all") and in_words in told
         assert f"{learning_rate_at(train.replace(max_steps=40), 20):.3g}" in told
+
+
+def test_a_branch_goes_to_another_store_with_its_first_weights(store: RunStore, parent: Run, tmp_path: Path) -> None:
+    run = store.branch(parent.id, 5, CHANGED)
+    ended = run_inline(store, run.id)
+    store.export_runs([run.id], tmp_path / "runs.sqlite")
+    other = RunStore(str(tmp_path / "other.sqlite"))
+    other.import_runs(tmp_path / "runs.sqlite")
+    assert other.start(run.id) == store.start(run.id) is not None
+    assert [found.id for found in other.runs(RunFilter(parent=parent.id))] == [run.id]
+    other.continue_run(run.id, max_steps=ended.step + 5)
+    store.continue_run(run.id, max_steps=ended.step + 5)
+    assert torch.equal(flat(other, run_inline(other, run.id)), flat(store, run_inline(store, run.id)))
+    other.close()
