@@ -241,6 +241,9 @@ def _checkpoint_rows(rows: Sequence[Mapping[str, Any]], config: RunConfig, vocab
         own: Row = {name: row[name] for name in ("kind", "step", "weights", "train_state")} | {"updates": None}
         if row["kind"] == "film":
             own |= {"train_state": None, "updates": _checked_updates(row, config.model, vocab.size)}
+        elif row["kind"] == "start":
+            _check_start(row["weights"], config, vocab.size)
+            own |= {"train_state": None}
         else:
             _check_weights(row["weights"], config, vocab)
             _check_state(row["train_state"], config, vocab)
@@ -248,12 +251,26 @@ def _checkpoint_rows(rows: Sequence[Mapping[str, Any]], config: RunConfig, vocab
     return kept
 
 
+def _check_start(weights: object, config: RunConfig, vocab_size: int) -> None:
+    """The weights that a branch began with are those that its settings name."""
+    found = _checked_flat(weights, config.model, vocab_size)
+    named = config.origin.weights_sha256 if config.origin else None
+    require(hashlib.sha256(found).hexdigest() == named, "first weights", "those that the settings name", "others")
+
+
+def _checked_flat(weights: object, model: ModelConfig, vocab_size: int) -> bytes:
+    """Weights in the layout of ``Model.flat``, if they are as many finite numbers as the model has."""
+    size = FLOAT.itemsize * sum(map(math.prod, model.shapes(vocab_size).values()))
+    if not isinstance(weights, bytes) or len(weights) != size:
+        raise ValueError(f"checkpoint must be {size:,} bytes, got {quoted(weights)}")
+    require(bool(np.isfinite(np.frombuffer(weights, FLOAT)).all()), "checkpoint", "finite numbers", "others")
+    return weights
+
+
 def _checked_updates(row: Mapping[str, Any], model: ModelConfig, vocab_size: int) -> str:
     """The updates of a film's row whose weights are right."""
-    shapes, weights = model.shapes(vocab_size), row["weights"]
-    size = FLOAT.itemsize * sum(map(math.prod, shapes.values()))
-    require(isinstance(weights, bytes) and len(weights) == size, "checkpoint", f"{size:,} bytes", weights)
-    require(bool(np.isfinite(np.frombuffer(weights, FLOAT)).all()), "checkpoint", "finite numbers", "others")
+    _checked_flat(row["weights"], model, vocab_size)
+    shapes = model.shapes(vocab_size)
     updates = read_updates(_text(row, "updates", 10**6), renamed(model))
     require(set(updates) <= set(shapes), "updates", "of the model's tensors", sorted(updates))
     return written_updates(updates)

@@ -326,7 +326,7 @@ def test_a_branch_goes_to_another_store_with_its_first_weights(store: RunStore, 
     ended = run_inline(store, run.id)
     store.export_runs([run.id], tmp_path / "runs.sqlite")
     other = RunStore(str(tmp_path / "other.sqlite"))
-    other.import_runs(tmp_path / "runs.sqlite")
+    assert list(other.import_runs(tmp_path / "runs.sqlite").imported) == [run.id]
     assert other.start(run.id) == store.start(run.id) is not None
     assert [found.id for found in other.runs(RunFilter(parent=parent.id))] == [run.id]
     other.continue_run(run.id, max_steps=ended.step + 5)
