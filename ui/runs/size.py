@@ -21,13 +21,13 @@ def draw() -> None:
     if taken is not None and left is not None:
         st.caption(f"The store takes {amount(taken)}; {amount(left)} are left on the disk.", width="content")
     if st.button("What takes room", icon=":material/database:", type="tertiary", key="store_size"):
-        _explain()
+        st.dialog("What takes room", width="medium", on_dismiss="rerun")(draw_details)()
 
 
-@st.dialog("What takes room", width="medium", on_dismiss="rerun")
-def _explain() -> None:
+def draw_details() -> None:
+    """What takes room, the largest runs, and what can be dropped."""
     size = session.store().size()
-    shown = {"Share": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)}
+    shown = {"Share": st.column_config.ProgressColumn(format=" ", width="small", min_value=0, max_value=1)}
     st.dataframe(parts(size), hide_index=True, column_config=shown, alt="What takes room in the store")
     if found := largest():
         st.subheader("Largest runs", anchor=False)
@@ -47,11 +47,8 @@ def largest() -> list[dict[str, str]]:
     store = session.store()
     sizes = store.largest()
     runs = {run.id: run for run in store.summaries(RunFilter(ids=list(sizes)))}
-    return [
-        {"Run": runs[run_id].name, "Size": amount(count), "Id": run_id}
-        for run_id, count in sizes.items()
-        if run_id in runs
-    ]
+    found = [(sizes[run_id], runs[run_id]) for run_id in sizes if run_id in runs]
+    return [{"Size": amount(count), "Run": run.name, "Id": run.id} for count, run in found]
 
 
 def _draw_checkpoints() -> None:
@@ -73,9 +70,21 @@ def _draw_checkpoints() -> None:
     else:
         st.markdown("None of your runs has more.")
     label = f"Drop {count:,} {'checkpoint' if count == 1 else 'checkpoints'}"
-    if st.button(label, icon=":material/delete_sweep:", key="drop_checkpoints", disabled=not count):
-        session.store().collect(own, limit=limit)
-        st.rerun(scope="fragment")
+    st.button(
+        label,
+        icon=":material/delete_sweep:",
+        key="drop_checkpoints",
+        disabled=not count,
+        on_click=_drop,
+        args=(own, limit),
+    )
+
+
+def _drop(run_ids: list[str], limit: int) -> None:
+    try:
+        session.store().collect(run_ids, limit=limit)
+    except ValueError as problem:  # one was deleted meanwhile
+        visitor.refuse(problem)
 
 
 def _draw_compacting(size: StoreSize) -> None:
@@ -91,6 +100,6 @@ def _draw_compacting(size: StoreSize) -> None:
         st.markdown(f"Compacting needs {amount(size.total)} on the disk, and {amount(left)} are left.")
     else:
         st.markdown("There is none: compacting would give nothing back.")
-    if st.button("Compact", icon=":material/compress:", key="compact", disabled=not (size.free and fits)):
-        session.store().compact()
-        st.rerun(scope="fragment")
+    possible = bool(size.free) and fits
+    compact = session.store().compact
+    st.button("Compact", icon=":material/compress:", key="compact", disabled=not possible, on_click=compact)

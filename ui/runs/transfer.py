@@ -22,17 +22,17 @@ SUFFIX = ".sqlite"
 def draw(current: Run | None = None, which: RunFilter | None = None) -> None:
     """Buttons that export the run that is shown, or all that the list is of, and that import a file."""
     if current is not None and st.button("Export", icon=":material/download:", type="tertiary", key="export_runs"):
-        _export(current, which or RunFilter())
+        st.dialog("Export runs")(draw_export)(current, which or RunFilter())
     if st.button("Import runs", icon=":material/upload:", type="tertiary", key="import_runs"):
-        st.session_state.pop("import_report", None)
-        _import()
+        _forget_report()
+        st.dialog("Import runs", on_dismiss="rerun")(draw_import)()
 
 
 # ---- out
 
 
-@st.dialog("Export runs")
-def _export(current: Run, which: RunFilter) -> None:
+def draw_export(current: Run, which: RunFilter) -> None:
+    """Two files to choose from."""
     st.markdown(
         "One file with settings, notes, tags, curve, samples, weights, checkpoints and the corpus, to import into "
         "another store. Who made the runs stays here."
@@ -72,12 +72,8 @@ def packed(store: RunStore, run_ids: list[str]) -> bytes:
 # ---- in
 
 
-@st.dialog("Import runs", on_dismiss="rerun")
-def _import() -> None:
-    report: ImportReport | None = st.session_state.get("import_report")
-    if report is not None:
-        _draw_report(report)
-        return
+def draw_import() -> None:
+    """A file from the visitor's disk, and what became of its runs."""
     st.markdown("A file that Export made. Its runs become yours; those that are here already are left out.")
     upload = st.file_uploader(
         "File of runs",
@@ -85,16 +81,24 @@ def _import() -> None:
         max_upload_size=MAX_MB,
         key="runs_file",
         help=f"At most {MAX_MB} MB. Larger ones: `python -m mmcore runs unpack`.",
+        on_change=_forget_report,
     )
-    if st.button("Import", type="primary", icon=":material/upload:", key="do_import", disabled=upload is None):
+    pressed = st.button("Import", type="primary", icon=":material/upload:", key="do_import", disabled=upload is None)
+    if pressed and upload is not None:
         try:
             with st.spinner("Checking each run …"):
-                content = upload.getvalue() if upload is not None else b""
-                st.session_state["import_report"] = unpacked(session.store(), content, visitor.identity())
+                report = unpacked(session.store(), upload.getvalue(), visitor.identity())
         except ValueError as error:
+            _forget_report()
             st.error(plain(error), icon=":material/error:")
-            return
-        st.rerun(scope="fragment")
+        else:
+            st.session_state["import_report"] = report
+    if "import_report" in st.session_state:
+        _draw_report(st.session_state["import_report"])
+
+
+def _forget_report() -> None:
+    st.session_state.pop("import_report", None)
 
 
 def unpacked(store: RunStore, content: bytes, owner: str) -> ImportReport:
