@@ -1,20 +1,24 @@
 """What a sweep costs beside its training: ``python -m benchmarks.sweep [NAME [DIMENSIONS]]``.
 
 The grid of context sizes 1-6 × embedding dimensions 2-32 × 3 seeds of the preset *Blink*, 108 models, by the queue with
-one worker a core; and, in one process, a bare loop over the same models with one of the seeds: their updates, with and
-without the exact losses that the table of the sweep shows. Half of the loop comes before the sweep and half after it,
-so that a slow minute of the machine hits both. Of busy machines the processor's seconds say more than those of the
-clock. NAME is what the results call this measurement, DIMENSIONS how many of the embedding dimensions (six).
+one worker a core; and, in one process as little urgent as a worker, a bare loop over the same models with one of the
+seeds: their updates, with and without the exact losses that the table of the sweep shows. Half of the loop comes before
+the sweep and half after it, so that a slow minute of the machine hits both. Of busy machines the processor's seconds
+say more than those of the clock. NAME is what the results call this measurement, DIMENSIONS how many of the six
+embedding dimensions it has.
 """
 
 from __future__ import annotations
 
+import functools
 import json
+import multiprocessing
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,7 @@ from mmcore import (
     RunConfig,
     RunState,
     RunStore,
+    SplitConfig,
     TrainState,
     build_dataset,
     evaluate_splits,
@@ -35,6 +40,7 @@ from mmcore import (
     train,
 )
 from mmcore.jobs import WORKERS, JobQueue, ProcessWorkers
+from mmcore.jobs.processes import NICE
 from mmcore.presets import PRESETS
 from mmcore.store import RunFilter, SweepState
 from mmcore.sweeps import Axis, Sweep
@@ -50,26 +56,33 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-class Bare:
-    """A loop over models in this process, and what it took; one of each size was trained before it is timed."""
+@functools.cache
+def dataset(split: SplitConfig, context_size: int) -> Dataset:
+    """The names; kept, as workers keep theirs."""
+    return build_dataset(read_words(BUNDLED_NAMES), split, context_size)
 
-    def __init__(self, datasets: dict[int, Dataset]) -> None:
-        self.datasets, self.models = datasets, 0
-        self.clock = self.processor = self.updates = 0.0  # the last: the processor's seconds without the losses
 
-    def run(self, configs: Sequence[RunConfig]) -> None:
-        """Train models one after another, each to its end and its exact losses."""
-        for config in configs:
-            dataset = self.datasets[config.model.context_size]
-            clock, processor = time.perf_counter(), time.process_time()
-            state = TrainState(config.model, config.train, dataset.vocab.size)
-            for _ in train(state, dataset, pace=Pace(every=config.train.max_steps, losses=False)):
-                pass
-            self.updates += time.process_time() - processor
-            evaluate_splits(state.model, dataset, test=False)
-            self.clock += time.perf_counter() - clock
-            self.processor += time.process_time() - processor
-            self.models += 1
+def as_a_worker() -> None:
+    """Be as a worker process is: with one thread, and as little urgent."""
+    torch.set_num_threads(1)
+    os.nice(NICE)
+
+
+def bare(configs: Sequence[RunConfig]) -> dict[str, float]:
+    """What it takes this process to train models one after another, each to its end and its exact losses."""
+    took = {"models": float(len(configs)), "clock": 0.0, "processor": 0.0, "updates": 0.0}
+    for config in configs:
+        data = dataset(config.split, config.model.context_size)
+        clock, processor = time.perf_counter(), time.process_time()
+        state = TrainState(config.model, config.train, data.vocab.size)
+        for _ in train(state, data, pace=Pace(every=config.train.max_steps, losses=False)):
+            pass
+        updates = time.process_time() - processor
+        evaluate_splits(state.model, data, test=False)
+        took["clock"] += time.perf_counter() - clock
+        took["processor"] += time.process_time() - processor
+        took["updates"] += updates
+    return took
 
 
 def swept(store: RunStore, sweep: Sweep) -> dict[str, float]:
@@ -107,30 +120,30 @@ def _trained(store: RunStore, sweep: Sweep) -> list[Any]:
 
 def measure(dimensions: int) -> dict[str, Any]:
     """The sweep, and the loop around it."""
-    torch.set_num_threads(1)
     corpus, blink = read_words(BUNDLED_NAMES), PRESETS["blink"]
     base = RunConfig(corpus_sha256=corpus.sha256, model=blink.model, train=blink.train)
     axes = (Axis(name="context_size", values=CONTEXTS), Axis(name="embedding_dim", values=DIMENSIONS[-dimensions:]))
     sweep = Sweep(base=base, axes=axes, seeds=SEEDS)
     alone = [sweep.config(setting, SEEDS[0]) for setting in sweep.grid()]
-    bare = Bare({size: build_dataset(corpus, base.split, size) for size in CONTEXTS})
-    Bare(bare.datasets).run([_short(config) for config in alone[::dimensions]])
-    with tempfile.TemporaryDirectory() as folder:
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, context, as_a_worker) as process:
         store = RunStore(str(Path(folder) / "store.sqlite"))
         store.add_corpus(corpus)
-        bare.run(alone[::2])
+        process.submit(bare, [base, *map(_short, alone[::dimensions])]).result()  # warm
+        before = process.submit(bare, alone[::2]).result()
         took = swept(store, sweep)
-        bare.run(alone[1::2])
+        after = process.submit(bare, alone[1::2]).result()
         store.close()
-    each, models = bare.processor / bare.models, sweep.run_count
+    loop = {name: before[name] + after[name] for name in before}
+    models, beside = sweep.run_count, took["workers"] + took["server"]
     return {
         "models": models,
         "load": os.getloadavg()[0],
         "sweep": took,
-        "bare": {"models": bare.models, "clock": bare.clock, "processor": bare.processor, "updates": bare.updates},
-        "of_so_many_bare_processes": (models / took["clock"]) / (bare.models / bare.clock),
-        "beside_updates_and_losses": 1 - each * models / (took["workers"] + took["server"]),
-        "beside_updates": 1 - bare.updates / bare.models * models / (took["workers"] + took["server"]),
+        "bare": loop,
+        "of_so_many_bare_processes": (models / took["clock"]) / (loop["models"] / loop["clock"]),
+        "beside_updates_and_losses": 1 - loop["processor"] / loop["models"] * models / beside,
+        "beside_updates": 1 - loop["updates"] / loop["models"] * models / beside,
     }
 
 
