@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import shutil
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 
 from mmcore import Run, RunConfig, RunState, RunStore, TrainConfig, corpus_from_words, run_inline
 from mmcore.architectures import model_config
+from mmcore.dataset import Vocab
 from mmcore.export.artifact import load
 from mmcore.limits import Limits
 from mmcore.store import StoreUnavailable, foreign, transfer
@@ -189,6 +191,9 @@ def test_a_visitor_imports_within_their_limits(store: RunStore, file: Path, monk
     reasons = set(store.import_runs(file, owner="me").skipped.values())
     assert all("room for runs and corpora must be at most 0 bytes for one visitor" in reason for reason in reasons)
     assert store.count() == 0 and store.corpora().empty
+    store.add_corpus(corpus_from_words(WORDS, "eight"))
+    (reason, *_) = store.import_runs(file, owner="me").skipped.values()
+    assert "room for runs and corpora" in reason, "not only for the corpus"
     assert len(store.import_runs(file).imported) == 2, "who has no owner has no limits"
 
 
@@ -323,6 +328,15 @@ def test_a_run_that_is_not_sound_is_skipped_with_the_reason(
     assert run.id not in report.imported and report.skipped[run.id].startswith(reason)
     assert len(report.skipped[run.id]) < 500
     assert run.id not in [one.id for one in store.runs()] and not any(rows_of(store, run.id).values())
+
+
+def test_weights_with_the_letters_of_another_corpus_are_refused(source: RunStore, store: RunStore, file: Path) -> None:
+    run = source.runs()[1]
+    artifact = load(source.weights(run.id) or b"")
+    shuffled = Vocab((artifact.vocab.symbols[0], *artifact.vocab.symbols[:0:-1]))
+    weights = dataclasses.replace(artifact, vocab=shuffled).to_bytes()
+    change(file, "UPDATE checkpoints SET weights = ? WHERE kind = 'last'", values=(weights,))
+    assert store.import_runs(file).skipped[run.id].startswith("vocab must be that of the corpus")
 
 
 def test_times_to_come_are_now(source: RunStore, store: RunStore, file: Path) -> None:
