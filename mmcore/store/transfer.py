@@ -68,7 +68,8 @@ class Parcel:
     @property
     def size(self) -> int:
         """Bytes that it will take, about."""
-        values = [value for rows in self.rows.values() for row in rows for value in row.values()]
+        rows = [self.run, *(row for rows in self.rows.values() for row in rows)]
+        values = [value for row in rows for value in row.values()]
         return sum(len(value) if isinstance(value, (bytes, str)) else 8 for value in values)
 
 
