@@ -63,4 +63,6 @@ if len(interrupted) > 1:
     )
 if len(selection.ids()) <= 1:
     card.draw(current)
-pages.LESSONS.link(f"On {pages.LESSONS.title}: three experiments, a click each")
+pages.LESSONS.link(
+    f"On {pages.LESSONS.title}: goals that your runs may have reached, and three experiments, a click each"
+)

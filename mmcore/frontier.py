@@ -6,20 +6,22 @@ every preset over five seeds, this project's speed records, and published figure
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from .architectures import model_config
 from .architectures.interface import ModelConfig
-from .config import RunConfig, SplitConfig, TrainConfig
+from .config import Origin, RunConfig, SplitConfig, TrainConfig
+from .fields import require
 from .fronts import pareto
 from .presets import PRESETS, preset_of
-from .store import Run, RunFilter, RunState, RunStore
+from .store import RunFilter, RunResult, RunState, RunStore
 
 NOISE = 0.01  # nats: what another seed may change, by the spread over seeds in benchmarks/PARITY.md
 RECORDED = Path(__file__).parent / "frontier.json"
@@ -137,37 +139,50 @@ def comparable(corpus_sha256: str) -> RunFilter:
     return RunFilter(states=over, corpus_sha256=corpus_sha256, split=SplitConfig())
 
 
-def points(store: RunStore, runs: Iterable[Run], vocab_size: int) -> list[Point]:
-    """Those that have weights with an exact validation loss, and what they cost in all.
+def points(store: RunStore, results: Iterable[RunResult], vocab_size: int) -> list[Point]:
+    """Results as points, with what they cost in all; those whose settings cannot be read are left out.
 
     A run that was continued counts all its training, and a branch also that of the weights it began with. A branch of
     a run that is not there any more is left out: what it cost is not known.
     """
-    known = [run for run in runs if run.weights_step is not None and "val_loss" in run.losses]
-    return [
-        Point(
-            run_id=run.id,
-            name=run.name,
-            val_loss=run.losses["val_loss"],
-            parameters=run.config.model.parameters(vocab_size),
-            seconds=run.seconds + before[1],
-            steps=run.step + before[0],
-            preset=preset_of(run.config),
-        )
-        for run in known
-        if (before := _spent_before(store, run)) is not None
-    ]
+    found = []
+    for result in results:
+        with contextlib.suppress(ValueError, TypeError, KeyError):  # settings of another version, or damaged
+            parameters, preset, origin = _described(result.settings, vocab_size)
+            steps, seconds = _spent_before(store, origin)
+            costs = {"parameters": parameters, "steps": result.step + steps, "seconds": result.seconds + seconds}
+            point = Point(run_id=result.id, name=result.name, val_loss=result.val_loss, preset=preset, **costs)  # type: ignore[arg-type]
+            found.append(point)
+    return found
 
 
-def _spent_before(store: RunStore, run: Run) -> tuple[int, float] | None:
-    """Updates and seconds behind the weights that a run begins with; None where they are not known any more."""
-    steps, seconds, earliest = 0, 0.0, run.config
-    for ancestor in store.ancestors(run.config.origin):
-        if ancestor.run is None:
-            return None
-        curve, step, earliest = store.history(ancestor.run.id), ancestor.origin.step, ancestor.run.config
+def _described(settings: Mapping[str, Any], vocab_size: int) -> tuple[int, str | None, Origin | None]:
+    """Of a run's settings: how many parameters, of which preset, and what it is a branch of."""
+    origin = Origin.from_dict(settings["origin"]) if settings.get("origin") else None
+    train = {name: value for name, value in settings["train"].items() if name != "seed"}
+    parameters, preset = _known(json.dumps(settings["model"]), json.dumps(train), vocab_size)
+    return parameters, None if origin else preset, origin
+
+
+@lru_cache(maxsize=4096)
+def _known(model: str, train: str, vocab_size: int) -> tuple[int, str | None]:
+    """Parameters, and the preset if it is one: the same for all seeds of a setting, so read once."""
+    parts = {"model": json.loads(model), "train": json.loads(train)}
+    config = RunConfig.from_dict({"corpus_sha256": "0" * 64} | parts)
+    return config.model.parameters(vocab_size), preset_of(config)
+
+
+def _spent_before(store: RunStore, origin: Origin | None) -> tuple[int, float]:
+    """Updates and seconds behind the weights that a branch begins with; ``ValueError`` where nobody knows any more."""
+    steps, seconds = 0, 0.0
+    for ancestor in store.ancestors(origin):
+        run, step = ancestor.run, ancestor.origin.step
+        if run is None:
+            raise ValueError(f"origin must be in the store, got run {ancestor.origin.run_id}")
+        curve, origin = store.history(run.id), run.config.origin
         steps, seconds = steps + step, seconds + float(curve.seconds[curve.step <= step].max())
-    return None if earliest.origin else (steps, seconds)
+    require(origin is None, "origin", "one whose ancestors are all known", origin)
+    return steps, seconds
 
 
 def front(found: Sequence[Point], cost: str) -> list[Point]:

@@ -20,6 +20,7 @@ from .run import ENDED as ENDED
 from .run import TRANSITIONS as TRANSITIONS
 from .run import WORKING as WORKING
 from .run import Run as Run
+from .run import RunResult as RunResult
 from .run import RunState as RunState
 from .run import RunSummary as RunSummary
 from .run import StaleToken as StaleToken

@@ -113,6 +113,19 @@ class Run(RunSummary):
     tags: tuple[str, ...] = ()  # in the order of the alphabet
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a run came to, for who compares thousands: with its settings as they are stored, unchecked."""
+
+    id: str
+    name: str
+    owner: str | None
+    step: int
+    seconds: float
+    val_loss: float  # exact, of the saved weights
+    settings: dict[str, Any]
+
+
 def utc(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
@@ -131,6 +144,15 @@ def summary_of_row(row: Row[Any]) -> RunSummary:
     values = {name: row._mapping[name] for name in RunSummary.__dataclass_fields__}
     times = {name: utc(value) for name, value in values.items() if name in TIMES}
     return RunSummary(**values | times | {"state": RunState(row.state)})
+
+
+def result_of_row(row: Row[Any]) -> RunResult | None:
+    """None where there are no weights with an exact validation loss, or the settings are no table at all."""
+    val_loss, settings = json.loads(row.losses).get("val_loss"), json.loads(row.config)
+    if row.weights_step is None or val_loss is None or not isinstance(settings, dict):
+        return None
+    values = {name: row._mapping[name] for name in RunResult.__dataclass_fields__ if name in row._mapping}
+    return RunResult(**values, val_loss=val_loss, settings=settings)
 
 
 def _read_run(row: Row[Any]) -> Run:

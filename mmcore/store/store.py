@@ -47,6 +47,7 @@ from .run import (
     TRANSITIONS,
     WORKING,
     Run,
+    RunResult,
     RunState,
     RunSummary,
     StaleToken,
@@ -55,6 +56,7 @@ from .run import (
     clean_name,
     default_name,
     no_run,
+    result_of_row,
     run_of_row,
     summary_of_row,
     utc,
@@ -325,6 +327,18 @@ class RunStore:
         query = sa.select(*columns, CORPORA.c.name.label("corpus_name")).join(CORPORA).where(*which.conditions())
         with self._read() as db:
             return [summary_of_row(row) for row in db.execute(_newest_first(query, limit, offset))]
+
+    def results(self, which: RunFilter = ALL) -> list[RunResult]:
+        """Those that have weights with an exact validation loss, newest first, without checking their settings."""
+        columns = [
+            RUNS.c[name]
+            for name in (*RunResult.__dataclass_fields__, "losses", "config", "weights_step")
+            if name in RUNS.c
+        ]
+        query = sa.select(*columns).where(*which.conditions())
+        with self._read() as db:
+            found = [result_of_row(row) for row in db.execute(_newest_first(query, None, 0))]
+        return [result for result in found if result is not None]
 
     def count(self, which: RunFilter = ALL) -> int:
         """How many there are, whether or not they can be read."""

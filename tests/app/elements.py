@@ -32,6 +32,12 @@ def figure(app: AppTest, index: int) -> dict[str, Any]:
     return figures(app)[index]
 
 
+def keyed(app: AppTest) -> dict[str, dict[str, Any]]:
+    """The charts that are drawn anew each time, by their keys."""
+    elements: Any = app.get("plotly_chart")
+    return {chart.key: dict(json.loads(chart.proto.spec)) for chart in elements}
+
+
 def figures(app: AppTest) -> list[dict[str, Any]]:
     """All of them: data, layout, and for those that are changed in place what they show."""
     sent = [dict(json.loads(chart.proto.spec)) for chart in app.get("plotly_chart")]

@@ -18,7 +18,7 @@ from mmcore.jobs.sweeping import Sweeping
 from mmcore.presets import PRESETS
 from mmcore.store import RunFilter, SweepState
 from tests.app.conftest import Open, texts
-from tests.app.elements import figure, numbers, without_help
+from tests.app.elements import keyed, numbers, without_help
 from ui.lessons.experiments import EXPERIMENTS, by_heart, context_effect, depth_effect, lowest, size_effect
 
 COUNTS = {
@@ -26,6 +26,7 @@ COUNTS = {
     "context": len(CONTEXT_SIZES) * len(EMBEDDING_DIMS),
     "architectures": len(ARCHITECTURES),
 }
+FIGURE = "experiment_figure"
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_an_experiment_is_a_sweep_and_is_drawn_as_its_runs_end(
     app = open_experiment(open_page, name, corpus=few)
     assert experiment.question in texts(app)
     assert app.button(key="start_experiment").label == f"Train the {count} runs"
-    assert not app.get("plotly_chart") and without_help(app) == [] and not links(app)
+    assert FIGURE not in keyed(app) and without_help(app) == [] and not links(app)
     start(app, store)
     (sweep,) = store.sweeps()
     assert (sweep.name, sweep.question) == (experiment.title, experiment.question)
@@ -110,7 +111,7 @@ def test_an_experiment_is_a_sweep_and_is_drawn_as_its_runs_end(
     best = min(trained, key=lambda run: run.losses["val_loss"])
     said = sweep.config.said(sweep.config.setting_of(best.config))
     assert f"Lowest validation loss: **{said}**, {best.losses['val_loss']:.4f} with" in texts(app)
-    drawn = [value for trace in figure(app, 0)["data"] for xy in points(trace) for value in xy]
+    drawn = [value for trace in keyed(app)[FIGURE]["data"] for xy in points(trace) for value in xy]
     for run in trained:
         assert any(value == pytest.approx(run.losses["val_loss"], abs=1e-12) for value in drawn)
 
@@ -122,7 +123,7 @@ def test_a_line_for_each_kind_over_depth(few: str, open_page: Open, store: RunSt
         model = run.config.model.to_dict()
         if (model["init"], model["normalisation"]) == ("lecture", "batch") and len(wanted) < 2:
             wanted[len(model["hidden_sizes"])] = run_inline(store, run.id).losses["val_loss"]
-    (line,) = figure(app.run(), 0)["data"]
+    (line,) = keyed(app.run())[FIGURE]["data"]
     assert dict(points(line)) == pytest.approx(wanted)
     assert line["name"] == "Lecture, batch normalisation"
 
@@ -135,7 +136,7 @@ def test_two_lines_for_each_embedding_over_context_size(few: str, open_page: Ope
         name = f"Embedding {model['embedding_dim']}"
         wanted.setdefault(name, {})[model["context_size"]] = losses["val_loss"]
         wanted.setdefault(f"{name}, train", {})[model["context_size"]] = losses["train_loss"]
-    lines = {trace["name"]: trace for trace in figure(app.run(), 0)["data"]}
+    lines = {trace["name"]: trace for trace in keyed(app.run())[FIGURE]["data"]}
     assert len(wanted) == 2 * len(EMBEDDING_DIMS)
     for name, losses in wanted.items():
         assert dict(points(lines[name])) == pytest.approx(losses)
@@ -149,7 +150,7 @@ def test_a_row_for_each_architecture_lowest_validation_loss_on_top(few: str, ope
     trained = [run_inline(store, run.id) for run in store.runs()]
     app.run()
     ranked = sorted(trained, key=lambda run: run.losses["val_loss"], reverse=True)  # plotly's first is at the bottom
-    dots = {trace.get("name"): trace for trace in figure(app, 0)["data"] if trace["mode"] == "markers"}
+    dots = {trace.get("name"): trace for trace in keyed(app)[FIGURE]["data"] if trace["mode"] == "markers"}
     for name, title in (
         ("train_loss", "Train"),
         ("val_loss", "Validation"),
@@ -161,7 +162,7 @@ def test_a_row_for_each_architecture_lowest_validation_loss_on_top(few: str, ope
     assert len({(trace["marker"]["color"], trace["marker"]["symbol"]) for trace in dots.values()}) == 3
     updates = [row[1] for row in dots["Train"]["customdata"]]
     assert updates == [run.step for run in ranked]
-    shown: pd.DataFrame = app.dataframe[0].value
+    shown: pd.DataFrame = app.dataframe[-1].value
     assert sorted(shown["Validation"]) == pytest.approx(sorted(run.losses["val_loss"] for run in trained))
     assert not {"start_experiment", "stop_experiment", "resume_experiment"} & keys(app), "nothing left to do"
 
@@ -214,7 +215,7 @@ def test_a_run_cut_short_is_no_result(few: str, open_page: Open, store: RunStore
     assert ended.state is RunState.STOPPED and ended.losses
     app = open_experiment(open_page, "architectures", corpus=few)
     assert f"0 of {len(ARCHITECTURES)} have finished, 1 stopped." in texts(app)
-    assert not app.get("plotly_chart") and "Lowest" not in texts(app)
+    assert FIGURE not in keyed(app) and "Lowest" not in texts(app)
 
 
 def test_the_choice_of_experiment_stays(open_page: Open) -> None:

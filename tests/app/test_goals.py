@@ -43,7 +43,7 @@ def test_what_the_visitor_has_reached_is_said(finished: Run, store: RunStore, op
     said = goals(app)
     assert f"To beat: **{BAR:.4f}** (Bigram, best of 5 seeds)." in said
     loss = finished.losses["val_loss"]
-    assert f"Yours: **{loss:.4f}** ({finished.name}), {loss - BAR:.4f} higher." in said
+    assert f"Yours: **{loss:.4f}** ({finished.name}; 935 parameters), {loss - BAR:.4f} higher." in said
     assert said.count(":material/pending: Open") == 3 + EXERCISES
     trained(store, small(finished), BAR - NOISE / 2)
     said = goals(app.run())
@@ -51,7 +51,10 @@ def test_what_the_visitor_has_reached_is_said(finished: Run, store: RunStore, op
     assert said.count(":material/pending: Open") == 3 + EXERCISES
     trained(store, small(finished).replace(train=TrainConfig(max_steps=9)), 2.2)
     said = goals(app.run())
-    assert f"Yours: **2.2000** (Ends at 2.2), {BAR - 2.2:.4f} lower: more than another seed may change." in said
+    assert (
+        f"Yours: **2.2000** (Ends at 2.2; 421 parameters), {BAR - 2.2:.4f} lower: more than another seed may change."
+        in said
+    )
     assert said.count(":material/check_circle: Reached") == 2, "2.2 also beats the lecture's first model"
 
 
@@ -84,6 +87,9 @@ def test_the_chart_has_every_point_once(finished: Run, store: RunStore, open_pag
     app.segmented_control(key="goal_cost").set_value("steps").run()
     assert "Published" in {trace["name"] for trace in figure(app, 0)["data"]}
     assert "Transformer" not in goals(app), "its updates are not known"
+    table = next(frame.value for frame in app.dataframe if "Whose" in frame.value)
+    assert table["Result"].tolist()[:1] == ["Ends at 2.4"]
+    assert len(table) == 1 + len(measured()) + len(published())
     assert not app.exception
 
 

@@ -152,7 +152,7 @@ def test_only_comparable_runs_count_and_a_continued_one_costs_what_it_took_in_al
     trained(config, RunState.FINISHED, {"train_loss": 2.0})
     trained(config.replace(split=SplitConfig(split_seed=7)), RunState.FINISHED, {"val_loss": 2.0})
     trained(config.replace(corpus_sha256=sha256), RunState.FINISHED, {"val_loss": 2.0})
-    found = points(store, store.runs(comparable(names.sha256)), VOCAB)
+    found = points(store, store.results(comparable(names.sha256)), VOCAB)
     assert {p.run_id: (p.val_loss, p.parameters, p.steps, p.seconds) for p in found} == {
         done: (2.1, 11_897, 7, 1.5),
         stopped: (2.2, 11_897, 7, 1.5),
@@ -167,7 +167,7 @@ def test_only_comparable_runs_count_and_a_continued_one_costs_what_it_took_in_al
         RunState.FINISHED,
         Progress(points=[step], saved=SavedWeights(weights=b"w", losses={"val_loss": 2.0})),
     )
-    (again,) = [p for p in points(store, store.runs(comparable(names.sha256)), VOCAB) if p.run_id == stopped]
+    (again,) = [p for p in points(store, store.results(comparable(names.sha256)), VOCAB) if p.run_id == stopped]
     assert (again.steps, again.seconds, again.val_loss) == (10, 2.5, 2.0)
     store.close()
 
@@ -181,13 +181,13 @@ def test_a_branch_costs_what_its_ancestors_did_and_is_left_out_without_them(smal
     curve = store.history(first.id)
     second = run_inline(store, store.branch(first.id, 4, train.replace(max_steps=3)).id)
     third = run_inline(store, store.branch(second.id, 3, train.replace(max_steps=2)).id)
-    found = {p.run_id: p for p in points(store, store.runs(comparable(words.sha256)), VOCAB)}
+    found = {p.run_id: p for p in points(store, store.results(comparable(words.sha256)), VOCAB)}
     assert {run_id: p.steps for run_id, p in found.items()} == {first.id: 6, second.id: 4 + 3, third.id: 4 + 3 + 2}
     until = float(curve.seconds[curve.step <= 4].max())
     assert found[second.id].seconds == pytest.approx(until + second.seconds)
     assert found[third.id].seconds == pytest.approx(until + second.seconds + third.seconds)
     store.delete(first.id)
-    assert points(store, store.runs(comparable(words.sha256)), VOCAB) == []
+    assert points(store, store.results(comparable(words.sha256)), VOCAB) == []
     store.close()
 
 

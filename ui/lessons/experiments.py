@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mmcore import cost, experiments
+from mmcore.frontier import NOISE
 from mmcore.jobs import WORKERS
 from mmcore.losses import SHOWN
 from mmcore.presets import PRESETS
@@ -20,8 +21,6 @@ from ui.kit.text import nats
 from ui.kit.theme import PLOTLY_CONFIG, Theme
 from ui.lessons import plots
 from ui.run import progress
-
-NOISE = 0.01  # nats: what another seed may change, by the spread over seeds in benchmarks/PARITY.md
 
 
 @dataclass(frozen=True, kw_only=True)

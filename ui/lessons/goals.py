@@ -13,7 +13,6 @@ from mmcore import frontier
 from mmcore.config import RunConfig, SplitConfig
 from mmcore.cost import duration
 from mmcore.frontier import COSTS, GOALS, NOISE, Goal, Point, Reference, Standing
-from mmcore.store import RunSummary
 from ui import pages, session, visitor
 from ui.form import settings
 from ui.kit.text import nats, plain
@@ -22,6 +21,7 @@ from ui.run.embedding_map import BELOW
 
 TITLES = {"parameters": "Parameters", "seconds": "Seconds", "steps": "Updates"}
 AXES = {"parameters": "Parameters", "seconds": "Training time (seconds)", "steps": "Updates"}
+MOST = 500  # runs that are drawn beside the front: those with the lowest losses
 MEASURED, PUBLISHED = "Presets and records", "Published"
 
 
@@ -52,24 +52,16 @@ def draw(theme: Theme) -> None:
     with st.grid(3, min_column_width=260):
         for standing in standings:
             _draw_goal(standing)
-    with st.expander("All figures to compare with", icon=":material/table:"):
-        _draw_table()
+    with st.expander("All figures", icon=":material/table:"):
+        _draw_table(own, cost)
 
 
 def own_points() -> list[Point]:
     """The visitor's runs that may count, and those that nobody in particular owns, as from the command line."""
-    owners, which = (None, visitor.identity()), frontier.comparable(session.bundled_sha256())
-    there = [run for run in session.store().summaries(which) if run.owner in owners]
-    return _points(hash(tuple((run.id, run.name, run.ended) for run in there)), there)
-
-
-@st.cache_data(show_spinner=False, max_entries=16)
-def _points(changed: int, _there: Sequence[RunSummary]) -> list[Point]:
-    """Reading the settings of thousands of runs takes a moment, so it is done when one has changed."""
-    mine = {run.id for run in _there}
-    runs = session.store().runs(frontier.comparable(session.bundled_sha256())) if mine else []
+    store, owners = session.store(), (None, visitor.identity())
+    results = store.results(frontier.comparable(session.bundled_sha256()))
     size = session.vocab(session.bundled_sha256()).size
-    return frontier.points(session.store(), (run for run in runs if run.id in mine), size)
+    return frontier.points(store, (result for result in results if result.owner in owners), size)
 
 
 # ---- one goal
@@ -102,11 +94,16 @@ def so_far(standing: Standing) -> str:
     best, lead = standing.best, standing.lead
     if best is None or lead is None:
         return "No run of yours is within this limit yet."
-    yours = f"Yours: **{nats(best.val_loss)}** ({plain(best.name)}), "
+    yours = f"Yours: **{nats(best.val_loss)}** ({plain(best.name)}; {spent(best, standing.goal.cost)}), "
     if lead <= 0:
         return f"{yours}{-lead:.4f} higher."
     verdict = "more" if standing.reached else "no more"
     return f"{yours}{lead:.4f} lower: {verdict} than another seed may change."
+
+
+def spent(point: Point, cost: str) -> str:
+    """What a run cost, in the measure of a goal."""
+    return f"{point.seconds:.2f} s" if cost == "seconds" else f"{point.cost(cost):,.0f} {COSTS[cost]}"
 
 
 def _start(goal: Goal) -> RunConfig:
@@ -178,7 +175,8 @@ def _add_references(
 
 def _add_own(figure: go.Figure, own: Sequence[Point], cost: str, theme: Theme) -> None:
     best = frontier.front(own, cost)
-    others = [point for point in own if point not in best]
+    on_it = {point.run_id for point in best}
+    others = sorted((point for point in own if point.run_id not in on_it), key=lambda point: point.val_loss)[:MOST]
     parts: tuple[tuple[str, Sequence[Point], Role, int], ...] = (
         ("Your other runs", others, "batch", 8),
         ("Your Pareto front", best, "accent", 12),
@@ -213,11 +211,13 @@ def measure(own: Sequence[Point], cost: str) -> str:
         said.append(
             f"{above} of them {'has a higher loss and is' if above == 1 else 'have higher losses and are'} not shown."
         )
-    said.append(f"{MEASURED}, the shortest trainings of this project: median and range of {seeds} seeds.")
+    if len(own) > MOST:
+        said.append(f"Beside the front, the {MOST} with the lowest losses are drawn.")
+    said.append(f"{MEASURED}: the presets and this project's shortest trainings, median and range of {seeds} seeds.")
     if cost == "seconds":
         said.append(
-            "Their seconds are of one core of another machine and include building the dataset; yours are of this "
-            "one, by the clock."
+            "Their seconds were measured on one core of a 2-core machine and include building the dataset; yours are "
+            "by the clock of this machine."
         )
     known = [reference for reference in frontier.published() if reference.cost(cost) is not None]
     for differs in dict.fromkeys(reference.differs for reference in known):
@@ -226,26 +226,34 @@ def measure(own: Sequence[Point], cost: str) -> str:
     return " ".join(said)
 
 
-def _draw_table() -> None:
-    rows = [
-        {
-            "Result": reference.title,
-            "Validation": reference.val_loss,
-            "Lowest": min(reference.val_losses),
-            "Highest": max(reference.val_losses),
-            "Parameters": reference.parameters,
-            "Updates": reference.steps if reference.steps is not None else math.nan,
-            "Seconds": reference.seconds if reference.seconds is not None else math.nan,
-            "Source": reference.source,
-            "Measured otherwise": reference.differs,
-        }
-        for reference in (*frontier.measured(), *frontier.published())
-    ]
+def _draw_table(own: Sequence[Point], cost: str) -> None:
+    best: list[Point | Reference] = [*frontier.front(own, cost)]
+    rows = [_row(found, kind) for kind, some in _kinds(best).items() for found in some]
     losses = {name: st.column_config.NumberColumn(format="%.4f") for name in ("Validation", "Lowest", "Highest")}
     counts = {name: st.column_config.NumberColumn(format="localized") for name in ("Parameters", "Updates")}
     st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
         column_config=losses | counts | {"Seconds": st.column_config.NumberColumn(format="%.2f")},
-        alt="Presets, records and published figures: losses, costs and sources",
+        alt="Your Pareto front, presets, records and published figures: losses, costs and sources",
     )
+
+
+def _kinds(best: Sequence[Point | Reference]) -> dict[str, Sequence[Point | Reference]]:
+    return {"Yours, on the front": best, "Preset or record": frontier.measured(), "Published": frontier.published()}
+
+
+def _row(found: Point | Reference, kind: str) -> dict[str, object]:
+    losses = (found.val_loss,) if isinstance(found, Point) else found.val_losses
+    return {
+        "Result": found.name if isinstance(found, Point) else found.title,
+        "Whose": kind,
+        "Validation": found.val_loss,
+        "Lowest": min(losses),
+        "Highest": max(losses),
+        "Parameters": found.parameters,
+        "Updates": math.nan if found.steps is None else found.steps,
+        "Seconds": math.nan if found.seconds is None else found.seconds,
+        "Source": "" if isinstance(found, Point) else found.source,
+        "Measured otherwise": "" if isinstance(found, Point) else found.differs,
+    }
