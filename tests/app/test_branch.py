@@ -126,7 +126,7 @@ def test_a_branch_does_not_start_from_ignorance(finished: Run, store: RunStore, 
     child = run_inline(store, store.runs()[0].id)
     store.delete(finished.id)
     assert child.config.origin and math.isfinite(store.first_losses([child.id])[child.id])
-    assert "No run has been evaluated yet." in texts(open_page("lessons")).replace("\\", "")
+    assert "No two runs show it yet." in texts(open_page("lessons")).replace("\\", "")
 
 
 def test_two_maps_that_go_back_to_the_same_weights_are_said_to(finished: Run, store: RunStore, open_page: Open) -> None:
