@@ -24,6 +24,7 @@ lint: $(VENV)/dev ## Check style and types
 bench: $(VENV)/dev ## Measure everything in benchmarks/RESULTS.md (about half an hour)
 	$(PY) -m benchmarks.speed
 	$(PY) -m benchmarks.best
+	$(PY) -m benchmarks.frontier
 	$(PY) -m benchmarks.latency
 	$(PY) -m benchmarks.report
 
@@ -32,6 +33,7 @@ bench-quick: $(VENV)/app ## The same in two minutes; extrapolates the lecture's 
 
 parity: $(VENV)/app ## Published results against ours: what is not measured yet (AGAIN=1: all of it; DATA=path/to/names.txt)
 	$(PY) -m benchmarks.parity $(if $(AGAIN),--again) $(if $(DATA),--data $(DATA))
+	$(PY) -m benchmarks.frontier
 
 # Stamp files: install again only when a requirements file has changed.
 $(VENV)/app: requirements.txt

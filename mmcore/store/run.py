@@ -147,9 +147,9 @@ def summary_of_row(row: Row[Any]) -> RunSummary:
 
 
 def result_of_row(row: Row[Any]) -> RunResult | None:
-    """None where there are no weights with an exact validation loss, or the settings are no table at all."""
+    """None where no weights with an exact validation loss were saved, or the settings are no table at all."""
     val_loss, settings = json.loads(row.losses).get("val_loss"), json.loads(row.config)
-    if row.weights_step is None or val_loss is None or not isinstance(settings, dict):
+    if val_loss is None or not isinstance(settings, dict):
         return None
     values = {name: row._mapping[name] for name in RunResult.__dataclass_fields__ if name in row._mapping}
     return RunResult(**values, val_loss=val_loss, settings=settings)

@@ -106,6 +106,7 @@ def test_a_preset_run_of_ones_own_is_to_be_beaten_too() -> None:
     with_it = standing(goal, [fast, point(2.0)])
     assert (with_it.bar, with_it.holder, with_it.reached) == (1.99, "RNN, your run", False)
     assert standing(goal, [point(2.0)]).reached
+    assert standing(goal, [fast]).best is None, "it is no run with settings of one's own"
 
 
 @each_goal

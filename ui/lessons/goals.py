@@ -30,8 +30,8 @@ def draw(theme: Theme) -> None:
     st.header("Goals", anchor=False)
     st.markdown(
         "How low can the validation loss on the lecture's names go for what it costs? A goal is reached where a run "
-        f"with settings of your own is lower than every preset within the same limit, by more than {NOISE:g}: that "
-        "much another seed may change. A preset as it is does not count."
+        "with settings of your own is lower than every preset and record within the same limit, by more than "
+        f"{NOISE:g}: that much another seed may change. A preset as it is does not count."
     )
     cost = st.segmented_control(
         "What it costs",
