@@ -567,7 +567,7 @@ def test_e2_a_claim_that_fails_is_tried_again_with_growing_pauses(
     with closing(sqlite3.connect(path)) as database:
         database.execute(
             "CREATE TRIGGER full BEFORE UPDATE OF state ON runs WHEN new.state = 'running' "
-            "BEGIN SELECT json('no room'); END"  # an error of the database, not of a row
+            "BEGIN SELECT abs(-9223372036854775808); END"  # an error of the database, not of a row
         )
         database.commit()
         with JobQueue(store.url, ProcessWorkers(1)) as queue:
