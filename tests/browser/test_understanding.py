@@ -71,6 +71,7 @@ def test_finish_a_lesson(page: Page, server: AppServer, store: RunStore) -> None
     page.get_by_text("3.2958", exact=True).click()
     expect(page.get_by_text("2 of 10 lessons finished")).to_be_visible()
     expect(page.get_by_text("Right. −ln(1/27)")).to_be_visible()
+    wait_until_idle(page)
     page.get_by_role("button", name="Walk forward").click()
     expect(page.get_by_text("Step 8 of 8")).to_be_visible()
 

@@ -46,7 +46,8 @@ def draw(theme: Theme) -> None:
     own, cost = own_points(), str(cost)
     standings = [frontier.standing(goal, own) for goal in GOALS if goal.cost == cost]
     figure = losses_by_cost(own, cost, theme)
-    alt = f"Validation loss against {COSTS[cost]}: {len(own)} runs of yours, the presets and published figures"
+    count = "1 run" if len(own) == 1 else f"{len(own):,} runs"
+    alt = f"Validation loss against {COSTS[cost]}: {count} of yours, the presets and published figures"
     st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key=f"goals_{cost}", alt=alt)
     st.caption(measure(own, cost))
     with st.grid(3, min_column_width=260):
