@@ -73,7 +73,8 @@ def test_run_survives_refresh_page_switch_and_second_tab(page: Page, server: App
     stopped_at = page.evaluate("() => document.querySelector('.live-plot').data[0].x.at(-1)")
     page.get_by_role("button", name="Continue").click()
     badge(page, "Running")
-    page.wait_for_function(f"document.querySelector('.live-plot').data[0].x.at(-1) > {stopped_at}")
+    newest = "document.querySelector('.live-plot')?.data?.[0]?.x.at(-1) ?? 0"  # none while it is drawn anew
+    page.wait_for_function(f"({newest}) > {stopped_at}")
     page.get_by_role("button", name="Stop", exact=True).click()
     badge(page, "Stopped")
 
