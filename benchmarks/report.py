@@ -269,7 +269,7 @@ def lesson(rows: list[dict[str, Any]]) -> str:
         f"{said(shorter, best)}.",
         f"Dimensions pay less: at context {best[0]}, {dims[0]} numbers a character instead of {best[1]} cost "
         f"{said(smaller, best)}.",
-        f"More of both is memorised: at dimension {best[1]}, context {last[0]} instead of {before[0]} changes "
+        f"More context than {before[0]} does not pay: at dimension {best[1]}, {last[0]} characters change "
         f"validation by {said(last, before)} and train by {train[last] - train[before]:+.4f}.",
     ]
     return "\n".join(f"- {sentence}" for sentence in sentences) + "\n"
