@@ -3,6 +3,7 @@
 import streamlit as st
 
 from mmcore import PRESETS, Run, RunConfig
+from mmcore.store import LIVE
 from ui import pages, session, visitor
 from ui.run import heading, progress, results
 
@@ -31,7 +32,7 @@ def watch(shown: Run) -> None:
 if run:
     with st.container(border=True):
         heading.draw(run)
-        if run.state in progress.LIVE or st.session_state.get("watched_run") == run.id:
+        if run.state in LIVE or st.session_state.get("watched_run") == run.id:
             st.session_state["watched_run"] = run.id  # once watched, the whole curve stays for this visit
             watch(run)
         else:

@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from mmcore.store import RunFilter, RunState
+from mmcore.store import LIVE, RunFilter, RunState
 from ui import pages, session, visitor
-from ui.run.progress import LIVE
 from ui.runs import actions, card, deleted, listing, selection, size, table, transfer
 
 st.title(pages.RUNS.title)

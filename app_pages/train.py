@@ -4,6 +4,7 @@ import streamlit as st
 
 from mmcore import Run, RunConfig, split_words
 from mmcore.cost import accept, amount, expected_time
+from mmcore.store import LIVE
 from ui import pages, session, visitor
 from ui.form import estimate, form, settings
 from ui.kit.text import plain
@@ -83,7 +84,7 @@ def watch(shown: Run) -> None:
     samples, summary = st.columns(2, gap="large")
     with samples:
         progress.draw_samples(run)
-    if run.state not in progress.LIVE and run.losses:
+    if run.state not in LIVE and run.losses:
         with summary:
             results.draw_summary(run)
         downloads.draw_downloads(run)
@@ -94,10 +95,10 @@ with result:
         heading.draw(run, anchor="run")
         if form.settings() != settings.values_of(run.config.model, run.config.train, run.config.split):
             buttons.draw_reuse(run)
-        if run.state not in progress.LIVE:
+        if run.state not in LIVE:
             branch.draw(run)
         watch(run)
-        if run.state not in progress.LIVE:
+        if run.state not in LIVE:
             doctor.draw(run)
             in_words.draw(run)
     else:

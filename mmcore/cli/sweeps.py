@@ -22,7 +22,7 @@ from ..corpus import BUNDLED_NAMES
 from ..dataset import Vocab
 from ..fields import require
 from ..presets import PRESETS
-from ..store import Run, RunFilter, RunState, RunStore, StoredSweep, SweepState
+from ..store import LIVE, Run, RunFilter, RunState, RunStore, StoredSweep, SweepState
 from ..sweeps import METHOD, Axis, Sweep, axis_settings, read_axis, read_seeds
 from .app import STOPPED_BY_CTRL_C, AsJson, Data, Lowercase, one_of, sentences, sweeps
 from .output import print_whole
@@ -31,7 +31,6 @@ from .training import chosen_preset
 from .words import read_data
 
 LOOK_SECONDS = 0.2
-LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
 
 SweepId = Annotated[
     str, typer.Argument(metavar="ID", help="As shown by sweep list, or as much as is one sweep's only.")

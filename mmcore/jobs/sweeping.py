@@ -10,14 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..config import RunConfig
 from ..search import Tried, next_setting
-from ..store import Run, RunFilter, RunState, RunStore, StoredSweep, StoreUnavailable, SweepRun, SweepState
+from ..store import LIVE, Run, RunFilter, RunState, RunStore, StoredSweep, StoreUnavailable, SweepRun, SweepState
 from ..store.digest import digest
 from ..sweeps import Sweep
 
 log = logging.getLogger(__name__)
 
 AHEAD = 3  # runs of a sweep that wait or run, for each worker: enough that none has to wait for the next
-LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
 MOST_INTERRUPTIONS = 3  # of one run, by this process's count, before its sweep stops
 
 

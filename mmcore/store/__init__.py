@@ -17,6 +17,7 @@ from .points import Progress as Progress
 from .points import SavedWeights as SavedWeights
 from .points import thinned as thinned
 from .run import ENDED as ENDED
+from .run import LIVE as LIVE
 from .run import TRANSITIONS as TRANSITIONS
 from .run import WORKING as WORKING
 from .run import Run as Run

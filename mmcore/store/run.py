@@ -57,6 +57,7 @@ TRANSITIONS: dict[tuple[RunState, RunState], str] = {
 """Every allowed change of state and when it happens. A worker's write while running or stopping changes none."""
 
 WORKING = (RunState.RUNNING, RunState.STOPPING)
+LIVE = (RunState.QUEUED, *WORKING)
 ENDED = (RunState.FINISHED, RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
 
 

@@ -10,10 +10,9 @@ import streamlit as st
 
 from mmcore.curves import COUNTED, seen, smoothed
 from mmcore.differences import distinct_names
-from mmcore.store import Run, RunFilter
+from mmcore.store import LIVE, Run, RunFilter
 from ui import session
 from ui.kit.live.overlay import Line, overlay
-from ui.run import progress
 
 X = {"step": "Steps", "seen": "Examples seen", "seconds": "Seconds"}
 Y = {"val_loss": "Validation", "train_loss": "Train", "both": "Both", "batch_loss": "Batch"}
@@ -40,7 +39,7 @@ class View:
 
 def draw(runs: Sequence[Run]) -> None:
     """The section; it follows runs that are not over yet."""
-    live = [run for run in runs if run.state in progress.LIVE]
+    live = [run for run in runs if run.state in LIVE]
 
     @st.fragment(run_every=1 if live else None)
     def watch() -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from mmcore import Run, cost
 from mmcore.config import RunConfig
 from mmcore.differences import said_of
-from mmcore.store import RunFilter
+from mmcore.store import LIVE, RunFilter
 from ui import session, visitor
 from ui.embeddings import common_neighbours
 from ui.kit.text import plain
@@ -85,7 +85,7 @@ def candidates(run: Run, runs: Sequence[Run]) -> tuple[list[Run], Counter[str]]:
             refused["with another vocabulary"] += 1
         elif "C" not in other.config.model.shapes(vocab.size):
             refused["without an embedding table"] += 1
-        elif other.state in progress.LIVE:
+        elif other.state in LIVE:
             refused["still in training"] += 1
         elif other.weights_step is None:
             refused["without saved weights"] += 1
@@ -181,7 +181,7 @@ def _draw_empty(run: Run, runs: Sequence[Run], refused: Counter[str]) -> None:
 
 def _draw_waiting(run: Run, runs: Sequence[Run]) -> None:
     """The newest run like this one that is not over yet, as far as it is."""
-    waiting = [other for other in runs if other.id != run.id and other.state in progress.LIVE]
+    waiting = [other for other in runs if other.id != run.id and other.state in LIVE]
     other = next((other for other in waiting if alike(run.config, other.config)), None)
     if other is None:
         return

@@ -14,13 +14,12 @@ from mmcore.frontier import NOISE
 from mmcore.jobs import WORKERS
 from mmcore.losses import SHOWN
 from mmcore.presets import PRESETS
-from mmcore.store import Run, RunFilter, RunState, StoredSweep, SweepState
+from mmcore.store import LIVE, Run, RunFilter, RunState, StoredSweep, SweepState
 from mmcore.sweeps import Sweep
 from ui import pages, session, visitor
 from ui.kit.text import nats
 from ui.kit.theme import PLOTLY_CONFIG, Theme
 from ui.lessons import plots
-from ui.run import progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +185,7 @@ def draw(corpus_sha256: str, theme: Theme) -> None:
 
 def _moving() -> bool:
     """Whether a run is in training or waits, or a sweep is about to queue one."""
-    return session.store().count(RunFilter(states=progress.LIVE)) > 0 or bool(session.store().sweeps(SweepState.ACTIVE))
+    return session.store().count(RunFilter(states=LIVE)) > 0 or bool(session.store().sweeps(SweepState.ACTIVE))
 
 
 def _stored(sweep: Sweep) -> StoredSweep | None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from mmcore.diagnosis import longer
-from mmcore.store import Run, RunState
+from mmcore.store import LIVE, Run, RunState
 from ui import visitor
 from ui.form import form, settings
-from ui.run.progress import LIVE
 
 
 def draw(run: Run) -> None:

@@ -8,12 +8,10 @@ import streamlit as st
 from mmcore import cost
 from mmcore.cost import amount
 from mmcore.process import CoreShare
-from mmcore.store import LEASE_SECONDS, WORKING, Run, RunState
+from mmcore.store import LEASE_SECONDS, LIVE, WORKING, Run, RunState
 from ui import session
 from ui.kit.live import live_chart
 from ui.run import curves
-
-LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.STOPPING)
 
 FULL_BYTES = 2**20  # of room left: a save may need as much
 BUSY_SHARE = 0.5  # of the time for which training wants a core

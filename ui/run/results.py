@@ -7,11 +7,10 @@ import streamlit as st
 from mmcore import cost
 from mmcore.cost import amount
 from mmcore.doctor import learned_nothing
-from mmcore.store import Run
+from mmcore.store import LIVE, Run
 from ui import pages, session
 from ui.kit.text import LOSSES, nats
 from ui.run import curves
-from ui.run.progress import LIVE
 
 
 def draw_short(run: Run) -> None:

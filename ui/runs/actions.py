@@ -9,11 +9,10 @@ import streamlit as st
 
 from mmcore.losses import SEALED
 from mmcore.spreadsheet import csv
-from mmcore.store import WORKING, RunFilter, RunState, RunStore, RunSummary
+from mmcore.store import LIVE, WORKING, RunFilter, RunState, RunStore, RunSummary
 from ui import pages, session, visitor
 from ui.kit.text import counted
 from ui.run import compared
-from ui.run.progress import LIVE
 from ui.runs import deleted, selection
 
 CUT_SHORT = (RunState.STOPPED, RunState.INTERRUPTED)

@@ -8,11 +8,11 @@ from functools import partial
 import streamlit as st
 
 from mmcore.limits import MAX_NAME, MAX_NOTE
-from mmcore.store import WORKING, Run, RunState, UnreadableRun
+from mmcore.store import LIVE, WORKING, Run, RunState, UnreadableRun
 from ui import pages, session, visitor
 from ui.kit.text import plain
 from ui.run import buttons, doctor, downloads, heading
-from ui.run.progress import LIVE, stopped
+from ui.run.progress import stopped
 from ui.runs import deleted
 
 

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 import streamlit as st
 
 from mmcore.paired import Winner, mean_of, winner
-from mmcore.store import Run
+from mmcore.store import LIVE, Run
 from ui import session
 from ui.kit.text import plain
-from ui.run.progress import LIVE
 from ui.sweep.found import Found, count, with_error
 
 
