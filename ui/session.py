@@ -55,7 +55,7 @@ def store() -> RunStore:
 
 @st.cache_resource(show_spinner=False)
 def workers() -> ProcessWorkers:
-    """The server's worker processes, which the queue starts and ends."""
+    """The worker processes of this server: they train what is queued, unless a cluster does, and answer visitors."""
     from mmcore.jobs import ProcessWorkers
 
     return ProcessWorkers()
@@ -64,9 +64,11 @@ def workers() -> ProcessWorkers:
 @st.cache_resource(show_spinner=False)
 def queue() -> JobQueue:
     """What has runs trained; asking for it first starts the workers, and they end with the server."""
-    from mmcore.jobs import JobQueue
+    from mmcore.jobs import JobQueue, workers_of_environment
 
-    started = JobQueue(store().url, workers())
+    workers().start(store().url)
+    atexit.register(workers().close)
+    started = JobQueue(store().url, workers_of_environment(workers()))
     started.start()
     atexit.register(started.close)
     return started
@@ -92,6 +94,7 @@ def _end_workers() -> None:
     """A server that was told to end by a signal runs no ``atexit`` functions."""
     with contextlib.suppress(OSError):
         queue().close()
+        workers().close()
 
 
 def said(problem: Exception) -> bool:

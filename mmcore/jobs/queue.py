@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, CancelledError, Future
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
@@ -156,7 +156,11 @@ class JobQueue:
         """Free a slot whose run has ended; if its worker died, answer for the run and make a new worker."""
         if slot.future is None or not slot.future.done():
             return
-        problem = CancelledError("cancelled") if slot.future.cancelled() else slot.future.exception()
+        if slot.future.cancelled():  # a cluster's scheduler has gone: a worker that lives goes on, or its lease expires
+            slot.future = None
+            slot.rest(f"run {slot.run_id} is out of sight")
+            return
+        problem = slot.future.exception()
         if problem is None:
             slot.future = None
             slot.rests.over()

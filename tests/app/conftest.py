@@ -42,8 +42,16 @@ class IdleQueue:
 class InThisProcess:
     """Stands in for the worker processes: a thread does what visitors wait for."""
 
+    count = 2
+
+    def start(self, store_url: str) -> None:
+        pass
+
     def apart(self) -> ThreadWorker:
         return ThreadWorker()
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,7 @@ PACKAGES = {
         ("transfer", "size"),
         ("store",),
     ),
-    "jobs": (("worker",), ("execution", "turns", "sweeping"), ("processes", "queue")),
+    "jobs": (("worker",), ("execution", "turns", "sweeping"), ("processes", "queue", "dask"), ("scheduler",)),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (("artifact", "state_dict"),),
     "cli": (

@@ -1,0 +1,129 @@
+"""Workers of a Dask cluster: as many runs at once as its workers have threads, while they come and go.
+
+A worker needs this package, and to reach the store. It is handed a run's id and a token to claim it with, so a task
+that Dask should ever run twice finds the second time that there is nothing to be had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from concurrent.futures import BrokenExecutor, Future
+from typing import TYPE_CHECKING, Any
+
+from ..fields import quoted
+from .worker import T, Task, Worker, WorkerExecutor
+
+try:
+    from distributed import Client, WorkerPlugin, get_worker
+except ImportError as problem:  # pragma: no cover - an installation without the extra
+    raise ImportError("a scheduler needs Dask: install the extra [cluster]") from problem
+
+if TYPE_CHECKING:
+    from distributed import Worker as DaskWorker
+
+CONNECT_SECONDS = 5.0
+COUNT_SECONDS = 1.0  # between two looks at how many threads there are
+LEAVE_SECONDS = 3.0  # that a leaving worker has to save its runs
+
+log = logging.getLogger(__name__)
+
+
+# ---- the server's side
+
+
+class DaskWorkers:
+    """The workers of a scheduler that runs already, and goes on without us."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._lock = threading.Lock()
+        self._client: Any = None  # a Client
+        self._scheduler = ""  # id of the one whose workers know what to do; a new one at the address has to be told
+        self._threads, self._looked = 0, -COUNT_SECONDS
+
+    def start(self, store_url: str) -> None:
+        """Connect, if the scheduler is there; where it is not, every later look tries again."""
+        self._look()
+
+    @property
+    def count(self) -> int:
+        """Threads of all workers, as of a second ago; 0 while the scheduler is away."""
+        if time.monotonic() - self._looked >= COUNT_SECONDS:
+            self._look()
+        return self._threads
+
+    def executor(self) -> WorkerExecutor:
+        """Room for one more run, on whichever worker is free. ``BrokenExecutor`` while the scheduler is away."""
+        if self._client is None or not self._scheduler:
+            raise BrokenExecutor(f"no scheduler at {self.address}")
+        return OnCluster(self._client)
+
+    def close(self) -> None:
+        """Withdraw what has not begun; what is in training goes on, as the cluster is not ours to end."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            self._client, self._scheduler, self._threads = None, "", 0
+
+    def _look(self) -> None:
+        """See who is there."""
+        with self._lock:
+            self._looked = time.monotonic()
+            try:
+                if self._client is None or self._client.status == "closed":
+                    connect: Any = Client  # untyped
+                    self._client = connect(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
+                found: Any = self._client.scheduler_info()
+                if found["id"] != self._scheduler:
+                    self._client.register_plugin(TrainsRuns())
+                self._scheduler = found["id"]
+                self._threads = sum(worker["nthreads"] for worker in found["workers"].values())
+                if self._client.status != "running":  # what it said is of before
+                    self._threads = 0
+            except (OSError, TimeoutError) as problem:
+                log.debug("no scheduler at %s: %s", quoted(self.address), problem)
+                self._threads = 0
+
+
+class OnCluster:
+    """An executor that calls a function on one of the cluster's workers, and never again by itself."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._executor = client.get_executor(pure=False, retries=0)
+
+    def submit(self, function: Task[T], /, *args: object) -> Future[T]:
+        if self._client.status != "running":
+            raise BrokenExecutor("the scheduler is away")
+        future: Future[T] = self._executor.submit(on_worker, function, *args)
+        return future
+
+    def shutdown(self, wait: bool = True) -> None:
+        with contextlib.suppress(OSError, TimeoutError, RuntimeError):  # it may be away
+            self._executor.shutdown(wait)
+
+
+# ---- the worker's side
+
+
+class TrainsRuns(WorkerPlugin):
+    """What a worker of the cluster has: its open stores and last datasets, shared by the runs in its threads."""
+
+    name = "makemore-lab"
+
+    def setup(self, worker: DaskWorker) -> None:
+        """When it joins, or this plugin reaches it."""
+        self.state = Worker(shared=True)
+
+    def teardown(self, worker: DaskWorker) -> None:
+        """When it is told to leave: its runs are saved and interrupted, to go on elsewhere."""
+        self.state.leave(LEAVE_SECONDS)
+
+
+def on_worker(function: Task[T], *args: Any) -> T:
+    """Call a function with the state of the worker it runs on."""
+    plugin: Any = get_worker().plugins[TrainsRuns.name]
+    return function(plugin.state, *args)

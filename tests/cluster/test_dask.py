@@ -1,0 +1,122 @@
+"""Runs on the workers of a Dask cluster: the same weights as here, and none is lost when its parts end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from mmcore import JobQueue, ProcessWorkers, RunConfig, RunState, RunStore, TrainConfig, read_words, run_inline
+from mmcore.architectures import model_config
+from mmcore.corpus import BUNDLED_NAMES
+from mmcore.jobs import workers_of_environment
+from mmcore.jobs.dask import DaskWorkers
+from mmcore.store import ENDED
+from tests.cluster.conftest import Cluster
+from tests.waiting import until
+
+SHA256 = read_words(BUNDLED_NAMES).sha256
+ENDLESS = 10_000_000
+
+
+def config(seed: int, steps: int = 200) -> RunConfig:
+    model = model_config(context_size=2, embedding_dim=4, hidden_sizes=(30,))
+    return RunConfig(corpus_sha256=SHA256, model=model, train=TrainConfig(seed=seed, max_steps=steps))
+
+
+@pytest.fixture
+def workers(cluster: Cluster) -> Iterator[DaskWorkers]:
+    found = DaskWorkers(cluster.address)
+    until(lambda: found.count == 2, "both workers are there")
+    yield found
+    found.close()
+
+
+def ended(store: RunStore, run_ids: list[str]) -> bool:
+    return all(store.run(run_id).state in ENDED for run_id in run_ids)
+
+
+def test_the_weights_are_those_of_this_machine_to_the_bit(store: RunStore, workers: DaskWorkers) -> None:
+    far = [store.create(config(seed)).id for seed in range(4)]
+    with JobQueue(store.url, workers):
+        until(lambda: ended(store, far), "all have ended")
+    places = set()
+    for seed, run_id in enumerate(far):
+        here = run_inline(store, store.create(config(seed)).id)
+        there = store.run(run_id)
+        assert there.state is RunState.FINISHED and there.losses == here.losses
+        assert store.train_state(run_id) == store.train_state(here.id)
+        places.add(there.worker)
+    assert len(places) == 2, "both workers had a share"
+
+
+def test_a_worker_with_several_threads_trains_as_many_runs_and_they_do_not_disturb_each_other(
+    store: RunStore, cluster: Cluster, workers: DaskWorkers
+) -> None:
+    for process in cluster.workers:
+        process.terminate()
+    cluster.start_worker(threads=3)
+    until(lambda: workers.count == 3, "only the new worker is there")
+    far = [store.create(config(seed, 1_000)).id for seed in range(3)]
+    most = 0
+    with JobQueue(store.url, workers):
+
+        def over() -> bool:
+            nonlocal most
+            states = [store.run(run_id).state for run_id in far]
+            most = max(most, states.count(RunState.RUNNING))
+            return all(state in ENDED for state in states)
+
+        until(over, "all have ended")
+    assert most == 3
+    for seed, run_id in enumerate(far):
+        here = run_inline(store, store.create(config(seed, 1_000)).id)
+        assert store.train_state(run_id) == store.train_state(here.id)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_whose_worker_ends_is_interrupted_and_can_go_on(
+    store: RunStore, cluster: Cluster, workers: DaskWorkers, how: signal.Signals
+) -> None:
+    run_id = store.create(config(1, ENDLESS)).id
+    with JobQueue(store.url, workers) as queue:
+        until(lambda: store.run(run_id).weights_step, "weights are saved")
+        pid = int((store.run(run_id).worker or "").split(":")[1])
+        next(process for process in cluster.workers if process.pid == pid).send_signal(how)
+        until(lambda: store.run(run_id).state is RunState.INTERRUPTED, "it is interrupted")
+        saved = store.run(run_id).step
+        until(lambda: workers.count == 1, "one worker is left")
+        store.continue_run(run_id)
+        queue.submit(run_id)
+        until(lambda: store.run(run_id).step > saved, "it goes on")
+        assert store.run(run_id).worker != f"{pid}"
+        store.request_stop(run_id)
+        until(lambda: store.run(run_id).state is RunState.STOPPED, "it has stopped")
+
+
+def test_a_scheduler_that_comes_back_gets_the_next_runs(
+    store: RunStore, cluster: Cluster, workers: DaskWorkers
+) -> None:
+    run_id = store.create(config(1, ENDLESS)).id
+    with JobQueue(store.url, workers):
+        until(lambda: store.run(run_id).step > 0, "it runs")
+        cluster.scheduler.kill()
+        cluster.scheduler.wait()
+        until(lambda: store.run(run_id).state is RunState.INTERRUPTED, "its worker leaves with the scheduler")
+        next_id = store.create(config(2)).id
+        cluster.start_scheduler()
+        cluster.start_worker()
+        until(lambda: store.run(next_id).state is RunState.FINISHED, "the next run is trained")
+
+
+def test_where_runs_are_trained_is_said_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MMCORE_SCHEDULER", raising=False)
+    assert isinstance(workers_of_environment(), ProcessWorkers)
+    monkeypatch.setenv("MMCORE_SCHEDULER", "tcp://127.0.0.1:9")
+    cluster = workers_of_environment()
+    assert isinstance(cluster, DaskWorkers) and cluster.count == 0, "nobody is there, and that is no error"
+    cluster.close()
+    monkeypatch.setenv("MMCORE_SCHEDULER", "127.0.0.1")
+    with pytest.raises(ValueError, match="MMCORE_SCHEDULER must be the address of a Dask scheduler, such as tcp://"):
+        workers_of_environment()
