@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -29,8 +30,8 @@ Value = str | float | bytes | sa.ColumnElement[Any] | None
 """What a column may be set to."""
 
 METADATA = sa.MetaData()
-_BLOB = sa.LargeBinary(2**32 - 1)  # the length lets MySQL choose a type that is large enough
-_TEXT = sa.Text(2**32 - 1)
+_BLOB = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")  # its plain ones end at 64 KiB
+_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
 def _run_key() -> sa.Column[str]:
