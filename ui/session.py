@@ -15,6 +15,7 @@ import streamlit as st
 from mmcore.config import RunConfig, SplitConfig
 from mmcore.corpus import BUNDLED_NAMES, Corpus, read_words
 from mmcore.dataset import Dataset, Vocab, build_dataset
+from mmcore.logs import write_logs
 from mmcore.ngram import baselines as count_baselines
 from mmcore.store import ENDED, Run, RunFilter, RunStore, StoreUnavailable
 from ui.kit.text import plain
@@ -53,6 +54,10 @@ def store() -> RunStore:
     return opened
 
 
+class NoWorkers(RuntimeError):
+    """A setting of the server names workers that there cannot be."""
+
+
 @st.cache_resource(show_spinner=False)
 def workers() -> ProcessWorkers:
     """The worker processes of this server: they train what is queued, unless a cluster does, and answer visitors."""
@@ -68,7 +73,11 @@ def queue() -> JobQueue:
 
     workers().start(store().url)
     atexit.register(workers().close)
-    started = JobQueue(store().url, workers_of_environment(workers()))
+    try:
+        who = workers_of_environment(workers())
+    except ValueError as error:
+        raise NoWorkers(str(error)) from error
+    started = JobQueue(store().url, who)
     started.start()
     atexit.register(started.close)
     return started
@@ -77,6 +86,10 @@ def queue() -> JobQueue:
 @contextlib.asynccontextmanager
 async def serving(_: st.App) -> AsyncIterator[None]:
     """From the start of the server to its end its workers train what is queued, whether or not anyone visits."""
+    try:
+        write_logs()
+    except ValueError as error:
+        log.error("%s", error)
     with ThreadPoolExecutor(1, "start workers") as starting:  # beside the server, which answers meanwhile
         starting.submit(_start_workers)
         yield
@@ -86,22 +99,24 @@ async def serving(_: st.App) -> AsyncIterator[None]:
 def _start_workers() -> None:
     try:
         queue()
-    except OSError as error:  # the first visitor reads the same
-        log.warning("no workers: %s", error)
+    except (OSError, NoWorkers) as error:  # the first visitor reads the same
+        log.error("no workers: %s", error)
 
 
 def _end_workers() -> None:
     """A server that was told to end by a signal runs no ``atexit`` functions."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, NoWorkers):
         queue().close()
         workers().close()
 
 
 def said(problem: Exception) -> bool:
-    """Show in a sentence that the store cannot be used; whether this was such a problem."""
+    """Show in a sentence that the store or the workers cannot be used; whether this was such a problem."""
     if isinstance(problem, StoreUnavailable):
         st.error(plain(f"{problem}. Nothing that was stored is changed; reload the page to try again."))
-    return isinstance(problem, StoreUnavailable)
+    if isinstance(problem, NoWorkers):
+        st.error(plain(f"{problem}. Nothing is trained until this server is started with another setting."))
+    return isinstance(problem, (StoreUnavailable, NoWorkers))
 
 
 @contextlib.contextmanager
@@ -109,7 +124,7 @@ def sentences() -> Iterator[None]:
     """Show such a problem, without a traceback in the log."""
     try:
         yield
-    except StoreUnavailable as problem:
+    except (StoreUnavailable, NoWorkers) as problem:
         said(problem)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, ParamSpec, TypeVar
 
 import typer
 
+from .. import logs
 from ..export import SUFFIXES
 
 app = typer.Typer(
@@ -28,9 +29,7 @@ corpora = typer.Typer(help="The lists of words in the store.", no_args_is_help=T
 app.add_typer(corpora, name="corpora")
 
 
-@app.callback()
 def utf8() -> None:
-    """Train character-level neural language models, and use them."""
     for stream in (sys.stdout, sys.stderr):  # words of any script, whatever the locale
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8")
@@ -61,6 +60,15 @@ def sentences(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(STOPPED_BY_CTRL_C) from None
 
     return wrapped
+
+
+@app.callback()
+@sentences
+def start() -> None:
+    """Train character-level neural language models, and use them."""
+    utf8()
+    if logs.style():  # else a message is said as any other sentence on stderr
+        logs.write_logs()
 
 
 def one_of(*options: str) -> str:

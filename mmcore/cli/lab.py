@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from .. import logs
 from ..installation import APP_FOLDER
 from ..store.schema import default_url, full_url, shown_url
 from .app import app, sentences, utf8
@@ -39,6 +40,8 @@ def start(
 ) -> None:
     """Start the app. With a command, run that instead."""
     utf8()
+    if logs.style():
+        logs.write_logs()
     if store is not None:
         os.environ["MMCORE_STORE"] = full_url(store)
     command = context.invoked_subcommand

@@ -19,6 +19,7 @@ from ..checkpoint import Checkpoint, affordable, checkpoint_steps, restore, weig
 from ..config import Origin, RunConfig
 from ..dataset import Dataset
 from ..fields import require
+from ..logs import about
 from ..losses import SHOWN, without_sealed
 from ..store import (
     LEASE_SECONDS,
@@ -109,7 +110,7 @@ def execute(worker: Worker, store_url: str, run_id: str, token: str | None = Non
         store = worker.store(store_url)
         claimed = store.claim(run_id, token)
         if claimed is None:
-            log.info("run %s is not to be had", run_id)
+            log.info("run %s is not to be had", run_id, extra={"run": run_id})
             return
         _work(worker, store, run_id, claimed)
 
@@ -125,12 +126,18 @@ def _work(
     """All that is between the claim of a run and its end."""
     training, last = None, Progress()
     error: dict[str, str] = {}
-    with _lease_kept(store, run_id, token), _stale_is_fine(run_id), contextlib.ExitStack() as until_the_end:
+    with (
+        about(run=run_id),
+        _lease_kept(store, run_id, token),
+        _stale_is_fine(run_id),
+        contextlib.ExitStack() as until_the_end,
+    ):
         try:
             run = store.run(run_id)
             until_the_end.enter_context(worker.threads(run.config.train.threads))
             dataset = worker.dataset(run.config, lambda: store.corpus(run.config.corpus_sha256))
             training = Training.of(store, run, token, dataset)
+            log.info("run %s begins at step %d of %d", run_id, training.state.step, run.max_steps)
             state = training.go(on_step, worker.leaving, stopped)
             last = training.last()
         except StaleToken:
@@ -142,6 +149,8 @@ def _work(
             error = {"error": _sentence(problem), "error_type": type(problem).__name__}
         end = functools.partial(store.finish, run_id, token, state, last, **error)
         _end(store, run_id, token, end, [event for event in (worker.leaving, stopped) if event])
+        reached = training.newest.step if training and training.newest else 0
+        log.info("run %s is %s at step %d%s", run_id, state, reached, ": " + error["error"] if error else "")
 
 
 def _end(
@@ -353,7 +362,7 @@ def _lease_kept(store: RunStore, run_id: str, token: str) -> Iterator[None]:
             except StaleToken:
                 return
             except Exception:  # the training thread meets the same problem and reports it
-                log.debug("lease of run %s not renewed", run_id, exc_info=True)
+                log.debug("lease of run %s not renewed", run_id, exc_info=True, extra={"run": run_id})
 
     thread = threading.Thread(target=renew, name=f"lease {run_id}", daemon=True)
     thread.start()

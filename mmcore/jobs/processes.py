@@ -19,6 +19,7 @@ from multiprocessing.context import BaseContext
 
 from ..config import RunConfig, TrainConfig
 from ..corpus import BUNDLED_NAMES, read_words
+from ..logs import write_logs
 from .execution import Training, log
 from .worker import T, Task, Worker, WorkerExecutor
 
@@ -34,6 +35,9 @@ PRELOAD += ["mmcore.jobs", "mmcore.training", "mmcore.evaluation", "mmcore.sampl
 
 class ProcessWorkers:
     """So many worker processes, by default one a core, forked from one that has PyTorch loaded."""
+
+    address: str | None = None
+    reached = True
 
     def __init__(self, count: int | None = None) -> None:
         self.count = count or WORKERS
@@ -106,6 +110,7 @@ def start_worker(server: Connection, nice: int) -> None:
 
     global _worker
     _worker = worker = Worker(disposable=True)
+    write_logs(worker=True)
     torch.set_num_threads(1)
     os.nice(nice)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the server's terminal is the server's to answer

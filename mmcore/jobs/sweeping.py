@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..config import RunConfig
+from ..logs import about
 from ..search import Tried, next_setting
 from ..store import LIVE, Run, RunFilter, RunState, RunStore, StoredSweep, StoreUnavailable, SweepRun, SweepState
 from ..store.digest import digest
@@ -37,13 +38,15 @@ class Sweeping:
     def _advance(self, stored: StoredSweep, workers: int) -> bool:
         """What goes wrong with one sweep stops that one, says so there, and keeps nobody else waiting."""
         try:
-            return self._go_on(stored, workers)
+            with about(sweep=stored.id):
+                return self._go_on(stored, workers)
         except StoreUnavailable:
             raise
         except Exception as problem:
-            log.debug("sweep %s met an error", stored.id, exc_info=True)
+            log.debug("sweep %s met an error", stored.id, exc_info=True, extra={"sweep": stored.id})
             said = str(problem) if isinstance(problem, ValueError) else f"{type(problem).__name__}: {problem}"
             self.store.end_sweep(stored, SweepState.STOPPED, said)  # such as no more room for its owner's runs
+            log.warning("sweep %s stopped: %s", stored.id, said, extra={"sweep": stored.id})
             return False
 
     def _go_on(self, stored: StoredSweep, workers: int) -> bool:
@@ -61,6 +64,7 @@ class Sweeping:
             return self._add(stored.id, wanted, known=len(runs))
         if not live:
             self.store.end_sweep(stored, SweepState.FINISHED)
+            log.info("sweep %s has finished with %d runs", stored.id, len(runs))
         elif not continued:
             self._settled[stored.id] = looks
         return continued > 0

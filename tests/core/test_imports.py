@@ -28,7 +28,7 @@ TIERS = (
         "bands",
     ),
     ("architectures",),
-    ("config", "model"),
+    ("config", "model", "logs"),
     ("presets", "corpus", "schedules"),
     ("dataset", "checkpoint"),
     ("cost", "curves"),
