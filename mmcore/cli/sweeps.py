@@ -1,4 +1,4 @@
-"""``sweep``: many runs over settings × seeds, trained by processes of this machine, and what they say."""
+"""``sweep``: many runs over settings × seeds, trained here or on a cluster, and what they say."""
 
 from __future__ import annotations
 
@@ -221,20 +221,21 @@ def _found(store: RunStore, start: str) -> StoredSweep:
 
 
 def _train(store: RunStore, stored: StoredSweep) -> None:
-    """Have the sweep's runs trained by processes of this machine, until the last has ended."""
-    from ..jobs import JobQueue, ProcessWorkers
+    """Have the sweep's runs trained, by this machine or ``MMCORE_SCHEDULER``'s cluster, until the last has ended."""
+    from ..jobs import JobQueue, said, workers_of_environment
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     shown = Progress(*columns, console=Console(stderr=True), transient=True)
+    workers = workers_of_environment()
     try:
-        with shown, JobQueue(store.url, ProcessWorkers(), stored.id):
+        with shown, JobQueue(store.url, workers, stored.id):
             task = shown.add_task("", total=stored.config.run_count)
             while (now := store.sweep(stored.id)).state is SweepState.ACTIVE or _live(store, stored):
                 runs = store.sweep_runs(stored.id)
                 count = Counter(run.state for run in runs)
                 done = count[RunState.FINISHED] + count[RunState.FAILED]
-                said = f"{done:,} of {now.config.run_count:,} runs, {count[RunState.RUNNING]} in training"
-                shown.update(task, description=said, completed=done)
+                of = f"{done:,} of {now.config.run_count:,} runs, {count[RunState.RUNNING]} in training"
+                shown.update(task, description=of if workers.count else f"{of}; {said(workers)}", completed=done)
                 time.sleep(LOOK_SECONDS)
     except KeyboardInterrupt:
         store.stop_sweep(stored.id)

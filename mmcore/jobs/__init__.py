@@ -13,6 +13,7 @@ from .processes import WORKERS as WORKERS
 from .processes import ProcessWorkers as ProcessWorkers
 from .queue import JobQueue as JobQueue
 from .queue import Workers as Workers
+from .scheduler import said as said
 from .scheduler import scheduler_address as scheduler_address
 from .scheduler import workers_of_environment as workers_of_environment
 from .turns import Turns as Turns

@@ -9,17 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-import time
 from concurrent.futures import BrokenExecutor, Future
 from typing import TYPE_CHECKING, Any
 
-from ..fields import quoted
-from .worker import T, Task, Worker, WorkerExecutor
+from distributed import Client, WorkerPlugin, get_worker
 
-try:
-    from distributed import Client, WorkerPlugin, get_worker
-except ImportError as problem:  # pragma: no cover - an installation without the extra
-    raise ImportError("a scheduler needs Dask: install the extra [cluster]") from problem
+from ..fields import quoted
+from ..logs import write_logs
+from .worker import T, Task, Worker, WorkerExecutor
 
 if TYPE_CHECKING:
     from distributed import Worker as DaskWorker
@@ -38,54 +35,63 @@ class DaskWorkers:
     """The workers of a scheduler that runs already, and goes on without us."""
 
     def __init__(self, address: str) -> None:
-        self.address = address
-        self._lock = threading.Lock()
+        self.address: str | None = address
+        self.count = 0  # threads of all workers, as of a second ago; 0 while the scheduler is away
         self._client: Any = None  # a Client
         self._scheduler = ""  # id of the one whose workers know what to do; a new one at the address has to be told
-        self._threads, self._looked = 0, -COUNT_SECONDS
+        self._looked, self._closing = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
 
     def start(self, store_url: str) -> None:
-        """Connect, if the scheduler is there; where it is not, every later look tries again."""
-        self._look()
+        """Look who is there, now and every second. In a thread: to find out that nobody is takes seconds."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._watch, name="watch the scheduler", daemon=True)
+            self._thread.start()
+            self._looked.wait(COUNT_SECONDS)
 
     @property
-    def count(self) -> int:
-        """Threads of all workers, as of a second ago; 0 while the scheduler is away."""
-        if time.monotonic() - self._looked >= COUNT_SECONDS:
-            self._look()
-        return self._threads
+    def reached(self) -> bool:
+        """Whether the scheduler answers."""
+        return bool(self._scheduler) and self._client is not None and self._client.status == "running"
 
     def executor(self) -> WorkerExecutor:
         """Room for one more run, on whichever worker is free. ``BrokenExecutor`` while the scheduler is away."""
-        if self._client is None or not self._scheduler:
+        client = self._client
+        if client is None or not self.reached:
             raise BrokenExecutor(f"no scheduler at {self.address}")
-        return OnCluster(self._client)
+        return OnCluster(client)
 
     def close(self) -> None:
         """Withdraw what has not begun; what is in training goes on, as the cluster is not ours to end."""
-        with self._lock:
-            if self._client is not None:
-                self._client.close()
-            self._client, self._scheduler, self._threads = None, "", 0
+        self._closing.set()
+        if self._client is not None:
+            self._client.close()
+        self._scheduler, self.count = "", 0
+
+    def _watch(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._look()
+            except Exception as problem:  # whatever it is, the next look may go better
+                log.debug("no scheduler at %s: %s", quoted(self.address), problem)
+                self.count = 0
+            self._looked.set()
+            self._closing.wait(COUNT_SECONDS)
 
     def _look(self) -> None:
         """See who is there."""
-        with self._lock:
-            self._looked = time.monotonic()
-            try:
-                if self._client is None or self._client.status == "closed":
-                    connect: Any = Client  # untyped
-                    self._client = connect(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
-                found: Any = self._client.scheduler_info()
-                if found["id"] != self._scheduler:
-                    self._client.register_plugin(TrainsRuns())
-                self._scheduler = found["id"]
-                self._threads = sum(worker["nthreads"] for worker in found["workers"].values())
-                if self._client.status != "running":  # what it said is of before
-                    self._threads = 0
-            except (OSError, TimeoutError) as problem:
-                log.debug("no scheduler at %s: %s", quoted(self.address), problem)
-                self._threads = 0
+        if self._client is None or self._client.status == "closed":
+            connect: Any = Client  # untyped
+            self._client = connect(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
+        if self._closing.is_set():
+            self._client.close()
+            return
+        found = self._client.scheduler_info()
+        if found["id"] != self._scheduler:
+            self._client.register_plugin(TrainsRuns())
+        self._scheduler = found["id"]
+        threads = sum(worker["nthreads"] for worker in found["workers"].values())
+        self.count = threads if self.reached else 0  # else what it said is of before
 
 
 class OnCluster:
@@ -116,6 +122,7 @@ class TrainsRuns(WorkerPlugin):
 
     def setup(self, worker: DaskWorker) -> None:
         """When it joins, or this plugin reaches it."""
+        write_logs(worker=True)
         self.state = Worker(shared=True)
 
     def teardown(self, worker: DaskWorker) -> None:

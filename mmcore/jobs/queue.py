@@ -24,6 +24,14 @@ class Workers(Protocol):
     def count(self) -> int:
         """How many runs may be in training at once. It may change, as workers come and go."""
 
+    @property
+    def address(self) -> str | None:
+        """Of the scheduler whose workers they are; None: they are processes of this machine."""
+
+    @property
+    def reached(self) -> bool:
+        """Whether that scheduler answers."""
+
     def start(self, store_url: str) -> None:
         """Get ready for the runs of a store; may be called again."""
 
@@ -85,7 +93,7 @@ class JobQueue:
 
     def submit(self, run_id: str) -> None:
         """Look at the queue now, rather than within 0.25 s; the run must be queued in the store already."""
-        log.debug("run %s submitted", run_id)
+        log.debug("run %s submitted", run_id, extra={"run": run_id})
         self._wake.set()
 
     def close(self) -> None:
@@ -172,7 +180,7 @@ class JobQueue:
             slot.rest(f"run {slot.run_id} was not trained: {problem}")
         slot.future = None
         if isinstance(problem, BrokenExecutor):
-            log.warning("the worker of run %s died", slot.run_id)
+            log.warning("the worker of run %s died", slot.run_id, extra={"run": slot.run_id})
             self._renew(slot)
 
     def _renew(self, slot: _Slot) -> None:

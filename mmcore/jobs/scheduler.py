@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 from ..fields import require
 from .processes import ProcessWorkers
@@ -12,11 +13,18 @@ SCHEDULER = "MMCORE_SCHEDULER"
 
 
 def scheduler_address() -> str | None:
-    """``MMCORE_SCHEDULER``, the address of a Dask scheduler; ``ValueError`` for what is no address."""
+    """``MMCORE_SCHEDULER``, the address of a Dask scheduler; ``ValueError`` for what is no address, or without Dask."""
     address = os.environ.get(SCHEDULER) or None
-    known = address is None or address.startswith(("tcp://", "tls://"))
+    known = address is None or (address.startswith(("tcp://", "tls://")) and _has_a_port(address))
     require(known, SCHEDULER, "the address of a Dask scheduler, such as tcp://host:8786", address)
+    able = address is None or find_spec("distributed") is not None
+    require(able, SCHEDULER, "left out unless makemore-lab[cluster] is installed", address)
     return address
+
+
+def _has_a_port(address: str) -> bool:
+    host, _, port = address.partition("://")[2].rpartition(":")
+    return bool(host) and port.isascii() and port.isdecimal() and 0 < int(port) < 2**16
 
 
 def workers_of_environment(local: ProcessWorkers | None = None) -> Workers:
@@ -27,3 +35,15 @@ def workers_of_environment(local: ProcessWorkers | None = None) -> Workers:
     from .dask import DaskWorkers
 
     return DaskWorkers(address)
+
+
+def said(workers: Workers) -> str:
+    """How many they are, and where; or what is missing, and what to do about it."""
+    count = f"{workers.count:,} {'worker' if workers.count == 1 else 'workers'}"
+    if workers.address is None:
+        return f"{count} of this machine"
+    if not workers.reached:
+        return f"no worker: the scheduler at {workers.address} does not answer; what is queued begins when it does"
+    if not workers.count:
+        return f"no worker: the scheduler at {workers.address} has none; start one with: dask worker {workers.address}"
+    return f"{count} of the cluster at {workers.address}"

@@ -6,13 +6,12 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from mmcore import BUNDLED_NAMES, RunStore, read_words
-from tests.waiting import PATIENCE
 
 pytest.importorskip("distributed", reason="needs the extra [cluster]")
 
@@ -29,7 +28,9 @@ class Cluster:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.folder, self.address = folder, f"tcp://127.0.0.1:{self.port}"
+        self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
+        self.threads: dict[int, int] = {}  # of each worker, by its pid
 
     def dask(self, *arguments: str) -> subprocess.Popen[bytes]:
         with (self.folder / "cluster.log").open("a") as log:
@@ -37,34 +38,58 @@ class Cluster:
             return subprocess.Popen(command, env=os.environ | SETTINGS, stdout=log, stderr=log)
 
     def start_scheduler(self) -> None:
-        where = ("--host", "127.0.0.1", "--port", str(self.port))
+        where = ("--host", "127.0.0.1", "--port", str(self.port), "--dashboard-address", "127.0.0.1:0")
         self.scheduler = self.dask("scheduler", *where, "--no-dashboard")
 
     def start_worker(self, threads: int = 1) -> None:
         one = ("--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--local-directory", str(self.folder))
-        self.workers.append(self.dask("worker", self.address, *one))
+        started = self.dask("worker", self.address, *one)
+        self.workers.append(started)
+        self.threads[started.pid] = threads
+
+    def have_two_workers(self) -> None:
+        """With one thread each, and a scheduler: those that are there, and others for those that are not."""
+        if self.scheduler is None or self.scheduler.poll() is not None:
+            self.start_scheduler()
+        wanted = [one for one in self.workers if one.poll() is None and self.threads[one.pid] == 1][:2]
+        end(one for one in self.workers if one not in wanted)
+        self.workers = wanted
+        for _ in range(2 - len(wanted)):
+            self.start_worker()
 
     def stop(self) -> None:
-        for process in (*self.workers, self.scheduler):
-            process.terminate()
-        for process in (*self.workers, self.scheduler):
-            try:
-                process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        end(self.workers)
+        if self.scheduler is not None:
+            end([self.scheduler])
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    started = Cluster(tmp_path)
-    started.start_scheduler()
+def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """As a terminal would end them, and those that do not heed it by force."""
+    ending = list(processes)
+    for process in ending:
+        process.terminate()
+    for process in ending:
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="session")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    started = Cluster(tmp_path_factory.mktemp("cluster"))
     try:
-        for _ in range(2):
-            started.start_worker()
         yield started
     finally:
         started.stop()
+
+
+@pytest.fixture
+def cluster(processes: Cluster) -> Cluster:
+    """A scheduler and two workers with a thread each, started once for all tests; what one has ended is there again."""
+    processes.have_two_workers()
+    return processes
 
 
 @pytest.fixture

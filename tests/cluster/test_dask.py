@@ -26,8 +26,9 @@ def config(seed: int, steps: int = 200) -> RunConfig:
 
 
 @pytest.fixture
-def workers(cluster: Cluster) -> Iterator[DaskWorkers]:
+def workers(cluster: Cluster, store: RunStore) -> Iterator[DaskWorkers]:
     found = DaskWorkers(cluster.address)
+    found.start(store.url)
     until(lambda: found.count == 2, "both workers are there")
     yield found
     found.close()
@@ -101,6 +102,7 @@ def test_a_scheduler_that_comes_back_gets_the_next_runs(
     run_id = store.create(config(1, ENDLESS)).id
     with JobQueue(store.url, workers):
         until(lambda: store.run(run_id).step > 0, "it runs")
+        assert cluster.scheduler
         cluster.scheduler.kill()
         cluster.scheduler.wait()
         until(lambda: store.run(run_id).state is RunState.INTERRUPTED, "its worker leaves with the scheduler")
