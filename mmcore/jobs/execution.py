@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..checkpoint import Checkpoint, affordable, checkpoint_steps, restore, weights_of
 from ..config import Origin, RunConfig
@@ -31,6 +31,7 @@ from ..store import (
     SavedWeights,
     StaleToken,
     StoreUnavailable,
+    new_token,
     thinned,
 )
 from .worker import Worker
@@ -48,8 +49,10 @@ SPARING_SHARE = 0.05  # of the time of a run that keeps nothing along the way, f
 POLL_SECONDS = 0.25  # between a server's looks at the queue
 LAST_SECONDS = 0.25  # that the losses at the end may take once someone asked for it
 LONGEST_PAUSE = 10.0  # seconds between two tries of a write for which there is no room
+BEGIN_SECONDS = 600.0  # that a run waits to be read where the store is away; a damaged one never gives it
 SAMPLES, SAMPLE_SEED = 8, 1
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -107,12 +110,36 @@ def execute(worker: Worker, store_url: str, run_id: str, token: str | None = Non
     with worker.busy():
         if worker.leaving.is_set():
             return
-        store = worker.store(store_url)
-        claimed = store.claim(run_id, token)
-        if claimed is None:
+        store, token = worker.store(store_url), token or new_token()
+        if _claimed(store, run_id, token, worker.leaving):
+            _work(worker, store, run_id, token)
+        else:
             log.info("run %s is not to be had", run_id, extra={"run": run_id})
-            return
-        _work(worker, store, run_id, claimed)
+
+
+def _claimed(store: RunStore, run_id: str, token: str, leaving: threading.Event) -> bool:
+    """Whether the run is this worker's now; it is, too, where the store went away before it could say so."""
+    unsure = False
+
+    def claim() -> bool:
+        nonlocal unsure
+        if store.claim(run_id, token):
+            return True
+        if unsure:
+            with contextlib.suppress(StaleToken):
+                store.record(run_id, token)
+                return True
+        return False
+
+    def noticed() -> bool:
+        nonlocal unsure
+        try:
+            return claim()
+        except StoreUnavailable:
+            unsure = True
+            raise
+
+    return _patiently(noticed, f"run {run_id} waits to be claimed", [leaving])
 
 
 def _work(
@@ -126,6 +153,7 @@ def _work(
     """All that is between the claim of a run and its end."""
     training, last = None, Progress()
     error: dict[str, str] = {}
+    hurry = [event for event in (worker.leaving, stopped) if event]
     with (
         about(run=run_id),
         _lease_kept(store, run_id, token),
@@ -133,10 +161,11 @@ def _work(
         contextlib.ExitStack() as until_the_end,
     ):
         try:
-            run = store.run(run_id)
+            read = functools.partial(_patiently, said=f"run {run_id} waits to be read", hurry=hurry, most=BEGIN_SECONDS)
+            run = read(lambda: store.run(run_id))
             until_the_end.enter_context(worker.threads(run.config.train.threads))
-            dataset = worker.dataset(run.config, lambda: store.corpus(run.config.corpus_sha256))
-            training = Training.of(store, run, token, dataset)
+            dataset = read(lambda: worker.dataset(run.config, lambda: store.corpus(run.config.corpus_sha256)))
+            training = read(lambda: Training.of(store, run, token, dataset))
             log.info("run %s begins at step %d of %d", run_id, training.state.step, run.max_steps)
             state = training.go(on_step, worker.leaving, stopped)
             last = training.last()
@@ -147,28 +176,36 @@ def _work(
         except Exception as problem:
             state, last = RunState.FAILED, training.last(problem) if training else Progress()
             error = {"error": _sentence(problem), "error_type": type(problem).__name__}
-        end = functools.partial(store.finish, run_id, token, state, last, **error)
-        _end(store, run_id, token, end, [event for event in (worker.leaving, stopped) if event])
+            if isinstance(problem, StoreUnavailable) and any(event.is_set() for event in hurry):
+                state, error = RunState.INTERRUPTED, {}  # nothing is wrong with it: it could not be read in time
+
+        def end() -> None:
+            store.record(run_id, token)  # a run whose worker was thought dead goes on, so that it can end
+            store.finish(run_id, token, state, last, **error)
+
+        _patiently(end, f"run {run_id} waits to be saved", hurry)
         reached = training.newest.step if training and training.newest else 0
         log.info("run %s is %s at step %d%s", run_id, state, reached, ": " + error["error"] if error else "")
 
 
-def _end(
-    store: RunStore, run_id: str, token: str, finish: Callable[[], None], hurry: Sequence[threading.Event]
-) -> None:
-    """End a run, as soon as there is room to write that; who is in a hurry gets :class:`StoreUnavailable` instead."""
-    pauses = Pauses()
+def _patiently(call: Callable[[], T], said: str, hurry: Sequence[threading.Event], most: float = math.inf) -> T:
+    """What `call` gives, as soon as the store is there.
+
+    After `most` seconds, or in a hurry, :class:`StoreUnavailable` is raised instead.
+    """
+    pauses, over = Pauses(), time.monotonic() + most
     while True:
         try:
-            store.record(run_id, token)  # a run whose worker was thought dead goes on, so that it can end
-            finish()
-            return
+            result = call()
         except StoreUnavailable as problem:
-            again = time.monotonic() + pauses.failed(f"run {run_id} waits to be saved: {problem}")
+            again = time.monotonic() + pauses.failed(f"{said}: {problem}")
             while time.monotonic() < again:
-                if any(event.is_set() for event in hurry):
+                if any(event.is_set() for event in hurry) or again > over:
                     raise
                 time.sleep(TICK_SECONDS)
+        else:
+            pauses.over()
+            return result
 
 
 class Training:
@@ -378,7 +415,7 @@ def _stale_is_fine(run_id: str) -> Iterator[None]:
     try:
         yield
     except StaleToken:
-        log.warning("run %s was taken from this worker; its results are dropped", run_id)
+        log.warning("run %s is not this worker's any more: it has ended, or another trains it", run_id)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -570,14 +571,102 @@ def test_e2_a_claim_that_fails_is_tried_again_with_growing_pauses(
             "BEGIN SELECT abs(-9223372036854775808); END"  # an error of the database, not of a row
         )
         database.commit()
-        with JobQueue(store.url, ProcessWorkers(1)) as queue:
-            until(lambda: queue._slots and queue._slots[0].rests.next >= 4 * jobs.POLL_SECONDS)
-            said = [record for record in caplog.records if "was not trained" in record.message]
-            assert len(said) == 1 and not said[0].exc_info
+        with JobQueue(store.url, ThreadWorkers(1)):
+            until(lambda: "waits to be claimed" in caplog.text)
             assert store.run(run_id).state is S.QUEUED
             database.execute("DROP TRIGGER full")
             database.commit()
             until(lambda: store.run(run_id).state is S.FINISHED)
+    said = [record for record in caplog.records if f"run {run_id} waits to be claimed" in record.message]
+    assert len(said) == 2 and said[1].message.startswith("over: ") and not any(record.exc_info for record in said)
+
+
+class Away:
+    """Makes calls of a store fail as if its database were away: each of a name so many times, before or after it."""
+
+    def __init__(self, store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store, self.monkeypatch, self.failed = store, monkeypatch, Counter[str]()
+
+    def __call__(self, name: str, times: int = 1, done: bool = False) -> None:
+        usual = getattr(self.store, name)
+
+        def call(*args: Any, **values: Any) -> Any:
+            if self.failed[name] >= times:
+                return usual(*args, **values)
+            if done:  # the answer alone is lost
+                usual(*args, **values)
+            self.failed[name] += 1
+            raise StoreUnavailable("store must be readable, got none")
+
+        self.monkeypatch.setattr(self.store, name, call)
+
+
+@pytest.fixture
+def away(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> Away:
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.01)
+    return Away(store, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["run", "corpus", "train_state", "history", "record", "finish"])
+def test_a_database_that_is_away_costs_a_pause_wherever_the_run_is(
+    store: RunStore, make: Callable[..., str], away: Away, name: str
+) -> None:
+    run_id = make(100)
+    first = run_inline(store, run_id, lambda _: store.request_stop(run_id) and None)
+    assert first.state is S.STOPPED, "so that there is a train state to go on from"
+    token = store.continue_run(run_id, token="mine").id and "mine"
+    away(name, times=2)
+    jobs._work(Worker(), store, run_id, token)
+    run = store.run(run_id)
+    assert away.failed[name] == 2
+    assert (run.state, run.error) == (S.FINISHED, None)
+    assert torch.equal(saved_weights(store, run), weights_after(store, run.config))
+
+
+def claimed_by_a_worker(store: RunStore, run_id: str, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "store", lambda _: store)
+    execute(worker, store.url, run_id)
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_claim_whose_answer_is_lost_is_one_claim(
+    store: RunStore, make: Callable[..., str], away: Away, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    run_id = make(10)
+    away("claim", done=done)
+    claimed_by_a_worker(store, run_id, Worker(), monkeypatch)
+    assert (store.run(run_id).state, away.failed["claim"]) == (S.FINISHED, 1)
+
+
+def test_a_run_that_another_worker_claimed_meanwhile_is_left_alone(
+    store: RunStore, make: Callable[..., str], away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = make(10)
+    assert RunStore(store.url).claim(run_id)
+    away("claim")
+    claimed_by_a_worker(store, run_id, Worker(), monkeypatch)
+    assert (store.run(run_id).state, store.run(run_id).step) == (S.RUNNING, 0)
+
+
+def test_a_leaving_worker_does_not_wait_for_the_database_and_its_run_can_go_on(
+    store: RunStore, make: Callable[..., str], away: Away
+) -> None:
+    run_id, worker = make(10), Worker()
+    token = store.claim(run_id)
+    assert token
+    worker.leaving.set()
+    away("corpus", times=1_000)
+    jobs._work(worker, store, run_id, token)
+    assert (store.run(run_id).state, store.run(run_id).error) == (S.INTERRUPTED, None)
+
+
+def test_a_run_that_can_never_be_read_fails_in_the_end(
+    store: RunStore, make: Callable[..., str], away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "BEGIN_SECONDS", 0.05)
+    away("corpus", times=1_000)
+    run = run_inline(store, make(10))
+    assert (run.state, run.error) == (S.FAILED, "store must be readable, got none")
 
 
 # ---- on workers
@@ -749,7 +838,7 @@ class Lost(ThreadWorker):
 
     def submit(self, function: Task[T], /, *args: Any) -> Future[T]:
         url, run_id, token = args
-        self.worker.store(url).claim(run_id, token)
+        self.worker.store(url).claim(run_id, token, lease=0.0)
         future: Future[T] = Future()
         future.set_exception(self.how) if self.how else future.cancel()
         return future
@@ -759,6 +848,7 @@ class Lost(ThreadWorker):
 def test_a_queue_answers_for_a_worker_that_is_lost_however_its_executor_says_so(
     store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch, how: Exception | None
 ) -> None:
+    monkeypatch.setattr("mmcore.store.store.lives", lambda worker: False)  # as of a process on another host
     workers, lost = ThreadWorkers(1), Lost(how)
     given: list[WorkerExecutor] = [ThreadWorker(worker=workers.worker), lost]
     monkeypatch.setattr(workers, "executor", given.pop)
