@@ -182,3 +182,19 @@ def test_a_strip_keeps_letters_on_one_level_apart() -> None:
 
 def test_a_click_arrives_bare_or_in_a_list() -> None:
     assert plots.clicked_id({"customdata": 7}) == plots.clicked_id({"customdata": [7]}) == 7
+
+
+def test_labels_of_the_map_stand_beside_their_points_and_never_on_each_other(finished: Run, open_page: Open) -> None:
+    app = open_page("embeddings", run=finished.id)
+    drawn, places = figure(app, 0), points(app)
+    notes = {(note["x"], note["y"]): note for note in drawn["layout"]["annotations"]}
+    named = [zip(numbers(trace["customdata"]), trace["text"], strict=True) for trace in drawn["data"]]
+    symbols = dict(pair for pairs in named for pair in pairs)
+    assert {place: notes[place]["text"] for place in notes} == {places[i]: symbols[i] for i in places}
+    assert all(trace["mode"] == "markers" and trace["marker"]["size"] < 12 for trace in drawn["data"])
+    at = np.array([(note["x"], note["y"]) for note in notes.values()])
+    offsets = [(n.get("xshift", n.get("ax")), n.get("yshift", -n.get("ay", 0))) for n in notes.values()]
+    for pixels in (260, 340, 450, 900):
+        middles = at * pixels / np.ptp(at, axis=0).max() + offsets
+        between = np.abs(middles[:, None] - middles) + 1e3 * np.eye(len(middles))[:, :, None]
+        assert ((between[..., 0] >= 13) | (between[..., 1] >= 17)).all(), f"labels overlap at {pixels} pixels"

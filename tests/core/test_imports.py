@@ -19,6 +19,7 @@ TIERS = (
         "fields",
         "contexts",
         "installation",
+        "labels",
         "losses",
         "process",
         "spreadsheet",

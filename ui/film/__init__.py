@@ -104,7 +104,9 @@ def map_figure(frames: Frames, symbols: tuple[str, ...], current: theme.Theme) -
     name, first = ("Dimension", 0) if frames.dimensions <= 2 else ("Direction", 1)
     axes = [f"{name} {first + i}" for i in range(frames.points.shape[2])]
     title = "Characters in the embedding table"
-    figure = embedding_map.embedding(frames.points[-1], symbols, axes, title=title, groups=classes, theme=current)
+    figure = embedding_map.embedding(
+        frames.points[-1], symbols, axes, title=title, groups=classes, theme=current, moving=True
+    )
     low, high = frames.points.min(axis=(0, 1)), frames.points.max(axis=(0, 1))
     room = ROOM * float((high - low).max())
     figure.update_xaxes(range=[low[0] - room, high[0] + room])

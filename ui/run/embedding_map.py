@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from mmcore import show_symbol
+from mmcore.labels import place_labels
 from ui.kit.theme import SURFACES, Role, Theme, color, figure_layout
 
 CLASS_STYLES: tuple[tuple[Role, str], ...] = (
@@ -21,7 +22,10 @@ CLASS_STYLES: tuple[tuple[Role, str], ...] = (
     ("batch", "pentagon"),
 )
 BELOW = {"yref": "container", "y": 0, "yanchor": "bottom"}  # a legend that may take several lines on a phone
-BUBBLE = 24  # pixels; holds a letter, and a fingertip finds it
+DOT = 9  # pixels; plotly finds the point next to a fingertip
+SMALLEST = 260  # pixels that the points spread over on a phone; wherever there are more, labels are as far apart
+LETTER, LINE = 9, 17  # pixels that a label takes, a letter wide and a line high
+BESIDE = 18  # pixels from a point within which it is plain whose label that is; beyond, a line leads there
 
 
 class Coloring(TypedDict, total=False):
@@ -42,10 +46,13 @@ def embedding(
     values: Sequence[float] | None = None,
     value_title: str = "",
     theme: Theme,
+    span: float | None = None,
+    moving: bool = False,
 ) -> go.Figure:
-    """Every symbol at its (V, k) point, k = 1, 2 or 3, its id as ``customdata``.
+    """Every symbol at its (V, k) point, k = 1, 2 or 3, its id as ``customdata``, its label beside it.
 
-    Either ``groups`` (a class a symbol: outline colour and marker shape) or ``values`` (a number a symbol: shade).
+    Either ``groups`` (a class a symbol: colour and marker shape) or ``values`` (a number a symbol: shade). ``span`` is
+    what the axes will reach over, where that is more than these points; labels of ``moving`` points move with them.
     """
     figure = go.Figure()
     layout = figure_layout(title, x=axes[0], y=axes[1] if len(axes) > 1 else "", theme=theme, height=560)
@@ -56,30 +63,49 @@ def embedding(
         shaded = _shaded([float(values[i]) for i in ids.tolist()], theme)
         _add_symbols(figure, points, symbols, ids, shaded, theme, f"{value_title}: ")
         if unknown.any():
-            outlined = _outlined("reference", "circle", theme, points.shape[1])
-            _add_symbols(figure, points, symbols, np.flatnonzero(unknown), outlined, theme, "", name="no such share")
+            plain = _inked("reference", "circle-open", theme, points.shape[1])
+            _add_symbols(figure, points, symbols, np.flatnonzero(unknown), plain, theme, "", name="no such share")
     else:
         listed = list(groups or ["symbol"] * len(symbols))
         for order, group in enumerate(dict.fromkeys(sorted(listed))):
             ids = np.array([i for i, own in enumerate(listed) if own == group])
             role, shape = CLASS_STYLES[order % len(CLASS_STYLES)]
-            outlined = _outlined(role, shape, theme, points.shape[1])
-            _add_symbols(figure, points, symbols, ids, outlined, theme, "", name=group)
+            inked = _inked(role, shape, theme, points.shape[1])
+            _add_symbols(figure, points, symbols, ids, inked, theme, "", name=group)
     _fit_axes(figure, axes, theme)
+    if points.shape[1] == 2 and not moving:
+        _label(figure, points, [show_symbol(symbol) for symbol in symbols], span, theme)
+    else:
+        figure.update_traces(mode="markers+text", textposition="top center")
     return figure
 
 
-def _outlined(role: Role, shape: str, theme: Theme, dimensions: int) -> dict[str, Any]:
+def _label(
+    figure: go.Figure, points: NDArray[np.floating], shown: Sequence[str], span: float | None, theme: Theme
+) -> None:
+    """The labels of a plane, pushed apart; one without room near its point is said on hover alone."""
+    scale = SMALLEST / (span or float(np.ptp(points, axis=0).max()) or 1.0)
+    sizes = np.array([(LETTER * len(text) + 4, LINE) for text in shown], dtype=float)
+    surface, notes = SURFACES[theme], []
+    for (x, y), (right, up), text in zip(points.tolist(), place_labels(points * scale, sizes), shown, strict=True):
+        if np.isnan(right):
+            continue
+        note = {"x": x, "y": y, "text": text, "font": {"size": 13, "color": surface.text}}
+        if np.hypot(right, up) <= BESIDE + LETTER * (len(text) - 1):
+            note |= {"showarrow": False, "xshift": right, "yshift": up}
+        else:
+            note |= {"ax": right, "ay": -up, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": surface.muted}
+            note |= {"standoff": DOT / 2 + 1, "borderpad": 0}
+        notes.append(note)
+    figure.update_layout(annotations=notes)
+
+
+def _inked(role: Role, shape: str, theme: Theme, dimensions: int) -> dict[str, Any]:
     ink = color(role, theme)
-    if dimensions == 3:  # 3-D markers know few shapes and draw no letters inside
+    if dimensions == 3:  # 3-D markers know few shapes
         flat = {"hexagon": "cross", "octagon": "x", "pentagon": "circle-open"}
         return {"color": ink, "symbol": flat.get(shape, shape), "size": 5}
-    return {
-        "color": f"{SURFACES[theme].raised}99",  # lets a letter underneath show
-        "symbol": shape,
-        "size": BUBBLE,
-        "line": {"color": ink, "width": 2},
-    }
+    return {"color": ink, "symbol": shape, "size": DOT}
 
 
 def _shaded(values: Sequence[float], theme: Theme) -> dict[str, Any]:
@@ -87,7 +113,7 @@ def _shaded(values: Sequence[float], theme: Theme) -> dict[str, Any]:
         "color": list(values),
         "coloraxis": "coloraxis",
         "line": {"color": SURFACES[theme].muted, "width": 1},
-        "size": BUBBLE,
+        "size": DOT + 2,
         "symbol": "circle",
     }
 
@@ -108,7 +134,7 @@ def _add_symbols(
     shared: dict[str, Any] = {
         "text": shown,
         "customdata": ids,
-        "mode": "markers+text",
+        "mode": "markers",
         "marker": look,
         "name": name,
         "showlegend": bool(name),
@@ -124,7 +150,6 @@ def _add_symbols(
                 },
             }
         )
-        shared["textfont"]["color"] = _readable(look["color"], theme)
     numbers = "<br>".join(
         f"{axis} %{{{axis}:.6f}}" for axis in "xyz"[: points.shape[1]]
     )  # exact, whatever the axis rounds to
@@ -134,13 +159,12 @@ def _add_symbols(
     if points.shape[1] == 3:
         look["size"] = 6
         x, y, z = points[ids].T
-        shared["textfont"]["color"] = surface.text
-        figure.add_scatter3d(x=x, y=y, z=z, textposition="top center", **shared)
+        figure.add_scatter3d(x=x, y=y, z=z, **shared)
     else:
         # A point chosen by a click fades the others: enough to see it, and they stay readable.
         shared["unselected"] = {"marker": {"opacity": 0.5}, "textfont": {"color": surface.muted}}
         y = points[:, 1] if points.shape[1] == 2 else stacked(points[:, 0])
-        figure.add_scatter(x=points[ids, 0], y=y[ids], textposition="middle center", **shared)
+        figure.add_scatter(x=points[ids, 0], y=y[ids], **shared)
 
 
 def stacked(values: NDArray[np.floating], gap: float = 0.08) -> NDArray[np.float64]:
@@ -153,14 +177,6 @@ def stacked(values: NDArray[np.floating], gap: float = 0.08) -> NDArray[np.float
         ends[level : level + 1] = [float(values[i])]
         levels[i] = level
     return levels
-
-
-def _readable(values: Sequence[float], theme: Theme) -> list[str]:
-    """The text colour on each shade: the page's own, or the background's where that is the more legible."""
-    low, high = min(values, default=0.0), max(values, default=0.0)
-    turn = low + (high - low) * {"light": 0.7, "dark": 0.55}[theme]
-    surface = SURFACES[theme]
-    return [surface.background if value > turn else surface.text for value in values]
 
 
 def _fit_axes(figure: go.Figure, axes: Sequence[str], theme: Theme) -> None:

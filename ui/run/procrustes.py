@@ -59,12 +59,12 @@ def maps(
     points, others, axes = onto(first, second)
     both = np.concatenate([points, others])
     low, high = both.min(axis=0), both.max(axis=0)
-    room = 0.07 * np.where(high > low, high - low, 1.0)
+    room, span = 0.07 * np.where(high > low, high - low, 1.0), float((high - low).max())
     turned = [f"{axis.split(' (')[0]} of the first run" for axis in axes]
     titles = ("The first run's characters", "The second run's, turned onto them")
     figures = []
     for where, names, title in zip((points, others), (axes, turned), titles, strict=True):
-        figure = embedding_map.embedding(where, symbols, names, title=title, theme=theme, **look)
+        figure = embedding_map.embedding(where, symbols, names, title=title, theme=theme, span=span, **look)
         figure.update_xaxes(range=[low[0] - room[0], high[0] + room[0]])
         if len(axes) == 2:
             figure.update_yaxes(range=[low[1] - room[1], high[1] + room[1]]).update_layout(height=460)
