@@ -26,6 +26,7 @@ from .schedules import learning_rate_at
 from .train_state import TrainState
 
 FIRST_SECONDS = 2.0  # that the exact losses before the first update may take
+EARLY_SECONDS = 1.0  # that those at round steps may take before their share of the time allows it
 HEAD_START = 0.5  # seconds that count as passed when a run begins, so that its first moments can be evaluated
 
 
@@ -54,7 +55,9 @@ class Pace:
 
     ``every`` updates if given: the same curve on every machine. Otherwise by the clock: often at first, when the
     loss falls, later every ``seconds``; evaluated as long as evaluations take no more than ``share`` of the time.
-    At the steps ``at`` it reports too, on every machine, though without exact losses unless it is time for them.
+    At round steps (:func:`is_round`) it reports on every machine, so that curves have the same places, and evaluates
+    there as long as that takes no more than ``early`` seconds beyond its share. At the steps ``at`` it reports too,
+    though without exact losses unless it is time for them.
     """
 
     every: int | None = None
@@ -62,6 +65,7 @@ class Pace:
     share: float = 0.2
     at: frozenset[int] = frozenset()
     first: float = FIRST_SECONDS  # that the exact losses before the first update may take; longer ones wait their turn
+    early: float = EARLY_SECONDS  # that those at round steps may take beyond their share, which is small at first
     losses: bool = True  # False: no exact losses at all, for a caller that only wants the speed or the weights
 
     def __post_init__(self) -> None:
@@ -69,6 +73,12 @@ class Pace:
         require(self.seconds >= 0, "seconds", "at least 0", self.seconds)
         require(0 <= self.share <= 1, "share", "from 0 to 1", self.share)
         require(self.first >= 0, "first", "at least 0 seconds", self.first)
+        require(self.early >= 0, "early", "at least 0 seconds", self.early)
+
+
+def is_round(step: int) -> bool:
+    """Whether a step is 1, 2 or 5 times a power of ten: evenly spaced on a logarithmic axis, whatever the length."""
+    return str(step).rstrip("0") in ("1", "2", "5")
 
 
 class TrainingDiverged(RuntimeError):
@@ -99,12 +109,14 @@ class _Reporter:
         if self.pace.every is not None:
             return self.state.step % self.pace.every == 0
         now = time.perf_counter()
-        return now - self.reported >= min(self.pace.seconds, 0.01 + 0.15 * (now - self.began))
+        often = min(self.pace.seconds, 0.01 + 0.15 * (now - self.began))
+        return is_round(self.state.step) or now - self.reported >= often
 
     def affordable(self) -> bool:
         """Whether evaluating now keeps evaluations within their share of the time."""
         elapsed = time.perf_counter() - self.began + HEAD_START
-        return self.pace.every is not None or self.evaluating <= self.pace.share * elapsed
+        allowed = self.pace.share * elapsed + (self.pace.early if is_round(self.state.step) else 0.0)
+        return self.pace.every is not None or self.evaluating <= allowed
 
     def quick(self) -> bool:
         """Whether the losses before the first update come at once; others wait their turn, as if just measured."""

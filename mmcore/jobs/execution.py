@@ -279,7 +279,7 @@ class Training:
         self.events = [event for event in (leaving, stopped) if event]
         pace = Pace(seconds=self.tick_seconds, at=self.film_steps)
         if self.sparing:
-            pace = replace(pace, share=SPARING_SHARE, first=0.0)
+            pace = replace(pace, share=SPARING_SHARE, first=0.0, early=0.0)
         for step in train(self.state, self.dataset, pace=pace, stop=self.stops):
             known = self.known.pop(step.step, {})
             self.newest = replace(step, seconds=step.seconds + self.seconds_before, **known)
@@ -312,10 +312,13 @@ class Training:
 
     def tick(self, step: Step) -> bool:
         """Write a step, from time to time with weights and samples; whether someone asked for a stop."""
+        from ..training import is_round
+
         now = time.monotonic()
         self.points.append(step)
         self.keep(step)
-        if now < self.next_write and (self.sparing or step.step in self.film_steps or self.pauses.said):
+        fixed = step.step in self.film_steps or is_round(step.step)
+        if now < self.next_write and (self.sparing or fixed or self.pauses.said):
             return False  # these come thick at first: each in a transaction of its own would slow training down
         due = step.train_loss is not None and now >= self.next_save
         saved = self.weights(step.step, step.losses) if due else None

@@ -27,7 +27,7 @@ from mmcore.samplers import SAMPLERS, ContextSampler, WordSampler
 from mmcore.schedules import learning_rate_at
 from mmcore.threads import torch_threads
 from mmcore.train_state import TrainState
-from mmcore.training import Pace, Step, TrainingDiverged, train
+from mmcore.training import Pace, Step, TrainingDiverged, is_round, train
 
 LECTURE = TrainConfig(batch_size=32, sampler="examples", optimizer="sgd", learning_rate=0.1, schedule="constant")
 TINY = model_config(embedding_dim=4, hidden_sizes=(16,))
@@ -168,6 +168,7 @@ def test_one_cycle_has_its_values() -> None:
 def test_the_pace_and_the_watching_never_change_the_weights(small: Dataset, sampler: str) -> None:
     model, config = TINY.replace(dropout=0.2), TrainConfig(max_steps=60, batch_size=16, sampler=sampler)
     paces = [Pace(every=1), Pace(every=7), Pace(every=1_000), Pace(seconds=0, share=1), Pace(seconds=1e9, share=0)]
+    paces += [Pace(seconds=1e9, early=0), Pace(seconds=1e9, early=1e9)]
     flats = [trained(model, config, small, pace).model.flat for pace in paces]
     assert all(torch.equal(flat, flats[0]) for flat in flats[1:])
 
@@ -403,14 +404,32 @@ def test_steps_go_from_the_untrained_model_to_the_last(small: Dataset) -> None:
 
 def test_a_clocked_pace_reports_the_first_and_the_last_step_exactly(small: Dataset) -> None:
     state = TrainState(TINY, TrainConfig(max_steps=50), small.vocab.size)
-    steps = list(train(state, small, pace=Pace(seconds=0, share=0)))
+    steps = list(train(state, small, pace=Pace(seconds=0, share=0, early=0)))
     assert [step.step for step in steps] == list(range(51)), "a step at every opportunity"
     assert [step.step for step in steps if step.train_loss is not None] == [0, 50], "no time to evaluate in between"
 
 
+def test_exact_losses_come_at_round_steps_on_every_machine(small: Dataset) -> None:
+    """However slow: here no share of the time is left for losses by the clock."""
+    state = TrainState(TINY, TrainConfig(max_steps=70), small.vocab.size)
+    steps = list(train(state, small, pace=Pace(share=0, early=1e9)))
+    assert [step.step for step in steps if step.losses] == [0, 1, 2, 5, 10, 20, 50, 70]
+    assert [step for step in range(100_001) if is_round(step)] == [
+        digit * 10**power for power in range(5) for digit in (1, 2, 5)
+    ] + [100_000]
+
+
+def test_round_steps_wait_too_where_losses_take_long(small: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "expected_seconds", lambda *_, **__: 600.0)
+    state = TrainState(TINY, TrainConfig(max_steps=30), small.vocab.size)
+    _, *between, last = train(state, small, pace=Pace())
+    assert {1, 2, 5, 10, 20} <= {step.step for step in between} and not any(step.losses for step in between)
+    assert last.losses
+
+
 def test_a_pace_without_first_losses_measures_them_when_their_share_of_the_time_has_passed(small: Dataset) -> None:
     state = TrainState(TINY, TrainConfig(max_steps=50), small.vocab.size)
-    first, *between, last = train(state, small, pace=Pace(seconds=0, share=0, first=0))
+    first, *between, last = train(state, small, pace=Pace(seconds=0, share=0, first=0, early=0))
     assert not first.losses and not any(step.losses for step in between)
     assert last.losses == evaluate_splits(state.model, small, test=False)
 
@@ -422,7 +441,7 @@ def test_a_step_is_immutable() -> None:
     assert all(value is None or isinstance(value, (int, float)) for value in dataclasses.astuple(step))
 
 
-@pytest.mark.parametrize("values", [{"every": 0}, {"seconds": -1.0}, {"share": 2.0}, {"first": -1.0}])
+@pytest.mark.parametrize("values", [{"every": 0}, {"seconds": -1.0}, {"share": 2.0}, {"first": -1.0}, {"early": -1.0}])
 def test_an_impossible_pace_is_refused(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=f"^{next(iter(values))} must be "):
         Pace(**values)  # type: ignore[arg-type]
