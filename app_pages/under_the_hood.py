@@ -1,4 +1,4 @@
-"""Under the hood: one example through the model and back, with every number of the visitor's own run."""
+"""Network: one example through the model and back, with every number of the visitor's own run."""
 
 import streamlit as st
 

@@ -29,11 +29,11 @@ RESULTS = Path(__file__).parent / "results" / "opening.json"
 REPEATS = 20
 PAGES = {
     "lessons": "Lessons",
-    "train": "Train",
+    "train": "Run",
     "splits": "Splits",
     "embeddings": "Embeddings",
     "film": "Film",
-    "under_the_hood": "Under the hood",
+    "under_the_hood": "Network",
     "generate": "Generate",
     "runs": "Runs",
 }

@@ -140,8 +140,8 @@ def playground(data: dict[str, Any]) -> str:
 OPENED = {
     "switch": "page, from the navigation",
     "reload": "page, reloaded",
-    "view": "view of Under the hood",
-    "example": "Under the hood",
+    "view": "view of Network",
+    "example": "Network",
     "part": "part unfolded",
 }
 

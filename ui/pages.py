@@ -35,7 +35,7 @@ class Page:
 HOME = Page(name="home", title="Start", icon=":material/home:", question="")
 LESSONS = Page(name="lessons", title="Lessons", icon=":material/school:", question="Where do I begin?")
 DATA = Page(name="data", title="Data", icon=":material/dataset:", question="How do names become X and Y?")
-TRAIN = Page(name="train", title="Train", icon=":material/model_training:", question="How low does the loss go?")
+TRAIN = Page(name="train", title="Run", icon=":material/model_training:", question="How low does the loss go?")
 PLAYGROUND = Page(name="playground", title="Playground", icon=":material/tune:", question="What does one slider do?")
 SWEEP = Page(name="sweep", title="Sweep", icon=":material/grid_on:", question="Which settings are best?")
 SPLITS = Page(
@@ -47,8 +47,8 @@ EMBEDDINGS = Page(
 FILM = Page(name="film", title="Film", icon=":material/movie:", question="How did the characters get there?")
 UNDER_THE_HOOD = Page(
     name="under_the_hood",
-    title="Under the hood",
-    icon=":material/manufacturing:",
+    title="Network",
+    icon=":material/hub:",
     question="What happens between a name and its loss?",
 )
 GENERATE = Page(
@@ -57,11 +57,13 @@ GENERATE = Page(
 RUNS = Page(name="runs", title="Runs", icon=":material/list_alt:", question="What have I tried?")
 COMPARE = Page(name="compare", title="Compare", icon=":material/stacked_line_chart:", question="How do my runs differ?")
 
-GROUPS: dict[str, tuple[Page, ...]] = {  # of the navigation, by heading; the first has none
-    "": (HOME, LESSONS),
-    "Train a model": (DATA, TRAIN, PLAYGROUND, SWEEP),
-    "Understand it": (SPLITS, EMBEDDINGS, FILM, UNDER_THE_HOOD),
-    "Use it": (GENERATE, RUNS, COMPARE),
+GROUPS: dict[str, tuple[Page, ...]] = {  # the rooms of the navigation; one of a single page shows no heading
+    "Start": (HOME,),
+    "Learn": (LESSONS,),
+    "Data": (DATA,),
+    "Train": (TRAIN, PLAYGROUND, RUNS, COMPARE, SWEEP),
+    "Look inside": (UNDER_THE_HOOD, EMBEDDINGS, FILM, SPLITS),
+    "Generate": (GENERATE,),
 }
 PAGES = tuple(page for group in GROUPS.values() for page in group)
 BY_NAME = {page.name: page for page in PAGES}

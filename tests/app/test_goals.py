@@ -102,7 +102,7 @@ def test_a_goal_that_is_open_leads_to_train_with_something_to_begin_with(
     app.segmented_control(key="goal_cost").set_value(chosen.cost).run()
     app.button(key=f"goal_{chosen.cost}_{chosen.limit:g}").click().run()
     assert not app.exception
-    assert app.title[0].value == "Train"
+    assert app.title[0].value == "Run"
     for name, value in values_of(chosen.model, chosen.train).items():
         assert app.session_state[f"form_{name}"] == value, name
 

@@ -12,6 +12,7 @@ from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import without_help
+from ui import pages
 from ui.lessons.lessons import LESSONS, Challenge, challenges
 
 
@@ -32,7 +33,7 @@ def test_each_lesson_opens_its_page_in_the_right_state(finished: Run, open_page:
     app = open_page("lessons", run=finished.id)
     app.button(key=f"open_{number}").click().run()
     assert not app.exception
-    assert app.title[0].value == {"under_the_hood": "Under the hood"}.get(lesson.page, lesson.page.capitalize())
+    assert app.title[0].value == pages.BY_NAME[lesson.page].title
     for name, value in lesson.state.items():
         assert app.session_state[name] == value
     if "hood_view" in lesson.state:

@@ -29,7 +29,7 @@ from ui.runs import actions, selection
 def test_empty_store_says_what_to_do_next(open_page: Open) -> None:
     app = open_page("runs")
     assert "Train a first model" in app.info[0].value
-    assert app.get("page_link")[0].proto.label == "Go to Train"
+    assert app.get("page_link")[0].proto.label == "Go to Run"
 
 
 def test_all_runs_newest_first_with_the_test_sealed(finished: Run, store: RunStore, open_page: Open) -> None:
@@ -63,7 +63,7 @@ def test_a_name_needs_a_letter(finished: Run, store: RunStore, open_page: Open) 
 def test_open_leads_to_train_with_the_run(finished: Run, open_page: Open) -> None:
     app = open_page("runs", run=finished.id)
     app.button(key="open").click().run()
-    assert app.title[0].value == "Train"
+    assert app.title[0].value == "Run"
     assert app.query_params["run"] == finished.id
 
 

@@ -39,7 +39,7 @@ def plain_loss(artifact: Artifact, examples: Examples) -> float:
 def test_without_a_run_it_says_what_to_do(open_page: Open) -> None:
     app = open_page("splits")
     assert "Train a first model" in texts(app)
-    assert [link.proto.label for link in app.get("page_link")] == ["Go to Train"]
+    assert [link.proto.label for link in app.get("page_link")] == ["Go to Run"]
 
 
 def test_a_run_without_weights_says_so(finished: Run, store: RunStore, open_page: Open) -> None:

@@ -1,4 +1,4 @@
-"""The page Under the hood: every number on it against the model's own, every control."""
+"""The page Network: every number on it against the model's own, every control."""
 
 from __future__ import annotations
 

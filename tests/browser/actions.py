@@ -40,7 +40,7 @@ def badge(page: Page, text: str) -> None:
 
 def nav(page: Page, title: str) -> None:
     """Go to a page through the sidebar."""
-    page.get_by_test_id("stSidebarNavLink").filter(has_text=title).click()
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title, exact=True).click()
     expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
     wait_until_idle(page)
 

@@ -54,6 +54,6 @@ def test_from_training_to_the_weights(page: Page, server: AppServer, tmp_path: P
     expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
     expect(page.get_by_text("One character at a time")).to_be_visible()
 
-    nav(page, "Train")
+    nav(page, "Run")
     weights = load_file(download(page, "Weights (.safetensors)", tmp_path))
     assert {name: tuple(tensor.shape) for name, tensor in weights.items()} == shapes

@@ -59,7 +59,7 @@ def test_run_survives_refresh_page_switch_and_second_tab(page: Page, server: App
     expect(page.get_by_label("Steps", exact=True)).to_have_value("5000000")
 
     nav(page, "Runs")
-    nav(page, "Train")
+    nav(page, "Run")
     assert page.url == address
     wait_for_more_points(page)
 

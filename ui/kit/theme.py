@@ -80,6 +80,7 @@ SURFACES: dict[Theme, Surface] = {
 
 # What the theme settings cannot say, for ``st.html``: figures of equal width, so that numbers changing in place do not
 # jump; dark text on dark-theme primary buttons, where Streamlit's white is 3 : 1 and the background colour 5.9 : 1;
+# no heading over a room of one page, which has the same name or nearly;
 # targets of 24 px where Streamlit's and plotly's icons are of 16 and 22, in the same place; and a container, by its
 # key, that only screens so narrow that columns stack show.
 STYLE = f"""<style>
@@ -95,6 +96,7 @@ STYLE = f"""<style>
 .stApp [data-testid="stHeaderActionElements"] a {{
   padding: 4px; margin: -4px; box-sizing: content-box;
 }}
+.stApp [data-testid="stSidebarNavItems"] > div:not(:has(li ~ li)) > header {{ display: none; }}
 .stApp .modebar-btn {{ min-height: 24px; }}
 .stApp [data-testid="stMainBlockContainer"] {{ padding-top: 4rem; }}
 .stApp :has(> .st-key-unseen) {{ display: none; }}

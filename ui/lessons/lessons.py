@@ -52,7 +52,7 @@ LESSONS: tuple[Lesson, ...] = (
     ),
     Lesson(
         title="Forward, to the loss",
-        look="Under the hood goes from characters to the loss one operation at a time.",
+        look="Network goes from characters to the loss one operation at a time.",
         question="What is the loss of a model that gives all 27 characters the same probability?",
         choices=("0", "1", "3.2958", "27"),
         right=2,
@@ -97,7 +97,7 @@ LESSONS: tuple[Lesson, ...] = (
     ),
     Lesson(
         title="Find a learning rate",
-        look="The finder on Train lets the rate climb from 0.001 to 1 and watches the loss.",
+        look="The finder on the page Run lets the rate climb from 0.001 to 1 and watches the loss.",
         question="For the lecture's SGD, where is the bottom of the valley?",
         choices=("Near 0.001", "Near 0.1", "Near 1"),
         right=1,

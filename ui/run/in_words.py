@@ -86,7 +86,7 @@ def draw(run: Run) -> None:
         st.markdown(plain_bold(first_loss_sentence(start, size)))
         if said := turn_sentence(run):
             st.markdown(plain_bold(said))
-        pages.UNDER_THE_HOOD.link("Look under the hood")
+        pages.UNDER_THE_HOOD.link("Look inside")
 
 
 def plain_bold(text: str) -> str:

@@ -36,7 +36,7 @@ from ui.kit.text import plain
 from ui.run import picker
 from ui.sweep import axes, estimate
 
-BASES = {"form": "Settings on Train", "preset": "A preset", "run": "A run"}
+BASES = {"form": f"Settings on {pages.TRAIN.title}", "preset": "A preset", "run": "A run"}
 COPIED = {"copied": "The sweep copied"}
 FIRST: dict[str, Any] = {"preset": "blink", "method": "grid", "seeds": "1 to 3"}
 FIRST |= {"settings_to_try": 20, "sweep_seed": 1, "minutes": 0.0}
