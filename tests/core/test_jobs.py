@@ -89,7 +89,9 @@ def saved_model_fits(store: RunStore, run_id: str) -> None:
     assert (model.step, model.config) == (run.weights_step, run.config)
     dataset = build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, 2)
     exact = evaluate_splits(model.model, dataset, test=False)
-    assert exact == pytest.approx({name: run.losses[name] for name in exact}, rel=1e-6)
+    known = {name: run.losses[name] for name in exact if name in run.losses}
+    assert known == pytest.approx({name: exact[name] for name in known}, rel=1e-6)
+    assert known.keys() == exact.keys() or run.state is not S.FINISHED, "only a stop on a busy machine leaves some out"
     assert not {"test_loss", "test_loss_unseen"} & set(model.losses)
 
 
