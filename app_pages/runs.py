@@ -4,6 +4,7 @@ import streamlit as st
 
 from mmcore.store import LIVE, RunFilter, RunState
 from ui import pages, session, visitor
+from ui.run import workers
 from ui.runs import actions, card, deleted, listing, selection, size, table, transfer
 
 st.title(pages.RUNS.title)
@@ -36,6 +37,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         listing.draw_place(part, len(states))
     said = visitor.usage().said()
     st.caption(f"Yours: {said['waiting']}, {said['stored']}.")
+    workers.draw(waiting=RunState.QUEUED in states.values())
 with st.container(horizontal=True, vertical_alignment="center"):
     size.draw()
     transfer.draw(current, part.which)

@@ -18,6 +18,19 @@ def this_process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}" + (f":{start}" if start else "")
 
 
+def place(process: str | None) -> tuple[str, int] | None:
+    """Host and pid of a process named by :func:`this_process`; None for what is no such name."""
+    host, _, number = (process or "").partition(":")
+    pid = number.partition(":")[0]
+    return (host, int(pid)) if host and pid.isdecimal() else None
+
+
+def said_place(process: str | None) -> str | None:
+    """The same in words."""
+    found = place(process)
+    return f"process {found[1]} on {found[0]}" if found else None
+
+
 def lives(process: str | None) -> bool:
     """Whether a process named by :func:`this_process` is known to live; False for what this host cannot know."""
     host, _, rest = (process or "").rpartition(":")

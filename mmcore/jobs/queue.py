@@ -91,6 +91,11 @@ class JobQueue:
             _before_threads_are_joined(self.close)
         return self
 
+    @property
+    def serves(self) -> bool:
+        """Whether it is at work, if only waiting for a database or a scheduler to come back."""
+        return self._thread is not None and self._thread.is_alive() and not self._closing.is_set()
+
     def submit(self, run_id: str) -> None:
         """Look at the queue now, rather than within 0.25 s; the run must be queued in the store already."""
         log.debug("run %s submitted", run_id, extra={"run": run_id})

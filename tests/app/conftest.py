@@ -27,6 +27,7 @@ class IdleQueue:
     """Stands in for the queue: remembers what it was given and leaves it queued."""
 
     def __init__(self, store_url: str | None, workers: object) -> None:
+        self.workers, self.serves = workers, True
         self.submitted: list[str] = []
 
     def start(self) -> IdleQueue:
@@ -42,7 +43,7 @@ class IdleQueue:
 class InThisProcess:
     """Stands in for the worker processes: a thread does what visitors wait for."""
 
-    count = 2
+    count, address, reached = 2, None, True
 
     def start(self, store_url: str) -> None:
         pass

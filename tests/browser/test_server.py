@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.request
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mmcore import BUNDLED_NAMES, RunConfig, RunState, RunStore, TrainConfig, read_words
+from mmcore.jobs import WORKERS
 from tests.browser.app_server import AppServer, watched_page
 from tests.waiting import until
 from ui.kit.live import PLOTLY_URL
@@ -27,6 +29,13 @@ def test_e3_what_is_queued_is_trained_without_a_visit(server: AppServer, store: 
     waiting = store.create(config)
     server.start()
     until(lambda: store.run(waiting.id).state is RunState.FINISHED, "the run that waited has finished")
+
+
+def test_the_server_says_that_it_can_work(server: AppServer) -> None:
+    with urllib.request.urlopen(f"{server.url}/health") as answer:
+        assert answer.status == 200 and answer.headers.get_content_type() == "application/json"
+        found = json.load(answer)
+    assert found["store"] == found["queue"] == "ok" and found["workers"] == WORKERS
 
 
 def test_the_server_gives_plotly_js_out_of_the_installed_package(server: AppServer) -> None:

@@ -11,7 +11,7 @@ from mmcore.process import CoreShare
 from mmcore.store import LEASE_SECONDS, LIVE, WORKING, Run, RunState
 from ui import session
 from ui.kit.live import live_chart
-from ui.run import curves
+from ui.run import curves, workers
 
 FULL_BYTES = 2**20  # of room left: a save may need as much
 BUSY_SHARE = 0.5  # of the time for which training wants a core
@@ -61,6 +61,7 @@ def draw_status(run: Run, history: pd.DataFrame) -> None:
         st.progress(run.step / run.max_steps, text=line)
     else:
         st.markdown(line)
+    workers.draw_place(run)
     if run.state in LIVE and (why := hindrance(run, session.store().room(), core_share(run))):
         st.warning(why)
     if run.error:

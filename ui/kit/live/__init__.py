@@ -59,8 +59,13 @@ def plotly_route() -> Route:
     async def answer(_: Request) -> FileResponse:
         return FileResponse(file, media_type="text/javascript")
 
+    return Route(address_of(PLOTLY_URL), answer)
+
+
+def address_of(name: str) -> str:
+    """A route of the server, below the path at which it serves the app."""
     base = st.get_option("server.baseUrlPath").strip("/")
-    return Route(f"/{base}/{PLOTLY_URL}" if base else f"/{PLOTLY_URL}", answer)
+    return f"/{base}/{name}" if base else f"/{name}"
 
 
 def downsample(frame: pd.DataFrame, points: int = 400) -> pd.DataFrame:
