@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore.ngram import uniform_loss
-from ui import pages, session
+from ui import pages, picture, session
 from ui.kit.text import nats
 from ui.kit.theme import current_theme
 from ui.run.picker import trained_run
@@ -54,6 +54,8 @@ if artifact.model.flat.numel() > subject.MAX_PARAMETERS:
 
 kept = session.store().checkpoints(run.id)
 model, step = subject.choose_checkpoint(run, artifact, kept)
+film = picture.Film(run_id=run.id, steps=[checkpoint.step for checkpoint in kept])
+picture.draw(model, vocab, step, key=f"picture_{run.id}", film=film, dataset=dataset)
 loss, uniform = subject.val_loss(run.id, step, run, model), uniform_loss(vocab.size)
 st.caption(
     f"Step {step:,}: validation loss {nats(loss)}. "

@@ -1,0 +1,220 @@
+/** A scene on a canvas: numbers as colours, saturated ones marked, lines for the strongest terms. */
+
+const SHADES = 24; // between nothing and the strongest colour
+const SATURATED = 0.97; // |tanh| beyond it passes back less than 6 % of a gradient, as in mmcore.trace
+const HEADS = [[], [5, 3], [2, 2], [8, 3]]; // dashes, so that colour does not tell heads apart alone
+
+/** The colours of the page as it is now: theme variables, and the legend's swatches. */
+export function colours(root) {
+  const style = getComputedStyle(root);
+  const named = (name) => style.getPropertyValue(`--st-${name}`).trim();
+  const swatch = (name) => rgb(getComputedStyle(root.querySelector(`.picture-swatch-${name}`)).backgroundColor);
+  const neutral = swatch("neutral");
+  const shades = (name) => Array.from({ length: SHADES + 1 }, (_, i) => blend(neutral, swatch(name), i / SHADES));
+  return {
+    text: style.color,
+    muted: getComputedStyle(root.querySelector(".picture-legend")).color,
+    border: named("border-color"),
+    background: named("background-color"),
+    accent: named("primary-color"),
+    font: style.fontFamily,
+    positive: shades("positive"),
+    negative: shades("negative"),
+    share: shades("share"),
+  };
+}
+
+const rgb = (text) => text.match(/[\d.]+/g).slice(0, 3).map(Number);
+const blend = (from, to, share) => `rgb(${from.map((value, i) => Math.round(value + (to[i] - value) * share)).join(" ")})`;
+
+/** Draw everything: `off` are units switched off, `focus` and `pinned` are framed, `wires` lead from cell to cell. */
+export function paint(canvas, scene, { palette, off, wires, focus, pinned, best, labels }) {
+  const ratio = window.devicePixelRatio || 1;
+  const [width, height] = [Math.round(scene.width * ratio), Math.round(scene.height * ratio)];
+  if (canvas.width !== width || canvas.height !== height) {
+    Object.assign(canvas, { width, height });
+    canvas.style.height = `${scene.height}px`;
+  }
+  const pen = canvas.getContext("2d");
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, scene.width, scene.height);
+  scene.bands.forEach((band) => write(pen, palette, band.title, 0, band.y + 13, { size: 12.5, colour: palette.muted }));
+  scene.ribbons.forEach((ribbon) => paintRibbon(pen, palette, ribbon));
+  scene.arcs.forEach((arc) => paintArcs(pen, palette, arc, focus, off));
+  wires.forEach((wire) => paintWire(pen, palette, wire));
+  for (const block of scene.blocks) PAINTERS[block.kind](pen, palette, block, { off: off[block.name], best, labels });
+  for (const { ends } of wires) ends.forEach((end) => outline(pen, end, palette.text, 1));
+  scene.frames.forEach((frame) => outline(pen, frame, palette.text, 1.5));
+  if (pinned) outline(pen, pinned, palette.accent, 2.5);
+  if (focus) outline(pen, focus, palette.text, 2);
+}
+
+const PAINTERS = {
+  tile(pen, palette, block, { labels }) {
+    const { x, y, cell } = block;
+    pen.fillStyle = palette.positive[0];
+    pen.strokeStyle = palette.border;
+    pen.beginPath();
+    pen.roundRect(x + 0.5, y + 0.5, cell - 1, cell - 1, Math.min(7, cell / 4));
+    pen.fill();
+    pen.stroke();
+    const quiet = block.values[0] === 0;
+    const size = Math.min(20, cell * 0.58);
+    write(pen, palette, labels[block.values[0]], x + cell / 2, y + cell / 2 + size * 0.35, {
+      size, weight: 600, align: "center", colour: quiet ? palette.muted : palette.text, room: cell - 4,
+    });
+  },
+
+  cells(pen, palette, block, { off }) {
+    const { values, columns, cell, tall, scale, x, y } = block;
+    const gap = Math.min(cell, tall) >= 5 ? 1 : 0;
+    for (let i = 0; i < values.length; i++) {
+      const left = x + (i % columns) * cell;
+      const top = y + Math.floor(i / columns) * tall;
+      const out = off?.has(block.name.startsWith("attention") ? Math.floor(i / columns) : i);
+      paintCell(pen, palette, block, values[i] / scale, left, top, cell - gap, tall - gap, out);
+    }
+  },
+
+  bars(pen, palette, block, { best, labels }) {
+    const { values, ids, x, y, cell, tall } = block;
+    const wide = Math.max(cell - Math.max(2, cell * 0.25), 3);
+    values.forEach((value, i) => {
+      const height = barHeight(block, value);
+      const likeliest = ids[i] === best;
+      pen.fillStyle = likeliest ? palette.accent : palette.share[10];
+      pen.fillRect(x + i * cell + (cell - wide) / 2, y + tall - height, wide, height);
+      const at = x + (i + 0.5) * cell;
+      const style = { size: Math.min(14, cell * 0.8), align: "center", room: cell };
+      const bold = likeliest ? { weight: 700, colour: palette.text } : { colour: palette.muted };
+      write(pen, palette, labels[ids[i]], at, y + tall + 17, { ...style, ...bold });
+      if (likeliest) write(pen, palette, `${Math.round(100 * value)} %`, at, y + tall - height - 4, { size: 12, weight: 600, align: "center" });
+    });
+  },
+};
+
+function paintCell(pen, palette, { look }, value, x, y, width, height, out) {
+  const size = Math.min(width, height);
+  if (out) {
+    pen.strokeStyle = palette.muted;
+    pen.lineWidth = 1.2;
+    cross(pen, x, y, width, height);
+    return;
+  }
+  const shades = look === "gate" ? palette.share : value < 0 ? palette.negative : palette.positive;
+  const strength = Math.min(1, Math.abs(value)) || 0;
+  pen.fillStyle = shades[Math.round(strength * SHADES)];
+  if (look === "relu" && value <= 0) {
+    pen.strokeStyle = palette.border;
+    pen.lineWidth = 1;
+    pen.strokeRect(x + 1.5, y + 1.5, width - 3, height - 3);
+    return;
+  }
+  pen.fillRect(x, y, width, height);
+  if (look === "tanh" && strength > SATURATED && size >= 4) sign(pen, palette, value, x + width / 2, y + height / 2, size);
+}
+
+/** Plus or minus: a unit at the end of its range, and which. */
+function sign(pen, palette, value, x, y, size) {
+  const arm = Math.max(1, size * 0.24);
+  const thick = Math.max(1, size * 0.13);
+  pen.globalAlpha = 0.85;
+  pen.fillStyle = palette.background;
+  pen.fillRect(x - arm, y - thick / 2, 2 * arm, thick);
+  if (value > 0) pen.fillRect(x - thick / 2, y - arm, thick, 2 * arm);
+  pen.globalAlpha = 1;
+}
+
+function cross(pen, x, y, width, height) {
+  pen.beginPath();
+  pen.moveTo(x + 1, y + 1);
+  pen.lineTo(x + width - 1, y + height - 1);
+  pen.moveTo(x + width - 1, y + 1);
+  pen.lineTo(x + 1, y + height - 1);
+  pen.stroke();
+}
+
+/** From a block to the one that it goes into. */
+function paintRibbon(pen, palette, [from, to, way]) {
+  const width = (block) => block.columns * block.cell;
+  const height = (block) => Math.ceil(block.values.length / block.columns) * block.tall;
+  pen.fillStyle = palette.border;
+  pen.globalAlpha = 0.45;
+  pen.beginPath();
+  if (way === "next") {
+    const y = from.y + height(from) / 2;
+    const [left, right] = [from.x + width(from) + 1, to.x - 2];
+    pen.globalAlpha = 1;
+    pen.fillRect(left, y - 0.75, Math.max(0, right - left - 3), 1.5);
+    pen.moveTo(right, y);
+    pen.lineTo(right - 5, y - 4);
+    pen.lineTo(right - 5, y + 4);
+  } else {
+    const [top, bottom] = [from.y + height(from) + 2, to.y - 2];
+    pen.moveTo(from.x, top);
+    pen.lineTo(from.x + width(from), top);
+    pen.lineTo(to.x + width(to), bottom);
+    pen.lineTo(to.x, bottom);
+  }
+  pen.fill();
+  pen.globalAlpha = 1;
+}
+
+/** Attention of the last character: an arc to each that it looks at, as thick as its weight. */
+function paintArcs(pen, palette, { name, y, height, middles, heads }, focus, off) {
+  const to = middles.length - 1;
+  heads.forEach((weights, head) => {
+    if (off[name]?.has(head)) return;
+    const chosen = focus?.name === name;
+    const alone = chosen && focus.head === head;
+    pen.strokeStyle = palette.accent;
+    pen.setLineDash(HEADS[head % HEADS.length]);
+    weights.forEach((weight, from) => {
+      if (weight < 0.02) return;
+      pen.globalAlpha = chosen && !alone ? 0.08 : 0.2 + 0.8 * weight;
+      pen.lineWidth = 0.5 + 5 * weight;
+      pen.beginPath();
+      if (from === to) {
+        pen.ellipse(middles[to], y - 5, 6, 5, 0, 0, 2 * Math.PI);
+      } else {
+        const [left, right] = [middles[from], middles[to]];
+        const lift = height * (0.45 + (0.55 * (to - from)) / Math.max(1, to)) - head * 2;
+        pen.ellipse((left + right) / 2, y - 1, (right - left) / 2, Math.max(6, lift), 0, Math.PI, 0);
+      }
+      pen.stroke();
+    });
+  });
+  pen.setLineDash([]);
+  pen.globalAlpha = 1;
+}
+
+/** A term of a sum, from its input to its result: orange adds, blue takes away. */
+function paintWire(pen, palette, { from, to, value, share }) {
+  const below = to.y >= from.y + from.height;
+  const start = { x: from.x + from.width / 2, y: below ? from.y + from.height : from.y + from.height / 2 };
+  const end = { x: to.x + to.width / 2, y: below ? to.y : to.y + to.height / 2 };
+  const bend = below ? (end.y - start.y) / 2 : 0;
+  pen.strokeStyle = (value < 0 ? palette.negative : palette.positive)[SHADES];
+  pen.globalAlpha = 0.35 + 0.65 * share;
+  pen.lineWidth = 0.6 + 3 * share;
+  pen.setLineDash(value < 0 ? [4, 3] : []);
+  pen.beginPath();
+  pen.moveTo(start.x, start.y);
+  pen.bezierCurveTo(start.x, start.y + bend, end.x, end.y - bend, end.x, end.y);
+  pen.stroke();
+  pen.setLineDash([]);
+  pen.globalAlpha = 1;
+}
+
+function outline(pen, { x, y, width, height }, colour, thick) {
+  pen.strokeStyle = colour;
+  pen.lineWidth = thick;
+  pen.strokeRect(x - thick / 2 - 0.5, y - thick / 2 - 0.5, width + thick, height + thick);
+}
+
+function write(pen, palette, text, x, y, { size, weight = 400, align = "left", colour = palette.text, room }) {
+  pen.font = `${weight} ${size}px ${palette.font}`;
+  pen.textAlign = align;
+  pen.fillStyle = colour;
+  pen.fillText(text, x, y, room);
+}
