@@ -38,12 +38,12 @@ export function paint(canvas, scene, { palette, off, wires, focus, pinned, best,
   const pen = canvas.getContext("2d");
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, scene.width, scene.height);
-  scene.bands.forEach((band) => write(pen, palette, band.title, 0, band.y + 13, { size: 12.5, colour: palette.muted }));
   scene.ribbons.forEach((ribbon) => paintRibbon(pen, palette, ribbon));
   scene.arcs.forEach((arc) => paintArcs(pen, palette, arc, focus, off));
   wires.forEach((wire) => paintWire(pen, palette, wire));
   for (const block of scene.blocks) PAINTERS[block.kind](pen, palette, block, { off: off[block.name], best, labels });
   for (const { ends } of wires) ends.forEach((end) => outline(pen, end, palette.text, 1));
+  scene.bands.forEach((band) => write(pen, palette, band.title, 0, band.y + 13, { size: 12.5, colour: palette.muted, halo: true, room: scene.width }));
   scene.frames.forEach((frame) => outline(pen, frame, palette.text, 1.5));
   if (pinned) outline(pen, pinned, palette.accent, 2.5);
   if (focus) outline(pen, focus, palette.text, 2);
@@ -88,7 +88,7 @@ const PAINTERS = {
       const style = { size: Math.min(14, cell * 0.8), align: "center", room: cell };
       const bold = likeliest ? { weight: 700, colour: palette.text } : { colour: palette.muted };
       write(pen, palette, labels[ids[i]], at, y + tall + 17, { ...style, ...bold });
-      if (likeliest) write(pen, palette, `${Math.round(100 * value)} %`, at, y + tall - height - 4, { size: 12, weight: 600, align: "center" });
+      if (likeliest) write(pen, palette, `${Math.round(100 * value)} %`, at, y + tall - height - 4, { size: 12, weight: 600, align: "center", halo: true });
     });
   },
 };
@@ -212,9 +212,15 @@ function outline(pen, { x, y, width, height }, colour, thick) {
   pen.strokeRect(x - thick / 2 - 0.5, y - thick / 2 - 0.5, width + thick, height + thick);
 }
 
-function write(pen, palette, text, x, y, { size, weight = 400, align = "left", colour = palette.text, room }) {
+function write(pen, palette, text, x, y, { size, weight = 400, align = "left", colour = palette.text, room, halo = false }) {
   pen.font = `${weight} ${size}px ${palette.font}`;
   pen.textAlign = align;
+  if (halo) {
+    pen.strokeStyle = palette.background; // so that lines beneath do not cross it out
+    pen.lineWidth = 4;
+    pen.lineJoin = "round";
+    pen.strokeText(text, x, y, room);
+  }
   pen.fillStyle = colour;
   pen.fillText(text, x, y, room);
 }

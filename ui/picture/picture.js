@@ -315,6 +315,7 @@ function wires(scene, parts, ends) {
     if (!found || !part.value) return [];
     const pair = ends(found);
     const [from, to] = pair.map((end) => tipOf(end.block, end.index));
+    if (part.name === "W") from.y = found.block.y + Math.ceil(found.block.values.length / found.block.columns) * found.block.tall - from.height; // past the rows below
     const marked = pair.filter(({ block }) => block.kind === "cells" && block.values.length > block.columns);
     return [{ from, to, value: part.value, share: Math.abs(part.value) / most, ends: marked.map((end) => cellOf(end.block, end.index)) }];
   });

@@ -21,8 +21,7 @@ const SAYING = [
     const id = view.made.ids[at];
     return { title: `Character ${at + 1}: ${view.labels[id]}`, value: `${id === 0 ? "The boundary, id" : "Its id is"} ${id}. It picks a row of the table.` };
   }],
-  [/^rows$/, (view, _, at, index) => ofRow(view, at, index)],
-  [/^x$/, (view, _, at, index) => ({ ...ofRow(view, at, index), lists: pushes(view, "x", at, index) })],
+  [/^(rows|x)$/, (view, _, at, index) => ofRow(view, at, index)],
   [/^W$/, ofTable],
   [/^attention/, ofHead],
   [/^p$/, ofOutput],
@@ -90,6 +89,7 @@ function named({ model, made, labels }, name, at, index) {
 }
 
 function reads(view, name, at, index) {
+  if (view.model.config.architecture === "bigram") return []; // the logit is looked up
   const found = largest(terms(view, name, at, index), LISTED).filter(({ value }) => value !== 0);
   const rows = found.map((part) => [source(view, part), `${signed(part.input, 2)} × ${signed(part.weight, 2)}`, signed(part.value, 2)]);
   return rows.length ? [{ title: "Reads most, number × weight", rows }] : [];
@@ -98,16 +98,14 @@ function reads(view, name, at, index) {
 function pushes(view, name, at, index) {
   const found = largest(effects(view, name, at, index), LISTED).filter(({ value }) => value !== 0);
   if (!found.length) return [];
-  const shown = (part) => (part.name === "p" ? `Logit of ${view.labels[part.index]}` : `Unit ${part.index} of the next layer`);
+  const shown = (part) => (part.name === "p" ? `Logit of ${view.labels[part.index]}` : `Next layer, unit ${part.index}`);
   return [{ title: "Adds most to", rows: found.map((part) => [shown(part), "", signed(part.value, 2)]) }];
 }
 
 function source(view, { name, at, index }) {
   const { made, labels, model } = view;
-  if (name === "x" || name === "rows") return `${labels[made.ids[at]]} (character ${at + 1}), number ${index}`;
-  if (name === "W") return `Row ${labels[made.ids.at(-1)]}`;
-  if (/^x\d/.test(name)) return `Normalised stream, number ${index}`;
-  if (/^h\d/.test(name)) return isDeep(model) ? `Unit ${index} of layer ${name.slice(1)}` : `Unit ${index}`;
-  if (model.config.architecture === "transformer") return `Stream, number ${index}`;
-  return `${GATES[name]}, unit ${index}, after ${labels[made.ids[at]]}`;
+  if (name === "x" || name === "rows") return `${labels[made.ids[at]]} (${at + 1}), number ${index}`;
+  if (/^x\d/.test(name) || model.config.architecture === "transformer") return `Stream, number ${index}`;
+  if (/^h\d/.test(name)) return isDeep(model) ? `Layer ${name.slice(1)}, unit ${index}` : `Unit ${index}`;
+  return `${GATES[name]} ${index}${at === made.ids.length - 1 ? "" : `, after ${labels[made.ids[at]]} (${at + 1})`}`;
 }
