@@ -4,7 +4,7 @@ import streamlit as st
 
 from mmcore import PRESETS, Run, RunConfig
 from mmcore.store import LIVE
-from ui import pages, session, visitor
+from ui import pages, picture, session, visitor
 from ui.run import heading, progress, results
 
 st.title("Makemore Lab")
@@ -29,9 +29,16 @@ def watch(shown: Run) -> None:
         progress.draw_samples(run)
 
 
+@st.fragment(run_every=progress.tick(run, 1.0))
+def watch_network(shown: Run) -> None:
+    run, _ = progress.look(shown)
+    picture.draw_run(run, key=f"picture_{run.id}")
+
+
 if run:
     with st.container(border=True):
         heading.draw(run)
+        watch_network(run)
         if run.state in LIVE or st.session_state.get("watched_run") == run.id:
             st.session_state["watched_run"] = run.id  # once watched, the whole curve stays for this visit
             watch(run)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore import embedding, playground
-from ui import pages, session, visitor
+from ui import pages, picture, session, visitor
 from ui.form import settings
 from ui.kit import symbols
 from ui.kit.live import live_chart
@@ -76,6 +76,8 @@ with result:
         st.metric("Parameters", f"{play.parameters:,}", width="content")
         st.metric("Steps", f"{play.step:,}", width="content", help=f"Trained and measured in {play.seconds:.2f} s.")
     st.caption(f"{models.difference(play, before)} Losses in nats per character.")
+    model = session.loaded(play.weights)
+    picture.draw(model.model, model.vocab, play.step, key="play_picture", small=True)
     left, right = st.columns(2, gap="medium")
     with left:
         live_chart(
@@ -90,7 +92,6 @@ with result:
         st.markdown("**Sampled names**")
         st.text(", ".join(curves.shown_word(word) for word in play.samples))
     with right:
-        model = session.loaded(play.weights)
         ids = symbols.shown(corpus, model.vocab)
         listed = [model.vocab.symbols[i] for i in ids]
         if "C" in model.model.tensors:

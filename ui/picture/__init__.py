@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mmcore import show_symbol
+from mmcore import Run, show_symbol
+from mmcore.store import LIVE
 from ui import session
 from ui.kit import theme
 
@@ -82,6 +83,17 @@ def draw(
         st.caption(f"Networks of up to {MAX_PARAMETERS:,} parameters are drawn; this one has {parameters:,}.")
         return
     _component(key=key, data=_data(model, vocab, step, film, dataset) | {"small": small})
+
+
+def draw_run(run: Run, *, key: str) -> None:
+    """Draw a run's last saved weights; those along the way, too, once it is over."""
+    artifact = session.artifact(run)
+    if artifact is None:
+        st.caption("The network is drawn as soon as its first weights are saved.")
+        return
+    steps = [] if run.state in LIVE else [checkpoint.step for checkpoint in session.store().checkpoints(run.id)]
+    film = Film(run_id=run.id, steps=steps) if steps else None
+    draw(artifact.model, artifact.vocab, artifact.step, key=key, film=film)
 
 
 def _data(model: Model, vocab: Vocab, step: int, film: Film | None, dataset: Dataset | None) -> dict[str, Any]:

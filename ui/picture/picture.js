@@ -387,7 +387,8 @@ function drivers(picture, block, number) {
   if (!data.contexts || !vector || block.name === "W" || block.name.startsWith("attention")) return [];
   const length = view.model.config.context_size;
   const count = picture.contexts.length / length;
-  const title = `Highest on, of ${count.toLocaleString("en")} contexts of the training split`;
+  const what = rankedBy(view.made, block.name) === block.name ? "Highest" : "Highest pre-activation";
+  const title = `${what}, of ${count.toLocaleString("en")} contexts of the training split`;
   picture.driven ??= { values: {}, done: 0 };
   const found = picture.driven.values[block.name];
   if (picture.driven.done < count) {
@@ -397,6 +398,12 @@ function drivers(picture, block, number) {
   const top = Array.from({ length: count }, (_, i) => i).sort((a, b) => found[b][number] - found[a][number]).slice(0, DRIVERS);
   const text = (i) => Array.from(picture.contexts.subarray(i * length, (i + 1) * length), (id) => view.labels[id]);
   return listed({ title, rows: top.map((i) => [trimmed(text(i)), signed(found[i][number])]) });
+}
+
+/** The result that tells contexts apart on which a unit is saturated: its pre-activation, where it has one. */
+function rankedBy(made, name) {
+  const before = [name.replace(/^h(?=\d)/, "norm"), name.replace(/^h(?=\d)/, "z")];
+  return before.find((other) => made[other]) ?? name;
 }
 
 /** A long context of boundaries first needs only the last of them. */
@@ -418,7 +425,7 @@ function lookAtAll(picture, count, length) {
       const ids = Array.from(picture.contexts.subarray(driven.done * length, ++driven.done * length));
       const made = forward(model, ids);
       for (const name of names) {
-        const value = made[name];
+        const value = made[rankedBy(made, name)];
         if (value) (driven.values[name] ??= []).push(Float32Array.from(ArrayBuffer.isView(value) ? value : value.at(-1)));
       }
     }
@@ -512,6 +519,7 @@ function update(picture, data) {
   const changed = before?.weights !== data.weights;
   picture.data = data;
   picture.root.classList.toggle("picture-small", data.small);
+  picture.root.classList.toggle("picture-driven", Boolean(data.contexts));
   if (JSON.stringify(before?.model) !== JSON.stringify(data.model)) Object.assign(picture, { off: {}, hover: null, pinned: null });
   if (before?.film !== data.film || before?.steps.length !== data.steps.length) picture.film = null;
   if (before?.contexts !== data.contexts) picture.contexts = data.contexts && new Uint16Array(fromBase64(data.contexts));
