@@ -11,6 +11,7 @@ from ui.kit.text import LOSSES, plain
 from ui.kit.theme import PLOTLY_CONFIG, current_theme
 from ui.playground import models, sliders
 from ui.run import curves, embedding_map
+from ui.run.references import references
 
 theme = current_theme()
 
@@ -86,7 +87,7 @@ with result:
             run_id="playground",
             traces=curves.loss_traces(0),
             title="Loss while training",
-            references={k.capitalize(): v for k, v in session.baselines(corpus.sha256, play.config.split).items()},
+            references=references(play.config),
             height=330,
         )
         st.markdown("**Sampled names**")

@@ -63,11 +63,18 @@ def watch(shown: Run) -> None:
     progress.draw_status(run, history)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         buttons.draw(run)
-        log_x = st.toggle(
-            "Logarithmic steps",
-            key="log_steps",
+        linear = st.toggle(
+            "Linear steps",
+            key="linear_steps",
             persist_state="session",
-            help="Shows the first updates, where the loss falls fastest, as wide as the rest. Step 0 is left out.",
+            help="Logarithmic steps show the first updates, where the loss falls fastest, as wide as the rest.",
+        )
+        whole = st.toggle(
+            "From the first loss",
+            key="whole_curve",
+            persist_state="session",
+            help="The loss axis reaches over the first quarter of the chart too, where the loss falls fastest and runs "
+            "are alike. A double click on the chart does the same.",
         )
         smoothing = st.slider(
             "Smoothing of the batch loss",
@@ -80,7 +87,7 @@ def watch(shown: Run) -> None:
             persist_state="session",
             help="Share of the past in each value of the moving average; the raw line stays visible behind it.",
         )
-    progress.draw_curve(run, history, log_x=log_x, smoothing=smoothing)
+    progress.draw_curve(run, history, log_x=not linear, whole=whole, smoothing=smoothing)
     samples, summary = st.columns(2, gap="large")
     with samples:
         progress.draw_samples(run)

@@ -19,7 +19,7 @@ import pandas as pd
 from .checkpoint import Checkpoint
 from .config import RunConfig, TrainConfig
 from .diagnosis import SAMPLED, Turn, first_model, turning_point
-from .ngram import KneserNey, uniform_loss
+from .ngram import counting_loss, uniform_loss
 from .presets import PRESETS, calmer_rate, preset_for, usual_rate
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ LARGE_UPDATE = 8e-2  # std of an update ÷ std of the tensor that it changes mos
 MIDDLE = (0.1, 0.8)  # of the steps done: after the first moments, before a schedule ends at 0
 BEHIND = 0.05  # nats above Kneser-Ney: less is not worth a remedy
 SEVERE = 0.02  # nats above counting characters or pairs: less is within reach of a bigram model's own noise
-ORDERS = 4  # of Kneser-Ney; the contexts of longer ones are rare in short words
 
 # By optimiser. SGD's steps shrink with the gradient, so it bears larger rates, needs more of them, and weight decay,
 # which does not shrink, soon outweighs its gradient.
@@ -140,13 +139,7 @@ def gather(
         **_units(config, dataset, model),
     )
     doubtful = facts.val_loss is not None and any(cause(facts) for cause in CAUSES)
-    return replace(facts, counting_loss=_counting(dataset)) if doubtful else facts
-
-
-def _counting(dataset: Dataset) -> float:
-    """The lowest validation loss of counting contexts no longer than the model's."""
-    longest = min(ORDERS, dataset.train.contexts.shape[1])
-    return min(KneserNey(dataset.train, order).loss(dataset.val) for order in range(1, longest + 1))
+    return replace(facts, counting_loss=counting_loss(dataset.train, dataset.val)) if doubtful else facts
 
 
 def _typical_updates(checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> dict[str, float]:

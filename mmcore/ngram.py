@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .dataset import Dataset, Examples
 
+LONGEST = 4  # order of the count models that a network is compared with; longer contexts are rare in short words
 SMOOTHING = 1.0  # added to every count, so that nothing is impossible (Laplace)
 
 
@@ -191,6 +192,12 @@ def kneser_ney_table(train: Examples, val: Examples, orders: Sequence[int] = (1,
     models = [KneserNey(train, order) for order in orders]
     rows = [{"order": m.order, "train_loss": m.loss(train), "val_loss": m.loss(val)} for m in models]
     return pd.DataFrame(rows)
+
+
+def counting_loss(train: Examples, val: Examples, longest: int = LONGEST) -> float:
+    """The lowest validation loss of Kneser-Ney models that look no further than the examples' contexts reach."""
+    longest = min(longest, train.contexts.shape[1])
+    return min(KneserNey(train, order).loss(val) for order in range(1, longest + 1))
 
 
 def mixture_losses(

@@ -17,6 +17,7 @@ from mmcore.corpus import BUNDLED_NAMES, Corpus, read_words
 from mmcore.dataset import Dataset, Vocab, build_dataset
 from mmcore.logs import write_logs
 from mmcore.ngram import baselines as count_baselines
+from mmcore.ngram import counting_loss
 from mmcore.store import ENDED, Run, RunFilter, RunStore, StoreUnavailable
 from ui.kit.text import plain
 
@@ -185,6 +186,13 @@ def baselines(sha256: str, split: SplitConfig) -> dict[str, float]:
     """Validation losses of what a network has to beat: uniform, unigram, bigram."""
     table = count_baselines(dataset(sha256, split, 1))  # they look at one character at most
     return dict(zip(table["model"], table["val_loss"], strict=True))
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def kneser_ney(sha256: str, split: SplitConfig, context_size: int) -> float:
+    """The validation loss of counting contexts no longer than a network's."""
+    data = dataset(sha256, split, context_size)
+    return counting_loss(data.train, data.val)
 
 
 def artifact(run: Run) -> Artifact | None:

@@ -294,7 +294,8 @@ def test_a_finished_run_shows_its_losses_and_never_the_test_loss(
 
 def test_chart_controls_and_code(finished: Run, open_page: Open) -> None:
     app = open_page("train", run=finished.id)
-    app.toggle(key="log_steps").set_value(True)
+    app.toggle(key="linear_steps").set_value(True)
+    app.toggle(key="whole_curve").set_value(True)
     app.slider(key="smoothing").set_value(0.9)
     app.session_state["code"] = True
     app.run()

@@ -165,8 +165,9 @@ def template(theme: Theme) -> dict[str, Any]:
                 "font": {"family": FONT, "color": surface.text},
             },
             "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": surface.muted, "activecolor": color("accent", theme)},
-            "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom"},
-            "margin": {"l": 8, "r": 8, "t": 80, "b": 8},
+            # Below, where it may take several lines on a phone; above, plotly's own buttons would cover it.
+            "legend": {"orientation": "h", "x": 0, "xanchor": "left", "yref": "container", "y": 0, "yanchor": "bottom"},
+            "margin": {"l": 8, "r": 8, "t": 48, "b": 8},
         }
     }
 

@@ -31,11 +31,11 @@ def smoothed(history: pd.DataFrame, weight: float) -> pd.DataFrame:
 
 def loss_traces(weight: float) -> list[Trace]:
     """The curves of the loss chart; with smoothing, the raw batch loss stays visible behind."""
-    train = Trace("train_loss", "Train", "train", measured=True)
-    val = Trace("val_loss", "Validation", "validation", measured=True)
-    if weight == 0:
-        return [Trace("batch_loss", "Batch", "batch"), train, val]
-    return [Trace("batch_loss", "Batch", "batch", faint=True), Trace("smooth", "Batch, smoothed", "batch"), train, val]
+    train = Trace("train_loss", "Train (exact)", "train", measured=True)
+    val = Trace("val_loss", "Validation (exact)", "validation", measured=True)
+    batch = Trace("batch_loss", "Batch (mean)", "batch", faint=weight > 0)
+    smooth = [Trace("smooth", "Batch (smoothed)", "batch")] if weight else []
+    return [batch, *smooth, train, val]
 
 
 def recent_speed(history: pd.DataFrame, points: int = 6) -> float | None:

@@ -12,6 +12,7 @@ from mmcore.store import LEASE_SECONDS, LIVE, WORKING, Run, RunState
 from ui import session
 from ui.kit.live import live_chart
 from ui.run import curves, workers
+from ui.run.references import references
 
 FULL_BYTES = 2**20  # of room left: a save may need as much
 BUSY_SHARE = 0.5  # of the time for which training wants a core
@@ -121,10 +122,15 @@ def kept(run: Run) -> str:
 
 
 def draw_curve(
-    run: Run, history: pd.DataFrame, *, log_x: bool = False, smoothing: float = 0.0, height: int = 420
+    run: Run,
+    history: pd.DataFrame,
+    *,
+    log_x: bool = True,
+    whole: bool = False,
+    smoothing: float = 0.0,
+    height: int = 420,
 ) -> None:
     """The loss chart with its reference lines."""
-    references = session.baselines(run.config.corpus_sha256, run.config.split)
     live_chart(
         curves.smoothed(history, smoothing),
         key="curve",
@@ -133,7 +139,8 @@ def draw_curve(
         title="Loss while training",
         running=run.state in LIVE,
         log_x=log_x,
-        references={name.capitalize(): loss for name, loss in references.items()},
+        whole=whole,
+        references=references(run.config),
         height=height,
     )
 
