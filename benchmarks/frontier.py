@@ -20,7 +20,7 @@ from mmcore.presets import PRESETS
 
 RESULTS = Path(__file__).parent / "results"
 IN_PARITY = {"lecture": "mlp", "transformer": "transformer"} | {
-    n: f"{n}-preset" for n in ("wavenet", "rnn", "gru", "lstm")
+    n: f"{n}-preset" for n in ("wavenet", "rnn", "gru", "lstm", "microgpt")
 }
 PUBLISHED: dict[str, tuple[ModelConfig, int | None]] = {  # row of parity -> model, updates where they are known
     "mlp": (model_config(init="lecture"), LECTURE.max_steps),

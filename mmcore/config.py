@@ -13,7 +13,7 @@ from .architectures import model_config, read_model
 from .architectures.interface import ModelConfig
 from .fields import Choice, Config, Flag, Real, Whole, require, whole
 
-STRETCHED = ("step", "one-cycle")  # the schedules that depend on max_steps
+STRETCHED = ("step", "one-cycle", "linear")  # the schedules that depend on max_steps
 
 FREE_TO_CHANGE = frozenset({"dropout", "state_dropout"})  # of a model, as they act in training only
 
@@ -135,11 +135,12 @@ class TrainConfig(Config):
     schedule: str = Choice(
         title="Schedule",
         help="How the learning rate changes. *Step* is the lecture's decay from 0.1 to 0.01; *one-cycle* climbs, "
-        "then falls to zero; *inverse time* is the paper's ε₀ / (1 + r·t).",
+        "then falls to zero; *linear* falls to zero from the start; *inverse time* is the paper's ε₀ / (1 + r·t).",
         options={
             "constant": "Constant",
             "step": "Step, a tenth in the second half",
             "one-cycle": "One-cycle",
+            "linear": "Linear, to zero",
             "inverse-time": "Inverse time, ε₀ / (1 + r·t)",
         },
         more=True,

@@ -96,6 +96,19 @@ PRESETS: dict[str, Preset] = {
         model=model_config(architecture="transformer", dropout=0.2),
         train=TrainConfig(max_steps=4_500, batch_size=128, sampler="words", learning_rate=0.003, weight_decay=0.5),
     ),
+    "microgpt": Preset(
+        title="microgpt",
+        note="A. Karpathy's GPT in one file of plain Python: 4,192 numbers for the names, one word an update.",
+        model=model_config(
+            architecture="transformer",
+            embedding_dim=16,
+            layers=1,
+            normalisation="rms",
+            activation="relu",
+            bias=False,
+        ),
+        train=TrainConfig(max_steps=1_000, batch_size=1, sampler="words", learning_rate=0.01, schedule="linear"),
+    ),
     "best-of-all": Preset(
         title="Best of five minutes",
         note="The lowest validation loss that five minutes buy: a wide GRU with much dropout.",

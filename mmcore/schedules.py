@@ -12,7 +12,8 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
     """The learning rate of the update after ``step`` updates.
 
     ``step``: a tenth of it in the second half. ``one-cycle``: linear climb, then linear descent to zero
-    (Smith & Topin 2018). ``inverse-time``: ε₀ / (1 + r·t), section 3.1 of Bengio et al. (2003).
+    (Smith & Topin 2018). ``linear``: descent to zero from the first update on. ``inverse-time``: ε₀ / (1 + r·t),
+    section 3.1 of Bengio et al. (2003).
     """
     rate, done = config.learning_rate, step / config.max_steps
     if config.schedule == "step":
@@ -22,4 +23,6 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
     if config.schedule == "one-cycle":
         climb = (step + 1) / max(1, WARM_UP * config.max_steps)
         return rate * min(1.0, climb, (1 - done) / (1 - WARM_UP))
+    if config.schedule == "linear":
+        return rate * (1 - done)
     return rate

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.architectures.sequence import SequenceConfig
+from mmcore.fields import Choice
 from mmcore.model import MLP, Model
 
 VOCAB_SIZE = 7  # of what hypothesis draws
@@ -27,6 +28,16 @@ SMALL: dict[str, ModelConfig] = {
     "wavenet": model_config(architecture="wavenet", context_size=4, embedding_dim=4, hidden_size=16),
     "transformer": model_config(
         architecture="transformer", context_size=6, embedding_dim=16, layers=2, heads=2, dropout=0.1
+    ),
+    "transformer-rms": model_config(
+        architecture="transformer",
+        context_size=6,
+        embedding_dim=8,
+        layers=2,
+        heads=2,
+        normalisation="rms",
+        activation="relu",
+        bias=False,
     ),
 }
 SEQUENCES = {name: config for name, config in SMALL.items() if isinstance(config, SequenceConfig)}
@@ -52,9 +63,11 @@ def configs(draw: st.DrawFn) -> ModelConfig:
         "hidden_size": [3, 8],
         "layers": [1, 3],
         "heads": [1, 2],
-        "normalisation": ["none", "batch", "layer"],
         "activation": ["tanh", "gelu"],
     }
+    normalisation = config.settings().get("normalisation")
+    if isinstance(normalisation, Choice):
+        choices["normalisation"] = list(normalisation.options)
     names = [f.name for f in dataclasses.fields(config) if f.name in choices]
     return config.replace(**{name: draw(st.sampled_from(choices[name])) for name in names})
 

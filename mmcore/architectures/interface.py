@@ -158,8 +158,7 @@ class ModelConfig(Config):
 
     def activations(self, length: float, *, training: bool) -> float:
         """About how many numbers a forward pass holds for a context that fills ``length`` places, logits aside."""
-        made = sum(shape[1] for name, shape in self.shapes(1).items() if is_weight(shape) and name not in ("C", "wpe"))
-        return made * (1 if getattr(self, "normalisation", "none") == "none" else 2)
+        return sum(shape[1] for name, shape in self.shapes(1).items() if is_weight(shape) and name not in ("C", "wpe"))
 
     def tables(self, vocab_size: int) -> int:
         """How many numbers training keeps whose count depends on the vocabulary, beside parameters and logits."""

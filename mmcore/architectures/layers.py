@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from .prefix_tree import Levels, rows
 
-EPSILON = 1e-5  # added to a variance before dividing by its root
+EPSILON = 1e-5  # added to a variance or mean square before dividing by its root
 
 MOMENTUM = 0.05  # of a batch in the running statistics
 
@@ -63,6 +63,11 @@ def dropout(h: Tensor, rate: float, training: Generator | None) -> Tensor:
 def layer_norm(z: Tensor) -> Tensor:
     """Each row to mean 0 and variance 1 (Ba, Kiros & Hinton 2016)."""
     return F.layer_norm(z, z.shape[-1:], eps=EPSILON)
+
+
+def rms_norm(z: Tensor) -> Tensor:
+    """Each row to a mean square of 1 (Zhang & Sennrich 2019), without a gain to learn."""
+    return z * (z.square().mean(-1, keepdim=True) + EPSILON).rsqrt()
 
 
 def batch_norm(z: Tensor, mean: Tensor, var: Tensor, training: Generator | None) -> Tensor:

@@ -87,6 +87,9 @@ class MLPConfig(ModelConfig):
         first = sum(self.hidden_sizes[:1]) + (vocab_size if self.direct else 0)
         return self.context_size * vocab_size * first  # a row for each character at each place
 
+    def activations(self, length: float, *, training: bool) -> float:
+        return super().activations(length, training=training) * (1 if self.normalisation == "none" else 2)
+
     def spread(self, name: str, shape: tuple[int, ...]) -> float:
         if name == "C":
             return 1.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .interface import ModelConfig, Parameters, Stage, Stages, Weights, look_up
-from .lm_head import PLAIN, head_logits, head_stage
+from .lm_head import head_logits, head_stage, plain_head
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SequenceConfig(ModelConfig):
-    """A model with a state after every character, which gives the logits: ``state · W_lm_head + b_lm_head``.
+    """A model with a state after every character, which gives the logits: ``state · W_lm_head``, plus a bias.
 
     A boundary begins a word: the state after it depends on nothing before it, and no word sees another. So a state
     belongs to a prefix of a word, whichever contexts have it, and is computed once for all of them.
@@ -51,7 +51,7 @@ class SequenceConfig(ModelConfig):
     def plain_lines(self) -> list[str]:
         T = self.context_size
         word = f"word = ids[{T - 1}:][-{T}:]  # from its boundary on"
-        return [word, *self.plain_states(), f"logits = h {PLAIN}"]
+        return [word, *self.plain_states(), plain_head(self.shapes(1))]
 
     def plain_states(self) -> list[str]:
         """Lines of plain torch from ``p`` and the ids ``word`` to the last state ``h`` (H,)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..fields import require
 from .interface import ModelConfig, Parameters, Shapes, Stage, hidden_shapes, look_up
-from .lm_head import PLAIN, head_logits, head_shapes, head_stage
+from .lm_head import head_logits, head_shapes, head_stage, plain_head
 from .mlp import GAIN, hidden_layer, plain_layer
 from .settings import ACTIVATION, CONTEXT_SIZE, DROPOUT, EMBEDDING_DIM, HIDDEN_SIZE, NORMALISATION
 
@@ -81,4 +81,4 @@ class WaveNetConfig(ModelConfig):
         for layer in range(1, self.context_size.bit_length()):
             lines.append("h = h.view(len(h) // 2, -1)  # half as many, twice as long")
             lines += plain_layer(layer, "h", self.normalisation, self.activation)
-        return [*lines, f"logits = h[0] {PLAIN}"]
+        return [*lines, plain_head(self.shapes(1), "h[0]")]

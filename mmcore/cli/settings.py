@@ -5,6 +5,7 @@ Which settings there are and what they mean is the configs' to say (:class:`~mmc
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
@@ -33,8 +34,15 @@ def options() -> dict[str, Setting]:
     for owner in owners:
         for name, setting in owner.settings().items():
             option = option_name(name, setting)
-            found[option] = setting if isinstance(setting, Sizes) else found.get(option, setting)
+            found[option] = setting if isinstance(setting, Sizes) else _joined(found.get(option, setting), setting)
     return found
+
+
+def _joined(first: Setting, other: Setting) -> Setting:
+    """What an option means that several architectures have: as the first says it, with the words of all."""
+    if isinstance(first, Choice) and isinstance(other, Choice):
+        return dataclasses.replace(first, options={**first.options, **other.options})
+    return first
 
 
 def with_settings(command: Command) -> Command:

@@ -332,6 +332,20 @@ def test_a_normalisation_says_what_the_spread_was_and_is(name: str) -> None:
         assert ("as training kept them" in sentence) == (name in ("mlp-batch", "wavenet")), "running statistics or not"
 
 
+def test_a_stream_of_rms_says_its_roots_and_the_length_that_is_left() -> None:
+    model = shaken(SMALL["transformer-rms"], VOCAB.size)
+    trace = forward_trace(model, [0, 0, 0, 1, 2, 2], 3)
+    steps = {step.name: step for step in trace.steps}
+    was, now = (np.sqrt((trace[name][-1] ** 2).mean()) for name in ("places", "s0"))
+    assert f"that root was {was:.4f} before and is {now:.4f} now." in forward_sentence(steps["s0"], trace, VOCAB)
+    assert now == pytest.approx(1, abs=1e-3) and abs(was - 1) > 0.1
+    added, before = np.linalg.norm(trace["a1"][-1] - trace["s0"][-1]), np.linalg.norm(trace["s0"][-1])
+    sentence = forward_sentence(steps["a1"], trace, VOCAB)
+    assert f"length {added:.4f} is added to one of length {before:.4f}." in sentence, "what was normalised"
+    assert f"of length {np.linalg.norm(trace['s2'][-1]):.4f}, is all" in forward_sentence(steps["h"], trace, VOCAB)
+    assert np.allclose(trace["logits"], trace["h"] @ model.tensors["W_lm_head"].numpy())
+
+
 @pytest.mark.parametrize("name", ["mlp", "mlp-context-1", "mlp-one-unit", "mlp-relu", "mlp-layer", "wavenet"])
 def test_an_activation_counts_what_it_did(name: str) -> None:
     for trace, step, sentence in of_kind(ALL[name], "tanh", "relu", "gelu"):

@@ -57,7 +57,7 @@ REFUSED: list[tuple[Config, dict[str, Any], str]] = [
     (TrainConfig, {"learning_rate": 0.0}, "learning_rate must be a number above 0 and at most 1000, got 0.0"),
     (TrainConfig, {"learning_rate": float("inf")}, "learning_rate must be a number above 0 and at most 1000, got inf"),
     (TrainConfig, {"learning_rate": 10**400}, "learning_rate must be a number above 0 and at most 1000, got 10000"),
-    (TrainConfig, {"schedule": "cosine"}, "schedule must be one of constant, step, one-cycle, inverse-time, got"),
+    (TrainConfig, {"schedule": "cosine"}, "schedule must be one of constant, step, one-cycle, linear, inverse-time"),
     (TrainConfig, {"decay_rate": -1.0}, "decay_rate must be a number from 0 to 1000, got -1.0"),
     (TrainConfig, {"weight_decay": 11}, "weight_decay must be a number from 0 to 10, got 11"),
     (TrainConfig, {"patience": -1}, "patience must be a whole number from 0 to 1,000,000, got -1"),

@@ -139,6 +139,8 @@ def test_schedules_have_their_values() -> None:
     assert [learning_rate_at(lecture, i) for i in (99_999, 100_000)] == pytest.approx([0.1, 0.01])
     constant = base.replace(schedule="constant")
     assert {learning_rate_at(constant, i) for i in (0, 500, 999)} == {0.1}
+    linear = base.replace(schedule="linear")
+    assert [learning_rate_at(linear, i) for i in (0, 250, 999)] == pytest.approx([0.1, 0.075, 0.0001])
     inverse = base.replace(schedule="inverse-time", decay_rate=0.01)
     assert [learning_rate_at(inverse, i) for i in (0, 100, 900)] == pytest.approx([0.1, 0.05, 0.01])
 

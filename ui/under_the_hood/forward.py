@@ -146,6 +146,19 @@ def _place(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     )
 
 
+def _rms(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
+    was, now = (np.sqrt((value_of(one)[-1] ** 2).mean()) for one in (step_before(step, trace), step))
+    return (
+        "Each character's vector is divided by the root of the mean of its squares; nothing is learned in it. For the "
+        f"last character, that root was {was:.4f} before and is {now:.4f} now."
+    )
+
+
+def _last(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
+    length = np.linalg.norm(value_of(step))
+    return f"The last character's vector, of length {length:.4f}, is all that the logits are made of."
+
+
 def _attention(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
     last = value_of(step)[:, -1]  # (heads, L)
     if last.shape[1] == 1:
@@ -170,7 +183,7 @@ def _mixed(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
 
 
 def _stream(step: TraceStep, trace: Trace, vocab: Vocab) -> str:
-    before = value_of(step_before(step, trace, "stream", "place"))[-1]
+    before = value_of(step_before(step, trace, "stream", "rms", "place"))[-1]
     added = np.linalg.norm(value_of(step)[-1] - before)
     layer = "attention" if step_before(step, trace).kind == "mixed" else "feed-forward"
     return (
@@ -219,6 +232,8 @@ SENTENCES: dict[str, Callable[[TraceStep, Trace, Vocab], str]] = {
     "state": _state,
     "cell": _cell,
     "place": _place,
+    "rms": _rms,
+    "last": _last,
     "attention": _attention,
     "mixed": _mixed,
     "stream": _stream,
