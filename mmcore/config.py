@@ -207,7 +207,7 @@ class Origin(Config):
     def __post_init__(self) -> None:
         ok = isinstance(self.run_id, str) and 1 <= len(self.run_id) <= 32
         require(ok, "run_id", "the id of a run, of at most 32 characters", self.run_id)
-        whole("step", self.step, 0, 2**53)
+        whole("step", self.step, 0, 2**31 - 1)
         _check_sha256("weights_sha256", self.weights_sha256)
 
 

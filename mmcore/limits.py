@@ -14,6 +14,7 @@ from .fields import require
 
 MAX_NAME = 200  # characters of a run's name
 MAX_NOTE = 2_000  # of its note
+MAX_OWNER = 255  # of what stands for a visitor
 
 
 @dataclass(frozen=True, kw_only=True)

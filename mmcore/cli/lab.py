@@ -34,7 +34,7 @@ def start(
     ] = None,
     store: Annotated[
         str | None,
-        typer.Option(help="Where runs are kept: a SQLite file or a SQLAlchemy URL, as in MMCORE_STORE."),
+        typer.Option(help="Where runs are kept: a SQLite file or a PostgreSQL URL, as in MMCORE_STORE."),
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open it in the browser.")] = False,
 ) -> None:

@@ -15,7 +15,7 @@ from ..checkpoint import FLOAT
 from ..config import Origin, RunConfig
 from .points import of_film
 from .run import Run
-from .schema import CHECKPOINTS, RUNS, Value
+from .schema import CHECKPOINTS, LARGEST, RUNS, Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,8 @@ def kept_steps(db: Connection, run_id: str) -> list[int]:
 
 def weights_at(db: Connection, run_id: str, step: int) -> bytes | None:
     """A run's weights after so many steps, float32 in the layout of Model.flat; None where they are not kept."""
+    if not 0 <= step <= LARGEST:
+        return None
     last = (CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == "last", CHECKPOINTS.c.step == step)
     if state := db.scalar(sa.select(CHECKPOINTS.c.train_state).where(*last)):
         return load(state)["flat"].astype(FLOAT, copy=False).tobytes()

@@ -29,14 +29,9 @@ def _postgresql(element: Now, compiler: SQLCompiler, **_: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
 
 
-@compiles(Now, "mysql", "mariadb")
-def _mysql(element: Now, compiler: SQLCompiler, **_: Any) -> str:
-    return "unix_timestamp(sysdate(6))"
-
-
 def give_clock(connection: sqlite3.Connection) -> None:
     """SQLite runs in this process and has this machine's clock; by its own functions that is in whole milliseconds.
 
-    In whole microseconds, as of other databases, a time is the same when it comes back as a ``datetime``.
+    In whole microseconds, as of PostgreSQL, a time is the same when it comes back as a ``datetime``.
     """
     connection.create_function("wall_clock", 0, lambda: round(time(), 6))

@@ -3,85 +3,93 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import re
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ..config import RunConfig
 from ..fields import quoted
 from ..installation import INSTALLED, user_data_folder
 from ..losses import SHOWN
 from .clock import give_clock
-from .digest import digests
+from .text import Line, Text
 
 SCHEMA_VERSION = 5
 HISTORY = ("step", "batch_loss", *SHOWN, "learning_rate", "seconds")
 """Columns of a run's curve."""
+LARGEST = 2**31 - 1  # whole number that a column of them holds
+MAX_ERROR_TYPE = 64  # characters
 
 Value = str | float | bytes | sa.ColumnElement[Any] | None
 """What a column may be set to."""
 
+_LOGIN = re.compile(r"(?<=://).*@")  # of a URL that cannot be taken apart
+_UPGRADE_LOCK = 6_101_905  # a number that nobody else's lock in the database has, for all versions the same
+
+CONNECTION = {"application_name": "makemore-lab", "connect_timeout": "10"}  # seconds
+"""What a connection to PostgreSQL asks for, where the URL has nothing else."""
+POOL = {"pool_size": 2, "max_overflow": 13, "pool_timeout": 30, "pool_pre_ping": True}
+"""A process's connections to PostgreSQL: a worker uses one, a server of many visitors up to 15 and keeps 2 open.
+
+PostgreSQL allows 100 in all as it comes. Before one is used again it is asked whether it still stands.
+"""
+
 METADATA = sa.MetaData()
-_BLOB = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")  # its plain ones end at 64 KiB
-_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
 def _run_key() -> sa.Column[str]:
-    return sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    return sa.Column("run_id", Line(32), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
 
 
 VERSIONS = sa.Table("schema_version", METADATA, sa.Column("version", sa.Integer, nullable=False))
 CORPORA = sa.Table(
     "corpora",
     METADATA,
-    sa.Column("sha256", sa.String(64), primary_key=True),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("words", _TEXT, nullable=False),  # one a line
-    sa.Column("report", _TEXT, nullable=False),  # JSON of CorpusReport
+    sa.Column("sha256", Line(64), primary_key=True),
+    sa.Column("name", Line(255), nullable=False),
+    sa.Column("words", Text, nullable=False),  # one a line
+    sa.Column("report", Text, nullable=False),  # JSON of CorpusReport
     sa.Column("created", sa.Double, nullable=False),  # this and all times: seconds since 1970, UTC
-    sa.Column("owner", sa.String(255)),  # the visitor who added it first
+    sa.Column("owner", Line(255)),  # the visitor who added it first
 )
 RUNS = sa.Table(
     "runs",
     METADATA,
-    sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("note", _TEXT, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False, index=True),
-    sa.Column("config", _TEXT, nullable=False),  # JSON of RunConfig
-    sa.Column("config_digest", sa.String(64), index=True),  # of config and its split; none where it cannot be read
-    sa.Column("split_digest", sa.String(64)),
-    sa.Column("corpus_sha256", sa.String(64), sa.ForeignKey("corpora.sha256"), nullable=False, index=True),
-    sa.Column("owner", sa.String(255)),
-    sa.Column("error", _TEXT),
-    sa.Column("error_type", sa.String(64)),  # class of the exception that ended it
+    sa.Column("id", Line(32), primary_key=True),
+    sa.Column("name", Line(255), nullable=False),
+    sa.Column("note", Text, nullable=False),
+    sa.Column("state", Line(16), nullable=False, index=True),
+    sa.Column("config", Text, nullable=False),  # JSON of RunConfig
+    sa.Column("config_digest", Line(64), index=True),  # of config and its split; none where it cannot be read
+    sa.Column("split_digest", Line(64)),
+    sa.Column("corpus_sha256", Line(64), sa.ForeignKey("corpora.sha256"), nullable=False, index=True),
+    sa.Column("owner", Line(255)),
+    sa.Column("error", Text),
+    sa.Column("error_type", Line(MAX_ERROR_TYPE)),  # class of the exception that ended it
     sa.Column("created", sa.Double, nullable=False, index=True),
     sa.Column("queued", sa.Double, nullable=False),  # the order of the queue
     sa.Column("started", sa.Double),
     sa.Column("ended", sa.Double),
     sa.Column("heartbeat", sa.Double),
     sa.Column("lease_until", sa.Double),
-    sa.Column("token", sa.String(64)),
-    sa.Column("worker", sa.String(255)),  # host:pid:start of who claimed it last
+    sa.Column("token", Line(64)),
+    sa.Column("worker", Line(255)),  # host:pid:start of who claimed it last
     sa.Column("step", sa.Integer, nullable=False, default=0),
     sa.Column("seconds", sa.Double, nullable=False, default=0.0),
     sa.Column("batch_loss", sa.Double),
-    sa.Column("losses", _TEXT, nullable=False, default="{}"),  # JSON, of the last checkpoint
+    sa.Column("losses", Text, nullable=False, default="{}"),  # JSON, of the last checkpoint
     sa.Column("weights_step", sa.Integer),
     sa.Column("test_openings", sa.Integer, nullable=False, default=0),
     sa.Column("test_opened", sa.Double),  # when first; none where that was before it was kept
     sa.Column("checkpoints", sa.Integer),  # how many it keeps while it trains; none where not known
     sa.Column("stored", sa.BigInteger),  # SIZE, once it has ended; none while it may grow
     sa.Column("deleted", sa.Double),  # when it was put into the bin; none of those not in it
-    sa.Column("parent", sa.String(32), index=True),  # of a branch: whose weights it began with; may be gone
+    sa.Column("parent", Line(32), index=True),  # of a branch: whose weights it began with; may be gone
     sa.Index("ix_runs_owner", "owner", "state", "started"),
 )
 STEPS = sa.Table(
@@ -96,37 +104,37 @@ SAMPLES = sa.Table(
     METADATA,
     _run_key(),
     sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("words", _TEXT, nullable=False),  # JSON list
+    sa.Column("words", Text, nullable=False),  # JSON list
 )
 CHECKPOINTS = sa.Table(
     "checkpoints",
     METADATA,
     _run_key(),
-    sa.Column("kind", sa.String(16), primary_key=True),  # "last" and "start", at most a row a run each, or "film"
+    sa.Column("kind", Line(16), primary_key=True),  # "last" and "start", at most a row a run each, or "film"
     sa.Column("step", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("weights", _BLOB),  # the artifact, .safetensors; of a film and of a start the flat float32 alone
-    sa.Column("train_state", _BLOB),  # what Continue needs
-    sa.Column("updates", sa.Text),  # of a film: JSON, tensor -> [ratio, gradient mean, gradient std]
+    sa.Column("weights", sa.LargeBinary),  # the artifact, .safetensors; of a film and of a start the flat float32 alone
+    sa.Column("train_state", sa.LargeBinary),  # what Continue needs
+    sa.Column("updates", Text),  # of a film: JSON, tensor -> [ratio, gradient mean, gradient std]
 )
-TAGS = sa.Table("tags", METADATA, _run_key(), sa.Column("tag", sa.String(64), primary_key=True, index=True))
+TAGS = sa.Table("tags", METADATA, _run_key(), sa.Column("tag", Line(64), primary_key=True, index=True))
 SWEEPS = sa.Table(
     "sweeps",
     METADATA,
-    sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("question", _TEXT, nullable=False),
-    sa.Column("owner", sa.String(255)),
-    sa.Column("state", sa.String(16), nullable=False, index=True),  # of SweepState
-    sa.Column("config", _TEXT, nullable=False),  # JSON of Sweep
-    sa.Column("corpus_sha256", sa.String(64), sa.ForeignKey("corpora.sha256"), nullable=False),
+    sa.Column("id", Line(32), primary_key=True),
+    sa.Column("name", Line(255), nullable=False),
+    sa.Column("question", Text, nullable=False),
+    sa.Column("owner", Line(255)),
+    sa.Column("state", Line(16), nullable=False, index=True),  # of SweepState
+    sa.Column("config", Text, nullable=False),  # JSON of Sweep
+    sa.Column("corpus_sha256", Line(64), sa.ForeignKey("corpora.sha256"), nullable=False),
     sa.Column("created", sa.Double, nullable=False),
-    sa.Column("error", _TEXT),  # why it stopped by itself
+    sa.Column("error", Text),  # why it stopped by itself
 )
 SWEEP_RUNS = sa.Table(
     "sweep_runs",
     METADATA,
-    sa.Column("sweep_id", sa.String(32), sa.ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("run_id", sa.String(32), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, index=True),
+    sa.Column("sweep_id", Line(32), sa.ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("run_id", Line(32), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, index=True),
 )
 
 
@@ -144,49 +152,6 @@ SIZE = (
     + _total(SAMPLES, sa.func.length(SAMPLES.c.words))
 )
 """Bytes that a run takes: weights, training state, checkpoints, curve and samples."""
-
-
-def _keep_checkpoints(db: Connection) -> None:
-    db.execute(sa.text("ALTER TABLE runs ADD COLUMN checkpoints INTEGER"))
-    db.execute(sa.text("ALTER TABLE checkpoints ADD COLUMN updates TEXT"))
-
-
-def _keep_first_opening(db: Connection) -> None:
-    db.execute(sa.text("ALTER TABLE runs ADD COLUMN test_opened DOUBLE PRECISION"))
-    db.execute(sa.text("ALTER TABLE runs ADD COLUMN error_type VARCHAR(64)"))
-    db.execute(sa.text("ALTER TABLE corpora ADD COLUMN owner VARCHAR(255)"))
-    diverged = RUNS.c.error.like("The loss was no longer a finite number%")  # until then only its words told
-    db.execute(sa.update(RUNS).where(diverged).values(error_type="TrainingDiverged"))
-
-
-def _index_runs(db: Connection) -> None:
-    for column in ("config_digest", "split_digest"):
-        db.execute(sa.text(f"ALTER TABLE runs ADD COLUMN {column} VARCHAR(64)"))
-    for run_id, text in db.execute(sa.select(RUNS.c.id, RUNS.c.config)).all():
-        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # a run that cannot be read
-            found = digests(RunConfig.from_dict(json.loads(text)))
-            db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(found))
-    for index in ("config_digest", "corpus_sha256", "created"):
-        db.execute(sa.text(f"CREATE INDEX ix_runs_{index} ON runs ({index})"))
-    db.execute(sa.text("CREATE INDEX ix_runs_owner ON runs (owner, state, started)"))
-    db.execute(sa.text("ALTER TABLE runs ADD COLUMN stored BIGINT"))
-    db.execute(sa.update(RUNS).where(RUNS.c.ended.is_not(None)).values(stored=SIZE))
-
-
-def _add_sweeps(db: Connection) -> None:
-    db.execute(sa.text("ALTER TABLE runs ADD COLUMN deleted DOUBLE PRECISION"))
-    db.execute(sa.text("ALTER TABLE runs ADD COLUMN parent VARCHAR(32)"))
-    db.execute(sa.text("CREATE INDEX ix_runs_parent ON runs (parent)"))
-    METADATA.create_all(db, [TAGS, SWEEPS, SWEEP_RUNS])
-
-
-UPGRADES: dict[int, Callable[[Connection], None]] = {
-    1: _keep_checkpoints,
-    2: _keep_first_opening,
-    3: _index_runs,
-    4: _add_sweeps,
-}
-"""Schema version -> what makes the next version of it."""
 
 
 def default_url() -> str:
@@ -209,29 +174,32 @@ def full_url(url: str) -> str:
     """A path as the URL of a SQLite file; a URL as it is, if several processes can share what it names."""
     try:
         parsed = sa.make_url(url if "://" in url else f"sqlite:///{Path(url).absolute()}")
-    except sa.exc.ArgumentError as error:
-        raise ValueError(f"store must be a SQLAlchemy URL or a file, got {quoted(url)}") from error
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+    except (sa.exc.ArgumentError, ValueError):
+        rule = "a file or a URL, such as postgresql+psycopg://user@host/name"
+        raise ValueError(f"store must be {rule}, got {quoted(_LOGIN.sub('***@', url))}") from None
+    backend = parsed.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise ValueError(f"store must be a SQLite file or a PostgreSQL database, got {quoted(shown_url(url))}")
+    if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ValueError(f"store must be a file or a server, because workers share it, got {quoted(url)}")
     return parsed.render_as_string(hide_password=False)
 
 
 def shown_url(url: str) -> str:
-    """A store as it may be shown: the path of a SQLite file, or a URL without its password."""
+    """A store as it may be shown: the path of a SQLite file, or a URL without its passwords."""
     parsed = sa.make_url(url)
-    return str(parsed.database) if parsed.get_backend_name() == "sqlite" else parsed.render_as_string()
+    if parsed.get_backend_name() == "sqlite":
+        return str(parsed.database)
+    secrets = dict.fromkeys((name for name in parsed.query if "password" in name), "***")
+    return parsed.update_query_dict(secrets).render_as_string()
 
 
 def open_database(url: str) -> Engine:
     """An engine on a store of the current schema, made or upgraded where needed."""
-    parsed = sa.make_url(url)
-    shown = parsed.render_as_string(hide_password=True)
+    shown = shown_url(url)
     try:
-        engine = _engine(parsed)
-        with engine.connect() as db:
-            version = _version(db, shown)
-        if version < SCHEMA_VERSION:
-            _upgrade(engine, version, shown)
+        engine = _engine(sa.make_url(url))
+        _prepare(engine, shown, keep_copy=True)
         if engine.dialect.name == "sqlite":
             _use_wal(engine)
     except (sa.exc.DatabaseError, sa.exc.ArgumentError, ImportError, OSError) as error:
@@ -243,16 +211,24 @@ def open_database(url: str) -> Engine:
 def open_file(path: Path) -> Engine:
     """An engine on a SQLite file that nobody else uses, made or upgraded where needed, without side files."""
     engine = _engine(URL.create("sqlite", database=str(path)))
-    with engine.connect() as db:
-        version = _version(db, str(path))
-    if version < SCHEMA_VERSION:
-        _make_current(engine, str(path))
+    _prepare(engine, str(path), keep_copy=False)
     return engine
+
+
+def _prepare(engine: Engine, shown: str, *, keep_copy: bool) -> None:
+    try:
+        with engine.connect() as db:
+            version = _version(db, shown)
+        if version < SCHEMA_VERSION:
+            _make_current(engine, shown, keep_copy=keep_copy)
+    except BaseException:
+        engine.dispose()
+        raise
 
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True)
+        return sa.create_engine(url.update_query_dict(CONNECTION | dict(url.query)), **POOL)
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": 30})
 
@@ -303,24 +279,29 @@ def _version(db: Connection, shown: str) -> int:
     return int(version)
 
 
-def _upgrade(engine: Engine, found: int, shown: str) -> None:
-    if found and engine.dialect.name == "sqlite":
-        path = str(engine.url.database)
-        with (
-            contextlib.closing(sqlite3.connect(path)) as old,
-            contextlib.closing(sqlite3.connect(f"{path}.schema{found}.bak")) as copy,
-        ):
-            old.backup(copy)
-    _make_current(engine, shown)
-
-
-def _make_current(engine: Engine, shown: str) -> None:
+def _make_current(engine: Engine, shown: str, *, keep_copy: bool) -> None:
+    """Create the tables, or upgrade them; of many who want to at once, one does, and the others wait for it."""
     with engine.execution_options(writes=True).begin() as db:
+        if db.dialect.name == "postgresql":  # where SQLite has its write lock by now
+            db.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
         version = _version(db, shown)  # again, now that no one else can write
         if version == 0:
             METADATA.create_all(db)
             db.execute(sa.insert(VERSIONS).values(version=SCHEMA_VERSION))
-            return
-        for step in range(version, SCHEMA_VERSION):
-            UPGRADES[step](db)
-        db.execute(sa.update(VERSIONS).values(version=SCHEMA_VERSION))
+        elif version < SCHEMA_VERSION:
+            if keep_copy and db.dialect.name == "sqlite":
+                _copy_beside(Path(str(engine.url.database)), version)
+            from .migrations import migrate  # Alembic takes its time, and is seldom needed
+
+            migrate(db, version, SCHEMA_VERSION)
+            db.execute(sa.update(VERSIONS).values(version=SCHEMA_VERSION))
+
+
+def _copy_beside(path: Path, version: int) -> None:
+    """Keep a SQLite file of an older version; the copy has its name once it is whole."""
+    kept = path.with_name(f"{path.name}.schema{version}.bak")
+    new = kept.with_name(f"{kept.name}.new")
+    new.unlink(missing_ok=True)  # of one that was killed here
+    with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(new)) as copy:
+        old.backup(copy)
+    new.replace(kept)

@@ -65,6 +65,7 @@ from .schema import (
     CHECKPOINTS,
     CORPORA,
     HISTORY,
+    MAX_ERROR_TYPE,
     RUNS,
     SAMPLES,
     SIZE,
@@ -77,6 +78,7 @@ from .schema import (
     full_url,
     open_database,
     open_file,
+    shown_url,
 )
 from .selection import ALL, RunFilter
 from .size import StoreSize, size_of
@@ -108,8 +110,8 @@ class RunStore:
     Parameters
     ----------
     url : str, optional
-        A SQLAlchemy URL, or the path of a SQLite file, which is made where there is none. Default: see
-        :func:`default_url`.
+        A URL of a PostgreSQL database (``postgresql+psycopg://user@host/name``), or the path of a SQLite file, which
+        is made where there is none. Default: see :func:`default_url`.
 
     Raises
     ------
@@ -747,8 +749,8 @@ class RunStore:
         with self._write() as db:
             _own(db, run_id, token, heartbeat=Now())
             write_progress(db, run_id, progress)
-            ended = {"ended": Now(), "error": error, "error_type": error_type, "stored": SIZE}
-            _move(db, run_id, state, **ended, token=None, lease_until=None)
+            ended = {"ended": Now(), "error": error, "error_type": error_type and error_type[:MAX_ERROR_TYPE]}
+            _move(db, run_id, state, **ended, stored=SIZE, token=None, lease_until=None)
 
     # ---- the database
 
@@ -786,8 +788,7 @@ class RunStore:
         except sa.exc.IntegrityError:  # a row was there already: no matter of the database's
             raise
         except sa.exc.DatabaseError as error:
-            shown = sa.make_url(self.url).render_as_string(hide_password=True)
-            raise StoreUnavailable(f"store must be {rule}, got {shown} ({error.orig})") from error
+            raise StoreUnavailable(f"store must be {rule}, got {shown_url(self.url)} ({error.orig})") from error
 
     def _connected(self) -> Engine:
         with self._lock:

@@ -31,7 +31,7 @@ from .clock import Now
 from .digest import digests
 from .points import MAX_POINTS, MAX_SAMPLES, read_updates, written_updates
 from .run import ENDED, WORKING, RunState, clean_name, no_run
-from .schema import CHECKPOINTS, CORPORA, HISTORY, RUNS, SAMPLES, SIZE, STEPS, TAGS, Value
+from .schema import CHECKPOINTS, CORPORA, HISTORY, LARGEST, MAX_ERROR_TYPE, RUNS, SAMPLES, SIZE, STEPS, TAGS, Value
 from .tags import clean_tag
 from .usage import keep_corpus, read_report, usage_of
 
@@ -39,7 +39,6 @@ MAX_RUNS = 10_000  # of a file
 MAX_KEPT = 1_000  # checkpoints and tags of a run, each
 MAX_ERROR = 10_000  # characters
 MAX_SAMPLE = 100_000  # bytes of the words drawn at one step
-LARGEST = 2**31 - 1  # whole number that every database keeps
 PRIVATE = dict.fromkeys(("owner", "token", "worker", "heartbeat", "lease_until", "deleted"))
 """Columns that stay in their store: who and where."""
 OF_RUN = (STEPS, SAMPLES, CHECKPOINTS, TAGS)
@@ -203,7 +202,7 @@ def _run_row(row: Mapping[str, Any], config: RunConfig) -> Row:
     kept |= {"losses": json.dumps({name: _real(name, loss) for name, loss in losses.items()})}
     kept |= {"parent": config.origin.run_id if config.origin else None}
     for name in ("error", "error_type"):
-        kept[name] = None if row[name] is None else _text(row, name, MAX_ERROR if name == "error" else 64)
+        kept[name] = None if row[name] is None else _text(row, name, MAX_ERROR if name == "error" else MAX_ERROR_TYPE)
     for name in ("step", "test_openings", "checkpoints"):
         whole(name, row[name] or 0, 0, LARGEST)
         kept[name] = row[name] or 0

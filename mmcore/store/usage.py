@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 from ..config import RunConfig
 from ..corpus import Corpus, CorpusReport
 from ..cost import Cost, accept, estimate
-from ..limits import Usage
+from ..fields import require
+from ..limits import MAX_OWNER, Usage
 from .clock import Now
 from .run import WORKING, RunState
 from .schema import CORPORA, RUNS, SIZE, Value
@@ -39,6 +40,7 @@ def keep_corpus(db: Connection, corpus: Corpus, owner: str | None) -> None:
 
 def usage_of(db: Connection, owner: str) -> Usage:
     """What an owner has waiting and keeps; runs in the bin take their room until they go for good."""
+    require(len(owner) <= MAX_OWNER, "owner", f"at most {MAX_OWNER} characters", owner)
     waiting = sa.select(sa.func.count()).where(RUNS.c.owner == owner, RUNS.c.state == RunState.QUEUED)
     reports = list(db.scalars(sa.select(CORPORA.c.report).where(CORPORA.c.owner == owner)))
     runs = stored_bytes(db, RUNS.c.owner == owner)

@@ -7,7 +7,6 @@ import dataclasses
 import itertools
 import math
 import multiprocessing
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -17,13 +16,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql
 
 from mmcore.architectures import model_config
 from mmcore.checkpoint import Checkpoint, TensorUpdate
@@ -34,6 +31,7 @@ from mmcore.presets import PRESETS
 from mmcore.store import (
     MAX_POINTS,
     MAX_SAMPLES,
+    MAX_TAG,
     TRANSITIONS,
     Progress,
     Run,
@@ -43,22 +41,23 @@ from mmcore.store import (
     SavedWeights,
     StaleToken,
     StoreUnavailable,
+    SweepState,
     UnreadableRun,
     schema,
     thinned,
 )
-from mmcore.store.clock import Now
 from mmcore.store.digest import digest
+from mmcore.sweeps import Axis, Sweep
 from mmcore.training import Step
+from tests.databases import SERVER, STORES, Databases, of_files
 
-STORES = Path(__file__).parent / "stores"
 S = RunState
 WEIGHTS = SavedWeights(weights=b"w")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    store = RunStore(str(tmp_path / "runs.sqlite"))
+def store(database: Databases) -> Iterator[RunStore]:
+    store = RunStore(database("runs"))
     yield store
     store.close()
 
@@ -244,21 +243,17 @@ def test_times_are_the_databases_not_those_of_whoever_writes_or_looks(
     assert store.expire_leases() == [run_id]
 
 
-@pytest.mark.parametrize(("dialect", "clock"), [(postgresql, "clock_timestamp()"), (mysql, "sysdate(6)")])
-def test_other_databases_are_asked_for_their_clock(dialect: ModuleType, clock: str) -> None:
-    expired = sa.select(schema.RUNS.c.id).where(schema.RUNS.c.lease_until < Now())
-    assert clock in str(expired.compile(dialect=dialect.dialect()))
-
-
+@of_files("a connection that must not write")
 def test_e2_reading_writes_nothing(store: RunStore, config: RunConfig) -> None:
     run_id = store.create(config).id
     store.claim(run_id, lease=-1)
     sa.event.listen(store._connected(), "checkout", lambda c, *_: c.execute("PRAGMA query_only = ON"))
     assert [run.state for run in (store.run(run_id), store.latest(), *store.runs()) if run] == [S.RUNNING] * 3
-    with pytest.raises(StoreUnavailable, match=r"store must be writable, got sqlite:.*readonly database"):
+    with pytest.raises(StoreUnavailable, match=r"store must be writable, got /.*readonly database"):
         store.expire_leases()
 
 
+@of_files("a damaged file")
 def test_e5_damage_inside_a_file_is_one_sentence(store: RunStore, config: RunConfig) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
     store.record(run_id, token, Progress(points=[point(step) for step in range(2_000)]))
@@ -270,7 +265,7 @@ def test_e5_damage_inside_a_file_is_one_sentence(store: RunStore, config: RunCon
         (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'steps'").fetchone()
     whole, here = path.read_bytes(), size * (page - 1)
     path.write_bytes(whole[:here] + bytes([255]) * size + whole[here + size :])
-    with pytest.raises(StoreUnavailable, match=r"^store must be readable, got sqlite:.* \(database disk image is"):
+    with pytest.raises(StoreUnavailable, match=r"^store must be readable, got /.* \(database disk image is"):
         store.history(run_id)
 
 
@@ -380,6 +375,7 @@ def test_collecting_keeps_the_ends_within_the_limit_and_the_last_weights(store: 
         store.collect([run_id], limit=-1)
 
 
+@of_files("PostgreSQL's own vacuum does so")
 def test_compacting_gives_the_space_back(store: RunStore, config: RunConfig) -> None:
     run_id, token = run_in(store, config, S.RUNNING)
     store.record(run_id, token, Progress(checkpoints=[checkpoint(step, 100_000) for step in range(20)]))
@@ -433,8 +429,8 @@ def test_numbers_that_are_not_finite_are_stored_as_missing(store: RunStore, conf
     run_id, token = run_in(store, config, S.RUNNING)
     store.record(run_id, token, Progress(points=[point(0, batch_loss=2.0), point(1, batch_loss=bad, train_loss=bad)]))
     store.record(run_id, token, Progress(saved=SavedWeights(weights=b"w", losses={"train_loss": bad, "val_loss": 2.0})))
-    with closing(sqlite3.connect(sa.make_url(store.url).database or "")) as database:
-        rows = database.execute("SELECT batch_loss, train_loss FROM steps ORDER BY step").fetchall()
+    with store._read() as db:
+        rows = db.execute(sa.text("SELECT batch_loss, train_loss FROM steps ORDER BY step")).all()
     assert rows == [(2.0, None), (None, None)]
     assert store.run(run_id).batch_loss == 2.0
     assert store.run(run_id).losses == {"val_loss": 2.0}
@@ -461,19 +457,6 @@ def test_the_first_opening_of_the_test_split_is_kept_with_its_time(store: RunSto
     store.open_test(run.id)
     assert store.run(run.id).test_opened == first
     assert store.create(config).created > first
-
-
-def test_an_upgrade_tells_a_divergence_by_its_words_for_the_last_time(tmp_path: Path) -> None:
-    """B5: from version 3 on the store keeps what kind of error ended a run."""
-    shutil.copy(STORES / "schema-2.sqlite", tmp_path / "old.sqlite")
-    texts = {"From schema 2": "The loss was no longer a finite number at step 3.", "Waiting": "MemoryError: no room"}
-    with closing(sqlite3.connect(tmp_path / "old.sqlite")) as database:
-        for name, text in texts.items():
-            database.execute("UPDATE runs SET error = ? WHERE name = ?", (text, name))
-        database.commit()
-    store = RunStore(str(tmp_path / "old.sqlite"))
-    assert {run.name: run.error_type for run in store.runs()} == {"From schema 2": "TrainingDiverged", "Waiting": None}
-    store.close()
 
 
 def test_what_is_written_is_read_back(store: RunStore, config: RunConfig, corpus: Corpus) -> None:
@@ -602,6 +585,7 @@ def test_what_runs_take_is_kept_and_always_what_they_take(store: RunStore, confi
         ("SELECT id FROM runs WHERE state IN ('running') AND lease_until < 0", "ix_runs_state"),
     ],
 )
+@of_files("how it explains a query")
 def test_what_is_asked_for_often_has_an_index(store: RunStore, query: str, index: str) -> None:
     with store._read() as db:
         plan = db.execute(sa.text(f"EXPLAIN QUERY PLAN {query}")).all()
@@ -618,9 +602,9 @@ def test_delete_takes_all_and_is_refused_while_a_worker_has_it(store: RunStore, 
     store.finish(run_id, token, S.FINISHED)
     store.delete(run_id)
     assert store.empty_bin() == 1
-    with closing(sqlite3.connect(sa.make_url(store.url).database or "")) as database:
+    with store._read() as db:
         for table in ("runs", "steps", "samples", "checkpoints"):
-            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+            assert db.scalar(sa.text(f"SELECT count(*) FROM {table}")) == 0
 
 
 @pytest.mark.parametrize(
@@ -640,6 +624,76 @@ def test_an_unknown_run_is_named(store: RunStore, call: Callable[[RunStore], Any
         call(store)
 
 
+AXES = (Axis(name="batch_size", values=(1, 2)),)
+UNKEPT = "a\0b\ud800"  # no PostgreSQL text has the one, no UTF-8 the other
+KEPT = "a\ufffdb\ufffd"
+
+
+def test_what_no_text_of_a_database_holds_is_kept_as_a_replacement_character(
+    store: RunStore, config: RunConfig, corpus: Corpus
+) -> None:
+    run_id = store.create(config, name=UNKEPT, owner=UNKEPT).id
+    store.annotate(run_id, UNKEPT)
+    store.tag([run_id], UNKEPT)
+    token = store.claim(run_id)
+    assert token
+    store.record(run_id, token, Progress(samples=(1, [UNKEPT])))
+    store.finish(run_id, token, S.FAILED, error=UNKEPT, error_type=UNKEPT)
+    run = store.run(run_id)
+    assert [run.name, run.note, run.owner, run.error, run.error_type, *run.tags] == [KEPT] * 6
+    assert store.samples(run_id).words[0] == [UNKEPT], "of JSON it is part, as an escape"
+    other = Corpus(UNKEPT, (*corpus.words, "eve"), corpus.report)
+    assert store.corpus(store.add_corpus(other, UNKEPT)).name == KEPT
+    sweep = store.create_sweep(Sweep(base=config, axes=AXES), name=UNKEPT, question=UNKEPT, owner=UNKEPT)
+    store.end_sweep(sweep, SweepState.STOPPED, UNKEPT)
+    sweep = store.sweep(sweep.id)
+    assert [sweep.name, sweep.question, sweep.owner, sweep.error] == [KEPT] * 4
+    assert store.usage(UNKEPT).corpora == 1
+
+
+def test_looking_for_what_no_text_of_a_database_holds_finds_what_was_kept_of_it_and_nothing_else(
+    store: RunStore, config: RunConfig
+) -> None:
+    store.create(config, name="ab")
+    run_id = store.create(config, name=UNKEPT, owner=UNKEPT).id
+    store.tag([run_id], UNKEPT)
+    for which in (RunFilter(text="\0"), RunFilter(owner=UNKEPT), RunFilter(tags=[UNKEPT]), RunFilter(text=UNKEPT)):
+        assert [run.id for run in store.runs(which)] == [run_id]
+    assert store.runs(RunFilter(ids=[f"{run_id}\0"])) == store.runs(RunFilter(sweep="\0", parent="\0")) == []
+    for call in (store.run, store.whole_id, store.request_stop, lambda wrong: store.delete(run_id, wrong)):
+        with pytest.raises(ValueError, match="run must be in the store, got id"):
+            call(f"{run_id}\0")
+    with pytest.raises(ValueError, match="corpus must be in the store"):
+        store.corpus("\0")
+    with pytest.raises(ValueError, match="sweep must be in the store"):
+        store.sweep("\0")
+    store.untag([run_id], UNKEPT)
+    assert store.tags() == {}
+
+
+def test_text_and_numbers_are_no_longer_than_a_column(store: RunStore, config: RunConfig, corpus: Corpus) -> None:
+    owner = "é" * 256
+    other = Corpus("x" * 300, (*corpus.words, "eve"), corpus.report)
+    for call in (
+        lambda: store.create(config, owner=owner),
+        lambda: store.add_corpus(other, owner),
+        lambda: store.create_sweep(Sweep(base=config, axes=AXES), name="x", owner=owner),
+    ):
+        with pytest.raises(ValueError, match=r"^owner must be at most 255 characters, got 'éé"):
+            call()
+    assert store.corpus(store.add_corpus(other, owner[1:])).name == "x" * 255
+    run_id, token = run_in(store, config, S.RUNNING)
+    store.finish(run_id, token, S.FAILED, error="é" * 100_000, error_type="E" * 100)
+    run = store.run(run_id)
+    assert (run.error, run.error_type) == ("é" * 100_000, "E" * 64)
+    store.tag([run_id], "é" * MAX_TAG)
+    assert store.runs(RunFilter(owner=owner, tags=["é" * 1_000])) == store.runs(RunFilter(ids=["x" * 1_000])) == []
+    for step in (2**31, 2**70, -1):
+        with pytest.raises(ValueError, match="step must be one whose weights run"):
+            store.origin(run_id, step)
+    assert store.collect([run_id], limit=2**40) == (0, 0)
+
+
 def test_invalid_requests_are_refused(store: RunStore, config: RunConfig) -> None:
     with pytest.raises(ValueError, match="corpus must be in the store"):
         store.create(RunConfig(corpus_sha256="0" * 64))
@@ -655,10 +709,8 @@ def test_invalid_requests_are_refused(store: RunStore, config: RunConfig) -> Non
 
 
 @pytest.mark.parametrize("version", range(1, schema.SCHEMA_VERSION + 1))
-def test_a_store_of_every_released_schema_opens(tmp_path: Path, version: int) -> None:
-    path = tmp_path / "old.sqlite"
-    shutil.copy(STORES / f"schema-{version}.sqlite", path)
-    store = RunStore(str(path))
+def test_a_store_of_every_released_schema_opens(database: Databases, version: int) -> None:
+    store = RunStore(database.old(version))
     waiting, run = store.runs()
     assert (run.name, run.owner, run.note) == (f"From schema {version}", "someone", "written by write_store.py")
     assert (run.state, run.step, run.test_openings) == (S.FINISHED, 20, 1)
@@ -677,35 +729,8 @@ def test_a_store_of_every_released_schema_opens(tmp_path: Path, version: int) ->
     store.record(waiting.id, token, Progress(points=[point(0)], checkpoints=[checkpoint(0)]))
     assert store.checkpoints(waiting.id) == [checkpoint(0)]
     store.close()
-    now = schema.SCHEMA_VERSION
-    assert (tmp_path / f"old.sqlite.schema{version}.bak").exists() == (version < now)
-
-
-@pytest.mark.parametrize("version", range(1, schema.SCHEMA_VERSION))
-def test_an_upgraded_store_is_as_a_new_one(tmp_path: Path, store: RunStore, version: int) -> None:
-    shutil.copy(STORES / f"schema-{version}.sqlite", tmp_path / "old.sqlite")
-    with closing(sqlite3.connect(tmp_path / "old.sqlite")) as database:
-        database.execute("UPDATE runs SET config = '{' WHERE name = 'Waiting'")
-        if version >= 4:  # since when it is found by what the settings were
-            database.execute("UPDATE runs SET config_digest = NULL, split_digest = NULL WHERE name = 'Waiting'")
-        database.commit()
-    old, shapes = RunStore(str(tmp_path / "old.sqlite")), []
-    for opened in (old, store):
-        with opened._read() as db:
-            look = sa.inspect(db)
-            columns = {(t, column["name"]) for t in look.get_table_names() for column in look.get_columns(t)}
-            indices = {(i["name"], *i["column_names"]) for i in look.get_indexes("runs")}
-            shapes.append((columns, indices))
-    assert shapes[0] == shapes[1]
-    (run,), (unreadable,) = old.runs(), old.unreadable()
-    assert unreadable.name == "Waiting"
-    assert [run.id for run in old.runs(RunFilter(configs=[run.config]))] == [run.id]
-    assert old.count(RunFilter(split=run.config.split)) == 1
-    kept = old.stored()
-    with old._write() as db:
-        db.execute(sa.text("UPDATE runs SET stored = NULL"))
-    assert old.stored() == kept and kept[run.id] > 1_000
-    old.close()
+    copied = database.folder / f"schema-{version}.sqlite.schema{version}.bak"
+    assert copied.exists() == (version < schema.SCHEMA_VERSION and SERVER is None)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -751,46 +776,6 @@ def test_a_file_that_is_no_store_of_ours_is_left_untouched(
     assert contents(tmp_path) == before
 
 
-def test_an_older_store_is_copied_then_upgraded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "old.sqlite"
-    shutil.copy(STORES / "schema-1.sqlite", path)
-    now = schema.SCHEMA_VERSION
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 2)
-    monkeypatch.setitem(schema.UPGRADES, now, lambda db: db.execute(sa.text("CREATE TABLE two (a INTEGER)")))
-    monkeypatch.setitem(schema.UPGRADES, now + 1, lambda db: db.execute(sa.text("INSERT INTO two VALUES (2)")))
-    store = RunStore(str(path))
-    assert len(store.runs()) == 2
-    store.close()
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT version FROM schema_version").fetchall() == [(now + 2,)]
-        assert database.execute("SELECT a FROM two").fetchall() == [(2,)]
-    with closing(sqlite3.connect(tmp_path / "old.sqlite.schema1.bak")) as copy:
-        assert copy.execute("SELECT version FROM schema_version").fetchall() == [(1,)]
-        assert copy.execute("SELECT count(*) FROM runs").fetchone() == (2,)
-
-
-def test_an_upgrade_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "old.sqlite"
-    shutil.copy(STORES / "schema-1.sqlite", path)
-    now = schema.SCHEMA_VERSION
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 2)
-    monkeypatch.setitem(schema.UPGRADES, now, lambda db: db.execute(sa.text("CREATE TABLE two (a INTEGER)")))
-    monkeypatch.setitem(schema.UPGRADES, now + 1, lambda db: db.execute(sa.text("INSERT INTO nowhere VALUES (2)")))
-    with pytest.raises(ValueError, match="nowhere"):
-        RunStore(str(path)).runs()
-    assert path.read_bytes() == (STORES / "schema-1.sqlite").read_bytes()
-
-
-def test_many_may_make_the_same_store_at_once(tmp_path: Path) -> None:
-    stores = [RunStore(str(tmp_path / "new.sqlite")) for _ in range(8)]
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(lambda store: store.runs(), stores)) == [[]] * 8
-    with stores[0]._read() as db:
-        assert db.scalars(sa.text("SELECT version FROM schema_version")).all() == [schema.SCHEMA_VERSION]
-    for store in stores:
-        store.close()
-
-
 def child_writes(store: RunStore, parents: sa.Engine, run_id: str, token: str) -> None:
     assert store._connected() is not parents
     for step in range(50):
@@ -815,7 +800,9 @@ def test_a_forked_process_makes_its_own_connection(store: RunStore, config: RunC
     [
         ("sqlite://", "must be a file or a server"),
         ("sqlite:///:memory:", "must be a file or a server"),
-        ("://", "must be a SQLAlchemy URL or a file"),
+        ("://", "must be a file or a URL, such as postgresql"),
+        ("mysql://u:secret@h/x", r"must be a SQLite file or a PostgreSQL database, got 'mysql://u:\*\*\*@h/x'"),
+        ("postgresql://u:secret@h:port/x", r"must be a file or a URL, such as .*, got 'postgresql://\*\*\*@h:port/x'"),
     ],
 )
 def test_an_impossible_url_is_refused(url: str, message: str) -> None:
@@ -823,7 +810,9 @@ def test_an_impossible_url_is_refused(url: str, message: str) -> None:
         RunStore(url)
 
 
-@pytest.mark.parametrize("url", ["nosuchdb://host/x", "postgresql+nosuchdriver://u:secret@h/x", "sqlite:////proc/x/y"])
+@pytest.mark.parametrize(
+    "url", ["postgresql+nosuchdriver://u:secret@h/x", "postgresql+none://h/x?password=secret", "sqlite:////proc/x/y"]
+)
 def test_a_database_that_cannot_be_opened_is_named_without_its_password(url: str) -> None:
     with pytest.raises(ValueError, match="must be a database that can be opened, got ") as caught:
         RunStore(url).runs()
