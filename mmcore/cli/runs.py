@@ -20,6 +20,7 @@ from ..differences import distinct_names, losses_table, settings_table
 from ..export import SUFFIXES
 from ..fields import require
 from ..losses import SEALED, SHOWN, nats
+from ..process import said_place
 from ..spreadsheet import csv
 from ..store import Run, RunFilter, RunState, RunStore, UnreadableRun, clean_tag, new_token
 from ..store.selection import ALL
@@ -114,6 +115,7 @@ def show_run(run_id: RunId, open_test: OpenTest = False, as_json: AsJson = False
     run_id = store.whole_id(run_id)
     run = store.run(run_id)
     summary = run_summary(run) | {"note": run.note, "corpus": run.corpus_name, "created": run.created.isoformat()}
+    summary |= {"worker": run.worker if as_json else said_place(run.worker)}
     if open_test:
         summary["test_openings"] = store.open_test(run_id)
         opened = store.run(run_id).losses

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import threading
 from concurrent.futures import BrokenExecutor, Future
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from distributed import Client, WorkerPlugin, get_worker
@@ -92,6 +93,26 @@ class DaskWorkers:
         self._scheduler = found["id"]
         threads = sum(worker["nthreads"] for worker in found["workers"].values())
         self.count = threads if self.reached else 0  # else what it said is of before
+
+
+@dataclass(frozen=True)
+class ClusterWorker:
+    """A worker as its scheduler knows it."""
+
+    address: str
+    threads: int  # runs at once
+    runs: int  # that it has to train, whoever gave them
+
+
+def cluster_workers(address: str) -> list[ClusterWorker]:
+    """All workers of a scheduler; ``OSError`` where none answers."""
+    connect: Any = Client  # untyped
+    try:
+        with connect(address, timeout=CONNECT_SECONDS, set_as_default=False) as client:
+            found, tasks = client.scheduler_info()["workers"], client.processing()
+    except (OSError, TimeoutError) as problem:
+        raise OSError(f"the scheduler at {address} does not answer within {CONNECT_SECONDS:g} s") from problem
+    return [ClusterWorker(name, one["nthreads"], len(tasks.get(name, ()))) for name, one in sorted(found.items())]
 
 
 class OnCluster:

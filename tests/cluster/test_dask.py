@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
 
 import pytest
+from typer.testing import CliRunner
 
+import mmcore.cli
 from mmcore import JobQueue, ProcessWorkers, RunConfig, RunState, RunStore, TrainConfig, read_words, run_inline
 from mmcore.architectures import model_config
 from mmcore.corpus import BUNDLED_NAMES
@@ -122,3 +125,20 @@ def test_where_runs_are_trained_is_said_by_the_environment(monkeypatch: pytest.M
     monkeypatch.setenv("MMCORE_SCHEDULER", "127.0.0.1")
     with pytest.raises(ValueError, match="MMCORE_SCHEDULER must be the address of a Dask scheduler, such as tcp://"):
         workers_of_environment()
+
+
+def test_the_command_line_shows_the_clusters_workers_and_sweeps_on_them(
+    store: RunStore, cluster: Cluster, workers: DaskWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMCORE_SCHEDULER", cluster.address)
+    monkeypatch.setenv("MMCORE_STORE", store.url)
+    shown = json.loads(CliRunner().invoke(mmcore.cli.app, ["workers", "--json"]).stdout)
+    assert shown["scheduler"]["address"] == cluster.address
+    assert [(one["threads"], one["runs"]) for one in shown["scheduler"]["workers"]] == [(1, 0), (1, 0)]
+    said = CliRunner().invoke(mmcore.cli.app, ["workers"]).stdout
+    assert f"The scheduler at {cluster.address} has 2 workers with 2 threads." in said
+    tiny = ["--max-steps", "5", "--hidden-size", "8", "--axis", "context_size=1,2", "--seeds", "1,2"]
+    swept = CliRunner().invoke(mmcore.cli.app, ["sweep", "run", *tiny, "--json"])
+    assert swept.exit_code == 0, swept.stderr
+    pids = {(run.worker or "").split(":")[1] for run in store.runs()}
+    assert len(store.runs()) == 4 and pids <= {str(process.pid) for process in cluster.workers}

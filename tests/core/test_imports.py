@@ -71,7 +71,7 @@ PACKAGES = {
         ("app",),
         ("words", "output", "settings"),
         ("training", "model", "runs", "corpora", "lab", "transfer"),
-        ("sweeps",),
+        ("sweeps", "workers"),
     ),
 }
 NEVER = ("streamlit", "plotly", "ui", "app_pages", "streamlit_app")
