@@ -26,7 +26,7 @@ from .schedules import learning_rate_at
 from .train_state import TrainState
 
 FIRST_SECONDS = 2.0  # that the exact losses before the first update may take
-EARLY_SECONDS = 1.0  # that those at round steps may take before their share of the time allows it
+EARLY_SECONDS = 2.0  # that those at round steps may take before their share of the time allows it
 HEAD_START = 0.5  # seconds that count as passed when a run begins, so that its first moments can be evaluated
 
 

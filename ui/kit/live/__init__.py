@@ -6,7 +6,6 @@ hands plotly.js new data instead (``Plotly.react``); ``uirevision`` keeps what t
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,9 +29,9 @@ PLOTLY_URL = "app/static/plotly.min.js"
 LOAD_PLOTLY = (HERE / "plotly.js").read_text("utf-8")  # a JavaScript function, once for every component that draws
 MEASURED = 100  # markers of a curve at most; beyond, evenly chosen ones
 TABLE_ROWS = 20
-LABEL_PLACES = ("start", "middle", "end")  # a curve that falls leaves the upper left and the lower right
+LABEL = 0.07  # of the chart's height that a label takes
 DECADE = 60  # points of a curve from a step to ten times that one, where steps are logarithmic
-STEEP = 0.25  # of a curve's width on the chart, in which it may be above it: there losses of all runs are alike
+STEEP = 0.4  # of a curve's width on the chart, in which it may be above it: there losses of all runs are alike
 NEAR = 0.5  # of the heights that curves reach: up to so far above and below them reference lines are on the chart
 
 _component = st.components.v2.component(
@@ -137,12 +136,7 @@ def live_chart(
     layout |= {
         "hovermode": "x unified",
         "uirevision": f"{run_id} {log_x} {whole}",
-        "shapes": [
-            # Labels side by side, so that lines which are close to each other stay readable.
-            _reference(name, value, current, place)
-            for (name, value), place in zip(lines.items(), itertools.cycle(LABEL_PLACES), strict=False)
-            if not heights or heights[0] <= value <= heights[1]
-        ],
+        "shapes": _references(lines, heights, current),
         "annotations": [_first_value(frame, present, heights, current)] if log_x or heights else [],
         "showlegend": True,
     }
@@ -160,7 +154,11 @@ def live_chart(
 
 
 def _trace(trace: Trace, frame: pd.DataFrame, current: theme.Theme, log_x: bool) -> dict[str, Any]:
-    at = spread(frame[["step", trace.column]].dropna(), MEASURED, log_x=log_x) if trace.measured else frame
+    at = (
+        spread(frame[["step", trace.column]].dropna(), MEASURED // 2 if log_x else MEASURED, log_x=log_x)
+        if trace.measured
+        else frame
+    )
     return {
         "uid": trace.column,  # a hidden curve stays hidden when another one joins
         "name": trace.name,
@@ -241,6 +239,21 @@ def table_rows(frame: pd.DataFrame, present: Sequence[Trace]) -> list[list[float
     measured = [trace.column for trace in present if trace.measured and not trace.faint]
     rows = spread(frame.dropna(subset=measured)[["step", *(trace.column for trace in present)]], TABLE_ROWS)
     return [[value if math.isfinite(value) else None for value in row] for row in rows[::-1].to_numpy(float).tolist()]
+
+
+def _references(lines: Mapping[str, float], heights: Sequence[float], current: theme.Theme) -> list[dict[str, Any]]:
+    """The lines on the chart. Curves that fall leave the upper right and the lower left, where the labels go."""
+    if not heights:
+        return []
+    low, high = heights
+    shapes, below = [], {"start": -math.inf, "end": -math.inf}
+    for name, value in sorted(lines.items(), key=lambda line: line[1]):
+        if low <= value <= high:
+            side = "end" if value > (low + high) / 2 else "start"
+            free = value - below[side] >= LABEL * (high - low)
+            below[side] = value if free else below[side]
+            shapes.append(_reference(name, value, current, side if free else "middle"))
+    return shapes
 
 
 def _reference(name: str, value: float, current: theme.Theme, place: str) -> dict[str, Any]:
