@@ -18,7 +18,8 @@ if __name__ == "__main__":
         heading: [st.Page(page.path, title=page.title, icon=page.icon, default=page is pages.HOME) for page in group]
         for heading, group in pages.GROUPS.items()
     }
-    page = st.navigation(groups)
+    moved = [st.Page(page.take_over, url_path=old, visibility="hidden") for old, page in pages.MOVED.items()]
+    page = st.navigation(groups | {"": moved})
     with session.sentences():
         page.run()
         session.queue()  # where the server did not start it: after the page, which comes first

@@ -1,4 +1,4 @@
-"""Where training put each character, and which characters it takes for alike."""
+"""Where training put each character, how it got there, and which characters it takes for alike."""
 
 import streamlit as st
 
@@ -30,7 +30,7 @@ if said := symbols.left_out(ids, vocab):
 picture = pictures.choose(table, vocab, sha256)
 map_side, detail = st.columns([3, 2], gap="large")
 with map_side:
-    pictures.draw(run.id, table, picture, theme)
+    pictures.draw(run, artifact, table, picture, theme)
 with detail:
     place, metric = neighbours.choose(table)
     neighbours.draw(table, place, metric, theme)

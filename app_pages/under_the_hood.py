@@ -13,7 +13,6 @@ from ui.under_the_hood import (
     example,
     first_loss,
     gradient_check,
-    neurons,
     stable_softmax,
     subject,
     updates,
@@ -34,9 +33,8 @@ VIEWS = {
         "Why training begins with the loss it begins with: the weights before the first update.",
         first_loss.draw,
     ),
-    "Neurons": ("What the hidden units do: where they saturate, which are dead.", neurons.draw),
     "While it learned": (
-        "Updates and gradients, and an MLP's hidden units, at every kept checkpoint.",
+        "Updates and gradients at every kept checkpoint.",
         checkpoints.draw,
     ),
     "What if": ("What a single weight, or a hidden unit, is worth: change it, and see what changes.", changes.draw),
@@ -52,28 +50,27 @@ if artifact.model.flat.numel() > subject.MAX_PARAMETERS:
     st.info(f"Copies of this model in double precision would fill the memory. Choose a run of at most {most}.")
     st.stop()
 
-kept = session.store().checkpoints(run.id)
-model, step = subject.choose_checkpoint(run, artifact, kept)
+model, kept = artifact.model, session.store().checkpoints(run.id)
 film = picture.Film(run_id=run.id, steps=[checkpoint.step for checkpoint in kept])
-picture.draw(model, vocab, step, key=f"picture_{run.id}", film=film, dataset=dataset)
-loss, uniform = subject.val_loss(run.id, step, run, model), uniform_loss(vocab.size)
-st.caption(
-    f"Step {step:,}: validation loss {nats(loss)}. "
-    f"Giving all {vocab.size} characters the same probability costs ln {vocab.size} = {uniform:.4f}: this model is "
-    f"{nats(abs(loss - uniform))} {'above' if loss > uniform else 'below'} it."
-)
-context, target = subject.choose_example(vocab, dataset, model.config.context_size)
-view = st.segmented_control(
-    "View",
-    list(VIEWS),
-    default="Forward",
-    required=True,
-    key="hood_view",
-    persist_state="session",
-    help="What to look at.",
-)
+picture.draw(model, vocab, artifact.step, key=f"picture_{run.id}", film=film, dataset=dataset)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    context, target = subject.choose_example(vocab, dataset, model.config.context_size)
+    view = st.segmented_control(
+        "View",
+        list(VIEWS),
+        default="Forward",
+        required=True,
+        key="hood_view",
+        persist_state="session",
+        width="content",
+        help="What to look at.",
+    )
 said, draw = VIEWS[view]
-st.caption(said)
+loss, uniform = session.val_loss(run.id, artifact.step, run, model), uniform_loss(vocab.size)
+st.caption(
+    f"{said} Giving all {vocab.size} characters the same probability costs ln {vocab.size} = {uniform:.4f}: this model "
+    f"is {nats(abs(loss - uniform))} {'above' if loss > uniform else 'below'} it."
+)
 draw(
     subject.Subject(
         run=run,

@@ -32,8 +32,8 @@ PAGES = {
     "train": "Run",
     "splits": "Splits",
     "embeddings": "Embeddings",
-    "film": "Film",
     "under_the_hood": "Network",
+    "neurons": "Neurons",
     "generate": "Generate",
     "runs": "Runs",
 }
@@ -42,7 +42,6 @@ VIEWS = (
     "Gradient check",
     "Update",
     "First loss",
-    "Neurons",
     "While it learned",
     "What if",
     "Stable softmax",

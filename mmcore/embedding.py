@@ -70,7 +70,7 @@ def plane(table: NDArray[np.floating]) -> tuple[Floats, list[str]]:
     if table.shape[1] <= 2:
         return np.asarray(table, np.float64), [f"Dimension {i}" for i in range(table.shape[1])]
     projected = pca(table)
-    axes = [f"PC {i} ({100 * share:.1f} % of variance)" for i, share in enumerate(projected.explained, start=1)]
+    axes = [f"Direction {i} ({100 * share:.1f} % of variance)" for i, share in enumerate(projected.explained, start=1)]
     return projected.points, axes
 
 

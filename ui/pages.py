@@ -27,6 +27,10 @@ class Page:
         """Draw a link to it; without a label, ``Go to …``."""
         st.page_link(self.path, label=label or f"Go to {self.title}", icon=icon or self.icon, query_params=query)
 
+    def take_over(self) -> None:
+        """Go there from an address that it had before, with all that the address says."""
+        self.open(st.query_params.to_dict())
+
     def open(self, query: Mapping[str, str] | None = None) -> NoReturn:
         """Go there at once."""
         st.switch_page(self.path, query_params=query)
@@ -42,15 +46,18 @@ SPLITS = Page(
     name="splits", title="Splits", icon=":material/call_split:", question="Does it overfit? Train, dev and test"
 )
 EMBEDDINGS = Page(
-    name="embeddings", title="Embeddings", icon=":material/scatter_plot:", question="What is in the lookup table C?"
+    name="embeddings",
+    title="Embeddings",
+    icon=":material/scatter_plot:",
+    question="What is in the lookup table C, and how did it get there?",
 )
-FILM = Page(name="film", title="Film", icon=":material/movie:", question="How did the characters get there?")
 UNDER_THE_HOOD = Page(
     name="under_the_hood",
     title="Network",
     icon=":material/hub:",
     question="What happens between a name and its loss?",
 )
+NEURONS = Page(name="neurons", title="Neurons", icon=":material/bubble_chart:", question="What do the hidden units do?")
 GENERATE = Page(
     name="generate", title="Generate", icon=":material/auto_awesome:", question="What does sampling from it give?"
 )
@@ -62,8 +69,9 @@ GROUPS: dict[str, tuple[Page, ...]] = {  # the rooms of the navigation; one of a
     "Learn": (LESSONS,),
     "Data": (DATA,),
     "Train": (TRAIN, PLAYGROUND, RUNS, COMPARE, SWEEP),
-    "Look inside": (UNDER_THE_HOOD, EMBEDDINGS, FILM, SPLITS),
+    "Look inside": (UNDER_THE_HOOD, EMBEDDINGS, NEURONS, SPLITS),
     "Generate": (GENERATE,),
 }
 PAGES = tuple(page for group in GROUPS.values() for page in group)
 BY_NAME = {page.name: page for page in PAGES}
+MOVED = {"film": EMBEDDINGS}  # addresses of earlier versions, which people may have kept

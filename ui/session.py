@@ -8,6 +8,7 @@ import contextlib
 import logging
 import secrets
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import streamlit as st
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mmcore import Artifact
     from mmcore.jobs import JobQueue, ProcessWorkers, Turns
     from mmcore.jobs.worker import Task
+    from mmcore.model import Model
 
 
 EARLIER = 20  # runs that say how fast this machine is
@@ -204,6 +206,26 @@ def artifact(run: Run) -> Artifact | None:
 def _artifact(run_id: str, weights_step: int) -> Artifact | None:
     weights = store().weights(run_id)
     return None if weights is None else loaded(weights)
+
+
+def at_step(run: Run, last: Artifact, step: int) -> Artifact:
+    """The run as it was at one of the steps whose weights it keeps: the same artifact with those weights."""
+    return last if step == last.step else _at_step(run.id, last.step, step, last)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _at_step(run_id: str, last_step: int, step: int, _last: Artifact) -> Artifact:
+    from mmcore import restore
+
+    return replace(_last, model=restore(_last.model, store().checkpoint(run_id, step)), step=step, losses={})
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def val_loss(run_id: str, step: int, _run: Run, _model: Model) -> float:
+    """The exact validation loss of a run's weights at a step."""
+    from mmcore.evaluation import evaluate
+
+    return evaluate(_model, run_dataset(_run).val).loss
 
 
 @st.cache_resource(show_spinner="Loading the weights …", max_entries=16)

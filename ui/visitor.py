@@ -17,7 +17,7 @@ from ui.kit.text import plain
 from ui.session import bundled, bundled_sha256, corpus, queue, store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from mmcore.architectures import ModelConfig
     from mmcore.limits import Usage
@@ -98,6 +98,10 @@ def open_run(run_id: str) -> None:
     A link that names a corpus beside the run keeps that corpus.
     """
     chosen = st.session_state.get("run_id") != run_id
+    if chosen:  # the checkpoint was another run's
+        st.session_state.pop("step", None)
+    if st.query_params.get("run") not in (None, run_id):
+        st.query_params.pop("step", None)
     linked = "run_id" not in st.session_state and "corpus" in st.query_params
     st.session_state["run_id"] = run_id
     if st.query_params.get("run") != run_id:
@@ -107,9 +111,36 @@ def open_run(run_id: str) -> None:
 
 
 def close_run() -> None:
-    """Forget the visitor's current run; pages fall back to the newest."""
-    st.session_state.pop("run_id", None)
-    st.query_params.pop("run", None)
+    """Forget the visitor's current run and checkpoint; pages fall back to the newest."""
+    for name in ("run_id", "step"):
+        st.session_state.pop(name, None)
+    for name in ("run", "step"):
+        st.query_params.pop(name, None)
+
+
+def current_step(kept: Sequence[int], final: int) -> int:
+    """Which of the kept steps of the current run the visitor looks at: the one in the URL, else the last one chosen.
+
+    Else ``final``, that of the run's result, which no address names: of a run that goes on it is another one tomorrow.
+    """
+    asked = str(st.query_params.get("step") or st.session_state.get("step", final))
+    step = next((step for step in kept if str(step) == asked), None)
+    if step is None:
+        st.warning("This address names a step whose weights this run has not kept. Showing its last ones instead.")
+        step = final
+    open_step(step, final)
+    return step
+
+
+def open_step(step: int, final: int) -> None:
+    """Make a checkpoint of the current run the visitor's, here, in the URL, and on every other page."""
+    if step == final:
+        st.session_state.pop("step", None)
+        st.query_params.pop("step", None)
+        return
+    st.session_state["step"] = step
+    if st.query_params.get("step") != str(step):
+        st.query_params["step"] = str(step)
 
 
 def identity() -> str:

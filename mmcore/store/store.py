@@ -270,6 +270,14 @@ class RunStore:
         with self._read() as db:
             return kept_steps(db, run_id)
 
+    def checkpoint(self, run_id: str, step: int) -> Checkpoint:
+        """A run's weights at one of its :meth:`kept_steps`, alone."""
+        with self._read() as db:
+            weights = weights_at(db, run_id, step)
+        if weights is None:
+            raise no_weights(run_id, step)
+        return Checkpoint(step=step, weights=weights)
+
     def origin(self, run_id: str, step: int) -> Origin:
         """What a branch of a run at one of its :meth:`kept_steps` has as its ``origin``."""
         with self._read() as db:

@@ -41,9 +41,19 @@ def keyed(app: AppTest) -> dict[str, dict[str, Any]]:
 def figures(app: AppTest) -> list[dict[str, Any]]:
     """All of them: data, layout, and for those that are changed in place what they show."""
     sent = [dict(json.loads(chart.proto.spec)) for chart in app.get("plotly_chart")]
-    given = [json.loads(component.proto.json) for component in app.get("bidi_component")]
-    changed = [one for one in given if "clickable" in one]
+    changed = [given for given in components(app) if "clickable" in given]
     return sent + [{"data": one["traces"], "layout": one["layout"], "alt": one["alt"]} for one in changed]
+
+
+def symbol_map(app: AppTest) -> dict[str, Any]:
+    """The map of Embeddings: its last frame where it can be played, else the chart."""
+    played = [given["map"] for given in components(app) if "map" in given]
+    return dict(played[0]) if played else figure(app, 0)
+
+
+def components(app: AppTest) -> list[dict[str, Any]]:
+    """What each component of the page is given."""
+    return [json.loads(component.proto.json) for component in app.get("bidi_component")]
 
 
 def numbers(values: Any) -> NDArray[Any]:
@@ -55,9 +65,10 @@ def numbers(values: Any) -> NDArray[Any]:
 
 
 def without_help(app: AppTest) -> list[str]:
-    """Labels of the fields that do not explain themselves."""
+    """Labels of the fields that do not explain themselves; where there is no label, there is no place for it."""
     elements: list[Any] = [element for kind in FIELDS for element in app.get(kind)]
-    return [element.label for element in elements if not element.proto.help]
+    labelled = [element for element in elements if not element.proto.label_visibility.value]
+    return [element.label for element in labelled if not element.proto.help]
 
 
 def astray(figure: Figure) -> list[str]:

@@ -90,7 +90,7 @@ def test_which_units_are_dead(open_page: Open, store: RunStore) -> None:
         rows = np.random.default_rng(0).integers(len(data), size=2_000)  # the page's own draw
         stuck = (np.abs(hidden(weights(store, run), data.contexts[rows])) > 0.97).mean(0)
         dead = np.flatnonzero(stuck == 1).tolist()
-        text = said(open_page, "under_the_hood", run, hood_view="Neurons")
+        text = said(open_page, "neurons", run)
         if dead:
             verb = "is" if len(dead) == 1 else "are"
             assert f"{len(dead)} of 60 units {verb} dead: {', '.join(map(str, dead))}." in text

@@ -14,7 +14,7 @@ import pytest
 import ui
 from mmcore.checkpoint import Checkpoint, TensorUpdate
 from tests.app.elements import astray
-from ui import film
+from ui.embeddings import film
 from ui.lessons import goals
 from ui.sweep import fronts, looks
 from ui.train import finder

@@ -12,7 +12,7 @@ from mmcore import Run, RunStore, TrainConfig
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
-from tests.app.elements import embedding_table, field, figure, numbers, without_help
+from tests.app.elements import embedding_table, field, keyed, numbers, symbol_map, without_help
 from ui.embeddings import pictures
 from ui.kit import plots
 from ui.run import embedding_map
@@ -21,7 +21,7 @@ from ui.run import embedding_map
 def points(app: AppTest) -> dict[int, tuple[float, ...]]:
     """Where the chart puts each id."""
     found: dict[int, tuple[float, ...]] = {}
-    for trace in figure(app, 0)["data"]:
+    for trace in symbol_map(app)["data"]:
         places = zip(*(numbers(trace[axis]) for axis in "xyz" if axis in trace), strict=True)
         found |= dict(zip(numbers(trace["customdata"]).tolist(), places, strict=True))
     return found
@@ -55,7 +55,7 @@ def test_up_to_three_dimensions_are_shown_as_they_are(
     assert len(shown) == 27
     for index, place in shown.items():
         assert place[:dimensions] == pytest.approx(table[index].tolist())
-    drawn = [text for trace in figure(app, 0)["data"] for text in trace["text"]]
+    drawn = [text for trace in symbol_map(app)["data"] for text in trace["text"]]
     assert sorted(drawn) == sorted([".", *"abcdefghijklmnopqrstuvwxyz"])
 
 
@@ -70,8 +70,9 @@ def test_more_dimensions_are_projected_with_the_explained_variance(
     for place in range(2):
         expected = centred @ vectors[:, -1 - place]
         assert np.abs([shown[i][place] for i in range(27)]) == pytest.approx(np.abs(expected), abs=1e-6)
-        title = figure(app, 0)["layout"]["xaxis" if place == 0 else "yaxis"]["title"]["text"]
-        assert title == f"PC {place + 1} ({100 * values[-1 - place] / values.sum():.1f} % of variance)"
+        share = 100 * values[-1 - place] / values.sum()
+        assert symbol_map(app)["layout"]["xy"[place] + "axis"]["title"]["text"] == f"Direction {place + 1}"
+        assert f"Direction {place + 1} ({share:.1f} % of variance)" in texts(app)
 
 
 def test_tsne_on_request_depends_on_its_seed(finished: Run, open_page: Open) -> None:
@@ -87,7 +88,7 @@ def test_tsne_on_request_depends_on_its_seed(finished: Run, open_page: Open) -> 
 
 def test_vowels_and_consonants_differ_in_shape_as_well(finished: Run, open_page: Open) -> None:
     app = open_page("embeddings", run=finished.id)
-    groups = {trace["name"]: trace for trace in figure(app, 0)["data"]}
+    groups = {trace["name"]: trace for trace in symbol_map(app)["data"]}
     assert sorted(groups["vowel"]["text"]) == list("aeiou")
     assert groups["boundary"]["text"] == ["."]
     assert len(groups["consonant"]["text"]) == 21
@@ -113,7 +114,7 @@ def test_a_set_of_ones_own_is_told_from_the_rest(finished: Run, open_page: Open)
     app = open_page("embeddings", run=finished.id)
     app.selectbox(key="coloring").set_value(pictures.SET).run()
     app.text_input(key="wanted").set_value("XYz\ufeffq").run()  # B2: cleaned as the corpus was
-    groups = {trace["name"]: trace["text"] for trace in figure(app, 0)["data"]}
+    groups = {trace["name"]: trace["text"] for trace in symbol_map(app)["data"]}
     assert sorted(groups["in the set"]) == list("qxyz")
     assert len(groups["not in the set"]) == 23
 
@@ -125,7 +126,7 @@ def test_position_shares_are_those_of_the_corpus(
     words = store.corpus(finished.config.corpus_sha256).words
     app = open_page("embeddings", run=finished.id)
     app.selectbox(key="coloring").set_value(name).run()
-    shaded, unknown = figure(app, 0)["data"]
+    shaded, unknown = symbol_map(app)["data"]
     assert unknown["text"] == ["."]  # the boundary has no place in a word
     shown = dict(zip(shaded["text"], numbers(shaded["marker"]["color"]), strict=True))
     text = "".join(words)
@@ -137,7 +138,7 @@ def test_frequency_is_the_share_of_all_characters_and_ends(finished: Run, store:
     words = store.corpus(finished.config.corpus_sha256).words
     app = open_page("embeddings", run=finished.id)
     app.selectbox(key="coloring").set_value("Frequency").run()
-    shown = numbers(figure(app, 0)["data"][0]["marker"]["color"])
+    shown = numbers(symbol_map(app)["data"][0]["marker"]["color"])
     assert shown[0] == pytest.approx(len(words) / (len(words) + sum(map(len, words))))
     assert sum(shown) == pytest.approx(1)
 
@@ -156,7 +157,7 @@ def test_a_chosen_character_shows_neighbours_row_and_one_hot_check(
     else:
         order = np.argsort(((table - table[17]) ** 2).sum(axis=1))
     assert app.dataframe[0].value["id"].tolist() == [i for i in order.tolist() if i != 17]
-    row = figure(app, 1)
+    row = keyed(app)["row"]
     assert numbers(row["data"][0]["y"]) == pytest.approx(table[17].tolist())
     assert row["layout"]["title"]["text"] == "Row of C for q"
     assert "1 at id 17" in texts(app) and "by at most **0**" in texts(app)

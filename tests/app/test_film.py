@@ -1,8 +1,7 @@
-"""The Film page: what it sends to the browser against the run's own weights, and what it says without a film."""
+"""The map through time on Embeddings: what is sent to the browser against the run's own weights."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,15 @@ from mmcore.architectures import model_config
 from mmcore.dataset import build_dataset
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
-from tests.app.elements import numbers
-from ui import film
+from tests.app.elements import components, numbers, symbol_map
+from ui.embeddings import film
 
 
 def sent(app: AppTest) -> dict[str, Any]:
     """What the component is given."""
     assert not app.exception
-    return dict(json.loads(app.get("bidi_component")[0].proto.json))
+    (given,) = components(app)
+    return given
 
 
 def trained(finished: Run, store: RunStore, model: ModelConfig, **settings: Any) -> Run:
@@ -29,24 +29,26 @@ def trained(finished: Run, store: RunStore, model: ModelConfig, **settings: Any)
     return run_inline(store, store.create(config, **settings).id)
 
 
-def test_without_a_run_it_says_what_to_do(open_page: Open) -> None:
-    assert "Train a first model" in texts(open_page("film"))
-
-
-def test_a_run_without_a_film_says_what_to_do(finished: Run, store: RunStore, open_page: Open) -> None:
+def test_a_run_without_checkpoints_has_one_map(finished: Run, store: RunStore, open_page: Open) -> None:
     store.collect([finished.id], limit=0)
-    app = open_page("film", run=finished.id)
-    assert "Train it again, or choose another run" in texts(app)
-    assert not app.get("bidi_component")
+    app = open_page("embeddings", run=finished.id)
+    assert not app.get("bidi_component") and symbol_map(app)["layout"]["title"]["text"]
+
+
+def test_it_opens_at_the_checkpoint_of_the_bar(finished: Run, open_page: Open) -> None:
+    app = open_page("embeddings", run=finished.id)
+    assert sent(app)["frame"] == 30
+    app.select_slider(key="step_choice").set_value(7).run()
+    assert sent(app)["frame"] == 7 and app.query_params["step"] == "7"
 
 
 def test_a_model_without_a_table_says_so(finished: Run, store: RunStore, open_page: Open) -> None:
     run = trained(finished, store, model_config(architecture="bigram"))
-    assert "Bigram has no embedding table" in texts(open_page("film", run=run.id))
+    assert "Bigram has no embedding table" in texts(open_page("embeddings", run=run.id))
 
 
 def test_frames_losses_and_names_are_those_of_the_kept_weights(finished: Run, store: RunStore, open_page: Open) -> None:
-    data, kept = sent(open_page("film", run=finished.id)), store.checkpoints(finished.id)
+    data, kept = sent(open_page("embeddings", run=finished.id)), store.checkpoints(finished.id)
     assert data["steps"] == [checkpoint.step for checkpoint in kept] and len(kept) == 31
     artifact = load(store.weights(finished.id) or b"")
     models = [restore(artifact.model, checkpoint) for checkpoint in kept]
@@ -63,7 +65,7 @@ def test_frames_losses_and_names_are_those_of_the_kept_weights(finished: Run, st
 
 
 def test_axes_hold_every_frame_and_every_letter_has_its_place(finished: Run, open_page: Open) -> None:
-    data = sent(open_page("film", run=finished.id))
+    data = sent(open_page("embeddings", run=finished.id))
     layout = data["map"]["layout"]
     for axis in "xy":
         low, high = layout[f"{axis}axis"]["range"]
@@ -78,7 +80,7 @@ def test_axes_hold_every_frame_and_every_letter_has_its_place(finished: Run, ope
 @pytest.mark.parametrize("dimensions", [1, 2])
 def test_few_dimensions_are_shown_as_they_are(finished: Run, store: RunStore, open_page: Open, dimensions: int) -> None:
     run = trained(finished, store, model_config(embedding_dim=dimensions, hidden_sizes=(8,)))
-    app = open_page("film", run=run.id)
+    app = open_page("embeddings", run=run.id)
     data, model = sent(app), load(store.weights(run.id) or b"").model
     for checkpoint, x in zip(store.checkpoints(run.id), data["x"], strict=True):
         assert x == pytest.approx(restore(model, checkpoint).tensors["C"].numpy()[:, 0].tolist(), abs=1e-5)
@@ -93,7 +95,7 @@ def test_losses_too_dear_to_compute_are_read_from_the_curve(
     monkeypatch.setattr(film, "WORK", 0)
     film.develop.clear()
     request.addfinalizer(film.develop.clear)
-    app = open_page("film", run=finished.id)
+    app = open_page("embeddings", run=finished.id)
     data, curve = sent(app), store.history(finished.id).dropna(subset="train_loss")
     known = set(curve.step)
     assert {0, 30} <= known and data["measured"] == [step in known for step in data["steps"]]
@@ -109,7 +111,7 @@ def test_a_run_that_diverged_has_a_film_up_to_its_last_finite_step(
     hot = TrainConfig(optimizer="sgd", schedule="constant", learning_rate=300.0, weight_decay=1.0, max_steps=300)
     run = run_inline(store, store.create(finished.config.replace(train=hot)).id)
     assert run.error
-    data = sent(open_page("film", run=run.id))
+    data = sent(open_page("embeddings", run=run.id))
     assert data["steps"][-1] <= run.step
     assert np.isfinite(data["losses"]).all() and np.isfinite(data["x"]).all()
     assert np.isfinite(data["span"]).all()

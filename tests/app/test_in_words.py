@@ -10,8 +10,8 @@ import torch
 
 from mmcore.diagnosis import FirstLoss, Turn
 from mmcore.trace import Neurons
+from ui.neurons import layer
 from ui.run import in_words
-from ui.under_the_hood import neurons
 
 
 def test_a11_a_model_is_called_overconfident_where_it_is_right_less_often_than_it_says() -> None:
@@ -37,6 +37,6 @@ def test_a11_a_dead_unit_of_relu_gets_no_gradient_at_all(activation: str, passes
     h = getattr(z, activation)()
     h.sum().backward()
     assert z.grad is not None
-    said = neurons.dead_units(Neurons(z.detach().numpy(), h.detach().numpy(), activation))
+    said = layer.dead_units(Neurons(z.detach().numpy(), h.detach().numpy(), activation))
     assert "1 of 2 units is dead:** 0." in said and passes in said
     assert (z.grad[:, 0] == 0).all() == (activation == "relu") and z.grad[:, 0].max() < 0.06

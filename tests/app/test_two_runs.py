@@ -14,10 +14,10 @@ from mmcore.architectures import model_config
 from mmcore.corpus import corpus_from_words
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
-from tests.app.elements import embedding_table, figure, numbers, without_help
+from tests.app.elements import embedding_table, figure, keyed, numbers, without_help
 from ui.embeddings import two_runs
 
-FIRST, SECOND, SHARES = 2, 3, 4  # the section's charts, after the page's map and row
+FIRST, SECOND, SHARES = 1, 2, 3  # the section's charts, after the row of the character looked at
 Again = Callable[..., Run]
 
 
@@ -59,7 +59,7 @@ def nearest(table: NDArray[np.floating], index: int, count: int, metric: str) ->
 def test_one_run_is_told_how_to_get_a_second(finished: Run, store: RunStore, open_page: Open) -> None:
     app = open_page("embeddings", run=finished.id)
     assert "Train this run's settings once more with another seed" in app.info[0].value
-    assert len(app.get("plotly_chart")) == 2 and without_help(app) == []
+    assert [*keyed(app)] == ["row"] and without_help(app) == []
     app.button(key="train_again").click().run()
     second = store.latest()
     assert second is not None and second.state is RunState.QUEUED
@@ -147,7 +147,7 @@ def test_a_strip_and_a_plane_are_compared_on_a_line(again: Again, finished: Run,
     app = open_page("embeddings", run=finished.id)
     assert app.selectbox(key="second_run").value == strip.id
     assert not app.exception
-    assert figure(app, SECOND)["layout"]["xaxis"]["title"]["text"] == "PC 1 of the first run"
+    assert figure(app, SECOND)["layout"]["xaxis"]["title"]["text"] == "Direction 1 of the first run"
 
 
 @pytest.mark.parametrize(("metric", "count"), [("cosine", 5), ("euclidean", 3)])

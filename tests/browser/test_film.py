@@ -1,4 +1,4 @@
-"""Playing the film of a run: everything moves in the browser, and the server hears nothing of it."""
+"""The map through time: it moves in the browser, and the server hears where it comes to rest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(server: AppServer) -> Run:
 
 
 def open_film(page: Page, server: AppServer, run: Run) -> list[Any]:
-    """Open the page, and record from then on what the browser sends to the server."""
+    """Open it by its old address, and record from then on what the browser sends to the server."""
     from playwright.sync_api import expect
 
     spoken: list[Any] = []
@@ -33,6 +33,7 @@ def open_film(page: Page, server: AppServer, run: Run) -> list[Any]:
     page.goto(f"{server.url}/film?run={run.id}")
     expect(page.locator(".film-step")).to_have_text("120")
     wait_until_idle(page)
+    expect(page).to_have_url(f"{server.url}/embeddings?run={run.id}")
     assert spoken, "a page that opens must have spoken to the server, or this counts nothing"
     page.on("request", lambda request: spoken.append(request.url))
     spoken.clear()
@@ -53,11 +54,16 @@ def test_play_the_film(page: Page, server: AppServer, run: Run) -> None:
     page.wait_for_function(f"({MARKER})() > {middle}")
     assert page.evaluate(LETTERS) != early != letters
     assert page.locator(".film-names").inner_text() != names
+    assert spoken == []
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     stopped = page.evaluate(MARKER)
+    expect(page).to_have_url(f"{server.url}/embeddings?run={run.id}&step={stopped}")
+    bar = page.get_by_role("slider", name="Checkpoint (step)")
+    expect(bar).to_have_attribute("aria-valuetext", f"Step {stopped}")
+    wait_until_idle(page)
 
-    slider = page.get_by_role("slider", name="Checkpoint")
+    slider = page.get_by_role("slider", name="Checkpoint", exact=True)
     before, words = slider.input_value(), page.locator(".film-names").inner_text()
     slider.press("End")
     expect(page.locator(".film-step")).to_have_text("120")
@@ -68,13 +74,16 @@ def test_play_the_film(page: Page, server: AppServer, run: Run) -> None:
     assert re.match(r"Step \d+: train loss [\d.]+, validation loss", slider.get_attribute("aria-valuetext") or "")
     slider.press("Home")
     expect(page.locator(".film-step")).to_have_text("0")
-    assert spoken == []
+    expect(bar).to_have_attribute("aria-valuetext", "Step 0")
+    bar.press("End")  # and the other way round
+    expect(page.locator(".film-step")).to_have_text("120")
+    expect(page).to_have_url(f"{server.url}/embeddings?run={run.id}")
 
 
 def test_without_motion_frames_follow_each_other_without_gliding(page: Page, server: AppServer, run: Run) -> None:
     page.emulate_media(reduced_motion="reduce")
     open_film(page, server, run)
-    page.get_by_role("slider", name="Checkpoint").press("Home")
+    page.get_by_role("slider", name="Checkpoint", exact=True).press("Home")
     frames = page.evaluate(
         """async () => {
           const plot = document.querySelector('.film-map'), seen = new Set();

@@ -41,7 +41,7 @@ def test_one_run_from_the_form_to_plain_torch(page: Page, server: AppServer, sto
     expect(metric.get_by_test_id("stMetricValue")).to_have_text(loss)
 
     nav(page, "Embeddings")
-    expect(page.get_by_text(f"Weights of step {run.step:,}")).to_be_visible()
+    expect(page.get_by_text(f"Validation loss {loss}")).to_be_visible()
     point = page.locator(".scatterlayer .textpoint text").filter(has_text=re.compile("^q$"))
     point.scroll_into_view_if_needed()
     box = point.bounding_box()
@@ -50,7 +50,7 @@ def test_one_run_from_the_form_to_plain_torch(page: Page, server: AppServer, sto
     expect(page.get_by_text(re.compile("^Row of C for "))).to_be_visible()
 
     nav(page, "Generate")
-    expect(page.get_by_text(f"Weights of step {run.step:,}")).to_be_visible()
+    expect(page.get_by_text(f"Validation loss {loss}")).to_be_visible()
     expect(page.get_by_text(re.compile(r"\d+ % new|new", re.IGNORECASE)).first).to_be_visible()
 
     tensors = load_file(tmp_path / "model.safetensors")

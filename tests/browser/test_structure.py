@@ -26,6 +26,7 @@ PAGES = (
     "embeddings",
     "generate",
     "under_the_hood",
+    "neurons",
     "runs",
     "compare",
 )

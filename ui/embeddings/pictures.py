@@ -1,26 +1,32 @@
-"""The table as a picture: which projection, which colours, and the map, on which a click chooses a character."""
+"""The table as a picture: which projection and colours, and the map, on which a click chooses a character."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from mmcore import embedding
+from mmcore import Run, embedding
 from mmcore.dataset import Vocab
 from mmcore.embedding import character_class, membership
-from ui import session
+from ui import session, visitor
+from ui.embeddings import film
 from ui.embeddings.table import Table
 from ui.kit import plots
 from ui.kit.theme import PLOTLY_CONFIG, Theme
 from ui.run import embedding_map
 from ui.run.embedding_map import Coloring
 
+if TYPE_CHECKING:
+    from mmcore import Artifact
+
 CLASS, SET = "Vowel or consonant", "My own set"
+PCA, TSNE = "PCA", "t-SNE"
 COLORINGS = {
     CLASS: None,
     "Frequency": "share",
@@ -73,25 +79,33 @@ def choose(table: Table, vocab: Vocab, sha256: str) -> Picture:
     return Picture(projection, points, axes, coloring(name, table.symbols, where, wanted))
 
 
-def draw(run_id: str, table: Table, picture: Picture, theme: Theme) -> None:
-    """The map, and what can be done with it."""
+def draw(run: Run, artifact: Artifact, table: Table, picture: Picture, theme: Theme) -> None:
+    """The map, through time where that can be shown, and what can be done with it."""
     # A new chart for each choice made elsewhere: its own selection would be another character's.
-    key = f"embedding_{run_id}_{st.session_state.get('embedding_picks', 0)}"
+    key = f"embedding_{run.id}_{picture.projection}_{st.session_state.get('embedding_picks', 0)}"
+    kept = film.kept(run, artifact)
+    if len(kept) > 1 and len(picture.axes) < 3 and picture.projection != TSNE:
+        frames = film.develop(run.id, tuple(one.step for one in kept), list(table.ids), run, artifact, kept)
+        film.play(
+            frames,
+            table.symbols,
+            picture.look,
+            step=artifact.step,
+            key=key,
+            on_step=lambda step: _open_step(run, step),
+            on_symbol=_choose,
+        )
+        st.caption(f"{hint(picture)} {film.explanation(frames)}")
+        return
 
     def clicked() -> None:
         found = st.session_state[key].selection.points
         if found:
-            st.session_state["embedding_symbol"] = table.symbols[plots.clicked_id(found[0])]
+            _choose(table.symbols[plots.clicked_id(found[0])])
 
+    title = "Characters in the embedding table"
     st.plotly_chart(
-        embedding_map.embedding(
-            picture.points,
-            table.symbols,
-            picture.axes,
-            title="Characters in the embedding table",
-            theme=theme,
-            **picture.look,
-        ),
+        embedding_map.embedding(picture.points, table.symbols, picture.axes, title=title, theme=theme, **picture.look),
         theme=None,
         config=PLOTLY_CONFIG,
         key=key,
@@ -99,14 +113,24 @@ def draw(run_id: str, table: Table, picture: Picture, theme: Theme) -> None:
         selection_mode="points",
         alt="Map of the embedding table; choose a character below to read its neighbours",
     )
-    st.caption(hint(picture.projection, len(picture.axes)))
+    st.caption(hint(picture))
+
+
+def _choose(symbol: str) -> None:
+    st.session_state["embedding_symbol"] = symbol
+
+
+def _open_step(run: Run, step: int) -> None:
+    final = run.weights_step
+    if final is not None:
+        visitor.open_step(step, final)
 
 
 def project(rows: NDArray[np.floating], projection: str) -> tuple[NDArray[np.floating], list[str]]:
     """Points (N, k) and the names of the k axes."""
-    if projection == "PCA":
+    if projection == PCA:
         return embedding.plane(rows)
-    if projection == "t-SNE":
+    if projection == TSNE:
         seed = st.number_input(
             "Map seed", 0, 2**31 - 1, 0, width=260, help="Groups that only one seed shows are chance."
         )
@@ -114,14 +138,16 @@ def project(rows: NDArray[np.floating], projection: str) -> tuple[NDArray[np.flo
     return rows, [f"Dimension {i}" for i in range(rows.shape[1])]
 
 
-def hint(projection: str, axes: int) -> str:
-    """What can be done with a map of so many axes, or must not be read from it."""
-    if projection == "t-SNE":
+def hint(picture: Picture) -> str:
+    """What can be done with a map, what it shows, or what must not be read from it."""
+    if picture.projection == TSNE:
         return "Axes of t-SNE have no unit, and distances between its groups no meaning."
-    if axes == 3:
+    if len(picture.axes) == 3:
         return "Drag to turn it; choose a character from the list."
     what = "Click a character for its neighbours and its row."
-    return f"{what} Height only keeps letters apart." if axes == 1 else what
+    if len(picture.axes) == 1:
+        return f"{what} Height only keeps letters apart."
+    return f"{what} At the step shown: {', '.join(picture.axes)}." if picture.projection == PCA else what
 
 
 @st.cache_data(show_spinner="Computing the t-SNE map …", max_entries=32)
@@ -139,7 +165,7 @@ def positions(sha256: str, vocab: tuple[str, ...]) -> pd.DataFrame:
 def projections(dimensions: int) -> list[str]:
     """Which projections a table of so many columns allows, the plainest first."""
     raw = {1: "Raw axis", 2: "Raw axes", 3: "Raw axes in 3-D"}.get(dimensions)
-    return ([raw] if raw else []) + (["PCA"] if dimensions > 2 else []) + ["t-SNE"]
+    return ([raw] if raw else []) + ([PCA] if dimensions > 2 else []) + [TSNE]
 
 
 def coloring(name: str, symbols: Sequence[str], positions: pd.DataFrame, wanted: str) -> Coloring:

@@ -80,9 +80,9 @@ SURFACES: dict[Theme, Surface] = {
 
 # What the theme settings cannot say, for ``st.html``: figures of equal width, so that numbers changing in place do not
 # jump; dark text on dark-theme primary buttons, where Streamlit's white is 3 : 1 and the background colour 5.9 : 1;
-# no heading over a room of one page, which has the same name or nearly;
-# targets of 24 px where Streamlit's and plotly's icons are of 16 and 22, in the same place; and a container, by its
-# key, that only screens so narrow that columns stack show.
+# no heading over a room of one page; the bar of run and checkpoint, by its key; the views of one page close together,
+# to stand in one row; targets of 24 px where Streamlit's and plotly's icons are of 16 and 22, in the same place; and a
+# container, by its key, that only screens so narrow that columns stack show.
 STYLE = f"""<style>
 .stApp {{ font-variant-numeric: tabular-nums; }}
 .stApp [data-testid^="stBaseButton-primary"]:not(:disabled) {{
@@ -97,6 +97,14 @@ STYLE = f"""<style>
   padding: 4px; margin: -4px; box-sizing: content-box;
 }}
 .stApp [data-testid="stSidebarNavItems"] > div:not(:has(li ~ li)) > header {{ display: none; }}
+.stApp [data-testid="stSidebarNavItems"] > div:not(:has(li ~ li)) + div:not(:has(li ~ li)) {{ margin-top: 0; }}
+.stApp .st-key-chosen {{
+  padding: 7px 12px; box-sizing: border-box;
+  border: 1px solid light-dark({SURFACES["light"].grid}, {SURFACES["dark"].grid}); border-radius: 8px;
+  background: light-dark({SURFACES["light"].raised}, {SURFACES["dark"].raised});
+}}
+@media (max-width: 640px) {{ .stApp .st-key-chosen [data-testid="stHorizontalBlock"] {{ gap: 6px; }} }}
+.stApp .st-key-hood_view [role="radio"] {{ padding-inline: 8px; }}
 .stApp .modebar-btn {{ min-height: 24px; }}
 .stApp [data-testid="stMainBlockContainer"] {{ padding-top: 4rem; }}
 .stApp :has(> .st-key-unseen) {{ display: none; }}

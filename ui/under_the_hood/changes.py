@@ -11,7 +11,8 @@ from mmcore.evaluation import evaluate, log_probabilities
 from mmcore.model import Model
 from mmcore.sample import generate
 from ui.kit import chart, plots
-from ui.under_the_hood.subject import Subject, choose_layer
+from ui.run import hidden_layer
+from ui.under_the_hood.subject import Subject
 
 
 def draw(subject: Subject) -> None:
@@ -25,7 +26,7 @@ def draw(subject: Subject) -> None:
 
 def _switch_a_unit_off(subject: Subject) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        layer = choose_layer(subject)
+        layer = hidden_layer.choose(len(subject.hidden_sizes))
         last = subject.hidden_sizes[layer - 1] - 1
         unit = st.number_input("Unit", 0, last, 0, key=f"hood_unit_{layer}", width=160, help="Its output becomes 0.")
     off = trace.without_unit(subject.model, layer, unit)

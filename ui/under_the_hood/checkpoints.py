@@ -1,4 +1,4 @@
-"""A run at every step whose weights it kept: its hidden units, its updates, its gradients."""
+"""A run at every step whose weights it kept: its updates, its gradients."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 import torch
-from numpy.typing import NDArray
 
 from mmcore import trace
 from mmcore.checkpoint import Checkpoint, restore
 from mmcore.model import Model
-from mmcore.trace import Histograms, NeuronHistory
+from mmcore.trace import Histograms
 from ui.kit import chart
-from ui.kit.theme import SURFACES, Role, Theme, color, figure_layout, line, marker
-from ui.under_the_hood.subject import Subject, choose_layer
+from ui.kit.theme import Role, Theme, color, figure_layout, line, marker
+from ui.run.over_steps import over_steps
+from ui.under_the_hood.subject import Subject
 
-ROWS = 512  # train examples that histories are computed on, the same at every checkpoint
-BATCH = 256  # of them, for gradients
+BATCH = 256  # train examples that gradients are computed on, the same at every checkpoint
 
 
 def draw(subject: Subject) -> None:
@@ -29,26 +28,8 @@ def draw(subject: Subject) -> None:
         st.info("Its weights along the way were not kept, or have been dropped since. Train it again to see them.")
         return
     steps = tuple(checkpoint.step for checkpoint in subject.checkpoints)
-    if subject.hidden_sizes:
-        _draw_neurons(subject, steps)
     _draw_updates(subject)
     _draw_gradients(subject, steps)
-
-
-def _draw_neurons(subject: Subject, steps: tuple[int, ...]) -> None:
-    theme, layer = subject.theme, choose_layer(subject)
-    history = neurons(subject.run.id, steps, layer, subject)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        figure = over_steps(history.sums, steps, "Pre-activations, z, by step", "Pre-activation", theme)
-        chart.draw(figure, "hood_sums_steps", "Pre-activations at every checkpoint")
-    with right:
-        figure = over_steps(history.outputs, steps, "Outputs, h, by step", "Output", theme)
-        chart.draw(figure, "hood_outputs_steps", "Outputs at every checkpoint")
-    tanh = trace.perceptron(subject.model).activation == "tanh"
-    stuck = stuck_over_steps(history, steps, tanh, theme)
-    chart.draw(stuck, "hood_stuck_steps", "Saturated outputs and dead units at every checkpoint")
-    st.caption(f"On the same {ROWS} train examples at every checkpoint.")
 
 
 def _draw_updates(subject: Subject) -> None:
@@ -74,13 +55,6 @@ def _draw_gradients(subject: Subject, steps: tuple[int, ...]) -> None:
 
 
 @st.cache_data(show_spinner="Looking at every checkpoint …", max_entries=32)
-def neurons(run_id: str, steps: tuple[int, ...], layer: int, _subject: Subject) -> NeuronHistory:
-    """What a hidden layer did at every kept step, on the same train examples."""
-    contexts, _ = _subject.dataset.train.drawn(ROWS)
-    return trace.neuron_history(_models(_subject), contexts, layer)
-
-
-@st.cache_data(show_spinner="Looking at every checkpoint …", max_entries=32)
 def gradients(run_id: str, steps: tuple[int, ...], _subject: Subject) -> dict[str, Histograms]:
     """How large each tensor's gradients are at every kept step, on the same batch."""
     contexts, targets = _subject.dataset.train.drawn(BATCH)
@@ -89,57 +63,6 @@ def gradients(run_id: str, steps: tuple[int, ...], _subject: Subject) -> dict[st
 
 def _models(subject: Subject) -> list[Model]:
     return [restore(subject.model, checkpoint) for checkpoint in subject.checkpoints]
-
-
-def over_steps(
-    spread: Histograms, steps: Sequence[int], title: str, y: str, theme: Theme, *, height: int = 300
-) -> go.Figure:
-    """How numbers were spread at each checkpoint: a column each, dark where many are. Each shade is exact on hover."""
-    middles = (spread.edges[1:] + spread.edges[:-1]) / 2
-    shares = 100 * spread.shares.T
-    figure = go.Figure(
-        go.Heatmap(
-            x=[f"{step:,}" for step in steps],
-            y=middles,
-            z=shares.astype(np.float32),
-            zmin=0,
-            # One full column, as of a saturated layer, must not make all others pale.
-            zmax=float(np.quantile(shares.max(axis=0), 0.75)) or 1.0,
-            colorscale=list(SURFACES[theme].scale),
-            hovertemplate="step %{x}<br>near %{y:.3f}<br>%{z:.2f} %<extra></extra>",
-            colorbar={"thickness": 10, "title": {"text": "Share (%)", "font": {"size": 13}}},
-        )
-    )
-    figure.update_layout(figure_layout(title, x="Step (updates)", y=y, theme=theme, height=height), margin_t=48)
-    return figure.update_xaxes(type="category", showgrid=False, tickangle=0, dtick=label_every(steps))
-
-
-def label_every(steps: Sequence[int]) -> int:
-    """How many checkpoints share a label: at most eight."""
-    return max(1, math.ceil(len(steps) / 8))
-
-
-def stuck_over_steps(history: NeuronHistory, steps: Sequence[int], tanh: bool, theme: Theme) -> go.Figure:
-    """Saturated outputs and dead units at each checkpoint."""
-    figure = go.Figure()
-    lines: tuple[tuple[str, NDArray[np.float64], Role], ...] = (
-        ("Saturated outputs" if tanh else "Silent outputs", history.saturated, "accent"),
-        ("Dead units", history.dead, "validation"),
-    )
-    for name, shares, role in lines:
-        figure.add_scatter(
-            x=[f"{step:,}" for step in steps],
-            y=100 * shares,
-            name=name,
-            mode="lines+markers",
-            line=line(role, theme),
-            marker=marker(role, theme, 6),
-            hovertemplate="step %{x}<br>%{y:.2f} %<extra>%{fullData.name}</extra>",
-        )
-    title = "Stuck outputs and units while it learned"
-    figure.update_layout(figure_layout(title, x="Step (updates)", y="Share (%)", theme=theme, height=300))
-    figure.update_xaxes(type="category", tickangle=0, dtick=label_every(steps), range=[-0.5, len(steps) - 0.5])
-    return figure.update_yaxes(rangemode="tozero")
 
 
 RATIO_ROLES: tuple[Role, ...] = ("train", "validation", "test", "accent", "batch")

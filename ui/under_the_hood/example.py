@@ -56,18 +56,21 @@ def draw_backward(subject: Subject) -> None:
 
 
 def _draw(way: Pass) -> None:
-    """The switch that lets it play, and one step, which is drawn alone when another is chosen."""
+    """One step, which is drawn alone when another is chosen; goes on by itself while the switch is on."""
     if st.session_state.get(way.key) not in way.trace.names:
         st.session_state[way.key] = way.trace.names[0]
     if st.session_state.pop("hood_ended", False):
         st.session_state["hood_play"] = False
-    playing = st.toggle("Play", key="hood_play", help="Goes on by itself, a step every one and a half seconds.")
+    playing = st.session_state.get("hood_play", False)
 
     @st.fragment(run_every=PLAY_SECONDS if playing else None)
     def step_by_step() -> None:
         if playing:
             _play(way)
-        _draw_step(way, _choose_step(way))
+        step = _choose_step(way)
+        if st.session_state["hood_play"] != playing:
+            st.rerun()  # the switch lies in what it lets go on
+        _draw_step(way, step)
 
     step_by_step()
 
@@ -89,7 +92,7 @@ def _move(key: str, names: tuple[str, ...], by: int) -> None:
 
 
 def _choose_step(way: Pass) -> TraceStep:
-    """The buttons that lead from step to step, and a box that leads to any."""
+    """The buttons that lead from step to step, a box that leads to any, and the switch."""
     names, titles = way.trace.names, {step.name: f"{step.name}: {step.title}" for step in way.trace.steps}
     number = names.index(st.session_state[way.key])
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -118,6 +121,7 @@ def _choose_step(way: Pass) -> TraceStep:
             width=440,
             help="Go straight to a step.",
         )
+        st.toggle("Play", key="hood_play", help="Goes on by itself, a step every one and a half seconds.")
     return way.trace.steps[names.index(name)]
 
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import streamlit as st
 import torch
 from torch import Tensor
 
-from mmcore import trace
-from mmcore.checkpoint import Checkpoint, restore
+from mmcore.checkpoint import Checkpoint
 from mmcore.dataset import Dataset, Vocab, show_symbol
-from mmcore.evaluation import evaluate
 from mmcore.model import Model
 from mmcore.store import Run
-from ui import session
 from ui.kit.plots import SPELLED
 from ui.kit.symbols import context_text
 from ui.kit.text import plain
 from ui.kit.theme import Theme
-
-if TYPE_CHECKING:
-    from mmcore import Artifact
+from ui.run import hidden_layer
 
 MAX_PARAMETERS = 5_000_000  # gradients and copies in float64 come on top, for every visitor
 
@@ -45,7 +38,7 @@ class Subject:
     @property
     def hidden_sizes(self) -> tuple[int, ...]:
         """Of a perceptron whose derivatives are written out; none of any other model."""
-        return trace.perceptron(self.model).hidden_sizes if trace.can_trace(self.model) else ()
+        return hidden_layer.sizes(self.model)
 
     @property
     def example(self) -> tuple[Tensor, Tensor]:
@@ -53,54 +46,27 @@ class Subject:
         return torch.tensor([self.context]), torch.tensor([self.target])
 
 
-def choose_checkpoint(run: Run, artifact: Artifact, kept: Sequence[Checkpoint]) -> tuple[Model, int]:
-    """The model at the step that the visitor chooses, and that step; the last weights at first."""
-    steps = sorted({artifact.step, *(checkpoint.step for checkpoint in kept)})
-    if len(steps) == 1:
-        st.caption("Its weights along the way were not kept, so these are all there are.")
-        return artifact.model, artifact.step
-    step = st.select_slider(
-        "Checkpoint (step)",
-        steps,
-        artifact.step,
-        key=f"moment_{run.id}",
-        persist_state="session",
-        format_func=lambda step: f"{step:,}",
-        help="Everything below shows the weights of this step.",
-    )
-    if step == artifact.step:
-        return artifact.model, step
-    return restore(artifact.model, next(checkpoint for checkpoint in kept if checkpoint.step == step)), step
-
-
-@st.cache_data(show_spinner=False, max_entries=256)
-def val_loss(run_id: str, step: int, _run: Run, _model: Model) -> float:
-    """The exact validation loss at a step."""
-    return evaluate(_model, session.run_dataset(_run).val).loss
-
-
 def choose_example(vocab: Vocab, dataset: Dataset, context_size: int) -> tuple[list[int], int]:
     """The context and the target at a position of a word, both as the visitor chooses; a wrong word ends the script."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        known = "emma" if set("emma") <= set(vocab.symbols) else dataset.splits.train[0]
-        word = st.text_input(
-            "Word", known, key="hood_word", persist_state="session", width=220, max_chars=200, help="Any word."
-        ).strip()
-        word = vocab.typed(word)
-        try:
-            titles = example_titles(word, vocab, context_size)
-        except ValueError as error:
-            st.error(plain(error), icon=":material/error:")
-            st.stop()
-        position = st.selectbox(
-            "Position",
-            range(len(titles)),
-            min(3, len(titles) - 1),
-            key=f"hood_at_{word}_{context_size}",
-            format_func=lambda i: f"{i + 1}: {titles[i]}",
-            width=260,
-            help="Which character of the word is to be predicted from those before it; a dot is the boundary.",
-        )
+    known = "emma" if set("emma") <= set(vocab.symbols) else dataset.splits.train[0]
+    word = st.text_input(
+        "Word", known, key="hood_word", persist_state="session", width=110, max_chars=200, help="Any word."
+    ).strip()
+    word = vocab.typed(word)
+    try:
+        titles = example_titles(word, vocab, context_size)
+    except ValueError as error:
+        st.error(plain(error), icon=":material/error:")
+        st.stop()
+    position = st.selectbox(
+        "Position",
+        range(len(titles)),
+        min(3, len(titles) - 1),
+        key=f"hood_at_{word}_{context_size}",
+        format_func=lambda i: f"{i + 1}: {titles[i]}",
+        width=170,
+        help="Which character of the word is to be predicted from those before it; a dot is the boundary.",
+    )
     return example(word, position, vocab, context_size)
 
 
@@ -137,10 +103,3 @@ def choose_examples(subject: Subject, key: str) -> tuple[Tensor, Tensor]:
         seed = st.number_input("Batch seed", 0, 2**31 - 1, 0, key=f"{key}_seed", width=140, help="Which batch.")
     contexts, targets = subject.dataset.train.drawn(rows, seed)
     return torch.from_numpy(contexts), torch.from_numpy(targets)
-
-
-def choose_layer(subject: Subject) -> int:
-    """A hidden layer, counted from 1; the same in every view."""
-    layers = len(subject.hidden_sizes)
-    key = f"hood_layer_{layers}"
-    return st.number_input("Hidden layer", 1, layers, 1, key=key, width=160, help="From the input.")

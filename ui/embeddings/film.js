@@ -1,4 +1,5 @@
 const FRAME_MS = 350;
+const REST_MS = 250; // without another move: then the film is at rest
 const STILL = matchMedia("(prefers-reduced-motion: reduce)"); // then frames change without gliding
 const ICONS = { Play: "▶", Pause: "❚❚" };
 
@@ -11,10 +12,15 @@ function mount(root) {
   film.slider = find("slider");
   film.pictures = ["map", "curve"].map((name) => ({ name, plot: find(name) }));
   label(film, "Play");
-  film.button.addEventListener("click", () => (film.playing ? pause(film) : start(film)));
+  film.button.addEventListener("click", () => {
+    if (!film.playing) return start(film);
+    pause(film);
+    rest(film);
+  });
   film.slider.addEventListener("input", () => {
     pause(film);
     show(film, film.slider.valueAsNumber);
+    rest(film);
   });
   root.querySelector("details").addEventListener("toggle", () => fillTable(film));
   film.observer = new ResizeObserver(() => film.pictures.forEach((picture) => fit(film, picture)));
@@ -54,15 +60,34 @@ async function draw(film) {
     for (const overlay of overlays) overlay.setAttribute("aria-hidden", "true");
     picture.ready = true;
   }
-  const last = data.steps.length - 1;
-  film.slider.max = last;
-  show(film, Math.min(film.frame ?? last, last), true);
+  film.slider.max = data.steps.length - 1;
+  show(film, data.frame, true);
+  listen(film);
   fillTable(film);
+}
+
+function listen(film) {
+  if (film.listens) return;
+  film.listens = true;
+  film.pictures[0].plot.on("plotly_click", ({ points: [point] }) => {
+    if (point?.customdata !== undefined) film.send("symbol", point.customdata);
+  });
+}
+
+/** Say which frame the film has come to rest at, once it has: the rest of the page is about it then. */
+function rest(film) {
+  clearTimeout(film.resting);
+  film.resting = setTimeout(() => {
+    film.resting = null;
+    if (film.frame !== film.data.frame) film.send("frame", film.frame);
+  }, REST_MS);
 }
 
 function start(film) {
   const last = film.data.steps.length - 1;
   const from = film.frame === last ? 0 : film.frame;
+  clearTimeout(film.resting);
+  film.resting = null;
   film.playing = true;
   label(film, "Pause");
   const began = performance.now() - from * FRAME_MS;
@@ -70,8 +95,9 @@ function start(film) {
     if (!film.playing || !film.root.isConnected) return;
     const place = Math.max(from, Math.min((now - began) / FRAME_MS, last));
     show(film, STILL.matches ? Math.floor(place) : place);
-    if (place < last) requestAnimationFrame(tick);
-    else pause(film);
+    if (place < last) return requestAnimationFrame(tick);
+    pause(film);
+    rest(film);
   };
   requestAnimationFrame(tick);
 }
@@ -133,17 +159,27 @@ function fillTable(film) {
   });
 }
 
-export default function ({ data, parentElement }) {
+/** Take what the server says: a new film, or only another frame of the same. */
+function update(film, data) {
+  const { frame, ...rest } = data;
+  const json = JSON.stringify(rest);
+  const moved = frame !== film.data?.frame;
+  film.data = data;
+  if (json !== film.drawn) {
+    film.drawn = json;
+    draw(film).catch((error) => (film.pictures[0].plot.textContent = error.message));
+  } else if (moved && !film.playing && !film.resting) show(film, frame);
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".film");
   if (!films.has(root)) films.set(root, mount(root));
   const film = films.get(root);
-  const json = JSON.stringify(data);
-  if (json !== film.drawn) {
-    Object.assign(film, { drawn: json, data });
-    draw(film).catch((error) => (film.pictures[0].plot.textContent = error.message));
-  }
+  film.send = setTriggerValue;
+  update(film, data);
   return () => {
     film.playing = false;
+    clearTimeout(film.resting);
     film.observer.disconnect();
     film.pictures.forEach(({ plot }) => film.plotly?.purge(plot));
     films.delete(root);

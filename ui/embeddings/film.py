@@ -1,8 +1,9 @@
-"""The film of a training run: every kept checkpoint is sent once, and played in the browser without asking again."""
+"""The map through time: every kept checkpoint is sent once, and played in the browser without asking again."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,16 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from mmcore import Run, embedding
+from mmcore import Checkpoint, Run, embedding
+from mmcore.checkpoint import weights_of
 from ui import session
 from ui.kit import theme
 from ui.kit.live import LOAD_PLOTLY, PLOTLY_URL
 from ui.run import embedding_map
+from ui.run.embedding_map import Coloring
 
 if TYPE_CHECKING:
-    from mmcore import Artifact, Checkpoint
+    from mmcore import Artifact
 
 HERE = Path(__file__).parent
 WORDS, SAMPLE_SEED = 8, 1  # as while training, so that the last names are those of the Train page
@@ -60,6 +63,15 @@ class Frames:
         return [round(float(loss), 4) for loss in np.interp(at, known, self.curve[name])]
 
 
+def kept(run: Run, artifact: Artifact) -> list[Checkpoint]:
+    """Every checkpoint of a run, with that of an artifact among them: a run's result may lie between two."""
+    found = session.store().checkpoints(run.id)
+    if artifact.step in {checkpoint.step for checkpoint in found}:
+        return found
+    shown = Checkpoint(step=artifact.step, weights=weights_of(artifact.model))
+    return sorted([*found, shown], key=lambda checkpoint: checkpoint.step)
+
+
 @st.cache_data(show_spinner="Developing the film …", max_entries=32)
 def develop(
     run_id: str, steps: tuple[int, ...], ids: list[int], _run: Run, _artifact: Artifact, _kept: list[Checkpoint]
@@ -85,7 +97,7 @@ def develop(
 
 
 def explanation(frames: Frames) -> str:
-    """How to read the map, and where the numbers come from."""
+    """How to read the map, and where the numbers beside it come from."""
     axes = {
         1: "The map is the table's only dimension; height only keeps the letters apart.",
         2: "The map shows the table as it is.",
@@ -98,14 +110,13 @@ def explanation(frames: Frames) -> str:
     return f"{axes.get(frames.dimensions, turned)} {losses}; names are drawn with the same sample seed at each."
 
 
-def map_figure(frames: Frames, symbols: tuple[str, ...], current: theme.Theme) -> go.Figure:
+def map_figure(frames: Frames, symbols: Sequence[str], look: Coloring, current: theme.Theme) -> go.Figure:
     """The last frame's map, with axes that hold every frame."""
-    classes = [embedding.character_class(symbol) for symbol in symbols]
     name, first = ("Dimension", 0) if frames.dimensions <= 2 else ("Direction", 1)
     axes = [f"{name} {first + i}" for i in range(frames.points.shape[2])]
     title = "Characters in the embedding table"
     figure = embedding_map.embedding(
-        frames.points[-1], symbols, axes, title=title, groups=classes, theme=current, moving=True
+        frames.points[-1], symbols, axes, title=title, theme=current, moving=True, **look
     )
     low, high = frames.points.min(axis=(0, 1)), frames.points.max(axis=(0, 1))
     room = ROOM * float((high - low).max())
@@ -154,15 +165,37 @@ def curve_figure(frames: Frames, current: theme.Theme) -> go.Figure:
     return figure.update_xaxes(ticktext=["0", *(f"{power:,}" for power in powers)])
 
 
-def play(frames: Frames, symbols: tuple[str, ...], *, key: str) -> None:
-    """Draw the film with its controls; opens on the last frame."""
+def play(
+    frames: Frames,
+    symbols: Sequence[str],
+    look: Coloring,
+    *,
+    step: int,
+    key: str,
+    on_step: Callable[[int], None],
+    on_symbol: Callable[[str], None],
+) -> None:
+    """Draw the map at a step, with controls that lead through the others.
+
+    ``on_step`` is told where the film comes to rest, ``on_symbol`` which letter is clicked.
+    """
     current = theme.current_theme()
-    picture, curve = map_figure(frames, symbols, current), curve_figure(frames, current)
-    _component(key=key, data=film_data(frames, picture, curve))
+    picture, curve = map_figure(frames, symbols, look, current), curve_figure(frames, current)
+
+    def rested() -> None:
+        if (frame := st.session_state[key].frame) is not None:
+            on_step(frames.steps[frame])
+
+    def clicked() -> None:
+        if (place := st.session_state[key].symbol) is not None:
+            on_symbol(symbols[place])
+
+    data = film_data(frames, picture, curve) | {"frame": frames.steps.index(step)}
+    _component(key=key, data=data, on_frame_change=rested, on_symbol_change=clicked)
 
 
 def film_data(frames: Frames, picture: go.Figure, curve: go.Figure) -> dict[str, Any]:
-    """All that the browser needs, as JSON."""
+    """All that the browser needs, as JSON, but for the frame to show."""
     x, points = frames.points[:, :, 0], frames.points
     flat = points.shape[2] == 1  # the height only keeps the letters apart, and stays
     y = np.tile(embedding_map.stacked(points[-1, :, 0]), (len(points), 1)) if flat else points[:, :, 1]

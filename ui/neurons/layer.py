@@ -2,47 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
+from numpy.typing import NDArray
 
 from mmcore import trace
-from mmcore.architectures import ModelConfig
+from mmcore.dataset import Dataset
+from mmcore.model import Model
 from mmcore.trace import Neurons
 from ui.kit import chart, plots
 from ui.kit.plots import MAX_COLUMNS, every
 from ui.kit.theme import Theme, color, figure_layout
+from ui.run import hidden_layer
 from ui.run.in_words import plain_bold
-from ui.under_the_hood.subject import Subject, choose_layer
 
 LISTED = 200  # dead units
 
 
-def draw(subject: Subject) -> None:
-    """One hidden layer on many examples; why there is none, where there is none."""
-    if not subject.hidden_sizes:
-        nothing = "This model has no hidden layer: its direct connections are all there is."
-        st.info(nothing if trace.can_trace(subject.model) else not_written_out(subject.model.config))
-        return
+@dataclass(frozen=True)
+class Seen:
+    """Train examples (B, T), and what a hidden layer does on them."""
+
+    contexts: NDArray[np.int64]
+    report: Neurons
+
+
+def choose(model: Model, dataset: Dataset) -> tuple[int, Seen]:
+    """The hidden layer looked at, and what it does on as many examples as the visitor wants; both as they choose."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        layer = choose_layer(subject)
+        layer = hidden_layer.choose(len(hidden_layer.sizes(model)))
         count = st.number_input(
             "Examples",
             1,
             20_000,
             2_000,
             500,
-            key="hood_examples",
+            key="neurons_examples",
+            persist_state="session",
             width=160,
             help="Train examples at random; all of them if there are no more.",
         )
-    train = subject.dataset.train
+    train = dataset.train
     few = count >= len(train)  # all of them, then, and none twice
-    report = trace.neuron_report(subject.model, train.contexts if few else train.drawn(count)[0], layer)
+    contexts = train.contexts if few else train.drawn(count)[0]
+    return layer, Seen(contexts, trace.neuron_report(model, contexts, layer))
+
+
+def draw(report: Neurons, theme: Theme) -> None:
+    """Where a layer's units saturate, and which are dead."""
     _draw_counts(report)
     st.markdown(plain_bold(dead_units(report)))
-    _draw_histograms(report, subject.theme)
-    chart.draw(unit_saturation(report, subject.theme), "hood_units", "Saturation of each unit")
+    _draw_histograms(report, theme)
+    chart.draw(unit_saturation(report, theme), "neurons_units", "Saturation of each unit")
 
 
 def _draw_counts(report: Neurons) -> None:
@@ -59,18 +73,22 @@ def _draw_histograms(report: Neurons, theme: Theme) -> None:
     with left:
         reach = report.reach or 1.0
         figure = plots.histogram(report.sums, "Pre-activations, z", "Pre-activation", theme, (-reach, reach))
-        chart.draw(figure, "hood_sums", "Histogram of pre-activations")
+        chart.draw(figure, "neurons_sums", "Histogram of pre-activations")
     with right:
         span = (-1.0, 1.0) if report.activation == "tanh" else (0.0, float(report.outputs.max()) or 1.0)
         figure = plots.histogram(report.outputs, f"Outputs, h = {report.activation}(z)", "Output", theme, span)
-        chart.draw(figure, "hood_outputs", "Histogram of outputs")
+        chart.draw(figure, "neurons_outputs", "Histogram of outputs")
 
 
-def not_written_out(config: ModelConfig) -> str:
-    """Why a view that needs the hidden units of a perceptron is empty."""
+def nothing(model: Model) -> str:
+    """Why there is no hidden layer to look at; nothing where there is one."""
+    if hidden_layer.sizes(model):
+        return ""
+    if trace.can_trace(model):
+        return "This model has no hidden layer: its direct connections are all there is."
     return (
         "Neurons shows the hidden units of an MLP of tanh or ReLU without normalisation. This model is another: "
-        f"{config.summary()}. All other views work for it."
+        f"{model.config.summary()}. All other pages work for it."
     )
 
 
