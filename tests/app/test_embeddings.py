@@ -12,7 +12,7 @@ from mmcore import Run, RunStore, TrainConfig
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
-from tests.app.elements import embedding_table, field, keyed, numbers, symbol_map, without_help
+from tests.app.elements import components, embedding_table, field, keyed, numbers, symbol_map, without_help
 from ui.embeddings import pictures
 from ui.kit import plots
 from ui.run import embedding_map
@@ -187,12 +187,13 @@ def test_a_click_arrives_bare_or_in_a_list() -> None:
 
 def test_labels_of_the_map_stand_beside_their_points_and_never_on_each_other(finished: Run, open_page: Open) -> None:
     app = open_page("embeddings", run=finished.id)
-    drawn, places = figure(app, 0), points(app)
-    notes = {(note["x"], note["y"]): note for note in drawn["layout"]["annotations"]}
+    drawn, places = symbol_map(app), points(app)
+    labels = next(given["labels"] for given in components(app) if "labels" in given)
+    notes = {(note["x"], note["y"]): note for note in labels}
     named = [zip(numbers(trace["customdata"]), trace["text"], strict=True) for trace in drawn["data"]]
     symbols = dict(pair for pairs in named for pair in pairs)
     assert {place: notes[place]["text"] for place in notes} == {places[i]: symbols[i] for i in places}
-    assert all(trace["mode"] == "markers" and trace["marker"]["size"] < 12 for trace in drawn["data"])
+    assert all(trace["marker"]["size"] < 12 for trace in drawn["data"])
     at = np.array([(note["x"], note["y"]) for note in notes.values()])
     offsets = [(n.get("xshift", n.get("ax")), n.get("yshift", -n.get("ay", 0))) for n in notes.values()]
     for pixels in (260, 340, 450, 900):

@@ -15,6 +15,7 @@ function mount(root) {
   film.button.addEventListener("click", () => {
     if (!film.playing) return start(film);
     pause(film);
+    show(film, film.frame);
     rest(film);
   });
   film.slider.addEventListener("input", () => {
@@ -97,6 +98,7 @@ function start(film) {
     show(film, STILL.matches ? Math.floor(place) : place);
     if (place < last) return requestAnimationFrame(tick);
     pause(film);
+    show(film, place);
     rest(film);
   };
   requestAnimationFrame(tick);
@@ -119,6 +121,15 @@ function show(film, place, again = false) {
     film.place = place;
   }
   if (frame !== film.frame || again) tell(film, frame);
+  labelSymbols(film, place === data.frame && !film.playing ? data.labels : null, again);
+}
+
+/** Labels that were pushed apart where the film rests, else above their points, with which they move. */
+function labelSymbols(film, labels, again) {
+  if (labels === film.labels && !again) return;
+  film.labels = labels;
+  const mode = labels ? "markers" : "markers+text";
+  film.plotly.update(film.pictures[0].plot, { mode }, { annotations: labels ?? [] });
 }
 
 const mix = (a, b, share) => a + (b - a) * share;
@@ -161,14 +172,13 @@ function fillTable(film) {
 
 /** Take what the server says: a new film, or only another frame of the same. */
 function update(film, data) {
-  const { frame, ...rest } = data;
+  const { frame, labels, ...rest } = data;
   const json = JSON.stringify(rest);
-  const moved = frame !== film.data?.frame;
   film.data = data;
   if (json !== film.drawn) {
     film.drawn = json;
     draw(film).catch((error) => (film.pictures[0].plot.textContent = error.message));
-  } else if (moved && !film.playing && !film.resting) show(film, frame);
+  } else if (!film.playing && !film.resting) show(film, frame);
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {

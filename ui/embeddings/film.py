@@ -115,9 +115,7 @@ def map_figure(frames: Frames, symbols: Sequence[str], look: Coloring, current: 
     name, first = ("Dimension", 0) if frames.dimensions <= 2 else ("Direction", 1)
     axes = [f"{name} {first + i}" for i in range(frames.points.shape[2])]
     title = "Characters in the embedding table"
-    figure = embedding_map.embedding(
-        frames.points[-1], symbols, axes, title=title, theme=current, moving=True, **look
-    )
+    figure = embedding_map.embedding(frames.points[-1], symbols, axes, title=title, theme=current, moving=True, **look)
     low, high = frames.points.min(axis=(0, 1)), frames.points.max(axis=(0, 1))
     room = ROOM * float((high - low).max())
     figure.update_xaxes(range=[low[0] - room, high[0] + room])
@@ -190,7 +188,11 @@ def play(
         if (place := st.session_state[key].symbol) is not None:
             on_symbol(symbols[place])
 
-    data = film_data(frames, picture, curve) | {"frame": frames.steps.index(step)}
+    frame = frames.steps.index(step)
+    data = film_data(frames, picture, curve) | {"frame": frame, "labels": None}
+    if picture.layout.yaxis.scaleanchor:  # a plane: where the film rests, labels are pushed apart
+        span = max(float(np.ptp(axis.range)) for axis in (picture.layout.xaxis, picture.layout.yaxis))
+        data["labels"] = embedding_map.labels(frames.points[frame], symbols, span, current)
     _component(key=key, data=data, on_frame_change=rested, on_symbol_change=clicked)
 
 

@@ -74,16 +74,17 @@ def embedding(
             _add_symbols(figure, points, symbols, ids, inked, theme, "", name=group)
     _fit_axes(figure, axes, theme)
     if points.shape[1] == 2 and not moving:
-        _label(figure, points, [show_symbol(symbol) for symbol in symbols], span, theme)
+        figure.update_layout(annotations=labels(points, symbols, span, theme))
     else:
         figure.update_traces(mode="markers+text", textposition="top center")
     return figure
 
 
-def _label(
-    figure: go.Figure, points: NDArray[np.floating], shown: Sequence[str], span: float | None, theme: Theme
-) -> None:
-    """The labels of a plane, pushed apart; one without room near its point is said on hover alone."""
+def labels(
+    points: NDArray[np.floating], symbols: Sequence[str], span: float | None, theme: Theme
+) -> list[dict[str, Any]]:
+    """Plotly's annotations of a plane, pushed apart; one without room near its point is said on hover alone."""
+    shown = [show_symbol(symbol) for symbol in symbols]
     scale = SMALLEST / (span or float(np.ptp(points, axis=0).max()) or 1.0)
     sizes = np.array([(LETTER * len(text) + 4, LINE) for text in shown], dtype=float)
     surface, notes = SURFACES[theme], []
@@ -97,7 +98,7 @@ def _label(
             note |= {"ax": right, "ay": -up, "arrowhead": 0, "arrowwidth": 1, "arrowcolor": surface.muted}
             note |= {"standoff": DOT / 2 + 1, "borderpad": 0}
         notes.append(note)
-    figure.update_layout(annotations=notes)
+    return notes
 
 
 def _inked(role: Role, shape: str, theme: Theme, dimensions: int) -> dict[str, Any]:
