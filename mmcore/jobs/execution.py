@@ -48,7 +48,7 @@ SAVE_SHARE = 0.05  # of the time that saving a large model may take
 SPARING_SHARE = 0.05  # of the time of a run that keeps nothing along the way, for exact losses before its end
 POLL_SECONDS = 0.25  # between a server's looks at the queue
 LAST_SECONDS = 0.25  # that the losses at the end may take once someone asked for it
-LONGEST_PAUSE = 10.0  # seconds between two tries of a write for which there is no room
+LONGEST_PAUSE = 2.0  # seconds between two tries of what the store refuses, so that little is lost by a kill right after
 BEGIN_SECONDS = 600.0  # that a run waits to be read where the store is away; a damaged one never gives it
 SAMPLES, SAMPLE_SEED = 8, 1
 
