@@ -18,7 +18,7 @@ from ..sweeps import Sweep
 log = logging.getLogger(__name__)
 
 AHEAD = 3  # runs of a sweep that wait or run, for each worker: enough that none has to wait for the next
-MOST_INTERRUPTIONS = 3  # of one run, by this process's count, before its sweep stops
+MOST_INTERRUPTIONS = 3  # of one run at the same saved step, by this process's count, before its sweep stops
 
 
 class Sweeping:
@@ -26,7 +26,7 @@ class Sweeping:
 
     def __init__(self, store: RunStore) -> None:
         self.store = store
-        self._interrupted: Counter[str] = Counter()
+        self._interrupted: Counter[tuple[str, int | None]] = Counter()  # by run and the step it goes on from
         self._plans: dict[str, _Plan] = {}
         self._settled: dict[str, object] = {}  # how a sweep looked that had only to wait for its runs
 
@@ -70,13 +70,17 @@ class Sweeping:
         return continued > 0
 
     def _continue(self, runs: Iterable[SweepRun]) -> int:
-        """Let runs go on whose worker or server has gone, unless they are what ends it; how many there are."""
+        """Let runs go on whose worker or server has gone, unless they are what ends it; how many there are.
+
+        One that got further each time is not what ended it.
+        """
         count = 0
         for run in runs:
-            if self._interrupted[run.id] >= MOST_INTERRUPTIONS:
+            here = run.id, run.weights_step
+            if self._interrupted[here] >= MOST_INTERRUPTIONS:
                 raise ValueError(f"run {run.id} ended its worker {MOST_INTERRUPTIONS} times: too large, or damaged?")
             if self._continued(run.id, RunState.INTERRUPTED):
-                self._interrupted[run.id] += 1
+                self._interrupted[here] += 1
             count += 1
         return count
 

@@ -57,10 +57,11 @@ class SweepRun:
     state: RunState
     config_digest: str
     seconds: float
+    weights_step: int | None  # from where it can be continued
 
 
 def runs_of(db: Connection, sweep_id: str) -> list[SweepRun]:
-    columns = (RUNS.c.id, RUNS.c.state, RUNS.c.config_digest, RUNS.c.seconds)
+    columns = (RUNS.c[name] for name in SweepRun.__dataclass_fields__)
     query = sa.select(*columns).join(SWEEP_RUNS).where(*_theirs(sweep_id))
     rows = db.execute(query.order_by(RUNS.c.created, RUNS.c.id))
     return [SweepRun(**dict(row._mapping) | {"state": RunState(row.state)}) for row in rows]

@@ -23,8 +23,9 @@ from mmcore.comparison import by_setting, markdown, results
 from mmcore.jobs import sweeping as sweeping_module
 from mmcore.jobs.sweeping import AHEAD, MOST_INTERRUPTIONS, Sweeping, settings_tried
 from mmcore.search import Tried, next_setting
-from mmcore.store import RunFilter, StoredSweep, SweepRun, SweepState
+from mmcore.store import Progress, RunFilter, SavedWeights, StoredSweep, SweepRun, SweepState
 from mmcore.sweeps import Axis, Sweep
+from mmcore.training import Step
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,6 +133,22 @@ def test_an_interrupted_run_goes_on_but_not_for_ever(store: RunStore, base: RunC
     ended = store.sweep(stored.id)
     assert (ended.state, store.run(run.id).state) == (SweepState.STOPPED, RunState.INTERRUPTED)
     assert ended.error == f"run {run.id} ended its worker 3 times: too large, or damaged?"
+
+
+def test_a_run_that_gets_further_each_time_is_not_what_ends_its_workers(store: RunStore, base: RunConfig) -> None:
+    stored = store.create_sweep(sweep(base, axes=(Axis(name="context_size", values=(1,)),), seeds=(1,)), name="One")
+    sweeping = Sweeping(store)
+    sweeping.advance(1)
+    (run,) = store.runs()
+    for step in range(2 * MOST_INTERRUPTIONS):  # as in a drill, or on machines that may be taken away at any time
+        token = store.claim(run.id)
+        assert token
+        saved = SavedWeights(weights=b"", train_state=b"")
+        points = [Step(step=step, learning_rate=0.1, seconds=float(step))]
+        store.finish(run.id, token, RunState.INTERRUPTED, Progress(points=points, saved=saved))
+        sweeping.advance(1)
+        assert store.run(run.id).state is RunState.QUEUED
+    assert store.sweep(stored.id).state is SweepState.ACTIVE
 
 
 def test_a_spent_budget_begins_no_more_runs(store: RunStore, base: RunConfig) -> None:
@@ -305,7 +322,7 @@ def test_the_first_runs_of_a_large_grid_do_not_wait_for_its_last(
 
 
 def some_run(state: RunState, seconds: float) -> SweepRun:
-    return SweepRun(id="", state=state, config_digest="", seconds=seconds)
+    return SweepRun(id="", state=state, config_digest="", seconds=seconds, weights_step=None)
 
 
 def test_a_budget_lets_no_more_begin_than_it_has_room_for(base: RunConfig) -> None:
