@@ -31,8 +31,21 @@ Value = str | float | bytes | sa.ColumnElement[Any] | None
 _LOGIN = re.compile(r"(?<=://).*@")  # of a URL that cannot be taken apart
 _UPGRADE_LOCK = 6_101_905  # a number that nobody else's lock in the database has, for all versions the same
 
-CONNECTION = {"application_name": "makemore-lab", "connect_timeout": "10"}  # seconds
-"""What a connection to PostgreSQL asks for, where the URL has nothing else."""
+CONNECTION = {
+    "application_name": "makemore-lab",
+    "connect_timeout": "5",  # seconds, as the next three
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "20000",  # milliseconds that what was sent may stay without an answer of the other machine
+    # And what the server does: what a machine that is gone has locked is free again after a minute, not after hours.
+    "options": "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s "
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=2",
+}
+"""What a connection to PostgreSQL asks for, where the URL has nothing else.
+
+One to a machine that is gone, or behind a network that is gone, without a word is given up after 20 seconds.
+"""
 POOL = {"pool_size": 2, "max_overflow": 13, "pool_timeout": 30, "pool_pre_ping": True}
 """A process's connections to PostgreSQL: a worker uses one, a server of many visitors up to 15 and keeps 2 open.
 

@@ -795,8 +795,9 @@ class RunStore:
             yield
         except sa.exc.IntegrityError:  # a row was there already: no matter of the database's
             raise
-        except sa.exc.DatabaseError as error:
-            raise StoreUnavailable(f"store must be {rule}, got {shown_url(self.url)} ({error.orig})") from error
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:  # the latter: no connection was free for long
+            reason = getattr(error, "orig", error)
+            raise StoreUnavailable(f"store must be {rule}, got {shown_url(self.url)} ({reason})") from error
 
     def _connected(self) -> Engine:
         with self._lock:
