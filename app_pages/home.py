@@ -19,9 +19,19 @@ st.caption(f"The quick preset on {words:,} first names: some seconds. The loss f
 
 
 @st.fragment(run_every=progress.tick(run, 0.25))
-def watch(shown: Run) -> None:
+def watch_status(shown: Run) -> None:
+    progress.draw_status(*progress.look(shown))
+
+
+@st.fragment(run_every=progress.tick(run, 1.0))  # weights are not saved more often
+def watch_network(shown: Run) -> None:
+    run, _ = progress.look(shown)
+    picture.draw_run(run, key=f"picture_{run.id}")
+
+
+@st.fragment(run_every=progress.tick(run, 0.25))
+def watch_curve(shown: Run) -> None:
     run, history = progress.look(shown)
-    progress.draw_status(run, history)
     chart, samples = st.columns([3, 2], gap="large")
     with chart:
         progress.draw_curve(run, history, height=360)
@@ -29,19 +39,17 @@ def watch(shown: Run) -> None:
         progress.draw_samples(run)
 
 
-@st.fragment(run_every=progress.tick(run, 1.0))
-def watch_network(shown: Run) -> None:
-    run, _ = progress.look(shown)
-    picture.draw_run(run, key=f"picture_{run.id}")
-
-
 if run:
+    if run.state in LIVE:
+        st.session_state["watched_run"] = run.id  # once watched, the whole curve stays for this visit
+    watched = st.session_state.get("watched_run") == run.id
     with st.container(border=True):
         heading.draw(run)
+        if watched:
+            watch_status(run)
         watch_network(run)
-        if run.state in LIVE or st.session_state.get("watched_run") == run.id:
-            st.session_state["watched_run"] = run.id  # once watched, the whole curve stays for this visit
-            watch(run)
+        if watched:
+            watch_curve(run)
         else:
             results.draw_short(run)
 

@@ -532,7 +532,7 @@ function update(picture, data) {
   if (changed) {
     pause(picture);
     picture.at = data.steps.indexOf(data.step);
-    if (picture.at >= 0) tellStep(picture);
+    tellStep(picture);
     picture.own = new Float32Array(fromBase64(data.weights));
     useWeights(picture, picture.own);
   } else {
