@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -15,7 +19,8 @@ from mmcore.architectures import model_config
 from mmcore.corpus import BUNDLED_NAMES
 from mmcore.jobs import workers_of_environment
 from mmcore.jobs.dask import DaskWorkers
-from mmcore.store import ENDED
+from mmcore.store import ENDED, RunFilter, SweepState
+from mmcore.sweeps import Axis, Sweep
 from tests.cluster.conftest import Cluster
 from tests.waiting import until
 
@@ -142,3 +147,62 @@ def test_the_command_line_shows_the_clusters_workers_and_sweeps_on_them(
     assert swept.exit_code == 0, swept.stderr
     pids = {(run.worker or "").split(":")[1] for run in store.runs()}
     assert len(store.runs()) == 4 and pids <= {str(process.pid) for process in cluster.workers}
+
+
+def tiny_sweep(store: RunStore, steps: int, settings: int, seeds: int) -> str:
+    """The id of an active sweep over learning rates and seeds."""
+    base = config(1, steps).replace(model=model_config(context_size=1, embedding_dim=2, hidden_sizes=(4,)))
+    rates = tuple(round(0.01 * (place + 1), 2) for place in range(settings))
+    axes = (Axis(name="learning_rate", values=rates),)
+    return store.create_sweep(Sweep(base=base, axes=axes, seeds=tuple(range(seeds))), name="of a test").id
+
+
+def over(store: RunStore, sweep_id: str) -> bool:
+    return store.sweep(sweep_id).state is not SweepState.ACTIVE
+
+
+def test_a_sweep_of_forty_runs_equals_that_of_the_local_processes_to_the_bit(
+    store: RunStore, workers: DaskWorkers, tmp_path: Path
+) -> None:
+    trained = []
+    for folder, who in (("here", ProcessWorkers(2)), ("there", workers)):
+        with closing(RunStore(str(tmp_path / f"{folder}.sqlite"))) as own:
+            own.add_corpus(read_words(BUNDLED_NAMES))
+            sweep_id = tiny_sweep(own, steps=20, settings=10, seeds=4)
+            with JobQueue(own.url, who, sweep_id):
+                until(partial(over, own, sweep_id), "the sweep is over")
+            runs = own.runs(RunFilter(sweep=sweep_id, states=[RunState.FINISHED]))
+            trained.append({run.config: (own.train_state(run.id), run.losses) for run in runs})
+    here, there = trained
+    assert len(here) == 40 and here == there
+
+
+def test_a_sweep_uses_a_worker_that_comes_and_continues_the_run_of_one_that_goes(
+    store: RunStore, cluster: Cluster, workers: DaskWorkers
+) -> None:
+    sweep_id = tiny_sweep(store, steps=6_000, settings=3, seeds=3)
+
+    def having(process: subprocess.Popen[bytes], *states: RunState) -> list[str]:
+        found = store.runs(RunFilter(sweep=sweep_id, states=states or None))
+        return [run.id for run in found if f":{process.pid}:" in (run.worker or "")]
+
+    def caught_at_work() -> list[str]:
+        """What a worker has in training, which is paused for as long as one looks."""
+        gone.send_signal(signal.SIGSTOP)
+        if not (found := having(gone, RunState.RUNNING)):
+            gone.send_signal(signal.SIGCONT)
+        return found
+
+    with JobQueue(store.url, workers, sweep_id):
+        cluster.start_worker()
+        gone, new = cluster.workers[0], cluster.workers[-1]
+        until(lambda: having(new), "the new worker has a run")
+        until(caught_at_work, "the other trains")
+        (cut_short,) = having(gone, RunState.RUNNING)
+        gone.kill()
+        until(lambda: over(store, sweep_id), "the sweep is over")
+    assert cut_short not in having(gone), "another went on with it"
+    runs = store.runs(RunFilter(sweep=sweep_id))
+    assert [run.state for run in runs] == [RunState.FINISHED] * 9
+    here = run_inline(store, store.create(store.run(cut_short).config).id)
+    assert store.train_state(cut_short) == store.train_state(here.id), "as if nobody had gone"
