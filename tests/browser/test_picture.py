@@ -10,15 +10,21 @@ import numpy as np
 import pytest
 import torch
 
+from mmcore import Run, RunStore, TrainConfig, Vocab, load, restore, show_symbol
 from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.model import Model
 from mmcore.trace import forward_trace, without_unit
+from tests.browser.app_server import AppServer, wait_until_idle
 from tests.models import SMALL, shaken
 from ui import picture
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
+
+    Drawn = tuple[Locator, list[Any]]
+
+expect = pytest.importorskip("playwright.sync_api").expect
 
 VOCAB_SIZE = 11
 MODELS: dict[str, ModelConfig] = SMALL | {
@@ -83,3 +89,152 @@ def test_a_unit_switched_off_says_nothing(tab: Page) -> None:
         found = compute(ids, h1=[5], h2=[0])
         assert np.allclose(found["logits"], forward_trace(without, ids, 0)["logits"], rtol=1e-5, atol=1e-5)
         assert not np.allclose(found["logits"], compute(ids)["logits"], atol=1e-3)
+
+
+OFF = {  # what is switched off, and the rows of weights that only it is read by
+    "rnn": ("h", 3, {"W_hh": [3], "W_lm_head": [3]}),
+    "gru": ("h", 3, {"W_hh": [3], "W_lm_head": [3]}),
+    "lstm": ("h", 3, {"W_hh": [3], "W_lm_head": [3]}),
+    "wavenet": ("h1", 2, {"W2": [2, 16 + 2]}),
+    "transformer": ("up1", 7, {"W_mlp_proj1": [7]}),
+    "transformer-head": ("attention2", 1, {"W_attn_proj2": list(range(8, 16))}),
+}
+
+
+@pytest.mark.parametrize("name", OFF)
+def test_a_unit_switched_off_is_one_that_nothing_reads(tab: Page, name: str) -> None:
+    result, unit, unread = OFF[name]
+    model = single(SMALL[name.partition("-")[0]], seed=4)
+    compute, without = loaded(tab, model), model.copy()
+    for tensor, rows in unread.items():
+        without.tensors[tensor][rows] = 0
+    for ids in words(model.config, seed=2):
+        expected = forward_trace(without, ids, 0)["logits"]
+        assert np.allclose(compute(ids, **{result: [unit]})["logits"], expected, rtol=1e-5, atol=1e-5)
+        assert not np.allclose(compute(ids)["logits"], expected, atol=1e-4)
+
+
+# ---- on the page
+
+
+@pytest.fixture(scope="module")
+def run(server: AppServer) -> Run:
+    """A short finished run in the server's store."""
+    return server.trained(model_config(embedding_dim=4, hidden_sizes=(20,)), TrainConfig(max_steps=120))
+
+
+@pytest.fixture
+def drawn(page: Page, server: AppServer, run: Run) -> Drawn:
+    """The picture of the run, alone, and what the browser has sent to the server since it stood there."""
+    spoken: list[Any] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: spoken.append(frame)))
+    page.goto(f"{server.url}/under_the_hood?run={run.id}")
+    expect(page.locator(".picture-names li")).to_have_count(8)
+    wait_until_idle(page)
+    assert spoken, "a page that opens must have spoken to the server, or this counts nothing"
+    page.on("request", lambda request: spoken.append(request.url))
+    spoken.clear()
+    return page.get_by_role("region", name="Picture of the network"), spoken
+
+
+def likeliest(model: Model, vocab: Vocab, prefix: str) -> str:
+    """What the picture says after a prefix: its likeliest next character."""
+    length = model.config.context_size
+    ids = ([0] * length + vocab.encode(prefix))[-length:]
+    p = forward_trace(model, ids, 0)["p"]
+    seen = " ".join(show_symbol(vocab.symbols[i]) for i in ids)
+    return f"The network after {seen}: likeliest is {show_symbol(vocab.symbols[p.argmax()])}, {100 * p.max():.1f} %"
+
+
+def test_a_typed_prefix_goes_through_the_network_in_the_browser(drawn: Drawn, store: RunStore, run: Run) -> None:
+    picture, spoken = drawn
+    artifact = load(store.weights(run.id) or b"")
+    canvas, prefix = picture.get_by_role("application"), picture.get_by_label("Prefix")
+    expect(canvas).to_have_attribute("aria-label", likeliest(artifact.model, artifact.vocab, "em"))
+    prefix.fill("Anna")
+    expect(canvas).to_have_attribute("aria-label", likeliest(artifact.model, artifact.vocab, "anna"))
+    expect(picture.get_by_role("status")).to_have_text("The network sees the last 3 characters only.")
+    prefix.fill("aé")
+    expect(picture.get_by_role("status")).to_have_text("Not in the vocabulary: é.")
+    expect(canvas).to_have_attribute("aria-label", likeliest(artifact.model, artifact.vocab, "a"))
+    assert spoken == []
+
+
+def test_dragging_through_the_checkpoints_shows_their_weights(drawn: Drawn, store: RunStore, run: Run) -> None:
+    picture, spoken = drawn
+    artifact, kept = load(store.weights(run.id) or b""), store.checkpoints(run.id)
+    slider, names = picture.get_by_role("slider", name="Checkpoint"), picture.locator(".picture-names")
+    last = names.inner_text()
+    slider.press("Home")
+    expect(picture.locator(".picture-step")).to_have_text("Step 0")
+    first = likeliest(restore(artifact.model, kept[0]), artifact.vocab, "em")
+    expect(picture.get_by_role("application")).to_have_attribute("aria-label", first)
+    expect(names).not_to_have_text(last)
+    slider.press("End")
+    expect(names).to_have_text(last, use_inner_text=True)
+    slider.press("ArrowLeft")
+    expect(slider).to_have_attribute("aria-valuetext", f"Step {kept[-2].step:,}")
+    assert [url for url in spoken if "app/checkpoints" not in str(url)] == []
+    assert len(spoken) == 1
+
+
+def test_the_keyboard_reaches_every_number_and_switches_units_off(drawn: Drawn, store: RunStore, run: Run) -> None:
+    picture, spoken = drawn
+    artifact = load(store.weights(run.id) or b"")
+    canvas, panel = picture.get_by_role("application"), picture.locator(".picture-panel")
+    picture.get_by_label("Prefix").press("Tab")
+    picture.get_by_role("button", name="Write a name").press("Tab")
+    picture.get_by_role("button", name="Play").press("Tab")
+    picture.get_by_role("slider", name="Checkpoint").press("Tab")
+    expect(canvas).to_be_focused()
+    expect(panel).to_contain_text("Next character: .")
+    canvas.press("ArrowUp")
+    expect(panel).to_contain_text("of the hidden layer")
+    expect(panel).to_contain_text("contexts of the training split")
+    unit = int(panel.inner_text().split()[1])
+    canvas.press("Enter")
+    expect(panel).to_contain_text("Switched off")
+    expect(canvas).to_have_attribute(
+        "aria-label", likeliest(without_unit(artifact.model, 1, unit), artifact.vocab, "em")
+    )
+    canvas.press("p")
+    expect(panel.get_by_role("button", name="Unpin")).to_be_visible()
+    canvas.press("ArrowUp")
+    expect(panel).to_contain_text(f"Unit {unit} of the hidden layer")
+    canvas.press("Escape")
+    expect(panel).to_contain_text("Number")
+    picture.get_by_role("button", name="Switch all on").click()
+    expect(canvas).to_have_attribute("aria-label", likeliest(artifact.model, artifact.vocab, "em"))
+    assert spoken == []
+
+
+def test_the_table_holds_the_same_numbers(drawn: Drawn, store: RunStore, run: Run) -> None:
+    picture, _ = drawn
+    artifact = load(store.weights(run.id) or b"")
+    trace = forward_trace(artifact.model, [0, *artifact.vocab.encode("em")], 0)
+    picture.get_by_text("The same numbers as a table").click()
+    rows = picture.locator(".picture-scroll tr")
+    expect(rows).to_have_count(1 + artifact.vocab.size)
+    table = [row.split("\t") for row in rows.all_inner_texts()]
+    assert table[0] == ["Character", "Probability", "Logit"]
+    assert [float(row[1]) for row in table[1:]] == pytest.approx(trace["p"].tolist(), abs=6e-5)
+    picture.get_by_label("Part").select_option("Hidden layer: 20 units")
+    expect(rows).to_have_count(1 + 20)
+    shown = [float(row.split("\t")[1]) for row in rows.all_inner_texts()[1:]]
+    assert shown == pytest.approx(trace["h1"].tolist(), abs=6e-5)
+
+
+def test_a_name_is_written_character_by_character(drawn: Drawn) -> None:
+    picture, spoken = drawn
+    prefix = picture.get_by_label("Prefix")
+    prefix.fill("")
+    picture.get_by_role("button", name="Write a name").click()
+    expect(prefix).not_to_have_value("")
+    picture.get_by_role("button", name="Stop").click()
+    written = prefix.input_value()
+    canvas = picture.get_by_role("application")
+    canvas.focus()
+    canvas.press("ArrowRight")  # from the boundary's bar to that of a
+    canvas.press("Enter")
+    expect(prefix).to_have_value(f"{written}a")
+    assert spoken == []
