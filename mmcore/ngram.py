@@ -47,6 +47,21 @@ class NGram:
         pairs, places = np.unique(keys, return_inverse=True)
         return pairs, np.bincount(places, counted.following.values).astype(np.float64)
 
+    def distribution(self, contexts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(M, V): of every character after each context (M, T)."""
+        before = contexts[:, -1] if self.order else np.zeros(len(contexts), dtype=np.int64)
+        places, found = _look_up(self._pairs, before[:, None] * self.vocab_size + np.arange(self.vocab_size))
+        counts = np.where(found, self._counts[places], 0) + self.smoothing
+        p: NDArray[np.float64] = counts / (self._totals[before] + self.smoothing * self.vocab_size)[:, None]
+        return p
+
+    def right_at(self) -> NDArray[np.float64]:
+        """(V,): how many times each of its guesses, the likeliest first, is right on what it has counted."""
+        before = self._pairs // self.vocab_size
+        order = np.lexsort((-self._counts, before))
+        starts = np.searchsorted(before, before)  # of each pair's own character
+        return np.bincount(np.arange(len(before)) - starts, self._counts[order], self.vocab_size).astype(np.float64)
+
     def loss(self, examples: Examples) -> float:
         """Exact mean negative log-likelihood, nats per character."""
         pairs, times = self._counted(examples)

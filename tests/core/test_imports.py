@@ -35,7 +35,7 @@ TIERS = (
     ("cost", "curves"),
     ("limits", "samplers", "sweeps", "train_state"),
     ("backprop", "evaluation", "ngram", "sample", "export", "embedding", "optimizer", "search"),
-    ("training", "trace", "scoring", "breakdown"),
+    ("training", "trace", "scoring", "breakdown", "guessing"),
     ("diagnosis",),
     ("store",),
     ("doctor", "differences", "paired", "frontier"),
