@@ -5,7 +5,7 @@ import streamlit as st
 from ui import pages, session, visitor
 from ui.kit.text import plain
 from ui.kit.theme import current_theme
-from ui.lessons import experiments, goals, guessing, lessons
+from ui.lessons import experiments, glossary, goals, guessing, lessons
 
 st.title(pages.LESSONS.title, anchor=False)
 st.markdown("Make a prediction first, then look. Every page shows your own run, so train one before you start.")
@@ -53,3 +53,4 @@ with st.grid(2, min_column_width=260):
 guessing.draw()
 goals.draw(current_theme())
 experiments.draw(visitor.current_corpus().sha256, current_theme())
+glossary.draw()

@@ -1,0 +1,17 @@
+"""The glossary on Lessons."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.kit.glossary import GLOSSARY
+from ui.kit.text import plain
+
+
+def draw() -> None:
+    """Every term and its sentence, in two columns that are read one after the other."""
+    st.header("Glossary", anchor="glossary")
+    entries = [f"**{plain(term)}**: {plain(sentence)}" for term, sentence in GLOSSARY.items()]
+    half = (len(entries) + 1) // 2
+    for column, part in zip(st.columns(2, gap="medium"), (entries[:half], entries[half:]), strict=True):
+        column.markdown("\n\n".join(part))
