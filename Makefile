@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 INSTALL = test -x $(PY) || $(PYTHON) -m venv $(VENV); $(PY) -m pip install --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint bench bench-quick parity
+.PHONY: help app test test-cluster lint bench bench-quick parity
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -13,8 +13,16 @@ app: $(VENV)/app ## Start the app in the browser
 	$(PY) -m streamlit run streamlit_app.py
 
 # Files in the order of their folders, so that each of the two processes starts the app and Chromium once.
-test: $(VENV)/dev ## Run every test, two files at a time
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
+
+test: $(VENV)/dev ## Run every test but those of a cluster, two files at a time
+	$(PY) -m pytest $(PARALLEL) --ignore tests/cluster
+
+# What keeps runs, once more, on the other database.
+KEEPS_RUNS = schema store jobs sweeping transfer bin branches resuming limits size cli
+
+test-cluster: $(VENV)/dev ## Run the tests of the store and the queue on PostgreSQL, and those of a Dask cluster
+	$(PY) -m tests.on_postgresql $(PARALLEL) $(KEEPS_RUNS:%=tests/core/test_%.py) tests/cluster
 
 lint: $(VENV)/dev ## Check style and types
 	$(PY) -m ruff check .

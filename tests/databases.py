@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,12 @@ class Databases:
         """A database without any tables."""
         return self._of(name, lambda server: "template0")
 
+    def copy(self, name: str, url: str) -> str:
+        """A copy of a store that nobody uses now."""
+        if SERVER is None:
+            shutil.copyfile(url, self.folder / f"{name}.sqlite")
+        return self._of(name, lambda server: str(sa.make_url(url).database))
+
     def old(self, version: int) -> str:
         """A store of an older schema, as its release wrote it."""
         source, name = STORES / f"schema-{version}.sqlite", f"schema-{version}"
@@ -70,6 +76,21 @@ class Databases:
 def engine_of(url: str) -> sa.Engine:
     """On a database that need not be a store."""
     return sa.create_engine(full_url(url), poolclass=sa.NullPool)
+
+
+def when_claimed(url: str, name: str, does: Mapping[str, str]) -> None:
+    """From now on the database does this whenever a run is claimed; a statement by dialect."""
+    engine = engine_of(url)
+    when, does_it = "UPDATE OF state ON runs", does[engine.dialect.name]
+    claimed = "new.state = 'running'"
+    statements = [f"CREATE TRIGGER {name} AFTER {when} WHEN {claimed} BEGIN {does_it}; END"]
+    if engine.dialect.name == "postgresql":
+        body = f"$$ BEGIN {does_it}; RETURN new; END $$"
+        statements = [f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS {body}"]
+        statements += [f"CREATE TRIGGER {name} AFTER {when} FOR EACH ROW WHEN ({claimed}) EXECUTE FUNCTION {name}()"]
+    with engine.begin() as db:
+        for statement in statements:
+            db.execute(sa.text(statement))
 
 
 def _copy_rows(source: Path, url: str, version: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from mmcore.store import KEPT_SECONDS, Progress, RunFilter, SavedWeights, StaleT
 from mmcore.store.schema import RUNS
 from mmcore.sweeps import Axis, Sweep
 from mmcore.training import Step
+from tests.databases import Databases
 from tests.thread_worker import ThreadWorkers
 from tests.waiting import until
 
@@ -23,8 +23,8 @@ IN_BIN = RunFilter(deleted=True)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> RunStore:
-    return RunStore(str(tmp_path / "store.sqlite"))
+def store(database: Databases) -> RunStore:
+    return RunStore(database("store"))
 
 
 @pytest.fixture

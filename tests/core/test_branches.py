@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 import torch
 
 from mmcore.architectures import model_config
@@ -31,6 +32,7 @@ from mmcore.store import Run, RunFilter, RunState, RunStore
 from mmcore.store.digest import digest
 from mmcore.sweeps import Axis, Sweep
 from mmcore.training import Step
+from tests.databases import STORES, Databases
 from tests.models import SMALL
 
 WORDS = ["emma", "olivia", "ava", "mia", "anna", "ella", "liam", "noah", "zoe", "amelia", "bob", "eve"] * 2
@@ -38,12 +40,11 @@ TRAIN = TrainConfig(max_steps=12, batch_size=8)
 CHANGED = TRAIN.replace(max_steps=8, learning_rate=0.005, schedule="constant", seed=7)
 SHA = "0" * 64
 ORIGIN = Origin(run_id="abc", step=4, weights_sha256="f" * 64)
-STORES = Path(__file__).parent / "stores"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    opened = RunStore(str(tmp_path / "runs.sqlite"))
+def store(database: Databases) -> Iterator[RunStore]:
+    opened = RunStore(database("runs"))
     yield opened
     opened.close()
 
@@ -132,9 +133,8 @@ def test_an_interrupted_branch_that_saved_nothing_begins_with_its_weights_again(
 
 def test_weights_that_are_not_those_of_the_origin_are_refused(store: RunStore, parent: Run) -> None:
     run = store.branch(parent.id, 5, CHANGED)
-    with closing(sqlite3.connect(store.url.removeprefix("sqlite:///"))) as database:
-        database.execute("UPDATE checkpoints SET weights = x'00' WHERE kind = 'start'")
-        database.commit()
+    with store._write() as db:
+        db.execute(sa.text("UPDATE checkpoints SET weights = :weights WHERE kind = 'start'"), {"weights": b"0"})
     failed = run_inline(store, run.id)
     assert failed.state is RunState.FAILED
     assert failed.error == f"first weights must be those of step 5 of run {parent.id}, got 'others'"
@@ -321,11 +321,13 @@ def test_more_steps_are_announced_with_the_rate_that_they_go_on_at() -> None:
         assert f"{learning_rate_at(train.replace(max_steps=40), 20):.3g}" in told
 
 
-def test_a_branch_goes_to_another_store_with_its_first_weights(store: RunStore, parent: Run, tmp_path: Path) -> None:
+def test_a_branch_goes_to_another_store_with_its_first_weights(
+    store: RunStore, parent: Run, tmp_path: Path, database: Databases
+) -> None:
     run = store.branch(parent.id, 5, CHANGED)
     ended = run_inline(store, run.id)
     store.export_runs([run.id], tmp_path / "runs.sqlite")
-    other = RunStore(str(tmp_path / "other.sqlite"))
+    other = RunStore(database("other"))
     assert list(other.import_runs(tmp_path / "runs.sqlite").imported) == [run.id]
     assert other.start(run.id) == store.start(run.id) is not None
     assert [found.id for found in other.runs(RunFilter(parent=parent.id))] == [run.id]

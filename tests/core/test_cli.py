@@ -32,6 +32,7 @@ from mmcore.presets import PRESETS, preset_for
 from mmcore.sample import generate
 from mmcore.store import RunFilter, RunState, RunStore, StoreUnavailable
 from mmcore.training import Step
+from tests.databases import Databases, of_files
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,9 +56,9 @@ class Result:
 
 
 @pytest.fixture(autouse=True)
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
+def store(database: Databases, monkeypatch: pytest.MonkeyPatch) -> RunStore:
     """A store of the test's own, which the command line finds as a user's would be."""
-    monkeypatch.setenv("MMCORE_STORE", str(tmp_path / "store.sqlite"))
+    monkeypatch.setenv("MMCORE_STORE", database("store"))
     monkeypatch.setenv("COLUMNS", "120")
     return RunStore()
 
@@ -732,6 +733,7 @@ def test_gc_drops_checkpoints_beyond_the_limit_and_says_how_much_that_frees(word
 # ---- a store that cannot be written or read
 
 
+@of_files("a file that must not grow")
 def test_e2_a_full_disk_refuses_training_in_a_sentence(words: Path, store: RunStore) -> None:
     store.runs()
     words.write_text("".join(f"{number:0100d}\n" for number in range(1000)), encoding="utf-8")  # more than a page
@@ -770,6 +772,7 @@ def test_e1_looking_at_runs_marks_those_whose_worker_is_gone(model: Path, store:
     assert store.run(run.id).state is RunState.INTERRUPTED
 
 
+@of_files("a damaged file")
 def test_e5_a_damaged_store_ends_a_command_in_a_sentence(model: Path, store: RunStore, tmp_path: Path) -> None:
     run = store.latest()
     assert run
@@ -1065,7 +1068,7 @@ def test_size_says_what_takes_room_and_the_largest_runs(words: Path, store: RunS
 
 
 def test_runs_are_packed_into_a_file_and_unpacked_elsewhere(
-    words: Path, store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: Path, store: RunStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database: Databases
 ) -> None:
     for seed in ("1", "2"):
         assert Result("train", *FAST, "--data", str(words), "--seed", seed).code == 0
@@ -1074,7 +1077,7 @@ def test_runs_are_packed_into_a_file_and_unpacked_elsewhere(
     assert Result("runs", "pack", str(whole)).out == f"{whole}\n"
     packed = Result("runs", "pack", str(one), first.id[:6])
     assert packed.out == f"{one}\n" and packed.err == f"Wrote 1 run, {amount(one.stat().st_size)}.\n"
-    monkeypatch.setenv("MMCORE_STORE", str(tmp_path / "other.sqlite"))
+    monkeypatch.setenv("MMCORE_STORE", database("other"))
     assert Result("runs", "unpack", str(one)).out == f"{first.id}\n"
     unpacked = Result("runs", "unpack", str(whole))
     assert unpacked.out == f"{second.id}\n"
@@ -1083,8 +1086,12 @@ def test_runs_are_packed_into_a_file_and_unpacked_elsewhere(
     assert RunStore().run(second.id).losses == second.losses
 
 
+@of_files("it is a file itself")
+def test_the_store_is_not_packed_into_itself(store: RunStore, tmp_path: Path) -> None:
+    assert "file must be another one than the store" in Result("runs", "pack", str(tmp_path / "store.sqlite")).err
+
+
 def test_pack_and_unpack_refuse_in_a_sentence(words: Path, store: RunStore, tmp_path: Path) -> None:
     assert "runs must be at least one" in Result("runs", "pack", str(tmp_path / "out.sqlite")).err
-    assert "file must be another one than the store" in Result("runs", "pack", str(tmp_path / "store.sqlite")).err
     refused = Result("runs", "unpack", str(words))
     assert refused.code == 2 and refused.err.startswith("Error: file must be a file of runs")

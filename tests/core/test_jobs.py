@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from mmcore.store import LEASE_SECONDS, MAX_POINTS, Progress, Run, RunState, Run
 from mmcore.threads import torch_threads
 from mmcore.train_state import TrainState
 from mmcore.training import Step, train
+from tests.databases import Databases, of_files, when_claimed
 from tests.thread_worker import ThreadWorker, ThreadWorkers
 from tests.waiting import until
 
@@ -49,8 +50,8 @@ TINY = model_config(context_size=2, embedding_dim=2, hidden_sizes=(8,))
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    store = RunStore(str(tmp_path / "runs.sqlite"))
+def store(database: Databases) -> Iterator[RunStore]:
+    store = RunStore(database("runs"))
     yield store
     store.close()
 
@@ -504,6 +505,7 @@ class Disk:
         self.pages = 1 if full else 2**30  # 1: as many as it has
 
 
+@of_files("a file that must not grow")
 def test_e2_training_goes_on_while_the_disk_is_full(
     store: RunStore, make: Callable[..., str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -566,19 +568,14 @@ def test_e2_a_claim_that_fails_is_tried_again_with_growing_pauses(
     store: RunStore, make: Callable[..., str], caplog: pytest.LogCaptureFixture
 ) -> None:
     run_id = make(10)
-    path = sa.make_url(store.url).database or ""
-    with closing(sqlite3.connect(path)) as database:
-        database.execute(
-            "CREATE TRIGGER full BEFORE UPDATE OF state ON runs WHEN new.state = 'running' "
-            "BEGIN SELECT abs(-9223372036854775808); END"  # an error of the database, not of a row
-        )
-        database.commit()
-        with JobQueue(store.url, ThreadWorkers(1)):
-            until(lambda: "waits to be claimed" in caplog.text)
-            assert store.run(run_id).state is S.QUEUED
-            database.execute("DROP TRIGGER full")
-            database.commit()
-            until(lambda: store.run(run_id).state is S.FINISHED)
+    errors = {"sqlite": "SELECT abs(-9223372036854775808)", "postgresql": "PERFORM 1 / 0"}  # not of a row
+    when_claimed(store.url, "refused", errors)
+    with JobQueue(store.url, ThreadWorkers(1)):
+        until(lambda: "waits to be claimed" in caplog.text)
+        assert store.run(run_id).state is S.QUEUED
+        with store._write() as db:
+            db.execute(sa.text("DROP TRIGGER refused" + (" ON runs" if db.dialect.name == "postgresql" else "")))
+        until(lambda: store.run(run_id).state is S.FINISHED)
     said = [record for record in caplog.records if f"run {run_id} waits to be claimed" in record.message]
     assert len(said) == 2 and said[1].message.startswith("over: ") and not any(record.exc_info for record in said)
 
@@ -683,18 +680,13 @@ def queue(store: RunStore) -> Iterator[JobQueue]:
 
 def audit(store: RunStore) -> Callable[[], dict[str, int]]:
     """From now on, count the claims of every run, in the database itself."""
-    path = sa.make_url(store.url).database or ""
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("CREATE TABLE claims (id TEXT)")
-        database.execute(
-            "CREATE TRIGGER claimed AFTER UPDATE OF state ON runs WHEN new.state = 'running' "
-            "BEGIN INSERT INTO claims VALUES (new.id); END"
-        )
-        database.commit()
+    with store._write() as db:
+        db.execute(sa.text("CREATE TABLE claims (id TEXT)"))
+    when_claimed(store.url, "claimed", dict.fromkeys(("sqlite", "postgresql"), "INSERT INTO claims VALUES (new.id)"))
 
     def count() -> dict[str, int]:
-        with closing(sqlite3.connect(path)) as database:
-            return dict(database.execute("SELECT id, count(*) FROM claims GROUP BY id").fetchall())
+        with store._read() as db:
+            return {row[0]: row[1] for row in db.execute(sa.text("SELECT id, count(*) FROM claims GROUP BY id"))}
 
     return count
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import sqlalchemy as sa
 
@@ -11,13 +9,14 @@ from mmcore import Corpus, Run, RunConfig, RunState, RunStore, TrainConfig, corp
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from mmcore.limits import Limits, Usage
+from tests.databases import Databases
 
 WORDS = ("emma", "olivia", "ava", "isabella", "sophia", "mia", "zoë", "amelia") * 3
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> RunStore:
-    return RunStore(str(tmp_path / "store.sqlite"))
+def store(database: Databases) -> RunStore:
+    return RunStore(database("store"))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +20,7 @@ from mmcore.losses import SHOWN
 from mmcore.store import RunState, RunStore
 from mmcore.train_state import TrainState
 from mmcore.training import Pace, Step, train
+from tests.databases import Databases
 from tests.models import SMALL
 
 STEPS = 12
@@ -138,8 +138,8 @@ def test_more_steps_are_those_of_a_run_that_had_them_from_the_start(
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    opened = RunStore(str(tmp_path / "runs.sqlite"))
+def store(database: Databases) -> Iterator[RunStore]:
+    opened = RunStore(database("runs"))
     yield opened
     opened.close()
 

@@ -13,11 +13,12 @@ from mmcore.architectures import model_config
 from mmcore.store import PARTS, Progress, SavedWeights, StoreSize
 from mmcore.store.schema import CHECKPOINTS
 from mmcore.training import Step
+from tests.databases import Databases, of_files
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> RunStore:
-    return RunStore(str(tmp_path / "store.sqlite"))
+def store(database: Databases) -> RunStore:
+    return RunStore(database("store"))
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ def test_each_part_is_what_the_runs_have(store: RunStore, config: RunConfig) -> 
     assert set(PARTS) == set(asdict(size)) == set(StoreSize.__dataclass_fields__)
 
 
+@of_files("files")
 def test_all_parts_make_the_files_on_the_disk(store: RunStore, config: RunConfig, tmp_path: Path) -> None:
     ended(store, config, checkpoints=20, kilobytes=100)
     files = [tmp_path / name for name in ("store.sqlite", "store.sqlite-wal")]
@@ -60,6 +62,7 @@ def test_all_parts_make_the_files_on_the_disk(store: RunStore, config: RunConfig
     assert room is not None and room > 0
 
 
+@of_files("pages that a file keeps")
 def test_what_was_dropped_is_free_until_it_is_compacted(store: RunStore, config: RunConfig) -> None:
     run = ended(store, config, checkpoints=20, kilobytes=100)
     store.compact()

@@ -26,6 +26,7 @@ from mmcore.search import Tried, next_setting
 from mmcore.store import Progress, RunFilter, SavedWeights, StoredSweep, SweepRun, SweepState
 from mmcore.sweeps import Axis, Sweep
 from mmcore.training import Step
+from tests.databases import Databases
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,8 +37,8 @@ RATE = Axis(name="learning_rate", low=1e-3, high=0.1, log=True)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[RunStore]:
-    opened = RunStore(str(tmp_path / "store.sqlite"))
+def store(database: Databases) -> Iterator[RunStore]:
+    opened = RunStore(database("store"))
     yield opened
     opened.close()
 

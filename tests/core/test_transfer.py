@@ -7,7 +7,7 @@ import json
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from mmcore.export.artifact import load
 from mmcore.limits import Limits
 from mmcore.store import StoreUnavailable, foreign, transfer
 from mmcore.store.schema import CHECKPOINTS, RUNS, SAMPLES, SCHEMA_VERSION, STEPS
+from tests.databases import STORES, Databases, databases
 
-STORES = Path(__file__).parent / "stores"
 WORDS = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "zoë", "amelia"] * 3
 
 
@@ -34,44 +34,48 @@ def config_of(store: RunStore, **train: Any) -> RunConfig:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     """A store with a finished run and one that waits, and beside it the same as one file."""
-    folder = tmp_path_factory.mktemp("made")
-    store = RunStore(str(folder / "store.sqlite"))
+    with databases(tmp_path_factory.mktemp("made")) as made:
+        _make(made)
+        yield made
+
+
+def _make(made: Databases) -> None:
+    store = RunStore(made("store"))
     run = run_inline(store, store.create(config_of(store), name="first", owner="secret visitor").id)
     store.annotate(run.id, "a note")
     store.tag([run.id], "tag one")
     store.open_test(run.id)
     waiting = store.create(config_of(store, seed=2), name="second", owner="secret visitor")
-    store.export_runs([run.id, waiting.id], folder / "runs.sqlite")
+    store.export_runs([run.id, waiting.id], made.folder / "runs.sqlite")
     store.close()
-    return folder
 
 
 @pytest.fixture
-def source(made: Path, tmp_path: Path) -> RunStore:
+def source(made: Databases, database: Databases) -> RunStore:
     """A copy of that store."""
-    shutil.copyfile(made / "store.sqlite", tmp_path / "source.sqlite")
-    return RunStore(str(tmp_path / "source.sqlite"))
+    return RunStore(database.copy("source", made("store")))
 
 
 @pytest.fixture
-def file(made: Path, tmp_path: Path) -> Path:
+def file(made: Databases, tmp_path: Path) -> Path:
     """A file of its two runs, to be broken."""
-    shutil.copyfile(made / "runs.sqlite", tmp_path / "runs.sqlite")
+    shutil.copyfile(made.folder / "runs.sqlite", tmp_path / "runs.sqlite")
     return tmp_path / "runs.sqlite"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> RunStore:
+def store(database: Databases) -> RunStore:
     """Where it is to go."""
-    return RunStore(str(tmp_path / "store.sqlite"))
+    return RunStore(database("store"))
 
 
 def rows_of(store: RunStore, run_id: str) -> dict[str, list[Any]]:
     with store._read() as db:
         tables = (STEPS, SAMPLES, CHECKPOINTS)
-        return {t.name: list(map(tuple, db.execute(sa.select(t).where(t.c.run_id == run_id)))) for t in tables}
+        rows = {t: db.execute(sa.select(t).where(t.c.run_id == run_id).order_by(*t.primary_key)) for t in tables}
+        return {table.name: list(map(tuple, found)) for table, found in rows.items()}
 
 
 def change(file: Path, *statements: str, values: tuple[Any, ...] = ()) -> None:
@@ -162,14 +166,16 @@ def test_files_of_older_schemas_are_read(version: int, store: RunStore) -> None:
     assert path.read_bytes() == before and [p.name for p in STORES.glob(f"{path.name}*")] == [path.name]
 
 
-def test_a_run_that_works_comes_as_interrupted(source: RunStore, store: RunStore, tmp_path: Path) -> None:
+def test_a_run_that_works_comes_as_interrupted(
+    source: RunStore, store: RunStore, tmp_path: Path, database: Databases
+) -> None:
     run = source.create(config_of(source, seed=4))
     source.claim(run.id)
     source.export_runs([run.id], tmp_path / "one.sqlite")
     source.request_stop(run.id)
     source.export_runs([run.id], tmp_path / "two.sqlite")
     for name in ("one", "two"):
-        other = RunStore(str(tmp_path / f"store-{name}.sqlite"))
+        other = RunStore(database(f"store-{name}"))
         other.import_runs(tmp_path / f"{name}.sqlite")
         assert other.run(run.id).state is RunState.INTERRUPTED
         assert not other.expire_leases() and other.queued() == []
