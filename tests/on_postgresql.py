@@ -1,4 +1,7 @@
-"""Runs tests on a PostgreSQL server that is started for them: ``python -m tests.on_postgresql`` and what pytest takes."""
+"""Runs tests on a PostgreSQL server that is started for them.
+
+``python -m tests.on_postgresql`` takes what pytest takes.
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from .clock import Now
+from .locks import locking
 from .run import WORKING, RunState, no_run
 from .schema import RUNS, SWEEP_RUNS
 
@@ -21,7 +22,7 @@ KEPT = RUNS.c.deleted.is_(None)
 def put(db: Connection, run_ids: Collection[str]) -> None:
     """Move runs into the bin, those that wait stopped; ``ValueError`` and none moved where a worker has one."""
     query = sa.select(RUNS.c.id, RUNS.c.state).where(RUNS.c.id.in_(run_ids), KEPT)
-    states = {row.id: RunState(row.state) for row in db.execute(query.with_for_update())}
+    states = {row.id: RunState(row.state) for row in db.execute(locking(query))}
     for run_id in run_ids:
         if run_id not in states:
             raise no_run(run_id)
@@ -36,7 +37,7 @@ def put(db: Connection, run_ids: Collection[str]) -> None:
 def take_out(db: Connection, run_ids: Collection[str]) -> list[str]:
     """Take runs out of the bin, as far as they are still there, and return the ids of those."""
     query = sa.select(RUNS.c.id).where(RUNS.c.id.in_(run_ids), RUNS.c.deleted.is_not(None))
-    found = list(db.scalars(query.with_for_update()))
+    found = list(db.scalars(locking(query)))
     _leave_to_others(db, found)
     db.execute(sa.update(RUNS).where(RUNS.c.id.in_(found)).values(deleted=None))
     return found
@@ -57,6 +58,6 @@ def remove(db: Connection, older_than: float, run_ids: Iterable[str] | None) -> 
     """Remove some runs that have been in the bin for so many seconds, and return how many; 0 if there are no more."""
     due = [RUNS.c.deleted <= Now() - older_than]
     due += [RUNS.c.id.in_(list(run_ids))] if run_ids is not None else []
-    some = list(db.scalars(sa.select(RUNS.c.id).where(*due).limit(AT_ONCE)))
+    some = list(db.scalars(locking(sa.select(RUNS.c.id).where(*due).limit(AT_ONCE))))
     db.execute(sa.delete(RUNS).where(RUNS.c.id.in_(some)))
     return len(some)

@@ -46,7 +46,12 @@ CONNECTION = {
 
 One to a machine that is gone, or behind a network that is gone, without a word is given up after 20 seconds.
 """
-POOL = {"pool_size": 2, "max_overflow": 13, "pool_timeout": 30, "pool_pre_ping": True}
+LATE = "SET LOCAL synchronous_commit = off"
+"""For writes that need not be on the disk when they return: PostgreSQL has them there within a second.
+
+Should its machine fail before, the newest of them are missing, as with SQLite here; never one between others.
+"""
+POOL: dict[str, Any] = {"pool_size": 2, "max_overflow": 13, "pool_timeout": 30, "pool_pre_ping": True}
 """A process's connections to PostgreSQL: a worker uses one, a server of many visitors up to 15 and keeps 2 open.
 
 PostgreSQL allows 100 in all as it comes. Before one is used again it is asked whether it still stands.
@@ -240,8 +245,8 @@ def _prepare(engine: Engine, shown: str, *, keep_copy: bool) -> None:
 
 
 def _engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url.update_query_dict(CONNECTION | dict(url.query)), **POOL)
+    if url.get_backend_name() == "postgresql":
+        return _server(url)
     Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": 30})
 
@@ -257,6 +262,17 @@ def _engine(url: URL) -> Engine:
     def begin(db: Connection) -> None:
         # A writer takes the lock first: a transaction that reads before it writes could fail half-way.
         db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("writes") else "BEGIN")
+
+    return engine
+
+
+def _server(url: URL) -> Engine:
+    engine = sa.create_engine(url, connect_args=CONNECTION, **POOL)
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(db: Connection) -> None:
+        if db.get_execution_options().get("late"):
+            db.exec_driver_sql(LATE)
 
     return engine
 

@@ -42,6 +42,7 @@ from .bin import KEPT
 from .branches import Ancestor, keep_start, kept_steps, no_weights, origin_of, weights_at
 from .clock import Now
 from .digest import digests
+from .locks import locking
 from .points import Progress, beyond, checkpoint_sizes, of_film, over, read_updates, write_progress
 from .run import (
     TRANSITIONS,
@@ -172,10 +173,12 @@ class RunStore:
         Refused while there are others, or sweeps, on it, which could not be understood without it.
         """
         with self._write() as db:
+            db.execute(sa.select(CORPORA.c.sha256).where(CORPORA.c.sha256 == sha256).with_for_update())
             for what, table, those in (("runs", RUNS, KEPT), ("sweeps", SWEEPS, sa.true())):
                 on_it = table.c.corpus_sha256 == sha256
                 if count := db.scalar(sa.select(sa.func.count()).select_from(table).where(on_it, those)):
                     raise ValueError(f"a corpus must have no {what} to be deleted, got one with {count:,}")
+            db.execute(locking(sa.select(RUNS.c.id).where(RUNS.c.corpus_sha256 == sha256)))
             db.execute(sa.delete(RUNS).where(RUNS.c.corpus_sha256 == sha256))
             if not db.execute(sa.delete(CORPORA).where(CORPORA.c.sha256 == sha256)).rowcount:
                 raise ValueError(f"corpus must be in the store, got sha256 {cut(sha256)}")
@@ -563,7 +566,7 @@ class RunStore:
             if all(_spared(row) for row in db.execute(query)):
                 return []
         with self._write() as db:
-            rows = [row for row in db.execute(query.with_for_update()).all() if not _spared(row)]
+            rows = [row for row in db.execute(locking(query)).all() if not _spared(row)]
             for row in rows:
                 _move(db, row.id, RunState.INTERRUPTED, ended=row.heartbeat, lease_until=None, stored=SIZE)
         return [row.id for row in rows]
@@ -737,7 +740,7 @@ class RunStore:
         bool
             Whether someone asked for a stop.
         """
-        with self._write() as db:
+        with self._write(late=True) as db:  # the next one follows soon, and what a run needs last is in its end
             _take_back(db, run_id, token)
             _own(db, run_id, token, heartbeat=Now(), lease_until=Now() + lease)
             write_progress(db, run_id, progress)
@@ -785,8 +788,8 @@ class RunStore:
             yield db
 
     @contextlib.contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with self._in_a_sentence("writable"), self._connected().execution_options(writes=True).begin() as db:
+    def _write(self, *, late: bool = False) -> Iterator[Connection]:
+        with self._in_a_sentence("writable"), self._connected().execution_options(writes=True, late=late).begin() as db:
             yield db
 
     @contextlib.contextmanager

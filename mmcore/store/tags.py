@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from .bin import KEPT
+from .locks import locking
 from .run import no_run
 from .schema import RUNS, TAGS
 
@@ -28,7 +29,7 @@ def clean_tag(tag: str) -> str:
 
 def add(db: Connection, run_ids: Collection[str], tag: str) -> None:
     """Give runs a tag; those that have it keep it. ``ValueError`` and none given where one is not in the store."""
-    known = set(db.scalars(sa.select(RUNS.c.id).where(RUNS.c.id.in_(run_ids), KEPT)))
+    known = set(db.scalars(locking(sa.select(RUNS.c.id).where(RUNS.c.id.in_(run_ids), KEPT))))
     for run_id in run_ids:
         if run_id not in known:
             raise no_run(run_id)

@@ -15,13 +15,14 @@ from ..cost import Cost, accept, estimate
 from ..fields import require
 from ..limits import MAX_OWNER, Usage
 from .clock import Now
+from .locks import keeping
 from .run import WORKING, RunState
 from .schema import CORPORA, RUNS, SIZE, Value
 
 
 def accepted_cost(db: Connection, config: RunConfig, checkpoints: int) -> Cost:
     """What a run will need; ``ValueError`` where its corpus is not in the store, or it needs more than there is."""
-    report = db.scalar(sa.select(CORPORA.c.report).where(CORPORA.c.sha256 == config.corpus_sha256))
+    report = db.scalar(keeping(sa.select(CORPORA.c.report).where(CORPORA.c.sha256 == config.corpus_sha256)))
     if report is None:
         raise ValueError(f"corpus must be in the store, got sha256 {config.corpus_sha256}")
     return accept(config, read_report(report), checkpoints)

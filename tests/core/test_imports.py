@@ -58,6 +58,7 @@ PACKAGES = {
         ("clock", "digest", "text"),
         ("migrations",),
         ("schema", "run"),
+        ("locks",),
         ("bin",),
         ("points", "usage", "selection", "sweeps", "tags", "foreign"),
         ("branches",),
