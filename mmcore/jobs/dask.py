@@ -39,6 +39,7 @@ class DaskWorkers:
         self.address: str | None = address
         self.count = 0  # threads of all workers, as of a second ago; 0 while the scheduler is away
         self._client: Any = None  # a Client
+        self._unfit = ""  # why its workers cannot be told what to do
         self._scheduler = ""  # id of the one whose workers know what to do; a new one at the address has to be told
         self._looked, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -51,14 +52,24 @@ class DaskWorkers:
             self._looked.wait(COUNT_SECONDS)
 
     @property
-    def reached(self) -> bool:
-        """Whether the scheduler answers."""
+    def problem(self) -> str:
+        """Why there are no workers; empty while there are some."""
+        if self.count:
+            return ""
+        if self._unfit:
+            return f"those of the scheduler at {self.address} cannot train ({self._unfit})"
+        if not self._reached:
+            return f"the scheduler at {self.address} does not answer; what is queued begins when it does"
+        return f"the scheduler at {self.address} has none; start one with: dask worker {self.address}"
+
+    @property
+    def _reached(self) -> bool:
         return bool(self._scheduler) and self._client is not None and self._client.status == "running"
 
     def executor(self) -> WorkerExecutor:
         """Room for one more run, on whichever worker is free. ``BrokenExecutor`` while the scheduler is away."""
         client = self._client
-        if client is None or not self.reached:
+        if client is None or not self._reached:
             raise BrokenExecutor(f"no scheduler at {self.address}")
         return OnCluster(client)
 
@@ -73,9 +84,13 @@ class DaskWorkers:
         while not self._closing.is_set():
             try:
                 self._look()
-            except Exception as problem:  # whatever it is, the next look may go better
+            except (OSError, TimeoutError) as problem:
                 log.debug("no scheduler at %s: %s", quoted(self.address), problem)
                 self.count = 0
+            except Exception as problem:  # of a worker, which has not what it takes; the next look may go better
+                if str(problem) != self._unfit:
+                    log.warning("workers of %s cannot train: %s", quoted(self.address), problem)
+                self.count, self._unfit = 0, str(problem)
             self._looked.set()
             self._closing.wait(COUNT_SECONDS)
 
@@ -90,9 +105,9 @@ class DaskWorkers:
         found = self._client.scheduler_info()
         if found["id"] != self._scheduler:
             self._client.register_plugin(TrainsRuns())
-        self._scheduler = found["id"]
+        self._scheduler, self._unfit = found["id"], ""
         threads = sum(worker["nthreads"] for worker in found["workers"].values())
-        self.count = threads if self.reached else 0  # else what it said is of before
+        self.count = threads if self._reached else 0  # else what it said is of before
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class ProcessWorkers:
     """So many worker processes, by default one a core, forked from one that has PyTorch loaded."""
 
     address: str | None = None
-    reached = True
+    problem = ""
 
     def __init__(self, count: int | None = None) -> None:
         self.count = count or WORKERS

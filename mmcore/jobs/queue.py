@@ -29,8 +29,8 @@ class Workers(Protocol):
         """Of the scheduler whose workers they are; None: they are processes of this machine."""
 
     @property
-    def reached(self) -> bool:
-        """Whether that scheduler answers."""
+    def problem(self) -> str:
+        """Why there are none, and what to do about it; empty while there are some."""
 
     def start(self, store_url: str) -> None:
         """Get ready for the runs of a store; may be called again."""

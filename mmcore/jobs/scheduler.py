@@ -38,12 +38,8 @@ def workers_of_environment(local: ProcessWorkers | None = None) -> Workers:
 
 
 def said(workers: Workers) -> str:
-    """How many they are, and where; or what is missing, and what to do about it."""
-    count = f"{workers.count:,} {'worker' if workers.count == 1 else 'workers'}"
-    if workers.address is None:
-        return f"{count} of this machine"
-    if not workers.reached:
-        return f"no worker: the scheduler at {workers.address} does not answer; what is queued begins when it does"
-    if not workers.count:
-        return f"no worker: the scheduler at {workers.address} has none; start one with: dask worker {workers.address}"
-    return f"{count} of the cluster at {workers.address}"
+    """How many they are, and where; or why there are none."""
+    if workers.problem:
+        return f"no worker: {workers.problem}"
+    where = f"the cluster at {workers.address}" if workers.address else "this machine"
+    return f"{workers.count:,} {'worker' if workers.count == 1 else 'workers'} of {where}"

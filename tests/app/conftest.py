@@ -43,7 +43,7 @@ class IdleQueue:
 class InThisProcess:
     """Stands in for the worker processes: a thread does what visitors wait for."""
 
-    count, address, reached = 2, None, True
+    count, address, problem = 2, None, ""
 
     def start(self, store_url: str) -> None:
         pass

@@ -54,7 +54,7 @@ def started(command: str, folder: Path, log: Path, *before: str) -> Iterator[Non
         process = subprocess.Popen(
             [*before, "bash", "-c", command],
             cwd=folder,
-            env=os.environ | {"PATH": path},
+            env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)},  # as if it were installed
             stdout=file,
             stderr=file,
             start_new_session=True,
@@ -94,8 +94,7 @@ def health(url: str) -> dict[str, Any]:
 def test_the_four_commands_of_readme_train_a_run_on_the_cluster(tmp_path: Path) -> None:
     postgres, *others, app = with_free_ports(commands())
     shim, log = tmp_path / "makemore-lab", tmp_path / "log"  # the command of an installation
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from mmcore.__main__ import main; main()"
-    shim.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
+    shim.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from mmcore.__main__ import main; main()" "$@"\n')
     shim.chmod(0o755)
     if not POSTGRES:
         app = re.sub(r"postgresql\S+", str(tmp_path / "store.sqlite"), app)

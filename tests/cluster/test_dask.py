@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -17,7 +18,7 @@ import mmcore.cli
 from mmcore import JobQueue, ProcessWorkers, RunConfig, RunState, RunStore, TrainConfig, read_words, run_inline
 from mmcore.architectures import model_config
 from mmcore.corpus import BUNDLED_NAMES
-from mmcore.jobs import workers_of_environment
+from mmcore.jobs import dask, said, workers_of_environment
 from mmcore.jobs.dask import DaskWorkers
 from mmcore.store import ENDED, RunFilter, SweepState
 from mmcore.sweeps import Axis, Sweep
@@ -115,7 +116,10 @@ def test_a_scheduler_that_comes_back_gets_the_next_runs(
         cluster.scheduler.wait()
         until(lambda: store.run(run_id).state is RunState.INTERRUPTED, "its worker leaves with the scheduler")
         next_id = store.create(config(2)).id
+        until(lambda: "does not answer; what is queued begins when it does" in workers.problem, "it is said")
+        assert workers.count == 0
         cluster.start_scheduler()
+        until(lambda: f"has none; start one with: dask worker {cluster.address}" in workers.problem, "so is this")
         cluster.start_worker()
         until(lambda: store.run(next_id).state is RunState.FINISHED, "the next run is trained")
 
@@ -125,7 +129,11 @@ def test_where_runs_are_trained_is_said_by_the_environment(monkeypatch: pytest.M
     assert isinstance(workers_of_environment(), ProcessWorkers)
     monkeypatch.setenv("MMCORE_SCHEDULER", "tcp://127.0.0.1:9")
     cluster = workers_of_environment()
-    assert isinstance(cluster, DaskWorkers) and cluster.count == 0, "nobody is there, and that is no error"
+    assert isinstance(cluster, DaskWorkers)
+    began = time.monotonic()
+    cluster.start("")
+    assert cluster.count == 0 and said(cluster).startswith("no worker: "), "nobody is there, and that is no error"
+    assert time.monotonic() - began < dask.CONNECT_SECONDS, "nor does anybody wait for it"
     cluster.close()
     monkeypatch.setenv("MMCORE_SCHEDULER", "127.0.0.1")
     with pytest.raises(ValueError, match="MMCORE_SCHEDULER must be the address of a Dask scheduler, such as tcp://"):
