@@ -14,6 +14,7 @@ import pytest
 from mmcore import BUNDLED_NAMES, Run, RunConfig, RunState, RunStore, read_words
 from mmcore.process import place, this_process
 from tests.app.conftest import Open, texts
+from tests.waiting import PATIENCE
 from ui import session
 from ui.health import Looks
 
@@ -69,12 +70,18 @@ def test_a_scheduler_that_is_none_is_said_and_what_is_stored_can_be_looked_at(
     assert finished.name in said
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, the store is waited for."""
+    monkeypatch.setattr("ui.health.WAIT_SECONDS", PATIENCE)
+
+
 def health(looks: Looks | None = None) -> tuple[int, dict[str, Any]]:
     answer = asyncio.run((looks or Looks()).answer(MagicMock()))
     return answer.status_code, json.loads(bytes(answer.body))
 
 
-def test_health_counts_runs_and_workers(store: RunStore) -> None:
+def test_health_counts_runs_and_workers(store: RunStore, patient: None) -> None:
     assert store.claim(queued(store).id)
     queued(store), queued(store)
     status, found = health()
@@ -82,14 +89,14 @@ def test_health_counts_runs_and_workers(store: RunStore) -> None:
     assert (status, found) == (200, {"store": "ok", "queue": "ok", "workers": 2, "queued": 2, "running": 1})
 
 
-def test_health_says_that_the_queue_has_ended(store: RunStore) -> None:
+def test_health_says_that_the_queue_has_ended(store: RunStore, patient: None) -> None:
     session.queue().serves = False
     status, found = health()
     assert status == 503 and found["queue"].startswith("The queue has ended") and found["store"] == "ok"
 
 
 def test_health_says_that_the_store_cannot_be_read_and_nothing_of_where_it_is(
-    store: RunStore, monkeypatch: pytest.MonkeyPatch
+    store: RunStore, patient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MMCORE_STORE", "postgresql+psycopg://lab:secret@127.0.0.1:1/lab?connect_timeout=1")
     status, found = health()
