@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import mmcore.cli
 from mmcore import JobQueue, ProcessWorkers, RunConfig, RunState, RunStore, TrainConfig, read_words, run_inline
 from mmcore.architectures import model_config
-from mmcore.corpus import BUNDLED_NAMES
+from mmcore.corpus import BUNDLED_NAMES, corpus_from_words
 from mmcore.jobs import dask, said, workers_of_environment
 from mmcore.jobs.dask import DaskWorkers
 from mmcore.store import ENDED, RunFilter, SweepState
@@ -158,8 +158,10 @@ def test_the_command_line_shows_the_clusters_workers_and_sweeps_on_them(
 
 
 def tiny_sweep(store: RunStore, steps: int, settings: int, seeds: int) -> str:
-    """The id of an active sweep over learning rates and seeds."""
-    base = config(1, steps).replace(model=model_config(context_size=1, embedding_dim=2, hidden_sizes=(4,)))
+    """The id of an active sweep over learning rates and seeds, of tiny models on a few words."""
+    sha256 = store.add_corpus(corpus_from_words(read_words(BUNDLED_NAMES).words[:300], "few"))
+    tiny = model_config(context_size=1, embedding_dim=2, hidden_sizes=(4,))
+    base = config(1, steps).replace(corpus_sha256=sha256, model=tiny)
     rates = tuple(round(0.01 * (place + 1), 2) for place in range(settings))
     axes = (Axis(name="learning_rate", values=rates),)
     return store.create_sweep(Sweep(base=base, axes=axes, seeds=tuple(range(seeds))), name="of a test").id
@@ -175,7 +177,6 @@ def test_a_sweep_of_forty_runs_equals_that_of_the_local_processes_to_the_bit(
     trained = []
     for folder, who in (("here", ProcessWorkers(2)), ("there", workers)):
         with closing(RunStore(str(tmp_path / f"{folder}.sqlite"))) as own:
-            own.add_corpus(read_words(BUNDLED_NAMES))
             sweep_id = tiny_sweep(own, steps=20, settings=10, seeds=4)
             with JobQueue(own.url, who, sweep_id):
                 until(partial(over, own, sweep_id), "the sweep is over")
