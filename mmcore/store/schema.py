@@ -267,7 +267,8 @@ def _engine(url: URL) -> Engine:
 
 
 def _server(url: URL) -> Engine:
-    engine = sa.create_engine(url, connect_args=CONNECTION, **POOL)
+    usual = {name: value for name, value in CONNECTION.items() if name not in url.query}
+    engine = sa.create_engine(url, connect_args=usual, **POOL)
 
     @sa.event.listens_for(engine, "begin")
     def begin(db: Connection) -> None:
