@@ -58,6 +58,7 @@ from mmcore.jobs import processes
 from mmcore.jobs.dask import DaskWorkers
 logging.basicConfig(level="INFO", format="%(asctime)s %(message)s")
 processes.PRELOAD.append("benchmarks.points_log")
+processes.NICE = 0
 workers = DaskWorkers(sys.argv[2]) if sys.argv[2] else ProcessWorkers(2)
 with JobQueue(sys.argv[1], workers):
     threading.Event().wait()
