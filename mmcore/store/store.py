@@ -799,7 +799,7 @@ class RunStore:
         except sa.exc.IntegrityError:  # a row was there already: no matter of the database's
             raise
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:  # the latter: no connection was free for long
-            reason = getattr(error, "orig", error)
+            reason, *_ = str(getattr(error, "orig", error)).splitlines() or [type(error).__name__]  # the rest is advice
             raise StoreUnavailable(f"store must be {rule}, got {shown_url(self.url)} ({reason})") from error
 
     def _connected(self) -> Engine:
