@@ -224,7 +224,7 @@ class Drill:
 
     def _kill_worker(self, while_away: bool) -> None:
         """One that has trained something; then see what it had not stored, unless the database is or just was away."""
-        while not (pids := sorted(pid for pid in map(int, os.listdir(self.lab.points)) if alive(pid))):
+        while not (pids := sorted(int(file.name) for file in self.lab.points.iterdir() if alive(file))):
             self.lab.tend()  # all have been killed a moment ago
             time.sleep(LOOK)
         pid = self.drawn.choice(pids)
@@ -264,10 +264,11 @@ def points_of(file: Path) -> list[Point]:
     return [Point(run_id, float(at), int(step)) for run_id, at, step in rows]
 
 
-def alive(pid: int) -> bool:
-    """Whether a process has not ended."""
+def alive(file: Path) -> bool:
+    """Whether the worker that writes its points down there has made one, and has not ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+        state = Path(f"/proc/{file.name}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        return file.stat().st_size > 0 and state not in "ZX"
     except OSError:
         return False
 
@@ -341,20 +342,31 @@ def drilled(chosen: argparse.Namespace, folder: Path) -> Figures:
     """Train the sweep, do what is planned, and check what came of it."""
     database: Database = PostgreSQL() if chosen.database == "postgresql" else SQLiteFile(folder)
     store = RunStore(getattr(database, "direct", database.url))  # the drill itself looks past the proxy
-    corpus = read_words(BUNDLED_NAMES)
-    sha256 = store.add_corpus(corpus)
-    sweep = blink_grid(sha256) if chosen.sweep else small_runs(sha256, chosen.runs, chosen.steps)
-    lab = Lab(folder, database.url, chosen.servers, chosen.cluster)
-    stored = store.create_sweep(sweep, name="Drill")
+    try:
+        sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
+        sweep = blink_grid(sha256) if chosen.sweep else small_runs(sha256, chosen.runs, chosen.steps)
+        stored = store.create_sweep(sweep, name="Drill")
+        lab = Lab(folder, database.url, chosen.servers, chosen.cluster)
+        drill = Drill(lab, database, store, stored.id, sweep.run_count, random.Random(chosen.seed))
+        took, load_before = _gone_through(drill, chosen), os.getloadavg()[0]
+        settings = {name: value for name, value in vars(chosen).items() if name != "name"}
+        found = {"settings": settings, "runs": sweep.run_count, "seconds": took, "load": load_before}
+        return found | {"done": dict(drill.done)} | check(drill, sweep)
+    finally:
+        store.close()
+        database.close()
+
+
+def _gone_through(drill: Drill, chosen: argparse.Namespace) -> float:
+    """The seconds that it took, with no process left."""
     cuts = (*[10.0] * chosen.short_cuts, *[60.0] * chosen.long_cuts)
     plan = Plan(chosen.worker_kills, chosen.server_kills, chosen.scheduler_restarts if chosen.cluster else 0, cuts)
-    drill = Drill(lab, database, store, stored.id, sweep.run_count, random.Random(chosen.seed))
-    began, load_before = time.monotonic(), os.getloadavg()[0]
+    began, lab = time.monotonic(), drill.lab
     try:
-        drill.go(plan.moments(drill.drawn, database.cuts))
+        drill.go(plan.moments(drill.drawn, drill.database.cuts))
         took = time.monotonic() - began
     except BaseException:
-        print(*(log.read_text()[-5_000:] for log in folder.glob("*.log")), file=sys.stderr)
+        print(*(log.read_text()[-5_000:] for log in lab.folder.glob("*.log")), file=sys.stderr)
         raise
     finally:
         lab.close()
@@ -362,12 +374,7 @@ def drilled(chosen: argparse.Namespace, folder: Path) -> Figures:
     while (left := lab.left()) and time.monotonic() < until_gone:
         time.sleep(LOOK)
     assert not left, f"processes left: {left}"
-    figures = check(drill, sweep)
-    store.close()
-    database.close()
-    settings = {name: value for name, value in vars(chosen).items() if name != "name"}
-    said = {"runs": sweep.run_count, "seconds": took, "load": load_before, "done": dict(drill.done)}
-    return {"settings": settings} | said | figures
+    return took
 
 
 def main() -> None:

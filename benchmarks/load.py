@@ -117,9 +117,9 @@ def summed_up(waits: Sequence[float]) -> Figures:
 # ---- clients, each in a process of its own
 
 
-def writing(url: str, sha256: str, writers: int, seconds: float) -> int:
-    """How many points so many threads have stored in this time."""
-    store, over = RunStore(url), time.time() + seconds
+def writing(url: str, sha256: str, writers: int, seconds: float) -> tuple[int, float]:
+    """How many points so many threads have stored in this time, and the processor's seconds that this took here."""
+    store, over, processor = RunStore(url), time.time() + seconds, time.process_time()
 
     def write(number: int) -> int:
         run_id = store.create(config(sha256, number), token=(token := f"writer {os.getpid()} {number}")).id
@@ -131,7 +131,9 @@ def writing(url: str, sha256: str, writers: int, seconds: float) -> int:
         return step
 
     with ThreadPoolExecutor(writers) as threads:
-        return sum(threads.map(write, range(writers)))
+        written = sum(threads.map(write, range(writers)))
+    store.close()
+    return written, time.process_time() - processor
 
 
 def running(url: str, sha256: str, runs: int, seconds: float) -> list[float]:
@@ -211,11 +213,18 @@ def all_at_once(clients: ProcessPoolExecutor, function: Callable[..., Any], *arg
     return [future.result() for future in [clients.submit(function, *arguments) for _ in range(PROCESSES)]]
 
 
-def most_writes(clients: ProcessPoolExecutor, url: str, sha256: str, seconds: float) -> Figures:
-    """Transactions a second by how many write at once."""
-    found = {}
+def most_writes(
+    clients: ProcessPoolExecutor, url: str, sha256: str, seconds: float, server: Callable[[], float]
+) -> list[Figures]:
+    """Transactions a second by how many write at once, and what one takes of the processors: here, and of a server."""
+    found = []
     for writers in (1, 2, 4, 8):
-        found[str(PROCESSES * writers)] = sum(all_at_once(clients, writing, url, sha256, writers, seconds)) / seconds
+        before = server()
+        told = all_at_once(clients, writing, url, sha256, writers, seconds)
+        written, processor = sum(one for one, _ in told), sum(one for _, one in told)
+        figures = {"writers": PROCESSES * writers, "a_second": written / seconds}
+        figures["ms_of_client"] = 1_000 * processor / max(written, 1)
+        found.append(figures | {"ms_of_server": 1_000 * (server() - before) / max(written, 1)})
     return found
 
 
@@ -269,7 +278,8 @@ def measure(chosen: argparse.Namespace, folder: Path) -> Figures:
     found: Figures = {"database": chosen.database, "load": os.getloadavg()[0]}
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as clients:
         all_at_once(clients, writing, url, sha256, 1, 0.5)  # warm
-        found["writes"] = most_writes(clients, url, sha256, chosen.short)
+        server = database.processor_seconds if isinstance(database, PostgreSQL) else lambda: 0.0
+        found["writes"] = most_writes(clients, url, sha256, chosen.short, server)
         print(found, file=sys.stderr, flush=True)
         found["running"] = most_running(clients, url, sha256, chosen.short)
         print(found["running"], file=sys.stderr, flush=True)
