@@ -82,7 +82,7 @@ def draw(
     if parameters > MAX_PARAMETERS:
         st.caption(f"Networks of up to {MAX_PARAMETERS:,} parameters are drawn; this one has {parameters:,}.")
         return
-    _component(key=key, data=_data(model, vocab, step, film, dataset) | {"small": small})
+    _component(key=key, data=data_of(model, vocab, step, film, dataset) | {"small": small})
 
 
 def draw_run(run: Run, *, key: str) -> None:
@@ -96,7 +96,9 @@ def draw_run(run: Run, *, key: str) -> None:
     draw(artifact.model, artifact.vocab, artifact.step, key=key, film=film)
 
 
-def _data(model: Model, vocab: Vocab, step: int, film: Film | None, dataset: Dataset | None) -> dict[str, Any]:
+def data_of(
+    model: Model, vocab: Vocab, step: int, film: Film | None = None, dataset: Dataset | None = None
+) -> dict[str, Any]:
     """All that the browser needs, as JSON."""
     from mmcore.checkpoint import weights_of
 

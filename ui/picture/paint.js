@@ -16,6 +16,7 @@ export function colours(root) {
     muted: getComputedStyle(root.querySelector(".picture-legend")).color,
     border: named("border-color"),
     background: named("background-color"),
+    empty: rgb(getComputedStyle(root.querySelector(".picture-panel")).backgroundColor),
     accent: named("primary-color"),
     font: style.fontFamily,
     positive: shades("positive"),
@@ -25,7 +26,8 @@ export function colours(root) {
 }
 
 const rgb = (text) => text.match(/[\d.]+/g).slice(0, 3).map(Number);
-const blend = (from, to, share) => `rgb(${from.map((value, i) => Math.round(value + (to[i] - value) * share)).join(" ")})`;
+const blend = (from, to, share) => from.map((value, i) => Math.round(value + (to[i] - value) * share));
+const css = (shade) => `rgb(${shade.join(" ")})`;
 
 /** Draw everything: `off` are units switched off, `focus` and `pinned` are framed, `wires` lead from cell to cell. */
 export function paint(canvas, scene, { palette, off, wires, focus, pinned, best, labels }) {
@@ -52,7 +54,7 @@ export function paint(canvas, scene, { palette, off, wires, focus, pinned, best,
 const PAINTERS = {
   tile(pen, palette, block, { labels }) {
     const { x, y, cell } = block;
-    pen.fillStyle = palette.positive[0];
+    pen.fillStyle = css(palette.positive[0]);
     pen.strokeStyle = palette.border;
     pen.beginPath();
     pen.roundRect(x + 0.5, y + 0.5, cell - 1, cell - 1, Math.min(7, cell / 4));
@@ -66,14 +68,15 @@ const PAINTERS = {
   },
 
   cells(pen, palette, block, { off }) {
-    const { values, columns, cell, tall, scale, x, y } = block;
-    const gap = Math.min(cell, tall) >= 5 ? 1 : 0;
-    for (let i = 0; i < values.length; i++) {
-      const left = x + (i % columns) * cell;
-      const top = y + Math.floor(i / columns) * tall;
-      const out = off?.has(block.name.startsWith("attention") ? Math.floor(i / columns) : i);
-      paintCell(pen, palette, block, values[i] / scale, left, top, cell - gap, tall - gap, out);
-    }
+    const { values, columns, cell, tall, x, y, look } = block;
+    const rows = Math.ceil(values.length / columns);
+    const silenced = (i) => off?.has(block.name.startsWith("attention") ? Math.floor(i / columns) : i);
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(pixels(palette, block, rows, silenced), x, y, columns * cell, rows * tall);
+    const size = Math.min(cell, tall);
+    if (size >= 5) lattice(pen, block, rows, look === "relu" ? palette.border : palette.background);
+    if (look === "tanh" && size >= 5) signs(pen, palette, block, silenced);
+    if (off?.size) crosses(pen, palette, block, silenced);
   },
 
   bars(pen, palette, block, { best, labels }) {
@@ -82,7 +85,7 @@ const PAINTERS = {
     values.forEach((value, i) => {
       const height = barHeight(block, value);
       const likeliest = ids[i] === best;
-      pen.fillStyle = likeliest ? palette.accent : palette.share[10];
+      pen.fillStyle = likeliest ? palette.accent : css(palette.share[10]);
       pen.fillRect(x + i * cell + (cell - wide) / 2, y + tall - height, wide, height);
       const at = x + (i + 0.5) * cell;
       const style = { size: Math.min(14, cell * 0.8), align: "center", room: cell };
@@ -93,44 +96,67 @@ const PAINTERS = {
   },
 };
 
-function paintCell(pen, palette, { look }, value, x, y, width, height, out) {
-  const size = Math.min(width, height);
-  if (out) {
-    pen.strokeStyle = palette.muted;
-    pen.lineWidth = 1.2;
-    cross(pen, x, y, width, height);
-    return;
+const sheet = document.createElement("canvas"); // a block's numbers, a pixel each, to be drawn larger
+
+/** Thousands of cells at once: a pixel for each number, much quicker than as many rectangles. */
+function pixels(palette, { values, columns, scale, look }, rows, silenced) {
+  Object.assign(sheet, { width: columns, height: rows });
+  const brush = sheet.getContext("2d", { willReadFrequently: true });
+  const image = brush.createImageData(columns, rows);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] / scale;
+    const hollow = silenced(i) || (look === "relu" && value <= 0);
+    const shades = look === "gate" ? palette.share : value < 0 ? palette.negative : palette.positive;
+    const shade = hollow ? palette.empty : shades[Math.round((Math.min(1, Math.abs(value)) || 0) * SHADES)];
+    image.data.set([...shade, 255], 4 * i);
   }
-  const shades = look === "gate" ? palette.share : value < 0 ? palette.negative : palette.positive;
-  const strength = Math.min(1, Math.abs(value)) || 0;
-  pen.fillStyle = shades[Math.round(strength * SHADES)];
-  if (look === "relu" && value <= 0) {
-    pen.strokeStyle = palette.border;
-    pen.lineWidth = 1;
-    pen.strokeRect(x + 1.5, y + 1.5, width - 3, height - 3);
-    return;
-  }
-  pen.fillRect(x, y, width, height);
-  if (look === "tanh" && strength > SATURATED && size >= 4) sign(pen, palette, value, x + width / 2, y + height / 2, size);
+  brush.putImageData(image, 0, 0);
+  return sheet;
 }
 
-/** Plus or minus: a unit at the end of its range, and which. */
-function sign(pen, palette, value, x, y, size) {
-  const arm = Math.max(1, size * 0.24);
-  const thick = Math.max(1, size * 0.13);
-  pen.globalAlpha = 0.85;
+/** Lines between cells. */
+function lattice(pen, { values, columns, cell, tall, x, y }, rows, colour) {
+  pen.fillStyle = colour;
+  const rest = values.length % columns || columns; // the last row may be shorter
+  for (let column = 0; column <= columns; column++) {
+    pen.fillRect(x + column * cell - 1, y, 1, (column <= rest ? rows : rows - 1) * tall);
+  }
+  for (let row = 0; row <= rows; row++) pen.fillRect(x, y + row * tall - 1, (row < rows ? columns : rest) * cell, 1);
+}
+
+/** Plus or minus on a unit at the end of its range. */
+function signs(pen, palette, { values, columns, cell, tall, x, y }, silenced) {
+  const arm = Math.max(1, Math.round(cell * 0.22));
+  const thick = Math.max(1, Math.round(cell * 0.12));
   pen.fillStyle = palette.background;
-  pen.fillRect(x - arm, y - thick / 2, 2 * arm, thick);
-  if (value > 0) pen.fillRect(x - thick / 2, y - arm, thick, 2 * arm);
+  pen.globalAlpha = 0.85;
+  pen.beginPath();
+  for (let i = 0; i < values.length; i++) {
+    if (Math.abs(values[i]) <= SATURATED || silenced(i)) continue;
+    const middle = x + ((i % columns) + 0.5) * cell - 0.5;
+    const centre = y + (Math.floor(i / columns) + 0.5) * tall - 0.5;
+    pen.rect(middle - arm, centre - thick / 2, 2 * arm, thick);
+    if (values[i] < 0) continue;
+    pen.rect(middle - thick / 2, centre - arm, thick, arm - thick / 2);
+    pen.rect(middle - thick / 2, centre + thick / 2, thick, arm - thick / 2);
+  }
+  pen.fill();
   pen.globalAlpha = 1;
 }
 
-function cross(pen, x, y, width, height) {
+function crosses(pen, palette, { values, columns, cell, tall, x, y }, silenced) {
+  pen.strokeStyle = palette.text;
+  pen.lineWidth = 1.2;
   pen.beginPath();
-  pen.moveTo(x + 1, y + 1);
-  pen.lineTo(x + width - 1, y + height - 1);
-  pen.moveTo(x + width - 1, y + 1);
-  pen.lineTo(x + 1, y + height - 1);
+  for (let i = 0; i < values.length; i++) {
+    if (!silenced(i)) continue;
+    const [left, top] = [x + (i % columns) * cell, y + Math.floor(i / columns) * tall];
+    pen.rect(left, top, cell - 1, tall - 1);
+    pen.moveTo(left + 2, top + 2);
+    pen.lineTo(left + cell - 3, top + tall - 3);
+    pen.moveTo(left + cell - 3, top + 2);
+    pen.lineTo(left + 2, top + tall - 3);
+  }
   pen.stroke();
 }
 
@@ -194,7 +220,7 @@ function paintWire(pen, palette, { from, to, value, share }) {
   const start = { x: from.x + from.width / 2, y: below ? from.y + from.height : from.y + from.height / 2 };
   const end = { x: to.x + to.width / 2, y: below ? to.y : to.y + to.height / 2 };
   const bend = below ? (end.y - start.y) / 2 : 0;
-  pen.strokeStyle = (value < 0 ? palette.negative : palette.positive)[SHADES];
+  pen.strokeStyle = css((value < 0 ? palette.negative : palette.positive)[SHADES]);
   pen.globalAlpha = 0.35 + 0.65 * share;
   pen.lineWidth = 0.6 + 3 * share;
   pen.setLineDash(value < 0 ? [4, 3] : []);
