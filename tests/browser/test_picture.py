@@ -205,7 +205,7 @@ def test_the_keyboard_reaches_every_number_and_switches_units_off(drawn: Drawn, 
     expect(panel).to_contain_text("Number")
     picture.get_by_role("button", name="Switch all on").click()
     expect(canvas).to_have_attribute("aria-label", likeliest(artifact.model, artifact.vocab, "em"))
-    assert spoken == []
+    assert [url for url in spoken if "app/checkpoints" not in str(url)] == []  # which the slider's focus asks for
 
 
 def test_the_table_holds_the_same_numbers(drawn: Drawn, store: RunStore, run: Run) -> None:

@@ -15,7 +15,7 @@ function mount(root) {
   const find = (name) => root.querySelector(`.picture-${name}`);
   const picture = { root, find, canvas: root.querySelector("canvas"), prefix: [], off: {}, at: -1, names: [] };
   find("prefix").addEventListener("input", () => typed(picture));
-  find("write").addEventListener("click", () => (picture.writing ? stopWriting(picture) : write1(picture)));
+  find("write").addEventListener("click", () => (picture.writing ? stopWriting(picture) : writeName(picture)));
   find("all").addEventListener("click", () => switchOn(picture));
   find("play").addEventListener("click", () => (picture.playing ? pause(picture) : play(picture)));
   find("slider").addEventListener("input", ({ target }) => {
@@ -103,6 +103,7 @@ function act(picture) {
     const set = (picture.off[spot.name] ??= new Set());
     if (!set.delete(unit)) set.add(unit);
     compute(picture);
+    nameAgain(picture);
   } else if (kind === "write") {
     append(picture, spot.index);
   }
@@ -125,6 +126,7 @@ function switchOf({ scene }, { name, index }) {
 function switchOn(picture) {
   picture.off = {};
   compute(picture);
+  nameAgain(picture);
   picture.find("prefix").focus();
 }
 
@@ -150,7 +152,7 @@ function append(picture, id) {
 }
 
 /** Write a name, one drawn character after the other, each from the picture's own probabilities. */
-function write1(picture) {
+function writeName(picture) {
   append(picture, 0);
   picture.find("write").textContent = "Stop";
   picture.writing = setInterval(() => {
@@ -252,7 +254,7 @@ function draw(picture) {
   const seen = view.model.config.context_size ?? 1;
   const cut = picture.prefix.length > seen ? `The network sees the last ${seen === 1 ? "character" : `${seen} characters`} only. ` : "";
   const count = Object.values(picture.off).reduce((sum, units) => sum + units.size, 0);
-  const silent = count ? `${count} switched off.` : "";
+  const silent = count ? `${count} ${count === 1 ? "unit" : "units"} switched off.` : "";
   find("note").textContent = `${strange}${cut}${silent}`;
   find("all").hidden = !count;
   fillTable(picture);
@@ -278,6 +280,9 @@ function redraw(picture) {
   });
   canvas.setAttribute("aria-label", inShort(view, best));
   tell(picture, chosen, spot);
+  const [mouse, keys] = picture.root.querySelectorAll(".picture-hint");
+  mouse.hidden = picture.keyboard || Boolean(picture.hover);
+  keys.hidden = !picture.keyboard;
 }
 
 /** The numbering of a result from the place of a cell in its block, and back: a block may show some of it. */
@@ -439,29 +444,30 @@ function lookAtAll(picture, count, length) {
 // ---- names, each from the same chances, so that weights that change a little change them a little
 
 function nameAgain(picture) {
-  const { model, find, data } = picture;
+  const { find, data } = picture;
   if (data.small) return;
+  const turn = (picture.naming = {}); // later ones go before it
   const random = chances(7);
   const rows = Array.from({ length: NAMES }, () => Array.from({ length: LONGEST }, random));
   const words = [];
   const work = () => {
-    if (picture.model !== model || !picture.root.isConnected) return;
+    if (picture.naming !== turn || !picture.root.isConnected) return;
     const until = performance.now() + IDLE_MS;
-    while (words.length < NAMES && performance.now() < until) words.push(named1(model, rows[words.length], data.labels));
+    while (words.length < NAMES && performance.now() < until) words.push(wordOf(picture, rows[words.length]));
     if (words.length < NAMES) return setTimeout(work);
     find("names").replaceChildren(...words.map((textContent) => element("li", { textContent })));
   };
   setTimeout(work);
 }
 
-function named1(model, row, labels) {
+function wordOf({ model, off, data }, row) {
   const ids = [];
   for (const chance of row) {
-    const id = drawn(forward(model, contextOf(model, ids)).p, chance);
+    const id = drawn(forward(model, contextOf(model, ids), off).p, chance);
     if (id === 0) break;
     ids.push(id);
   }
-  return ids.map((id) => labels[id]).join("") || "(empty)";
+  return ids.map((id) => data.labels[id]).join("") || "(empty)";
 }
 
 /** Numbers between 0 and 1 that look drawn, the same for a seed: mulberry32. */
