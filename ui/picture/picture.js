@@ -6,7 +6,7 @@ const IDLE_MS = 8; // of work at once that can wait: names, and what drives a un
 const NAMES = 8;
 const LONGEST = 20; // characters of a name
 const DRIVERS = 5; // contexts that are listed
-const UNSEEN = 15; // wires at most from the terms of one number
+const WIRES = 15; // from the terms of one number
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const pictures = new WeakMap(); // one state for each mounted picture, by its element
@@ -30,7 +30,7 @@ function mount(root) {
     if (Math.round(find("stage").clientWidth) !== picture.scene?.width) draw(picture);
   });
   picture.observer.observe(find("stage"));
-  picture.dark = matchMedia("(prefers-color-scheme: dark)");
+  document.fonts.ready.then(() => redraw(picture)); // a canvas does not change its font by itself
   return picture;
 }
 
@@ -42,7 +42,7 @@ function listen(picture) {
     if (event.pointerType !== "touch") point(picture, hit(event));
     canvas.style.cursor = acts(picture, picture.hover) ? "pointer" : "default";
   });
-  canvas.addEventListener("pointerleave", () => !picture.keyboard && point(picture, null, true));
+  canvas.addEventListener("pointerleave", () => !picture.keyboard && point(picture, null));
   canvas.addEventListener("click", (event) => {
     const found = hit(event);
     if (!found) return unpin(picture);
@@ -75,10 +75,8 @@ function pressed(picture, event) {
 const first = (picture) => ({ block: picture.scene.blocks.find(({ name }) => name === "p"), index: 0 });
 
 /** Where the pointer or the keyboard is. It is remembered by name, from the last character, so that it outlives a key. */
-function point(picture, found, left = false) {
+function point(picture, found) {
   const before = picture.hover;
-  if (left) picture.left = true;
-  else picture.left = false;
   picture.hover = found && { name: found.block.name, back: found.block.last - found.block.at, index: numbered(found.block, found.index) };
   if (JSON.stringify(before) !== JSON.stringify(picture.hover)) redraw(picture);
 }
@@ -223,7 +221,7 @@ function play(picture) {
 function pause(picture) {
   clearInterval(picture.playing);
   picture.playing = null;
-  picture.find("play").textContent = "Play";
+  picture.find("play").textContent = "Watch it learn";
 }
 
 function useWeights(picture, flat) {
@@ -301,7 +299,7 @@ function wiresOf(picture, { block, index }, deeper) {
   const { view, scene } = picture;
   const number = numbered(block, index);
   const into = (to, parts) => wires(scene, parts, (found) => [found, to]);
-  const terms1 = largest(terms(view, block.name, block.at, number), UNSEEN);
+  const terms1 = largest(terms(view, block.name, block.at, number), WIRES);
   const found = into({ block, index }, terms1);
   if (deeper) {
     for (const part of terms1.slice(0, 3)) {
@@ -507,7 +505,7 @@ function tableOf({ made, labels, model }, name, blocks) {
   if (name === "W" || name.startsWith("attention")) {
     const columns = name === "W" ? block.ids ?? labels.keys() : made.ids.slice(-block.columns);
     const [lines] = [Math.ceil(block.values.length / block.columns)];
-    const head = (line) => (name !== "W" ? `Head ${line}` : labels[block.first === undefined ? line : made.ids.at(-1)]);
+    const head = (line) => (name !== "W" ? `Head ${line + 1}` : labels[block.first === undefined ? line : made.ids.at(-1)]);
     const of = (line) => Array.from(block.values.slice(line * block.columns, (line + 1) * block.columns), digits);
     return [[name === "W" ? "After" : "", ...[...columns].map((id) => labels[id])], ...Array.from({ length: lines }, (_, line) => [head(line), ...of(line)])];
   }
@@ -516,7 +514,7 @@ function tableOf({ made, labels, model }, name, blocks) {
 }
 
 const headOf = ({ name, at }, { config }, made, labels) =>
-  config.architecture === "wavenet" && name !== "rows" ? `Vector ${at + 1}` : `${labels[made.ids[at]]} (${at + 1})`;
+  config.architecture === "wavenet" && name !== "rows" ? `Vector ${at + 1}` : `${at + 1}: ${labels[made.ids[at]]}`;
 
 // ---- the component
 

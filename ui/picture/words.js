@@ -52,7 +52,7 @@ function ofHead(view, name, at, index) {
   const [head, from] = [Math.floor(index / ids.length), index % ids.length];
   const weight = weights[head].at(-1)[from];
   return {
-    title: `Head ${head} of layer ${name.slice("attention".length)}`,
+    title: `Head ${head + 1} of layer ${name.slice("attention".length)}`,
     value: `The last character takes ${percent(weight)} from ${view.labels[ids[from]]}, character ${from + 1}.`,
   };
 }
@@ -104,8 +104,8 @@ function pushes(view, name, at, index) {
 
 function source(view, { name, at, index }) {
   const { made, labels, model } = view;
-  if (name === "x" || name === "rows") return `${labels[made.ids[at]]} (${at + 1}), number ${index}`;
+  if (name === "x" || name === "rows") return `${at + 1}: ${labels[made.ids[at]]} [${index}]`; // as on the charts below
   if (/^x\d/.test(name) || model.config.architecture === "transformer") return `Stream, number ${index}`;
   if (/^h\d/.test(name)) return isDeep(model) ? `Layer ${name.slice(1)}, unit ${index}` : `Unit ${index}`;
-  return `${GATES[name]} ${index}${at === made.ids.length - 1 ? "" : `, after ${labels[made.ids[at]]} (${at + 1})`}`;
+  return `${GATES[name]} ${index}${at === made.ids.length - 1 ? "" : `, after ${at + 1}: ${labels[made.ids[at]]}`}`;
 }
