@@ -23,6 +23,7 @@ st.markdown(
 corpus = visitor.current_corpus()
 if wrong := sliders.start(st.query_params):
     st.warning(plain(wrong))
+numbers = st.container(key="play_numbers")  # on a phone they stay on screen while a slider is moved
 controls, result = st.columns([1, 3], gap="large")
 with controls:
     asked = sliders.draw_sliders(corpus.sha256)
@@ -68,27 +69,28 @@ def reopen() -> None:
         sliders.fill(sliders.values_of(models.remembered()[found[0]["customdata"]].config))
 
 
-with result:
-    with st.container(horizontal=True, gap="medium"):
-        for name, title in LOSSES.items():
-            if name in play.losses:
-                delta = models.change(name, play, before)
-                st.metric(title, f"{play.losses[name]:.4f}", delta, delta_color="inverse", width="content")
+with numbers, st.container(horizontal=True, gap="medium"):
+    for name, title in LOSSES.items():
+        if name in play.losses:
+            delta = models.change(name, play, before)
+            st.metric(title, f"{play.losses[name]:.4f}", delta, delta_color="inverse", width="content")
+    with st.container(horizontal=True, gap="medium", key="play_sizes"):
         st.metric("Parameters", f"{play.parameters:,}", width="content")
         st.metric("Steps", f"{play.step:,}", width="content", help=f"Trained and measured in {play.seconds:.2f} s.")
+with result.container(key="play_result"):
     st.caption(f"{models.difference(play, before)} Losses in nats per character.")
     model = session.loaded(play.weights)
     picture.draw(model.model, model.vocab, play.step, key="play_picture", small=True)
     left, right = st.columns(2, gap="medium")
     with left:
         live_chart(
-            play.curve,
+            play.curve if before is None else curves.beside(play.curve, before.curve),
             key="play_curve",
             run_id="playground",
-            traces=curves.loss_traces(0),
+            traces=[*curves.GHOST, *curves.loss_traces(0)],
             title="Loss while training",
             references=references(play.config),
-            height=330,
+            height=370,
         )
         st.markdown("**Sampled names**")
         st.text(", ".join(curves.shown_word(word) for word in play.samples))

@@ -26,7 +26,7 @@ UNTIMED, TIMED = 3, 12  # updates to measure a speed with
 MIN_STEPS, MAX_STEPS = 10, 100_000
 KEPT = 4  # a model has the steps asked for if they take up to so many times its budget, or down to so small a part
 SAMPLES, SAMPLE_SEED = 12, 1
-EARLY = 0.2  # seconds that the losses at round steps may take beyond their share
+EARLY = 0.5  # seconds that the losses at round steps may take beyond their share
 MOST_SECONDS = 20.0  # that a model may train for on the worker that all visitors share
 GRACE_SECONDS = 10.0  # beyond them, for what does not look at the clock: the dataset and the losses
 

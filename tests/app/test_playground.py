@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from concurrent.futures import CancelledError, Future
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -86,7 +88,7 @@ def test_a16_under_a_time_budget_compared_models_have_the_same_updates(
     monkeypatch.setattr(
         "mmcore.playground.steps_within", lambda budget, config, dataset: fitting[config.model.hidden_sizes[0]]
     )
-    app = open_page("playground", **{name: value for name, value in SMALL.items() if name != "steps"})
+    app = open_page("playground", **SMALL | {"steps": "0"})
     assert shown(app)["Steps"] == "60"
     app.select_slider(key="play_hidden_size").set_value(50).run()
     assert shown(app)["Steps"] == "60" == app.query_params["steps"]
@@ -178,6 +180,7 @@ def test_an_address_without_an_architecture_still_means_the_same_mlp() -> None:
     values, wrong = sliders.read_address({"context_size": "2", "steps": "30"})
     assert wrong is None
     assert sliders.read_model(values) == model_config(context_size=2, embedding_dim=10, hidden_sizes=(200,))
+    assert sliders.read_address({})[0]["steps"] == sliders.STEPS, "a number, so that losses compare"
     assert {name: values[name] for name in ("learning_rate", "weight_decay", "seed", "steps", "sampler")} == {
         "learning_rate": 0.03,
         "weight_decay": 0.0,
@@ -344,3 +347,24 @@ def test_c5_a_model_that_needs_more_memory_than_there_is_is_not_asked_for(
     app = open_page("playground", **SMALL)
     assert "memory must be at most 50 MB for a run on this machine" in app.error[0].value.replace("\\", "")
     assert shown(app) == {}
+
+
+def test_a16_models_are_compared_at_the_same_steps_with_the_curve_before_behind(open_page: Open) -> None:
+    app = open_page("playground", context_size="1", embedding_dim="2", hidden_size="20")
+    assert shown(app)["Steps"] == "300" and app.segmented_control(key="play_mode").value == "Number"
+    assert not any(trace["name"].startswith("Before") for trace in drawn(app)["traces"])
+    first = {trace["uid"]: trace for trace in drawn(app)["traces"]}
+    app.select_slider(key="play_hidden_size").set_value(50).run()
+    assert shown(app)["Steps"] == "300"
+    second = {trace["uid"]: trace for trace in drawn(app)["traces"]}
+    ghost = second["before_val_loss"]
+    assert (ghost["x"], ghost["y"]) == (first["val_loss"]["x"], first["val_loss"]["y"])
+    assert ghost["opacity"] < 0.5 and {1, 2, 5, 10, 20, 50, 100, 200, 300} <= set(ghost["x"])
+    assert {1, 2, 5, 10, 20, 50, 100, 200, 300} <= set(second["val_loss"]["x"]), "measured at the same steps"
+    assert len(drawn(app)["rows"]) >= 9, "the table is of the model's own steps"
+
+
+def drawn(app: AppTest) -> dict[str, Any]:
+    """What the loss chart is given."""
+    (chart,) = (json.loads(component.proto.json) for component in app.get("bidi_component"))
+    return dict(chart)

@@ -81,8 +81,11 @@ SURFACES: dict[Theme, Surface] = {
 # What the theme settings cannot say, for ``st.html``: figures of equal width, so that numbers changing in place do not
 # jump; dark text on dark-theme primary buttons, where Streamlit's white is 3 : 1 and the background colour 5.9 : 1;
 # no heading over a room of one page; the bar of run and checkpoint, by its key; the views of one page close together,
-# to stand in one row; targets of 24 px where Streamlit's and plotly's icons are of 16 and 22, in the same place; and a
-# container, by its key, that only screens so narrow that columns stack show.
+# to stand in one row;
+# targets of 24 px where Streamlit's and plotly's icons are of 16 and 22, in the same place; a container, by its key,
+# that only screens so narrow that columns stack show, and there no plotly buttons over a chart's title. While
+# Playground trains, its numbers fade, as all that is about to change does in Streamlit, and its pictures do not; its
+# numbers have their place before they are there, and where columns stack they stay above the sliders.
 STYLE = f"""<style>
 .stApp {{ font-variant-numeric: tabular-nums; }}
 .stApp [data-testid^="stBaseButton-primary"]:not(:disabled) {{
@@ -108,7 +111,20 @@ STYLE = f"""<style>
 .stApp .modebar-btn {{ min-height: 24px; }}
 .stApp [data-testid="stMainBlockContainer"] {{ padding-top: 4rem; }}
 .stApp :has(> .st-key-unseen) {{ display: none; }}
+.stApp .st-key-play_result [data-stale="true"] {{ opacity: 1 !important; transition: none; }}
+.stApp .st-key-play_numbers {{ min-height: 6.5rem; }}
 @media (min-width: 640px) {{ .stApp :has(> .st-key-narrow) {{ display: none; }} }}
+@media (max-width: 639px) {{
+  .stApp .modebar-container {{ display: none; }}
+  .stApp :has(> .st-key-play_numbers) {{
+    position: sticky; top: 3.75rem; z-index: 9;
+    background: light-dark({SURFACES["light"].background}, {SURFACES["dark"].background});
+  }}
+  .stApp .st-key-play_numbers {{ min-height: 4.5rem; padding: 0.25rem 0; }}
+  .stApp .st-key-play_numbers [data-testid="stMetricValue"] {{ font-size: 1.125rem; }}
+  .stApp .st-key-play_numbers [data-testid="stMetricLabel"] * {{ font-size: 0.75rem; }}
+  .stApp :has(> .st-key-play_sizes) {{ display: none; }}
+}}
 </style>"""
 
 

@@ -28,12 +28,15 @@ FIRST = ("weight_decay",)  # beside those that the form shows first
 # Of slower architectures, whose presets take minutes: sizes to begin with, and a rate that gets far in few updates.
 AT_MOST = {"context_size": 8, "embedding_dim": 16, "hidden_size": 32, "layers": 1}
 RATE = 0.03
+STEPS = 300  # the same for all architectures, so that their losses compare; half a second or so for an MLP
 HELP = {
     "architecture": "What stands between the context and the logits. Each has sliders of its own, and starts small.",
     "seconds": "How long the first training takes, dataset and drawing included. The next ones keep its number of "
     f"steps, to be compared with it, where that takes between a quarter and {KEPT} times as long.",
-    "steps": "Updates. From a time budget, the measured speed decides, and the number stays while you move other "
-    "sliders; it goes into the address, so that whoever opens it gets the same model.",
+    "mode": "A fixed number makes losses comparable: each model gets as many updates. With a time budget, the measured "
+    "speed decides how many there are, and the number stays while you move other sliders.",
+    "steps": "Updates that every model gets. The number goes into the address, so that whoever opens it gets the same "
+    "model.",
 }
 
 
@@ -87,7 +90,7 @@ def start_values(architecture: str) -> dict[str, Value]:
         "learning_rate": max(RATE, preset.train.learning_rate),
         "weight_decay": 0.0,
         "seed": 1,
-        "steps": 0,  # as many as the time budget allows
+        "steps": STEPS,  # 0: as many as the time budget allows
         "sampler": preset.train.sampler,
     }
 
@@ -192,7 +195,7 @@ def fill(values: Mapping[str, Value]) -> None:
     for name, value in values.items():
         st.session_state[f"play_{name}"] = value
     st.session_state["play_mode"] = "Number" if values.get("steps") else "Time budget"
-    st.session_state["play_steps"] = int(values.get("steps") or 500)
+    st.session_state["play_steps"] = int(values.get("steps") or STEPS)
 
 
 def values_of(config: RunConfig) -> dict[str, Value]:
@@ -244,10 +247,10 @@ def _draw_steps() -> tuple[int, float | None]:
     """Where the number of steps comes from; the steps, and the time budget if it decides."""
     mode = st.segmented_control(
         "Steps from",
-        ("Time budget", "Number"),
+        ("Number", "Time budget"),
         key="play_mode",
         required=True,
-        help=HELP["steps"],
+        help=HELP["mode"],
         persist_state="session",
     )
     if mode == "Time budget":

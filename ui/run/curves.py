@@ -19,6 +19,14 @@ SPLITS: dict[str, str] = {
 """What the losses that are no secret are of, as it is called on screen."""
 
 
+BEFORE = "before_"
+GHOST = (
+    Trace(f"{BEFORE}batch_loss", "Before: batch", "batch", faint=True),
+    Trace(f"{BEFORE}val_loss", "Before: validation", "validation", faint=True, measured=True),
+)
+"""The curves of :func:`beside`, behind the others."""
+
+
 def smoothed(history: pd.DataFrame, weight: float) -> pd.DataFrame:
     """The curve with a column ``smooth``: the exponential moving average of the batch loss.
 
@@ -36,6 +44,13 @@ def loss_traces(weight: float) -> list[Trace]:
     batch = Trace("batch_loss", "Batch (mean)", "batch", faint=weight > 0)
     smooth = [Trace("smooth", "Batch (smoothed)", "batch")] if weight else []
     return [batch, *smooth, train, val]
+
+
+def beside(history: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """The curve with that of a model before it, in columns of its own, at the steps of both."""
+    ghost = before[["step", *(trace.column.removeprefix(BEFORE) for trace in GHOST)]]
+    ghost = ghost.rename(columns=lambda name: name if name == "step" else BEFORE + name)
+    return history.merge(ghost, how="outer", on="step").sort_values("step", ignore_index=True)
 
 
 def recent_speed(history: pd.DataFrame, points: int = 6) -> float | None:
