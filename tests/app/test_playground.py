@@ -200,7 +200,7 @@ def test_a_budget_that_allows_no_training_is_said_with_its_numbers_and_two_ways_
         raise BudgetTooSmall("Transformer", 0.5, 0.02, 0.9)
 
     monkeypatch.setattr("mmcore.playground.request", too_small)
-    app = open_page("playground", architecture="transformer")
+    app = open_page("playground", architecture="transformer", steps="0")
     assert "budget must be at least 1.1 seconds for this Transformer, got 0.5" in app.error[0].value.replace("\\", "")
     labels = [button.label for button in app.button]
     assert labels == ["Allow 2 s", "Train it as a run"]
