@@ -10,7 +10,8 @@ from ui.form import estimate, form, settings
 from ui.kit.text import plain
 from ui.kit.theme import current_theme
 from ui.run import buttons, doctor, downloads, heading, in_words, progress, results
-from ui.train import branch, finder
+from ui.run.changes import changes
+from ui.train import branch, finder, one_thing
 
 st.title(pages.TRAIN.title, anchor=False)
 st.markdown(
@@ -41,6 +42,8 @@ with left:
             st.caption(f"Vocabulary of {size} symbols. The weights file will have {amount(cost.file)}.")
     else:
         st.error(plain(str(config)))
+    if run and isinstance(config, RunConfig) and (changed := changes(run.config.replace(origin=None), config)):
+        st.markdown(plain(f"Other than the run shown: {changed}."))
     st.text(f"Corpus: {corpus.name}, {len(corpus.words):,} words", help=f"Chosen on the page {pages.DATA.title}.")
     if st.button(
         "Train",
@@ -94,19 +97,25 @@ def watch(shown: Run) -> None:
     if run.state not in LIVE and run.losses:
         with summary:
             results.draw_summary(run)
-        downloads.draw_downloads(run)
 
 
 with result:
     if run:
         heading.draw(run, anchor="run")
-        if form.settings() != settings.values_of(run.config.model, run.config.train, run.config.split):
-            buttons.draw_reuse(run)
         if run.state not in LIVE:
-            branch.draw(run)
+            with st.container(border=True, key="verdict"):
+                results.draw_verdict(run, doctor.examined(run))
+                with st.container(horizontal=True):
+                    one_thing.draw(run)
+                    if run.weights_step is not None:
+                        with st.popover("Take home", icon=":material/download:", key="take_home"):
+                            downloads.draw_downloads(run)
+                    if form.settings() != settings.values_of(run.config.model, run.config.train, run.config.split):
+                        buttons.draw_reuse(run)
+                doctor.draw(run)
         watch(run)
         if run.state not in LIVE:
-            doctor.draw(run)
+            branch.draw(run)
             in_words.draw(run)
     else:
         st.info("No run yet. The settings on the page are the quick preset: press Train and the loss appears here.")

@@ -60,10 +60,26 @@ def test_a_lecture_start_is_found_and_mended(finished: Run, store: RunStore, ope
     assert "The start is confidently wrong" in said and "ln 27 = 3.2958" in said
     app.button(key="mend_first_loss").click().run()
     latest = store.latest()
+    assert latest is not None and latest.id == run.id, "it fills the form and starts nothing"
+    assert field(app, "selectbox", "Initialisation").value == "scaled"
+    assert "Other than the run shown: initialisation Lecture, all N(0, 1) → Scaled." in texts(app).replace("\\", "")
+    app.button(key="train").click().run()
+    latest = store.latest()
     assert latest is not None and latest.state is RunState.QUEUED
     assert latest.config == run.config.replace(model=run.config.model.replace(init="scaled"))
-    assert field(app, "selectbox", "Initialisation").value == "scaled"
     assert app.query_params["run"] in (latest.id, [latest.id])
+
+
+def test_a14_a_remedy_that_was_tried_is_not_offered_again(finished: Run, store: RunStore, open_page: Open) -> None:
+    run = ended(store, finished, model_config(init="lecture"), TrainConfig(max_steps=20))
+    tried = store.create(run.config.replace(model=run.config.model.replace(init="scaled")))
+    said = texts(open_page("train", run=run.id)).replace("\\", "")
+    assert "Train with the scaled initialisation: that run is queued." in said
+    run_inline(store, tried.id)
+    assert "mend_first_loss" not in mends(open_page, run)
+    before, after = (store.run(one.id).losses["val_loss"] for one in (run, tried))
+    said = texts(open_page("train", run=run.id)).replace("\\", "")
+    assert f"Train with the scaled initialisation: tried. Validation loss {before:.4f} → {after:.4f}." in said
 
 
 def test_a_diverged_run_is_found_though_it_failed(finished: Run, store: RunStore, open_page: Open) -> None:
@@ -73,8 +89,7 @@ def test_a_diverged_run_is_found_though_it_failed(finished: Run, store: RunStore
     app = open_page("train", run=run.id)
     assert "The run diverged" in texts(app)
     app.button(key="mend_divergence").click().run()
-    latest = store.latest()
-    assert latest is not None and latest.config.train.learning_rate == pytest.approx(0.1), "B5: not 3, then 0.3"
+    assert field(app, "number_input", "Learning rate").value == pytest.approx(0.1), "B5: not 3, then 0.3"
 
 
 def test_a_run_that_ends_above_a_uniform_guess_says_so_and_how_to_mend_it(
@@ -91,6 +106,7 @@ def test_a_run_that_ends_above_a_uniform_guess_says_so_and_how_to_mend_it(
             assert app.dataframe[0].value["State"].tolist() == ["Finished, learned nothing", "Finished"]
         if page == "train":
             app.button(key="mend_divergence").click().run()
+            app.button(key="train").click().run()
             assert "learned nothing" not in texts(app).lower(), "the mended run waits"
     latest = store.latest()
     assert latest is not None and latest.config.train.learning_rate == pytest.approx(0.1)
@@ -128,8 +144,7 @@ def test_runs_has_a_doctor_too(finished: Run, store: RunStore, open_page: Open) 
     app.run()
     app.button(key="mend_first_loss").click().run()
     assert not app.exception
-    latest = store.latest()
-    assert latest is not None and latest.config.model.init == "scaled"
+    assert field(app, "selectbox", "Initialisation").value == "scaled", "on Train, where the form is"
 
 
 def test_only_runs_made_after_the_test_split_was_opened_count_against_it(

@@ -28,13 +28,17 @@ from mmcore import (
     read_words,
 )
 from mmcore.architectures import model_config
-from mmcore.dataset import split_words
+from mmcore.dataset import build_dataset, split_words
 from mmcore.export import FORMATS
+from mmcore.ngram import KneserNey
 from mmcore.store import Progress, SavedWeights
 from tests.app.conftest import Open, texts
 from tests.app.elements import HELP
 from ui.form import settings
 from ui.run import curves, downloads, progress
+from ui.run.changes import changes
+from ui.run.references import references
+from ui.train import one_thing
 
 FIELDS = settings.values_of(model_config(), TrainConfig(), SplitConfig())
 GIVEN = {"fixed": ()}  # no field: the form keeps what files fixed, or lets it go
@@ -428,3 +432,59 @@ def test_e2_train_says_that_a_worker_saves_nothing(open_page: Open, store: RunSt
     app = open_page("train", run=run.id)
     (told,) = (warning.value for warning in app.warning)
     assert re.fullmatch(r"The worker has saved nothing for 6\d s: it is paused, or cannot write to the store\.", told)
+
+
+def test_a_run_that_has_ended_says_first_what_it_came_to(finished: Run, store: RunStore, open_page: Open) -> None:
+    app = open_page("train", run=finished.id)
+    said, losses = texts(app).replace("\\", ""), finished.losses
+    counted = references(finished.config)
+    order = min(4, finished.config.model.context_size)
+    data = build_dataset(store.corpus(finished.config.corpus_sha256), finished.config.split, order)
+    best = min(KneserNey(data.train, k).loss(data.val) for k in range(1, order + 1))
+    assert counted["Kneser-Ney"] == pytest.approx(best)
+    above = [losses["val_loss"] - counted[name] for name in ("Bigram", "Kneser-Ney")]
+    assert above[0] > 0 and above[1] > 0, "30 steps"
+    loss = f"{losses['val_loss']:.4f}"
+    sentence = (
+        f"The run is short. Validation loss {loss}: {above[0]:.4f} above Bigram and {above[1]:.4f} above Kneser-Ney."
+    )
+    assert sentence in said
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown == {
+        "Train loss": f"{losses['train_loss']:.4f}",
+        "Validation loss": loss,
+        "Loss on unseen words": f"{losses['val_loss_unseen']:.4f}",
+        "Bigram, validation": f"{counted['Bigram']:.4f}",
+        "Kneser-Ney, validation": f"{counted['Kneser-Ney']:.4f}",
+    }
+    (words,) = store.samples(finished.id)["words"].tail(1)
+    assert len(words) == 8 and ", ".join(curves.shown_word(word) for word in words) in said
+
+
+def test_one_thing_is_changed_and_trained(finished: Run, store: RunStore, open_page: Open) -> None:
+    app = open_page("train", run=finished.id)
+    assert app.button(key="one_train").disabled and "Nothing is changed yet" in texts(app)
+    app.selectbox(key=f"one_{finished.id}").set_value("learning_rate").run()
+    app.number_input(key=f"one_{finished.id}_learning_rate").set_value(0.05).run()
+    assert "Changed: learning rate 0.02 → 0.05." in texts(app).replace("\\", "")
+    app.button(key="one_train").click().run()
+    latest = store.latest()
+    assert latest is not None and latest.id != finished.id
+    assert latest.config == finished.config.replace(train=finished.config.train.replace(learning_rate=0.05))
+    assert field(app, "learning_rate").value == 0.05, "and the form shows it"
+    assert app.query_params["run"] in (latest.id, [latest.id])
+
+
+def test_every_setting_can_be_the_one_thing(finished: Run) -> None:
+    for name in one_thing._settings(finished.config):
+        values = settings.values_of(finished.config.model, finished.config.train, finished.config.split)
+        assert one_thing.changed(finished.config, name, values[name]) == finished.config
+
+
+def test_changes_are_said_one_by_one_and_counted_where_they_are_many(finished: Run) -> None:
+    config = finished.config
+    assert changes(config, config) == ""
+    other = config.replace(split=config.split.replace(split_seed=7), train=config.train.replace(weight_decay=0.5))
+    assert changes(config, other) == "weight decay 0 → 0.5, split seed 42 → 7"
+    gru = config.replace(model=model_config(architecture="gru"))
+    assert changes(config, gru).startswith("MLP → GRU, and ") and changes(config, gru).endswith(" more settings")

@@ -55,5 +55,6 @@ def test_from_training_to_the_weights(page: Page, server: AppServer, tmp_path: P
     expect(page.get_by_text("One character at a time")).to_be_visible()
 
     nav(page, "Run")
+    page.get_by_role("button", name="Take home").click()
     weights = load_file(download(page, "Weights (.safetensors)", tmp_path))
     assert {name: tuple(tensor.shape) for name, tensor in weights.items()} == shapes

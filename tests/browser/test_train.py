@@ -166,6 +166,7 @@ def test_downloads_hold_what_the_screen_says(page: Page, server: AppServer, tmp_
     row = page.get_by_role("row").filter(has=page.get_by_text("Validation", exact=True))
     shown = float(row.get_by_role("cell").nth(1).inner_text())
 
+    page.get_by_role("button", name="Take home").click()
     config = RunConfig.from_dict(json.loads(download(page, "Settings (JSON)", tmp_path).read_text()))
     assert config.train.max_steps == 300
     weights = load_file(download(page, "Weights (.safetensors)", tmp_path))

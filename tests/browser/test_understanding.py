@@ -47,8 +47,10 @@ def test_a_diverged_run_is_healed_by_the_doctors_button(page: Page, server: AppS
     run = server.trained(SMALL, hot)
     assert run.error
     page.goto(f"{server.url}/train?run={run.id}")
-    expect(page.get_by_text("The run diverged")).to_be_visible()
+    expect(page.get_by_text("The run diverged").first).to_be_visible()
     page.get_by_role("button", name=re.compile("learning rate 0.1")).first.click()
+    expect(page.get_by_label("Learning rate", exact=True)).to_have_value("0.1")
+    page.get_by_role("button", name="Train", exact=True).click()
     expect(page).not_to_have_url(re.compile(run.id))
     badge(page, "Finished")
     expect(page.get_by_text("The run diverged")).to_have_count(0)

@@ -1,4 +1,7 @@
-"""The doctor on screen: what is wrong with a run that has ended, and a button for each that trains the mended one."""
+"""The doctor on screen: what is wrong with a run that has ended, and a button for each that fills the form.
+
+A remedy that was tried is not offered again: what came of it stands in its place.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from mmcore.config import RunConfig
-from mmcore.store import Run, RunFilter
-from ui import session, visitor
+from mmcore.store import LIVE, Run, RunFilter
+from ui import pages, session, visitor
 from ui.form import settings
-from ui.kit.text import plain
+from ui.kit.text import nats, plain
 
 if TYPE_CHECKING:
     from mmcore.doctor import Finding
@@ -54,32 +57,61 @@ def later_runs(run: Run) -> int:
     return session.store().count(alike)
 
 
+def examined(run: Run) -> list[Finding]:
+    """The findings of a run that has ended, as they are now."""
+    return findings(run.id, run.step, run.test_openings, later_runs(run), run)
+
+
 def draw(run: Run) -> None:
-    """Every finding with its number, its reason and the button that mends it; or that there is none."""
-    found = findings(run.id, run.step, run.test_openings, later_runs(run), run)
-    with st.container(border=True):
-        st.markdown("**Doctor**")
-        if not found and not run.step:
-            st.markdown("Not one update was made, so there is nothing to be found.")
-        elif not found:
-            st.markdown(":material/check: Nothing found.", help=checked(run.config))
-        for finding in found:
-            with st.container(horizontal=True, vertical_alignment="center"):
-                with st.container(gap=None):
-                    st.markdown(f":material/warning: **{finding.title}**: {plain(finding.number)}.")
-                    st.caption(finding.reason)
-                if st.button(
-                    finding.remedy,
-                    icon=":material/healing:",
-                    key=f"mend_{finding.rule}",
-                    help="Starts that run now; this one stays as it is.",
-                ):
-                    start(finding.mended)
+    """Every finding with its number, its reason and its remedy; or that there is none."""
+    found = examined(run)
+    if not found and not run.step:
+        st.markdown("Not one update was made, so there is nothing to be found.")
+    elif not found:
+        st.markdown(":material/check: Nothing found.", help=checked(run.config))
+    for finding in found:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            with st.container(gap=None):
+                st.markdown(f":material/warning: **{finding.title}**: {plain(finding.number)}.")
+                st.caption(finding.reason)
+            _draw_remedy(run, finding)
 
 
-def start(config: RunConfig) -> None:
-    """Train the mended run, with its settings in the form."""
-    if visitor.start_run(config) is None:
+def _draw_remedy(run: Run, finding: Finding) -> None:
+    """A button for a remedy, or what came of it."""
+    if tried := session.store().runs(RunFilter(configs=[finding.mended]), limit=1):
+        with st.container(gap=None, width="content", key=f"tried_{finding.rule}"):
+            st.caption(plain(outcome(finding, tried[0], run)))
+            pages.TRAIN.link("Open that run", {"run": tried[0].id}, icon=":material/open_in_new:")
         return
+    branch = finding.mended.origin is not None  # its first weights are nothing that the form can say
+    if st.button(
+        finding.remedy,
+        icon=":material/healing:",
+        key=f"mend_{finding.rule}",
+        help="Trains that now, from the same first weights." if branch else "Fills the form on Train; starts nothing.",
+        on_click=_start if branch else _fill,
+        args=(finding.mended,),
+    ):
+        pages.TRAIN.open({"run": str(st.session_state.get("run_id", run.id))})  # on Train, that is where one is
+
+
+def outcome(finding: Finding, tried: Run, run: Run) -> str:
+    """That a remedy was tried, and how its run compares with this one."""
+    before, after = run.losses.get("val_loss"), tried.losses.get("val_loss")
+    if tried.state in LIVE:
+        return f"{finding.remedy}: that run is {tried.state}."
+    if before is None or after is None:
+        return f"{finding.remedy}: tried, and {tried.state}."
+    return f"{finding.remedy}: tried. Validation loss {nats(before)} → {nats(after)}."
+
+
+def _fill(config: RunConfig) -> None:
+    """Put the mended settings into the form, which says there what they change."""
     st.session_state["mended"] = settings.values_of(config.model, config.train, config.split)
-    st.rerun()  # the form is drawn above: it takes the settings at the next script run
+
+
+def _start(config: RunConfig) -> None:
+    """Train the mended branch, with its settings in the form."""
+    if visitor.start_run(config) is not None:
+        _fill(config)

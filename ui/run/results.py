@@ -1,6 +1,9 @@
-"""What a run leaves behind: its losses, its last words, what it cost; and whether it learned anything."""
+"""What a run leaves behind: a verdict, its losses, its last words, what it cost; and whether it learned anything."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -9,8 +12,15 @@ from mmcore.cost import amount
 from mmcore.doctor import learned_nothing
 from mmcore.store import LIVE, Run
 from ui import pages, session
-from ui.kit.text import LOSSES, nats
+from ui.kit.text import LOSSES, nats, plain
 from ui.run import curves
+from ui.run.references import KNESER_NEY, references
+
+if TYPE_CHECKING:
+    from mmcore.doctor import Finding
+
+BESIDE = ("Bigram", KNESER_NEY)  # count models that a run's losses stand beside
+KNESER_NEY_HELP = "Interpolated Kneser-Ney: counts contexts no longer than the model's, and at most 4 characters."
 
 
 def draw_short(run: Run) -> None:
@@ -26,9 +36,38 @@ def draw_short(run: Run) -> None:
     pages.TRAIN.link("Open this run", {"run": run.id}, icon=":material/open_in_new:")
 
 
+def draw_verdict(run: Run, found: Sequence[Finding]) -> None:
+    """What a run came to, first: one sentence, its losses beside those of counting, the names it writes."""
+    known = references(run.config)
+    beside = {name: known[name] for name in BESIDE if name in known}
+    st.markdown(f"**{plain(verdict(run, found, beside))}**")
+    if run.losses:
+        with st.container(horizontal=True, gap="medium"):
+            for name, label in LOSSES.items():
+                if name in run.losses:
+                    st.metric(label, nats(run.losses[name]), width="content")
+            for name, loss in beside.items():
+                help_text = KNESER_NEY_HELP if name == KNESER_NEY else "Counts which character follows which."
+                st.metric(f"{name}, validation", nats(loss), width="content", help=help_text)
+    for _, words in curves.telling_samples(session.store().samples(run.id))[:1]:
+        st.text(words)
+
+
+def verdict(run: Run, found: Sequence[Finding], beside: Mapping[str, float]) -> str:
+    """The doctor's gravest finding, and how the validation loss compares with counting."""
+    said = found[0].title if found else "Nothing wrong was found" if run.step else "Not one update was made"
+    loss = run.losses.get("val_loss")
+    if loss is None or not beside:
+        return f"{said}."
+    parts = [
+        f"{nats(abs(loss - known))} {'below' if loss < known else 'above'} {name}" for name, known in beside.items()
+    ]
+    return f"{said}. Validation loss {nats(loss)}: {' and '.join(parts)}."
+
+
 def draw_summary(run: Run) -> None:
     """Exact losses of the saved weights, in three units, and what they cost."""
-    st.markdown("**Result**")
+    st.markdown("**Losses in three units**")
     table = curves.loss_table(run.losses)  # without an index, whose heading would be empty
     st.table(table, border="horizontal", alt="Losses of the saved weights", hide_index=True)
     size = session.vocab(run.config.corpus_sha256).size
