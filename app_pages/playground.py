@@ -69,7 +69,7 @@ def reopen() -> None:
         sliders.fill(sliders.values_of(models.remembered()[found[0]["customdata"]].config))
 
 
-with numbers, st.container(horizontal=True, gap="medium"):
+with numbers, st.container(horizontal=True, gap="medium", key="play_losses"):
     for name, title in LOSSES.items():
         if name in play.losses:
             delta = models.change(name, play, before)

@@ -104,7 +104,8 @@ with result:
         heading.draw(run, anchor="run")
         if run.state not in LIVE:
             with st.container(border=True, key="verdict"):
-                results.draw_verdict(run, doctor.examined(run))
+                found = doctor.examined(run)
+                results.draw_verdict(run, found)
                 with st.container(horizontal=True):
                     one_thing.draw(run)
                     if run.weights_step is not None:
@@ -112,7 +113,7 @@ with result:
                             downloads.draw_downloads(run)
                     if form.settings() != settings.values_of(run.config.model, run.config.train, run.config.split):
                         buttons.draw_reuse(run)
-                doctor.draw(run)
+                doctor.draw_findings(run, found)
         watch(run)
         if run.state not in LIVE:
             branch.draw(run)

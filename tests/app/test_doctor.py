@@ -19,7 +19,7 @@ from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.app.conftest import Open, texts
 from tests.app.elements import field
-from ui.run.doctor import checked
+from ui.run.results import checked
 
 
 def ended(store: RunStore, like: Run, model: ModelConfig, train: TrainConfig) -> Run:
@@ -35,7 +35,7 @@ def mends(open_page: Open, run: Run) -> list[str]:
 def test_a_quick_run_gets_a_clean_bill(finished: Run, store: RunStore, open_page: Open) -> None:
     run = ended(store, finished, PRESETS["quick"].model, PRESETS["quick"].train.replace(max_steps=1_500))
     assert mends(open_page, run) == []
-    assert "Nothing found" in texts(open_page("train", run=run.id))
+    assert "No fault was found" in texts(open_page("train", run=run.id))
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_run_stopped_before_its_first_update_is_not_called_healthy(
     run = store.create(finished.config)
     store.request_stop(run.id)
     said = texts(open_page("train", run=run.id))
-    assert "Not one update was made" in said and "Nothing found" not in said
+    assert "Not one update was made" in said and "No fault" not in said
 
 
 def test_runs_has_a_doctor_too(finished: Run, store: RunStore, open_page: Open) -> None:

@@ -454,8 +454,8 @@ def test_a_run_that_has_ended_says_first_what_it_came_to(finished: Run, store: R
         "Train loss": f"{losses['train_loss']:.4f}",
         "Validation loss": loss,
         "Loss on unseen words": f"{losses['val_loss_unseen']:.4f}",
-        "Bigram, validation": f"{counted['Bigram']:.4f}",
-        "Kneser-Ney, validation": f"{counted['Kneser-Ney']:.4f}",
+        "Bigram": f"{counted['Bigram']:.4f}",
+        "Kneser-Ney": f"{counted['Kneser-Ney']:.4f}",
     }
     (words,) = store.samples(finished.id)["words"].tail(1)
     assert len(words) == 8 and ", ".join(curves.shown_word(word) for word in words) in said

@@ -63,6 +63,27 @@ def test_a_slider_trains_and_what_it_trained_can_be_found_again(page: Page, serv
     expect(page.get_by_text(second, exact=True).first).to_be_visible()
 
 
+def test_on_a_phone_the_losses_stay_above_the_slider_that_is_moved(page: Page, server: AppServer) -> None:
+    """D2: a slider moves, and what it changes is seen to change; and plotly's buttons cover nothing."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{server.url}/playground?steps=20")
+    losses, sliders = page.locator(".st-key-play_losses"), page.get_by_role("slider")
+    expect(losses.get_by_test_id("stMetric")).not_to_have_count(0, timeout=PATIENCE_MS)
+    wait_until_idle(page)
+    sliders.nth(4).scroll_into_view_if_needed()
+    page.mouse.move(195, 600)
+    page.mouse.wheel(0, 300)
+    expect(losses).to_be_in_viewport(ratio=1)
+    before = metric(page, "Validation loss").inner_text()
+    slide(page, "Weight decay", "ArrowRight")
+    expect(metric(page, "Validation loss")).not_to_have_text(before)
+    expect(losses).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("slider", name="Weight decay")).to_be_in_viewport()
+    height = losses.bounding_box()
+    assert height is not None and height["height"] < 100, "one line, and the sliders have the rest"
+    expect(page.locator(".modebar-container").first).to_be_hidden()
+
+
 def test_another_architecture_brings_its_own_sliders_and_can_be_found_again(page: Page, server: AppServer) -> None:
     page.goto(f"{server.url}/playground?steps=20")
     expect(metric(page, "Steps")).to_have_text("20", timeout=PATIENCE_MS)

@@ -121,8 +121,9 @@ STYLE = f"""<style>
     background: light-dark({SURFACES["light"].background}, {SURFACES["dark"].background});
   }}
   .stApp .st-key-play_numbers {{ min-height: 4.5rem; padding: 0.25rem 0; }}
-  .stApp .st-key-play_numbers [data-testid="stMetricValue"] {{ font-size: 1.125rem; }}
-  .stApp .st-key-play_numbers [data-testid="stMetricLabel"] * {{ font-size: 0.75rem; }}
+  .stApp .st-key-play_losses {{ flex-wrap: nowrap; gap: 0.5rem; justify-content: space-between; }}
+  .stApp .st-key-play_losses [data-testid="stMetricValue"] {{ font-size: 1.125rem; }}
+  .stApp .st-key-play_losses [data-testid="stMetricLabel"] * {{ font-size: 0.6875rem; }}
   .stApp :has(> .st-key-play_sizes) {{ display: none; }}
 }}
 </style>"""

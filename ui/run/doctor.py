@@ -5,6 +5,7 @@ A remedy that was tried is not offered again: what came of it stands in its plac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -14,17 +15,10 @@ from mmcore.store import LIVE, Run, RunFilter
 from ui import pages, session, visitor
 from ui.form import settings
 from ui.kit.text import nats, plain
+from ui.run.results import checked
 
 if TYPE_CHECKING:
     from mmcore.doctor import Finding
-
-
-def checked(config: RunConfig) -> str:
-    """What the doctor has looked at in a run."""
-    from mmcore.doctor import looked_at
-
-    *first, last = looked_at(config)
-    return f"Looked at: {', '.join(first)}, and {last}."
 
 
 @st.cache_data(show_spinner="The doctor is looking …", max_entries=128)
@@ -63,12 +57,17 @@ def examined(run: Run) -> list[Finding]:
 
 
 def draw(run: Run) -> None:
-    """Every finding with its number, its reason and its remedy; or that there is none."""
+    """What the doctor says of a run, all of it."""
     found = examined(run)
     if not found and not run.step:
         st.markdown("Not one update was made, so there is nothing to be found.")
     elif not found:
         st.markdown(":material/check: Nothing found.", help=checked(run.config))
+    draw_findings(run, found)
+
+
+def draw_findings(run: Run, found: Sequence[Finding]) -> None:
+    """Every finding with its number, its reason and its remedy."""
     for finding in found:
         with st.container(horizontal=True, vertical_alignment="center"):
             with st.container(gap=None):

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from mmcore import cost
+from mmcore import RunConfig, cost
 from mmcore.cost import amount
-from mmcore.doctor import learned_nothing
+from mmcore.doctor import learned_nothing, looked_at
+from mmcore.ngram import LONGEST
 from mmcore.store import LIVE, Run
 from ui import pages, session
 from ui.kit.text import LOSSES, nats, plain
@@ -19,8 +20,11 @@ from ui.run.references import KNESER_NEY, references
 if TYPE_CHECKING:
     from mmcore.doctor import Finding
 
-BESIDE = ("Bigram", KNESER_NEY)  # count models that a run's losses stand beside
-KNESER_NEY_HELP = "Interpolated Kneser-Ney: counts contexts no longer than the model's, and at most 4 characters."
+BESIDE = {  # count models that a run's losses stand beside
+    "Bigram": "The validation loss of counting which character follows which.",
+    KNESER_NEY: "The validation loss of counting contexts (interpolated Kneser-Ney), no longer than the model's and of "
+    f"at most {LONGEST} characters.",
+}
 
 
 def draw_short(run: Run) -> None:
@@ -40,22 +44,26 @@ def draw_verdict(run: Run, found: Sequence[Finding]) -> None:
     """What a run came to, first: one sentence, its losses beside those of counting, the names it writes."""
     known = references(run.config)
     beside = {name: known[name] for name in BESIDE if name in known}
-    st.markdown(f"**{plain(verdict(run, found, beside))}**")
+    fine = run.step and not found
+    icon = ":material/check:" if fine else ":material/warning:" if found else ":material/info:"
+    said = checked(run.config) if fine else None
+    st.markdown(f"{icon} **{plain(verdict(run, found, beside))}**", help=said)
     if run.losses:
         with st.container(horizontal=True, gap="medium"):
             for name, label in LOSSES.items():
                 if name in run.losses:
                     st.metric(label, nats(run.losses[name]), width="content")
             for name, loss in beside.items():
-                help_text = KNESER_NEY_HELP if name == KNESER_NEY else "Counts which character follows which."
-                st.metric(f"{name}, validation", nats(loss), width="content", help=help_text)
-    for _, words in curves.telling_samples(session.store().samples(run.id))[:1]:
-        st.text(words)
+                st.metric(name, nats(loss), width="content", help=BESIDE[name])
+    for step, words in curves.telling_samples(session.store().samples(run.id))[:1]:
+        with st.container(gap=None):
+            st.caption(f"Sampled at step {step:,}")
+            st.text(words)
 
 
 def verdict(run: Run, found: Sequence[Finding], beside: Mapping[str, float]) -> str:
     """The doctor's gravest finding, and how the validation loss compares with counting."""
-    said = found[0].title if found else "Nothing wrong was found" if run.step else "Not one update was made"
+    said = found[0].title if found else "No fault was found" if run.step else "Not one update was made"
     loss = run.losses.get("val_loss")
     if loss is None or not beside:
         return f"{said}."
@@ -63,6 +71,12 @@ def verdict(run: Run, found: Sequence[Finding], beside: Mapping[str, float]) -> 
         f"{nats(abs(loss - known))} {'below' if loss < known else 'above'} {name}" for name, known in beside.items()
     ]
     return f"{said}. Validation loss {nats(loss)}: {' and '.join(parts)}."
+
+
+def checked(config: RunConfig) -> str:
+    """What the doctor has looked at in a run."""
+    *first, last = looked_at(config)
+    return f"Looked at: {', '.join(first)}, and {last}."
 
 
 def draw_summary(run: Run) -> None:
