@@ -1,4 +1,4 @@
-"""Sweeps that answer a question of the lecture: depth and initialisation, context and numbers, architectures."""
+"""Sweeps that answer a question: depth and initialisation, context and numbers, architectures, steps to microgpt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .architectures import ARCHITECTURES, model_config
 from .architectures.settings import INIT
 from .config import RunConfig, TrainConfig
 from .losses import SHOWN
-from .presets import PRESETS, preset_for
+from .presets import PRESETS, TO_MICROGPT, preset_for
 from .store import Run, RunState
 from .sweeps import Axis, Sweep
 
@@ -20,6 +20,7 @@ TRAINING = TrainConfig(
     max_steps=3_000, batch_size=32, sampler="examples", optimizer="sgd", learning_rate=0.1, schedule="step"
 )
 CONTEXT_SIZES = (1, 2, 3, 4, 6, 8)
+STEPS = ("lecture", "quick", *TO_MICROGPT, "microgpt")
 EMBEDDING_DIMS = (2, 4, 10, 32)  # with the lecture's first and last, and the Blink preset's
 
 
@@ -55,6 +56,11 @@ def architectures(corpus_sha256: str) -> Sweep:
     """Every architecture with the preset its settings start from."""
     presets = tuple(preset_for(architecture) for architecture in ARCHITECTURES)
     return Sweep(base=RunConfig(corpus_sha256=corpus_sha256), axes=(Axis(name="preset", values=presets),))
+
+
+def to_microgpt(corpus_sha256: str) -> Sweep:
+    """From the lecture's model to microgpt: presets, each a change of the one before it."""
+    return Sweep(base=RunConfig(corpus_sha256=corpus_sha256), axes=(Axis(name="preset", values=STEPS),))
 
 
 def covers(larger: Sweep, sweep: Sweep) -> bool:

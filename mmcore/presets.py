@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .architectures import model_config
@@ -117,20 +118,63 @@ PRESETS: dict[str, Preset] = {
     ),
 }
 
+_QUICK, _MICROGPT = PRESETS["quick"], PRESETS["microgpt"]
+_WORDS = _QUICK.train.replace(sampler="words", batch_size=32)
+_GPT = _MICROGPT.model.replace(normalisation="layer", activation="gelu", bias=True)
+
+TO_MICROGPT: dict[str, Preset] = {
+    "context-16": Preset(
+        title="Context of 16",
+        note="Sixteen characters instead of three, each with weights of its own for every place.",
+        model=_QUICK.model.replace(context_size=16),
+        train=_QUICK.train,
+    ),
+    "attention": Preset(
+        title="Attention",
+        note="One layer of attention and one feed-forward layer instead: the same weights at every place.",
+        model=_GPT,
+        train=_QUICK.train,
+    ),
+    "whole-words": Preset(
+        title="Whole words",
+        note="Batches of 32 words instead of 256 contexts.",
+        model=_GPT,
+        train=_WORDS,
+    ),
+    "rms": Preset(
+        title="RMS normalisation",
+        note="Instead of layer normalisation, with nothing to learn in it; and first weights as microgpt draws them.",
+        model=_GPT.replace(normalisation="rms"),
+        train=_WORDS,
+    ),
+    "no-biases": Preset(
+        title="No biases, ReLU",
+        note="Leave out every bias, and ReLU instead of GELU: the shape of microgpt.",
+        model=_MICROGPT.model,
+        train=_WORDS,
+    ),
+}
+"""Between the presets *Quick* and *microgpt*: each differs from the one before it in what its note says."""
+
+
+def starting_points() -> dict[str, Preset]:
+    """Every named starting point of a sweep's run: presets, and the steps to microgpt."""
+    return PRESETS | TO_MICROGPT
+
 
 def preset_for(architecture: str) -> str:
     """The name of the first preset of an architecture, where its settings start from."""
     return next(name for name, preset in PRESETS.items() if preset.model.architecture == architecture)
 
 
-def preset_of(config: RunConfig) -> str | None:
+def preset_of(config: RunConfig, among: Mapping[str, Preset] | None = None) -> str | None:
     """The preset whose settings these are, whatever the seed and the split; None for settings of one's own.
 
-    A branch is none: it does not begin where a preset does.
+    A branch is none: it does not begin where a preset does. ``among``: of which presets, all by default.
     """
     if config.origin is not None:
         return None
-    for name, preset in PRESETS.items():
+    for name, preset in (PRESETS if among is None else among).items():
         if preset.model == config.model and preset.train.replace(seed=config.train.seed) == config.train:
             return name
     return None

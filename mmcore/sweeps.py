@@ -15,7 +15,7 @@ from typing import Any
 
 from .config import RunConfig, TrainConfig
 from .fields import Choice, Config, Real, Setting, Sizes, Whole, require
-from .presets import PRESETS, preset_of
+from .presets import preset_of, starting_points
 
 MAX_AXES = 6
 MAX_VALUES = 100  # of one axis
@@ -25,7 +25,7 @@ BETWEEN = " to "  # the ends of a range, as they are typed
 PRESET = Choice(
     title="Preset",
     help="Every setting of the model and of training at once, as the preset has them.",
-    options={name: preset.title for name, preset in PRESETS.items()},
+    options={name: preset.title for name, preset in starting_points().items()},
 )
 METHOD = Choice(
     title="Settings to try",
@@ -222,7 +222,8 @@ class Sweep(Config):
         """The run of a setting with a seed; ``ValueError`` where its values do not fit together."""
         base, values = self.base, dict(setting)
         if preset := values.pop("preset", None):
-            base = base.replace(model=PRESETS[preset].model, train=PRESETS[preset].train)
+            start = starting_points()[preset]
+            base = base.replace(model=start.model, train=start.train)
         of_model = {name: value for name, value in values.items() if name in base.model.settings()}
         of_train = {name: value for name, value in values.items() if name not in of_model} | {"seed": seed}
         return base.replace(model=base.model.replace(**of_model), train=base.train.replace(**of_train))
@@ -242,7 +243,7 @@ class Sweep(Config):
 
 def _value(config: RunConfig, name: str) -> Any:
     if name == "preset":
-        return preset_of(config)
+        return preset_of(config, starting_points())
     owner = config.model if name in config.model.settings() else config.train
     return getattr(owner, name)
 

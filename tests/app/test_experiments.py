@@ -12,19 +12,29 @@ from streamlit.testing.v1 import AppTest
 from mmcore import ARCHITECTURES, Run, RunState, RunStore, corpus_from_words, cost, experiments, read_words
 from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import BUNDLED_NAMES
-from mmcore.experiments import CONTEXT_SIZES, EMBEDDING_DIMS
+from mmcore.experiments import CONTEXT_SIZES, EMBEDDING_DIMS, STEPS
 from mmcore.jobs import WORKERS, run_inline
 from mmcore.jobs.sweeping import Sweeping
-from mmcore.presets import PRESETS
+from mmcore.presets import PRESETS, TO_MICROGPT, starting_points
 from mmcore.store import RunFilter, SweepState
 from tests.app.conftest import Open, texts
 from tests.app.elements import keyed, numbers, without_help
-from ui.lessons.experiments import EXPERIMENTS, by_heart, context_effect, depth_effect, lowest, size_effect
+from ui.lessons.experiments import (
+    CHANGES,
+    EXPERIMENTS,
+    by_heart,
+    context_effect,
+    depth_effect,
+    lowest,
+    size_effect,
+    step_effect,
+)
 
 COUNTS = {
     "initialisation": 24,
     "context": len(CONTEXT_SIZES) * len(EMBEDDING_DIMS),
     "architectures": len(ARCHITECTURES),
+    "microgpt": 8,
 }
 FIGURE = "experiment_figure"
 
@@ -34,8 +44,10 @@ def few(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> str:
     """A corpus of few words, on which the experiments' runs are two steps long."""
     monkeypatch.setattr(experiments, "TRAINING", experiments.TRAINING.replace(max_steps=2))
     short = {name: dataclasses.replace(p, train=p.train.replace(max_steps=2)) for name, p in PRESETS.items()}
-    for module in ("experiments", "sweeps", "presets"):
+    steps = {name: dataclasses.replace(p, train=p.train.replace(max_steps=2)) for name, p in TO_MICROGPT.items()}
+    for module in ("experiments", "presets"):
         monkeypatch.setattr(f"mmcore.{module}.PRESETS", short)
+    monkeypatch.setattr("mmcore.presets.TO_MICROGPT", steps)
     return store.add_corpus(corpus_from_words(read_words(BUNDLED_NAMES).words[:300], "few"))
 
 
@@ -262,6 +274,27 @@ def test_the_lowest_and_the_smallest_that_noise_does_not_tell_from_it() -> None:
     assert lowest(done) == f"{first} Within 0.01 of it: **b**, 2.0090 with 5,000."
     assert lowest(done.drop(index=1)) == first
     assert lowest(done.assign(parameters=[1, 2, 3])).count("**") == 2, "a larger one is nothing to say"
+
+
+def test_a_step_says_what_it_changed_and_what_came_of_it() -> None:
+    losses = [2.17, 2.1, 2.04, 2.12, 2.11, 2.115, 2.12, 2.31]
+    rows = [(name, 1_000 * at, loss) for at, (name, loss) in enumerate(zip(STEPS, losses, strict=True))]
+    done = pd.DataFrame(rows, columns=["preset", "parameters", "val_loss"])
+    said = step_effect(done)
+    assert said[0].startswith("**Quick** (1,000 parameters): AdamW,") and said[0].endswith("2.1700 → 2.1000, -0.0700.")
+    assert said[2].endswith(f"{TO_MICROGPT['attention'].note} Validation loss 2.0400 → 2.1200, +0.0800.")
+    assert len(said) == 7 and step_effect(done.drop(index=3)) == [*said[:2], *said[4:]], "no step without both runs"
+
+
+def test_what_the_ends_change_is_true() -> None:
+    lecture, quick, last, microgpt = (starting_points()[name] for name in (*STEPS[:2], *STEPS[-2:]))
+    changed = CHANGES["quick"]
+    assert (lecture.train.max_steps, quick.train.max_steps) == (200_000, 5_000) and "5,000 updates" in changed
+    assert lecture.train.optimizer == "sgd" and quick.train.optimizer == "adamw" and "AdamW" in changed
+    assert lecture.model.replace(init="scaled") == quick.model and lecture.train.batch_size < quick.train.batch_size
+    assert (last.train.batch_size, microgpt.train.batch_size) == (32, 1) and "instead of 32" in CHANGES["microgpt"]
+    assert last.train.weight_decay > microgpt.train.weight_decay == 0 and "no weight decay" in CHANGES["microgpt"]
+    assert (last.train.max_steps, microgpt.train.max_steps, microgpt.train.learning_rate) == (5_000, 1_000, 0.01)
 
 
 def test_depth_is_said_for_the_kinds_whose_ends_are_there() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,21 +17,23 @@ from mmcore.experiments import (
     CONTEXT_SIZES,
     DEPTHS,
     EMBEDDING_DIMS,
+    STEPS,
     architectures,
     configs,
     context_and_embedding,
     covers,
     initialisation,
     results,
+    to_microgpt,
 )
 from mmcore.jobs import run_inline
 from mmcore.losses import SHOWN
-from mmcore.presets import PRESETS, preset_for
+from mmcore.presets import PRESETS, TO_MICROGPT, preset_for, starting_points
 from mmcore.store import RunStore
 from mmcore.sweeps import Sweep
 
 SHA = "ab" * 32
-SIZES = {initialisation: 2 * 2 * len(DEPTHS), architectures: len(ARCHITECTURES)}
+SIZES = {initialisation: 2 * 2 * len(DEPTHS), architectures: len(ARCHITECTURES), to_microgpt: 8}
 SIZES[context_and_embedding] = len(CONTEXT_SIZES) * len(EMBEDDING_DIMS)
 
 Make = Callable[[str], Sweep]
@@ -70,6 +73,27 @@ def test_every_architecture_is_there_with_its_own_preset(monkeypatch: pytest.Mon
     assert architectures(SHA).run_count == 2, "what there is decides"
 
 
+def test_a_step_to_microgpt_changes_what_it_says() -> None:
+    """Between the two presets at the ends: nothing in the model, or nothing in the training."""
+    points, changed = starting_points(), {}
+    for before, name in pairwise(STEPS[1:]):
+        one, other = points[before], points[name]
+        fields = {f for f, value in other.model.to_dict().items() if value != one.model.to_dict().get(f)}
+        changed[name] = fields | {f for f, value in vars(other.train).items() if value != getattr(one.train, f)}
+    attention = {"architecture", "embedding_dim", "layers", "heads", "normalisation", "activation", "bias"}
+    assert changed == {
+        "context-16": {"context_size"},
+        "attention": attention,
+        "whole-words": {"sampler", "batch_size"},
+        "rms": {"normalisation"},
+        "no-biases": {"bias", "activation"},
+        "microgpt": {"batch_size", "max_steps", "learning_rate", "schedule", "weight_decay"},
+    }
+    assert points["no-biases"].model == PRESETS["microgpt"].model
+    assert (points["whole-words"].train.batch_size, points["context-16"].model.context_size) == (32, 16)
+    assert [config.model for config in configs(to_microgpt(SHA))] == [points[name].model for name in STEPS]
+
+
 @pytest.mark.parametrize("make", SIZES, ids=lambda make: make.__name__)
 def test_a_sweep_covers_an_experiment_if_it_has_all_its_runs(make: Make) -> None:
     sweep = make(SHA)
@@ -97,9 +121,10 @@ VOCAB_SIZE = Vocab.from_words(CORPUS.words).size
 def short(request: pytest.FixtureRequest, store: RunStore, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """An experiment on few words, in runs of three steps."""
     short = {name: replace(preset, train=preset.train.replace(max_steps=3)) for name, preset in PRESETS.items()}
-    for module in ("experiments", "sweeps"):
+    steps = {name: replace(step, train=step.train.replace(max_steps=3)) for name, step in TO_MICROGPT.items()}
+    for module in ("experiments", "presets"):
         monkeypatch.setattr(f"mmcore.{module}.PRESETS", short)
-    monkeypatch.setattr("mmcore.presets.PRESETS", short)
+    monkeypatch.setattr("mmcore.presets.TO_MICROGPT", steps)
     monkeypatch.setattr(experiments, "TRAINING", experiments.TRAINING.replace(max_steps=3))
     made: Sweep = request.param(store.add_corpus(CORPUS))
     return made

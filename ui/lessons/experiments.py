@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from mmcore import cost, experiments
+from mmcore.experiments import STEPS
 from mmcore.frontier import NOISE
 from mmcore.jobs import WORKERS
 from mmcore.losses import SHOWN
-from mmcore.presets import PRESETS
+from mmcore.presets import PRESETS, starting_points
 from mmcore.store import LIVE, Run, RunFilter, RunState, StoredSweep, SweepState
 from mmcore.sweeps import Sweep
 from ui import pages, session, visitor
@@ -110,6 +112,25 @@ def size_effect(done: pd.DataFrame) -> list[str]:
     ]
 
 
+def step_effect(done: pd.DataFrame) -> list[str]:
+    """What each step to microgpt changed, and what came of it; of steps whose run and the one before have finished."""
+    points, rows, said = starting_points(), done.set_index("preset"), []
+    for before, name in pairwise(STEPS):
+        if before in rows.index and name in rows.index:
+            was, now = rows.at[before, "val_loss"], rows.at[name, "val_loss"]
+            said.append(
+                f"**{points[name].title}** ({rows.at[name, 'parameters']:,} parameters): "
+                f"{CHANGES.get(name, points[name].note)} Validation loss {was:.4f} → {now:.4f}, {now - was:+.4f}."
+            )
+    return said
+
+
+CHANGES = {  # of steps that are presets by themselves, against the one before
+    "quick": "AdamW, larger batches and a scaled initialisation instead of SGD and N(0, 1); 5,000 updates instead of "
+    "200,000.",
+    "microgpt": "One word an update instead of 32, 1,000 updates instead of 5,000, a rate that falls from 0.01, and no "
+    "weight decay.",
+}
 EXPERIMENTS: dict[str, Experiment] = {
     "initialisation": Experiment(
         title="Initialisation",
@@ -146,6 +167,17 @@ EXPERIMENTS: dict[str, Experiment] = {
         figure=plots.architectures,
         alt="Train and validation loss of each architecture, lowest validation loss on top",
         findings=size_effect,
+    ),
+    "microgpt": Experiment(
+        title="To microgpt",
+        about="From the lecture's MLP to microgpt, A. Karpathy's GPT in one file of plain Python (2026), a run a step: "
+        f"{', '.join(starting_points()[step].title for step in STEPS)}. What each changes is said beside its result.",
+        question="Which step lowers the validation loss most, which one saves the most parameters, and what does "
+        "reading only 1,000 words cost?",
+        sweep=experiments.to_microgpt,
+        figure=plots.steps,
+        alt="Train and validation loss of each step from the lecture's model to microgpt, in their order",
+        findings=step_effect,
     ),
 }
 

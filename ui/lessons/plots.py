@@ -83,13 +83,24 @@ def architectures(table: pd.DataFrame, theme: Theme) -> go.Figure:
     ``table``: columns ``architecture, name, train_loss, val_loss, val_loss_unseen, parameters, step, time``.
     """
     ranked = table.sort_values("val_loss", ascending=False, kind="stable")
-    layout = figure_layout("Loss of each architecture", x="Loss (nats per character)", y="", theme=theme)
+    head = "<b>%{y}</b>, preset %{customdata[3]}"
+    return _rows("Loss of each architecture", ranked, "architecture", head, theme)
+
+
+def steps(table: pd.DataFrame, theme: Theme) -> go.Figure:
+    """The same for the steps to microgpt, the first on top."""
+    return _rows("Loss of each step", table[::-1], "name", "<b>%{y}</b>", theme)
+
+
+def _rows(title: str, table: pd.DataFrame, column: str, head: str, theme: Theme) -> go.Figure:
+    """Three losses of every run, a row a run, the last of the table on top."""
+    layout = figure_layout(title, x="Loss (nats per character)", y="", theme=theme)
     figure = go.Figure(layout=layout)
-    for row in ranked.itertuples():
+    for row in table.itertuples():
         losses = [row.train_loss, row.val_loss, row.val_loss_unseen]
         figure.add_scatter(
             x=[min(losses), max(losses)],
-            y=[row.architecture] * 2,
+            y=[getattr(row, column)] * 2,
             mode="lines",
             line={"color": SURFACES[theme].grid, "width": 4},
             hoverinfo="skip",
@@ -100,16 +111,16 @@ def architectures(table: pd.DataFrame, theme: Theme) -> go.Figure:
         "val_loss": ("Validation", marker("validation", theme, 11)),
         "val_loss_unseen": ("Validation, unseen words", marker("validation", theme, 11) | {"symbol": "diamond-open"}),
     }
-    for column, (name, look) in looks.items():
+    for loss, (name, look) in looks.items():
         figure.add_scatter(
-            x=ranked[column],
-            y=ranked["architecture"],
+            x=table[loss],
+            y=table[column],
             mode="markers",
             name=name,
             marker=look,
-            customdata=ranked[["parameters", "step", "time", "name"]],
-            hovertemplate="<b>%{y}</b>, preset %{customdata[3]}<br>%{x:.4f} nats per character<br>%{customdata[0]:,} "
-            "parameters<br>%{customdata[1]:,} updates in %{customdata[2]}<extra>%{fullData.name}</extra>",
+            customdata=table[["parameters", "step", "time", "name"]],
+            hovertemplate=f"{head}<br>%{{x:.4f}} nats per character<br>%{{customdata[0]:,}} parameters"
+            "<br>%{customdata[1]:,} updates in %{customdata[2]}<extra>%{fullData.name}</extra>",
         )
-    figure.update_layout(margin_t=48, legend=BELOW, height=170 + 44 * len(ranked))
+    figure.update_layout(margin_t=48, legend=BELOW, height=170 + 44 * len(table))
     return figure.update_yaxes(type="category")
