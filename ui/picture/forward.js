@@ -9,7 +9,7 @@
  * output is 0 wherever it is read; of attention1 it is a head.
  */
 
-const EPSILON = 1e-5; // added to a variance before dividing by its root, as in mmcore
+const EPSILON = 1e-5; // added to a variance or mean square before dividing by its root, as in mmcore
 
 /** A model of named tensors, views of one flat Float32Array in the layout of mmcore's Model.flat. */
 export function unpack({ config, layout }, flat) {
@@ -146,21 +146,27 @@ function lstm({ config, tensors }, made, off) {
 }
 
 function transformer({ config, tensors }, made, off) {
-  const norm = (name, vector) => normalised(vector, tensors[name("gain")].values, tensors[name("bias")].values);
-  let s = (made.s0 = made.rows.map((row, place) => sum(row, rowOf(tensors.wpe, place))));
+  const rms = config.normalisation === "rms"; // then the embeddings are normalised too, and the last vector is not
+  const learned = (name) => tensors[name]?.values;
+  const norm = (name, n, vector) =>
+    rms ? rooted(vector) : normalised(vector, learned(`${name}_gain${n}`), learned(`${name}_bias${n}`));
+  let s = made.rows.map((row, place) => sum(row, rowOf(tensors.wpe, place)));
+  if (rms) [made.places, s] = [s, s.map(rooted)];
+  made.s0 = s;
   for (let n = 1; n <= config.layers; n++) {
     const of = (name) => tensors[`${name}${n}`];
-    const x1 = s.map((vector) => norm((part) => `ln1_${part}${n}`, vector));
+    const x1 = s.map((vector) => norm("ln1", n, vector));
     const qkv = x1.map((x) => affine(x, of("W_attn"), of("b_attn")));
     const attention = attentionWeights(qkv, config.heads);
     const mixed = mix(attention, qkv, off[`attention${n}`]);
     const a = s.map((vector, t) => sum(vector, affine(mixed[t], of("W_attn_proj"), of("b_attn_proj"))));
-    const x2 = a.map((vector) => norm((part) => `ln2_${part}${n}`, vector));
-    const up = x2.map((x) => silenced(affine(x, of("W_fc"), of("b_fc")).map(gelu), off[`up${n}`]));
+    const x2 = a.map((vector) => norm("ln2", n, vector));
+    const bent = (x) => affine(x, of("W_fc"), of("b_fc")).map(ACTIVATIONS[config.activation]);
+    const up = x2.map((x) => silenced(bent(x), off[`up${n}`]));
     s = a.map((vector, t) => sum(vector, affine(up[t], of("W_mlp_proj"), of("b_mlp_proj"))));
     keep(made, n, { attention, mixed, a, x: x2, up, s });
   }
-  return (made.h = norm((part) => `lnf_${part}`, s.at(-1)));
+  return (made.h = rms ? s.at(-1) : norm("lnf", "", s.at(-1)));
 }
 
 /** Of each head the weights with which each character looks at itself and those before it: [head][to][from]. */
@@ -223,7 +229,7 @@ function times(x, { values, columns }) {
   return result;
 }
 
-const affine = (x, W, b) => sum(times(x, W), b.values);
+const affine = (x, W, b) => (b ? sum(times(x, W), b.values) : times(x, W));
 const sum = (a, b) => a.map((value, i) => value + b[i]);
 const rowOf = ({ values, columns }, row) => Float64Array.from(values.subarray(row * columns, (row + 1) * columns));
 const silenced = (vector, off) => (off?.size ? vector.map((value, unit) => (off.has(unit) ? 0 : value)) : vector);
@@ -247,7 +253,13 @@ function normalised(vector, gain, bias) {
   const mean = vector.reduce((total, value) => total + value, 0) / vector.length;
   const variance = vector.reduce((total, value) => total + (value - mean) ** 2, 0) / vector.length;
   const deviation = Math.sqrt(variance + EPSILON);
-  return vector.map((value, i) => ((value - mean) / deviation) * gain[i] + bias[i]);
+  return vector.map((value, i) => ((value - mean) / deviation) * gain[i] + (bias ? bias[i] : 0));
+}
+
+/** Divided by the root of the mean square. */
+function rooted(vector) {
+  const square = vector.reduce((total, value) => total + value ** 2, 0) / vector.length;
+  return vector.map((value) => value / Math.sqrt(square + EPSILON));
 }
 
 function softmax(scores) {

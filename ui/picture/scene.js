@@ -103,10 +103,11 @@ const LAYOUTS = {
       add(scene, { name: `attention${n}`, at: 0, last: 0, values, kind: "cells", look: "gate", ...shape });
       scene.y += heads.length * tall + 8;
       band(scene, `up${n}`, `Layer ${n}, feed-forward: ${4 * config.embedding_dim} units, of the last character`);
-      wide(scene, `up${n}`, made[`up${n}`][last], "gelu", 40, last);
+      wide(scene, `up${n}`, made[`up${n}`][last], config.activation, 40, last);
       scene.y += GAP / 2;
     }
-    band(scene, "h", `Residual stream of the last character, normalised: ${config.embedding_dim} numbers`);
+    const kind = config.normalisation === "rms" ? "" : ", normalised"; // the logits read it as it is
+    band(scene, "h", `Residual stream of the last character${kind}: ${config.embedding_dim} numbers`);
     wide(scene, "h", made.h, "free", 30);
     scene.y += GAP;
   },
