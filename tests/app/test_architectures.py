@@ -14,7 +14,6 @@ from mmcore.corpus import BUNDLED_NAMES
 from mmcore.jobs import run_inline
 from mmcore.presets import preset_for
 from tests.app.conftest import Open, texts
-from tests.app.elements import HELP
 
 MODEL_FIELDS = {field.name for family in ARCHITECTURES.values() for field in dataclasses.fields(family)}
 
@@ -38,7 +37,7 @@ def test_the_form_shows_the_fields_of_the_chosen_architecture(
     samplers: Any = app.get_by_key("form_sampler")
     assert samplers.options == [name.capitalize() for name in ARCHITECTURES[architecture].samplers]
     for name in shown(app) - {"architecture"}:
-        assert app.get_by_key(f"form_{name}").proto.help == HELP[name]
+        assert app.get_by_key(f"form_{name}").proto.help == ARCHITECTURES[architecture].settings()[name].help
     app.button(key="train").click().run()
     run, preset = store.latest(), PRESETS[preset_for(architecture)]
     assert run is not None and not app.exception

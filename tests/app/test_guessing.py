@@ -83,4 +83,6 @@ def test_a_difference_within_two_errors_may_be_chance() -> None:
     far = {guessing.YOU: Player((1,) * 40), "Bigram": Player((1, 3) * 20)}
     (said,) = guessing.verdict(far, shares)
     assert "lower" in said and "more than chance makes likely" in said
+    few = {name: Player(player.ranks[: guessing.CHARACTERS - 1]) for name, player in far.items()}
+    assert "may be chance" in guessing.verdict(few, shares)[0], "too few characters to tell"
     assert "may be chance" in guessing.verdict({guessing.YOU: Player((1,)), "Bigram": Player((3,))}, shares)[0]

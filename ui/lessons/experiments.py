@@ -171,7 +171,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "microgpt": Experiment(
         title="To microgpt",
         about="From the lecture's MLP to microgpt, A. Karpathy's GPT in one file of plain Python (2026), a run a step: "
-        f"{', '.join(starting_points()[step].title for step in STEPS)}. What each changes is said beside its result.",
+        f"{' → '.join(starting_points()[step].title for step in STEPS)}. What each changes is said beside its result.",
         question="Which step lowers the validation loss most, which one saves the most parameters, and what does "
         "reading only 1,000 words cost?",
         sweep=experiments.to_microgpt,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +24,8 @@ from ui.kit.text import counted, plain
 ORDER = 4  # of Kneser-Ney
 YOU, BIGRAM, KNESER_NEY = "You", "Bigram, counted", f"Kneser-Ney, {ORDER} characters"
 END = "End of the word"
-ENOUGH = 2  # standard errors, from where on a difference is said to be one
+ENOUGH = 2  # standard errors, from where on a difference is said to be one,
+CHARACTERS = 30  # and characters: the standard error of fewer is itself a guess
 
 
 def draw() -> None:
@@ -148,7 +148,7 @@ def _draw_last(game: Game, sha256: str, split: SplitConfig, run: Run | None) -> 
     word, mine = game.guessed[-1], game.done[-1]
     players = _players(game, sha256, split, run)
     st.markdown(f"The last word was **{plain(word)}**. How many guesses each letter took:")
-    letters = [*map(show_symbol, word), END]
+    letters = [*map(show_symbol, word), "end"]
     rows = {name: dict(enumerate(player.ranks[-len(mine) :])) for name, player in players.items()}
     table = pd.DataFrame(rows).T
     table.columns = pd.Index([f"{place}: {letter}" for place, letter in enumerate(letters, start=1)])
@@ -176,6 +176,7 @@ def _draw_standings(game: Game, sha256: str, split: SplitConfig, run: Run | None
         shown,
         hide_index=True,
         column_config=COLUMNS,
+        placeholder="–",
         alt="Each player on what you have guessed: share right at once, guesses, losses",
     )
     st.caption("The end of a word counts as a character. The game is kept until you close or reload this tab.")
@@ -203,14 +204,10 @@ def verdict(players: Mapping[str, Player], shares: NDArray[np.float64]) -> list[
         if name == YOU:
             continue
         more, error = guessing.gap(players[YOU], player, shares)
+        certain = len(player.ranks) >= CHARACTERS and abs(more) >= ENOUGH * error
         said.append(
             f"{plain(name)}: your loss by guesses is {abs(more):.2f} nats per character "
-            f"{'higher' if more > 0 else 'lower'}, standard error {error:.2f}, {_certain(more, error)}."
+            f"{'higher' if more > 0 else 'lower'}, standard error {error:.2f}, "
+            f"{'more than chance makes likely' if certain else 'which may be chance'}."
         )
     return said
-
-
-def _certain(more: float, error: float) -> str:
-    if math.isnan(error) or abs(more) < ENOUGH * error:
-        return "which may be chance"
-    return "more than chance makes likely"
