@@ -21,6 +21,10 @@ if __name__ == "__main__":
     moved = [st.Page(page.take_over, url_path=old, visibility="hidden") for old, page in pages.MOVED.items()]
     page = st.navigation(groups | {"": moved})
     with session.sentences():
+        if "lesson" in st.query_params or "lesson" in st.session_state:
+            from ui.lessons import strip
+
+            strip.draw(page.url_path or pages.HOME.name)
         page.run()
         session.queue()  # where the server did not start it: after the page, which comes first
 elif __name__ == "streamlit_app":

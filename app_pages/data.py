@@ -34,7 +34,8 @@ with right:
 
 st.header("Context → next character", anchor=False)
 st.caption("The lecture's sliding window: what the model sees, and what it must predict, for one word.")
-contexts.draw_window(corpus, vocab)
+with st.container(key="evidence_window"):
+    contexts.draw_window(corpus, vocab)
 
 st.header("Pairs of characters", anchor=False)
 st.caption(f"Each row is a character, each column the one after it; {show_symbol('')} is the start and the end.")

@@ -29,12 +29,13 @@ if said := symbols.left_out(ids, vocab):
 
 picture = pictures.choose(table, vocab, sha256)
 map_side, detail = st.columns([3, 2], gap="large")
-with map_side:
+with map_side, st.container(key="evidence_map"):
     pictures.draw(run, artifact, table, picture, theme)
 with detail:
     place, metric = neighbours.choose(table)
     neighbours.draw(table, place, metric, theme)
-    neighbours.draw_one_hot_check(C, ids[place])
+    with st.container(key="evidence_one_hot"):
+        neighbours.draw_one_hot_check(C, ids[place])
 
 st.divider()
 two_runs.draw(run, artifact, ids, metric, picture.look, theme)

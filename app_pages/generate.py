@@ -20,7 +20,8 @@ splits = dataset.splits
 how = samples.choose(artifact.vocab)
 
 st.header("Words", anchor=False)
-samples.draw(run.id, artifact, splits, how)
+with st.container(key="evidence_words"):
+    samples.draw(run.id, artifact, splits, how)
 
 st.header("One character at a time", anchor=False)
 st.caption("Click a bar to choose the next character, or draw one; temperature and top-k above apply.")

@@ -5,38 +5,25 @@ import streamlit as st
 from ui import pages, session, visitor
 from ui.kit.text import plain
 from ui.kit.theme import current_theme
-from ui.lessons import experiments, glossary, goals, guessing, lessons
+from ui.lessons import experiments, glossary, goals, guessing, lessons, strip
+from ui.lessons.lessons import LESSONS
 
 st.title(pages.LESSONS.title, anchor=False)
-st.markdown("Make a prediction first, then look. Every page shows your own run, so train one before you start.")
-done: dict[int, int] = st.session_state.setdefault("lessons_done", {})  # lesson -> the choice made
-st.progress(len(done) / len(lessons.LESSONS), f"{len(done)} of {len(lessons.LESSONS)} lessons finished")
-
-for number, lesson in enumerate(lessons.LESSONS):
-    icon = ":material/check_circle:" if number in done else ":material/circle:"
-    with st.expander(
-        f"{number + 1}. {lesson.title}", icon=icon, expanded=number == st.session_state.get("lesson_open", 0)
-    ):
-        st.markdown(lesson.look)
-        choice = st.radio(
-            lesson.question,
-            range(len(lesson.choices)),
-            index=done.get(number),
-            format_func=lesson.choices.__getitem__,
-            key=f"lesson_{number}",
-            help="Choose before you look.",
-        )
-        if choice is not None:
-            if number not in done:
-                st.session_state["lesson_open"] = number  # stays open: the answer is in it
-                done[number] = choice
-                st.rerun()
-            verdict = "Right." if choice == lesson.right else f"No: {lesson.choices[lesson.right]}."
-            st.markdown(f"**{plain(verdict)}** {lesson.answer}")
-        if st.button(lesson.button, icon=":material/arrow_forward:", key=f"open_{number}", help="Opens that page."):
-            for name, value in lesson.state.items():
-                st.session_state[name] = value
-            pages.BY_NAME[lesson.page].open()
+st.markdown("Make a prediction first, then look. Each lesson goes with you to the page that shows the answer.")
+done = session.store().lesson_answers(visitor.identity())
+st.progress(len(done) / len(LESSONS), f"{len(done)} of {len(LESSONS)} lessons finished")
+first = next((lesson for lesson in LESSONS if lesson.name not in done), LESSONS[0])
+for number, lesson in enumerate(LESSONS):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        icon = ":material/check_circle:" if lesson.name in done else ":material/circle:"
+        st.markdown(f"{icon} **{number + 1}. {lesson.title}** {lesson.question}", width="stretch")
+        if st.button(
+            "Again" if lesson.name in done else "Begin",
+            key=f"open_{lesson.name}",
+            type="primary" if lesson is first else "secondary",
+            help=f"Opens {pages.BY_NAME[lesson.page].title} with this question beside it.",
+        ):
+            strip.begin(lesson)
 
 st.header("Exercises of the lecture", anchor=False)
 runs = session.store().runs(limit=50)

@@ -23,20 +23,20 @@ unsealed: set[str] = st.session_state.setdefault("unsealed", set())
 found = losses.measure(run.id, artifact, dataset, test=run.id in unsealed)
 rows, train, val = list(found.values()), found["Train"], found["Validation"]
 
-losses.draw_cards(run, found, unsealed)
-figure = losses.split_losses(rows, ngram.references(run.config), theme)
-chart.draw(figure, "split_losses", "Loss of each split with 95 % intervals, and the reference models")
-st.caption(
-    "Arms: 95 % bootstrap interval, resampling words. Dotted lines: validation loss of models that know only the "
-    "vocabulary (uniform), how frequent each character is (unigram), which follows which (bigram), and of the best "
-    "count model (Kneser-Ney)."
-)
+with st.container(key="evidence_splits"):
+    losses.draw_cards(run, found, unsealed)
+    figure = losses.split_losses(rows, ngram.references(run.config), theme)
+    chart.draw(figure, "split_losses", "Loss of each split with 95 % intervals, and the reference models")
+    st.caption(
+        "Arms: 95 % bootstrap interval, resampling words. Dotted lines: validation loss of models that know only the "
+        "vocabulary (uniform), how frequent each character is (unigram), which follows which (bigram), and of the best "
+        "count model (Kneser-Ney)."
+    )
 
-st.header("Generalisation gap", anchor=False)
-losses.draw_gap(train, val, learned=not results.in_vain(run))
-if turn := in_words.turn_sentence(run):
-    st.markdown(in_words.plain_bold(turn))
-
+    st.header("Generalisation gap", anchor=False)
+    losses.draw_gap(train, val, learned=not results.in_vain(run))
+    if turn := in_words.turn_sentence(run):
+        st.markdown(in_words.plain_bold(turn))
 with st.expander("All figures", icon=":material/table:"):
     losses.draw_table(rows)
 

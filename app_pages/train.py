@@ -57,7 +57,8 @@ with left:
     said = visitor.usage().said()
     st.caption(f"Yours: {said['waiting']}, {said['stored']}.")
     if isinstance(config, RunConfig):
-        finder.draw(config, current_theme())
+        with st.container(key="evidence_finder"):
+            finder.draw(config, current_theme())
 
 
 @st.fragment(run_every=progress.tick(run))

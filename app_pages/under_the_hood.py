@@ -71,16 +71,17 @@ st.caption(
     f"{said} Giving all {vocab.size} characters the same probability costs ln {vocab.size} = {uniform:.4f}: this model "
     f"is {nats(abs(loss - uniform))} {'above' if loss > uniform else 'below'} it."
 )
-draw(
-    subject.Subject(
-        run=run,
-        vocab=vocab,
-        dataset=dataset,
-        checkpoints=kept,
-        model=model,
-        val_loss=loss,
-        context=context,
-        target=target,
-        theme=current_theme(),
+with st.container(key="evidence_view"):
+    draw(
+        subject.Subject(
+            run=run,
+            vocab=vocab,
+            dataset=dataset,
+            checkpoints=kept,
+            model=model,
+            val_loss=loss,
+            context=context,
+            target=target,
+            theme=current_theme(),
+        )
     )
-)

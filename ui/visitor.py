@@ -92,6 +92,14 @@ def current_run() -> Run | None:
     return store().latest()
 
 
+def run_asked_for() -> Run | None:
+    """The run in the URL, else the last one opened, without opening it; None where there is none to be read."""
+    asked = st.query_params.get("run") or st.session_state.get("run_id")
+    with contextlib.suppress(ValueError):
+        return None if asked is None else store().run(asked)
+    return None
+
+
 def open_run(run_id: str) -> None:
     """Make a run the visitor's current one, here, in the URL, and on every other page; and its corpus with it.
 

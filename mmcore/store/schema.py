@@ -19,7 +19,7 @@ from ..losses import SHOWN
 from .clock import give_clock
 from .text import Line, Text
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 HISTORY = ("step", "batch_loss", *SHOWN, "learning_rate", "seconds")
 """Columns of a run's curve."""
 LARGEST = 2**31 - 1  # whole number that a column of them holds
@@ -153,6 +153,15 @@ SWEEP_RUNS = sa.Table(
     METADATA,
     sa.Column("sweep_id", Line(32), sa.ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("run_id", Line(32), sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+LESSONS = sa.Table(
+    "lessons",
+    METADATA,
+    sa.Column("owner", Line(255), primary_key=True),  # the visitor who answered
+    sa.Column("lesson", Line(64), primary_key=True),
+    sa.Column("choice", sa.Integer, nullable=False),  # the last one
+    sa.Column("answered", sa.Double, nullable=False),
 )
 
 

@@ -66,6 +66,7 @@ from .schema import (
     CHECKPOINTS,
     CORPORA,
     HISTORY,
+    LESSONS,
     MAX_ERROR_TYPE,
     RUNS,
     SAMPLES,
@@ -716,6 +717,21 @@ class RunStore:
         with self._write() as db:
             locked(db, sweep_id)
             db.execute(sa.delete(SWEEPS).where(SWEEPS.c.id == sweep_id))
+
+    # ---- lessons
+
+    def answer_lesson(self, owner: str, lesson: str, choice: int) -> None:
+        """Keep a visitor's answer to a lesson, in place of an earlier one."""
+        mine = (LESSONS.c.owner == owner, LESSONS.c.lesson == lesson)
+        with contextlib.suppress(sa.exc.IntegrityError), self._write() as db:  # another tab was quicker
+            db.execute(sa.delete(LESSONS).where(*mine))
+            db.execute(sa.insert(LESSONS).values(owner=owner, lesson=lesson, choice=choice, answered=Now()))
+
+    def lesson_answers(self, owner: str) -> dict[str, int]:
+        """A visitor's answers: lesson -> choice."""
+        query = sa.select(LESSONS.c.lesson, LESSONS.c.choice).where(LESSONS.c.owner == owner)
+        with self._read() as db:
+            return {row.lesson: row.choice for row in db.execute(query)}
 
     # ---- runs: for the worker
 

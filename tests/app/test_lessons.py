@@ -2,49 +2,134 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from streamlit.testing.v1 import AppTest
 
-from mmcore import PRESETS, Run, RunConfig, RunStore, TrainConfig
+from mmcore import PRESETS, Run, RunConfig, RunStore, TrainConfig, build_dataset, load
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
+from mmcore.model import views
 from tests.app.conftest import Open, texts
-from tests.app.elements import without_help
 from ui import pages
-from ui.lessons.lessons import LESSONS, Challenge, challenges
+from ui.lessons import checks
+from ui.lessons.lessons import LESSONS, Challenge, Lesson, challenges
 
 
-def test_a_prediction_is_answered_and_counted(finished: Run, open_page: Open) -> None:
-    app = open_page("lessons")
-    assert "0 of 10 lessons finished" in app.progress[0].text
-    app.radio(key="lesson_0").set_value(0).run()
-    said = texts(app).replace("\\", "")
-    assert "No: 5." in said and "1 of 10" in app.progress[0].text
-    app.radio(key="lesson_1").set_value(1).run()
-    assert "Right." in texts(app).replace("\\", "") and "2 of 10" in app.progress[0].text
-    assert without_help(app) == []
+def begun(open_page: Open, name: str, **where: str) -> AppTest:
+    app = open_page("lessons", **where)
+    return app.button(key=f"open_{name}").click().run()
 
 
-@pytest.mark.parametrize("number", range(len(LESSONS)))
-def test_each_lesson_opens_its_page_in_the_right_state(finished: Run, open_page: Open, number: int) -> None:
-    lesson = LESSONS[number]
-    app = open_page("lessons", run=finished.id)
-    app.button(key=f"open_{number}").click().run()
+def said(app: AppTest) -> str:
+    return texts(app).replace("\\", "")
+
+
+def test_a_wrong_prediction_is_told_why_and_answers_are_kept(finished: Run, open_page: Open, store: RunStore) -> None:
+    app = begun(open_page, "window", run=finished.id)
+    assert app.title[0].value == pages.DATA.title and "0 of 10" not in texts(app)
+    assert app.button(key="lesson_check").disabled
+    app.radio(key="lesson_window").set_value(0).run()
+    assert "No." not in said(app), "before it is checked"
+    app.button(key="lesson_check").click().run()
+    assert "No. The end of the word is predicted too. It is: 5." in said(app).replace("**", "")
+    assert "emma has 4 characters and gives 5 examples." in said(app)
+    app.radio(key="lesson_window").set_value(1).run()
+    assert "emma has 4" not in said(app), "another choice is another answer"
+    app.button(key="lesson_check").click().run()
+    assert "Right. One for each letter" in said(app).replace("**", "")
+    app.button(key="lesson_next").click().run()
+    assert app.title[0].value == pages.EMBEDDINGS.title and "Lesson 2 of 10" in said(app)
+    assert app.query_params["lesson"] == "lookup"
+    app.button(key="lesson_close").click().run()
+    assert "Lesson 2 of 10" not in said(app) and "lesson" not in app.query_params
+    assert "1 of 10 lessons finished" in app.switch_page("app_pages/lessons.py").run().progress[0].text
+    [answers] = [store.lesson_answers(owner) for owner in {app.session_state["visitor"]}]
+    assert answers == {"window": 1}
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_each_lesson_opens_its_page_in_the_right_state(finished: Run, open_page: Open, lesson: Lesson) -> None:
+    app = begun(open_page, lesson.name, run=finished.id)
     assert not app.exception
     assert app.title[0].value == pages.BY_NAME[lesson.page].title
     for name, value in lesson.state.items():
         assert app.session_state[name] == value
     if "hood_view" in lesson.state:
         assert app.segmented_control(key="hood_view").value == lesson.state["hood_view"]
-    if lesson.page == "train":
+    if lesson.preset:
+        assert app.session_state["form_optimizer"] == "sgd" and app.session_state["form_init"] == "lecture"
         assert [button for button in app.button if button.key == "range_test"]
 
 
 def test_the_choices_hold_the_answer() -> None:
-    assert len(LESSONS) == 10
-    assert all(0 <= lesson.right < len(lesson.choices) for lesson in LESSONS)
+    assert len(LESSONS) == len({lesson.name for lesson in LESSONS}) == 10
+    assert all(0 <= lesson.right < len(lesson.choices) == len(lesson.whys) for lesson in LESSONS)
+    assert checks.CHECKS.keys() == {lesson.name for lesson in LESSONS}
+
+
+@pytest.fixture
+def evidence(finished: Run, store: RunStore) -> checks.Evidence:
+    artifact = load(store.weights(finished.id) or b"")
+    corpus, context_size = store.corpus(finished.config.corpus_sha256), artifact.model.config.context_size
+    dataset = build_dataset(corpus, finished.config.split, context_size)
+    return checks.Evidence(run=finished, artifact=artifact, dataset=dataset)
+
+
+def figures(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"-?[\d.]+(?:e-?\d+)?(?<!\.)", text.replace("−", "-"))]
+
+
+def test_evidence_is_computed_from_the_run(evidence: checks.Evidence) -> None:
+    model, table = evidence.artifact.model, evidence.artifact.model.tensors["C"].double().numpy()
+    assert checks.window(evidence) == "emma has 4 characters and gives 5 examples."
+    assert figures(checks.lookup(evidence))[-1] == 0
+    assert figures(checks.softmax(evidence))[-1] < 1e-12 > figures(checks.backward(evidence))[-1]
+
+    contexts, targets = map(torch.from_numpy, evidence.dataset.train.drawn(32))
+    double = model.copy(torch.float64)
+    double.flat.requires_grad_()
+    with torch.enable_grad():
+        named = views(double.flat, model.config.shapes(27))
+        hidden = torch.tanh(named["C"][contexts].flatten(1) @ named["W1"] + named["b1"])
+        before = torch.nn.functional.cross_entropy(hidden @ named["W2"] + named["b2"], targets)
+        (gradient,) = torch.autograd.grad(before, double.flat)
+    found = figures(checks.update(evidence))
+    assert found[:2] == [32, pytest.approx(before.item(), abs=1e-4)]
+    assert found[-1] == pytest.approx(-100 * float(gradient.square().sum()), rel=1e-4)
+
+    directions = table / np.linalg.norm(table, axis=1, keepdims=True)
+    near = directions @ directions.T - 2 * np.eye(27)
+    vowels = [evidence.vocab.stoi[letter] for letter in "aeiou"]
+    beside = sum(int(near[vowel].argmax()) in vowels for vowel in vowels)
+    assert checks.embeddings(evidence).startswith(f"In your run {beside} of 5 vowels")
+    assert figures(checks.embeddings(evidence))[-1] == pytest.approx(5 * 4 / 26, abs=0.05)
+
+    ids = [0] * evidence.dataset.context_size
+    while len(ids) == evidence.dataset.context_size or ids[-1]:
+        ids.append(int(model(torch.tensor([ids[-evidence.dataset.context_size :]])).argmax()))
+    word = "".join(evidence.vocab.symbols[i] for i in ids if i)
+    assert checks.sampling(evidence) == f"5 draws of your run with 5 sample seeds: {word}."
+
+
+def test_the_finder_lesson_waits_for_a_range_test(finished: Run, open_page: Open) -> None:
+    app = begun(open_page, "rate", run=finished.id)
+    app.radio(key="lesson_rate").set_value(1).run()
+    app.button(key="lesson_check").click().run()
+    assert "Press Range test first" in said(app).replace("*", "")
+
+
+def test_without_a_run_a_lesson_trains_one(open_page: Open, store: RunStore) -> None:
+    app = begun(open_page, "embeddings")
+    assert "This lesson looks at a run of yours." in said(app)
+    app.button(key="lesson_train").click().run()
+    assert app.title[0].value == pages.TRAIN.title and store.latest() is not None
+    assert "Lesson 9 of 10" in said(app), "it waits beside"
 
 
 def test_exercises_are_judged_by_the_runs(finished: Run, store: RunStore, open_page: Open) -> None:

@@ -10,7 +10,7 @@ import pytest
 from mmcore import RunStore, TrainConfig
 from mmcore.architectures import model_config
 from tests.browser.actions import badge
-from tests.browser.app_server import AppServer, wait_until_idle
+from tests.browser.app_server import AppServer
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -56,26 +56,6 @@ def test_a_diverged_run_is_healed_by_the_doctors_button(page: Page, server: AppS
     expect(page.get_by_text("The run diverged")).to_have_count(0)
     latest = store.latest()
     assert latest is not None and latest.losses["val_loss"] < 3
-
-
-def test_finish_a_lesson(page: Page, server: AppServer, store: RunStore) -> None:
-    from playwright.sync_api import expect
-
-    if store.latest() is None:
-        server.trained(SMALL, TrainConfig(max_steps=20))
-    page.goto(f"{server.url}/lessons")
-    expect(page.get_by_text("0 of 10 lessons finished")).to_be_visible()
-    page.get_by_text("5", exact=True).first.click()
-    expect(page.get_by_text("1 of 10 lessons finished")).to_be_visible()
-    expect(page.get_by_text("Right. Five: one for each letter")).to_be_visible()
-    wait_until_idle(page)
-    page.get_by_text("3. Forward, to the loss").click()
-    page.get_by_text("3.2958", exact=True).click()
-    expect(page.get_by_text("2 of 10 lessons finished")).to_be_visible()
-    expect(page.get_by_text("Right. −ln(1/27)")).to_be_visible()
-    wait_until_idle(page)
-    page.get_by_role("button", name="Walk forward").click()
-    expect(page.get_by_text("Step 8 of 8")).to_be_visible()
 
 
 def test_begin_an_experiment_and_stop_it(page: Page, server: AppServer, store: RunStore) -> None:

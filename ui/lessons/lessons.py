@@ -16,129 +16,190 @@ FAR = 1.0  # that one of the lecture's is above it, at least
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson:
-    """One step: what to look at, a prediction to make first, the answer, and where to see it."""
+    """One step: what to look at, a prediction to make first, the answer, and where its evidence is."""
 
+    name: str  # in addresses and in the store
     title: str
     look: str
     question: str
     choices: tuple[str, ...]
     right: int  # which choice
-    answer: str
+    whys: tuple[str, ...]  # why a choice is wrong; of the right one, why it is right
     page: str
-    button: str
+    evidence: str  # key of the container on that page which shows it
     state: Mapping[str, Any] = field(default_factory=dict)  # what the page's controls should show
+    preset: str = ""  # that the form should hold
+
+    def verdict(self, choice: int) -> str:
+        """Whether a choice is right, and why or why not."""
+        if choice == self.right:
+            return f"**Right.** {self.whys[choice]}"
+        return f"**No.** {self.whys[choice]} It is: {self.choices[self.right]}. {self.whys[self.right]}"
 
 
 LESSONS: tuple[Lesson, ...] = (
     Lesson(
+        name="window",
         title="From names to examples",
-        look="Data shows the sliding window: a few characters in, the next one out.",
+        look="The table is the sliding window: a few characters in, the next one out. Type other words.",
         question="How many examples does the name emma give?",
         choices=("4", "5", "16"),
         right=1,
-        answer="Five: one for each letter, and one for the end of the word. The first context is all boundary.",
+        whys=(
+            "The end of the word is predicted too.",
+            "One for each letter, and one for the end of the word. The first context is all boundary.",
+            "Each position gives one example, not one with each other position.",
+        ),
         page="data",
-        button="See the window on Data",
+        evidence="evidence_window",
     ),
     Lesson(
+        name="lookup",
         title="The lookup table C",
-        look="Embeddings shows C, a row of numbers for each character, and checks the lookup against a product.",
+        look="Each character has a row of numbers. The check beside the map takes the product instead of the row.",
         question="What is a one-hot vector times C?",
         choices=("The sum of all rows", "One row of C", "A column of C"),
         right=1,
-        answer="The row of the character that is 1. So it is a linear layer without a bias, done by indexing.",
+        whys=(
+            "All rows but one are multiplied by 0.",
+            "The row of the character whose place holds the 1: a linear layer without a bias, done by indexing.",
+            "The vector stands left of C, so it weighs rows.",
+        ),
         page="embeddings",
-        button="See the one-hot check",
+        evidence="evidence_one_hot",
     ),
     Lesson(
+        name="forward",
         title="Forward, to the loss",
-        look="Network goes from characters to the loss one operation at a time.",
+        look="Go from the characters to the loss with Next, one operation at a time.",
         question="What is the loss of a model that gives all 27 characters the same probability?",
         choices=("0", "1", "3.2958", "27"),
         right=2,
-        answer="−ln(1/27) = ln 27 = 3.2958. A first loss far above it means that much of the probability is on wrong "
-        "characters.",
+        whys=(
+            "A loss of 0 takes probability 1 for every right answer.",
+            "A loss of 1 takes probability 1/e = 0.37 for the right answer.",
+            "−ln(1/27) = ln 27 = 3.2958. A first loss far above it means that much of the probability is on wrong "
+            "characters.",
+            "The loss is the logarithm of 27, not 27.",
+        ),
         page="under_the_hood",
-        button="Walk forward",
-        state={"hood_view": "Forward", "hood_Forward": "loss"},
+        evidence="evidence_view",
+        state={"hood_view": "Forward", "hood_Forward": "ids"},
     ),
     Lesson(
+        name="softmax",
         title="Softmax, safely",
-        look="The view Stable softmax scales one example's logits up until the plain formula breaks.",
+        look="One example's logits are scaled up until the plain formula breaks.",
         question="What changes if 100 is added to every logit?",
         choices=("Nothing", "Every probability grows", "The largest wins"),
         right=0,
-        answer="Nothing: the factor cancels. That is why the maximum may be taken off first, and must be.",
+        whys=(
+            "The factor e¹⁰⁰ cancels. That is why the maximum may be taken off first, and must be.",
+            "Probabilities add up to 1, so they cannot all grow.",
+            "Logits compete by their differences, which stay the same; a factor would sharpen them.",
+        ),
         page="under_the_hood",
-        button="Break the softmax",
+        evidence="evidence_view",
         state={"hood_view": "Stable softmax"},
     ),
     Lesson(
+        name="backward",
         title="Backward, by hand",
-        look="The view Backward spells out every local derivative.",
+        look="The view shows the gradient of the logits: p − y. Go on with Next, back to every weight.",
         question="What do the gradients of one example's logits add up to?",
         choices=("1", "0", "The loss"),
         right=1,
-        answer="0: they are p − y, and both p and y add up to 1. What the right answer gains, the others lose.",
+        whys=(
+            "p adds up to 1, but y, which is taken away, does too.",
+            "They are p − y, and both add up to 1. What the right answer gains, the others lose.",
+            "The loss depends on the right answer's probability alone, and no gradient adds up to it.",
+        ),
         page="under_the_hood",
-        button="Walk backward",
+        evidence="evidence_view",
         state={"hood_view": "Backward", "hood_Backward": "dlogits"},
     ),
     Lesson(
+        name="update",
         title="One update",
-        look="The view Update takes one step against the gradient, as far as you like.",
+        look="One step against the gradient, at a learning rate of 100. Then try smaller ones with the slider.",
         question="What does a learning rate of 100 do to the loss of a batch?",
         choices=("Lowers it faster", "Raises it", "Nothing"),
         right=1,
-        answer="Raises it: the gradient predicts small steps only. Compare the predicted change with what happened.",
+        whys=(
+            "The gradient is the slope where the weights are; so far away it says nothing.",
+            "The gradient predicts small steps only. Compare the predicted change with what happened.",
+            "The gradient is not 0, so the weights move, and by a hundred times as much as it is long.",
+        ),
         page="under_the_hood",
-        button="Take a step",
-        state={"hood_view": "Update", "update_which": "A batch"},
+        evidence="evidence_view",
+        state={"hood_view": "Update", "update_which": "A batch", "hood_rate": 2.0},
     ),
     Lesson(
+        name="rate",
         title="Find a learning rate",
-        look="The finder on the page Run lets the rate climb from 0.001 to 1 and watches the loss.",
+        look="The form holds the lecture's SGD. Press Range test: the rate climbs from 0.001 to 1 while the loss is "
+        "watched.",
         question="For the lecture's SGD, where is the bottom of the valley?",
         choices=("Near 0.001", "Near 0.1", "Near 1"),
         right=1,
-        answer="Near 0.1, the lecture's choice. AdamW divides by the size of recent gradients and wants less.",
+        whys=(
+            "There the loss has hardly begun to fall: steps that small learn slowly.",
+            "The lecture's choice. AdamW divides by the size of recent gradients and wants less.",
+            "There the loss climbs or jumps: the steps are too large to follow the slope.",
+        ),
         page="train",
-        button="Open the finder",
+        evidence="evidence_finder",
         state={"finder": True},
+        preset="lecture",
     ),
     Lesson(
+        name="splits",
         title="Train, validation, test",
-        look="Splits compares the loss on words the model trained on with the loss on words it did not.",
+        look="The loss on words that the model was trained on, beside that on words it was not.",
         question="Train loss falls while validation loss rises. What is happening?",
         choices=("Underfitting", "Overfitting", "Divergence"),
         right=1,
-        answer="Overfitting: what it still learns holds for the train words only. Use a smaller or regularised model.",
+        whys=(
+            "A model that underfits has a high train loss, which more training lowers.",
+            "What it still learns holds for the train words only. Use a smaller or regularised model.",
+            "Where training diverges, train loss rises too.",
+        ),
         page="splits",
-        button="Compare the splits",
+        evidence="evidence_splits",
     ),
     Lesson(
+        name="embeddings",
         title="What the embeddings learned",
-        look="Embeddings draws every character where training put it.",
+        look="Every character, where training put it. Play shows how it got there.",
         question="Which characters tend to end up near each other?",
         choices=("Neighbours in the alphabet", "Vowels", "Rare letters only"),
         right=1,
-        answer="Vowels, more often than chance: similar characters follow them. Embeddings counts it for your run. "
-        "Nobody told the model what a vowel is.",
+        whys=(
+            "The model is never told the order of the alphabet: ids are only row numbers.",
+            "More often than chance: similar characters follow them. Nobody told the model what a vowel is.",
+            "Rare letters get few updates, and stay near where they began.",
+        ),
         page="embeddings",
-        button="Look at the map",
+        evidence="evidence_map",
     ),
     Lesson(
+        name="sampling",
         title="Sample new names",
-        look="Generate draws one character after another from the model's own probabilities.",
+        look="The temperature is 0. Draw again with another sample seed, then raise it.",
         question="What does temperature 0 give?",
         choices=("Nonsense", "The same name every time", "Only names from train"),
         right=1,
-        answer="The likeliest character at every step, so the same name every time. Higher temperatures dare more.",
+        whys=(
+            "The likeliest character at every step is the most careful choice, not the wildest.",
+            "The likeliest character at every step. Higher temperatures dare more.",
+            "Nothing keeps a model to the names it has seen.",
+        ),
         page="generate",
-        button="Sample at temperature 0",
+        evidence="evidence_words",
         state={"temperature": 0.0},
     ),
 )
+BY_NAME = {lesson.name: lesson for lesson in LESSONS}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,66 @@
+"""All lessons, done by following what the strip beside the pages says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmcore import TrainConfig
+from mmcore.architectures import model_config
+from tests.browser.app_server import AppServer, wait_until_idle
+from ui import pages
+from ui.lessons.lessons import LESSONS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+PLACE = """(key) => {
+  const evidence = document.querySelector(`.st-key-${key}`);
+  const box = evidence.getBoundingClientRect();
+  const shown = Math.min(box.bottom, innerHeight) - Math.max(box.top, 0);
+  return { share: shown / Math.min(box.height, innerHeight), outline: getComputedStyle(evidence).outlineStyle };
+}"""
+
+
+def in_view(page: Page, key: str) -> dict[str, Any]:
+    """Waits until scrolling has come to rest at the evidence."""
+    page.wait_for_function(f"(key) => ({PLACE})(key).share > 0.8", arg=key)
+    found: dict[str, Any] = page.evaluate(PLACE, key)
+    return found
+
+
+def test_every_lesson_is_done_by_what_the_strip_says(page: Page, server: AppServer) -> None:
+    from playwright.sync_api import expect
+
+    server.trained(model_config(hidden_sizes=(20,)), TrainConfig(max_steps=300))
+    page.goto(f"{server.url}/lessons")
+    page.get_by_role("button", name="Begin").first.click()
+    strip = page.locator(".st-key-lesson")
+    for number, lesson in enumerate(LESSONS):
+        expect(strip.get_by_text(f"Lesson {number + 1} of {len(LESSONS)}")).to_be_visible()
+        expect(page.get_by_role("heading", name=pages.BY_NAME[lesson.page].title, exact=True)).to_be_visible()
+        wait_until_idle(page)
+        strip.get_by_role("button", name="Look here").click()
+        assert in_view(page, lesson.evidence)["outline"] == "solid", lesson.name
+        if lesson.name == "rate":
+            page.get_by_role("button", name="Range test").click()
+            expect(page.get_by_role("button", name="Use ")).to_be_visible()
+        strip.get_by_text(lesson.choices[lesson.right], exact=True).click()
+        check = strip.get_by_role("button", name="Check")
+        expect(check).to_be_enabled()
+        check.click()
+        expect(strip.get_by_text("Right.", exact=True)).to_be_visible()
+        expect(
+            strip.get_by_text("your run")
+            .or_(strip.get_by_text("examples."))
+            .or_(strip.get_by_text("range test"))
+            .or_(strip.get_by_text("validation", exact=False))
+            .first
+        ).to_be_visible()
+        if number + 1 < len(LESSONS):
+            strip.get_by_role("button", name="Next", exact=True).click()
+    strip.get_by_role("link", name="All lessons are done").click()
+    expect(page.get_by_text(f"{len(LESSONS)} of {len(LESSONS)} lessons finished")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text(f"{len(LESSONS)} of {len(LESSONS)} lessons finished")).to_be_visible()
+    page.locator(".st-key-lesson").get_by_role("button", name="Close").click()
+    expect(page.locator(".st-key-lesson")).to_have_count(0)
