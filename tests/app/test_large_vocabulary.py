@@ -85,7 +85,7 @@ def run(large_file: Path, tmp_path: Path, store: RunStore) -> Run:
     return newest
 
 
-PAGES = ("train", "splits", "embeddings", "film", "under_the_hood", "generate", "runs")
+PAGES = ("train", "splits", "embeddings", "neurons", "under_the_hood", "generate", "runs")
 SECTIONS = {"splits": ("anatomy",), "generate": ("audit",)}
 MOST_MB = 80  # a table of characters and characters takes 144 in single precision
 

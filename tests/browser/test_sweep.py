@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mmcore import RunConfig, RunState, RunStore, TrainConfig
+from mmcore import Run, RunConfig, RunState, RunStore, TrainConfig
 from mmcore.architectures import model_config
-from mmcore.store import RunFilter, SweepState
+from mmcore.store import LIVE, RunFilter, SweepState
 from mmcore.sweeps import Axis, Sweep
 from tests.browser.actions import PATIENCE_MS, badge, fill
 from tests.browser.app_server import VIEWPORT, AppServer, wait_until_idle, watched_page
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -57,6 +58,78 @@ def test_a_sweep_of_two_by_two_from_its_definition_to_its_address_in_a_fresh_bro
     expect(page.get_by_text("8 of 8 runs done")).to_be_visible()
     page.reload()
     expect(page.get_by_text("12 of 12 runs done")).to_be_visible()
+
+
+def test_a_journey_from_a_question_to_an_answer_that_anyone_can_open(
+    page: Page, server: AppServer, store: RunStore, browser: Browser
+) -> None:
+    from playwright.sync_api import expect
+
+    page.goto(f"{server.url}/sweep")
+    wait_until_idle(page)
+    fill(page, "Context size (characters)", "1, 2")
+    fill(page, "Embedding dimension (numbers)", "2, 16")
+    fill(page, "Seeds", "1 to 3")
+    fill(page, "Question", "Does a longer context pay?")
+    expect(page.get_by_text("4 settings × 3 seeds = 12 runs")).to_be_visible()
+    page.get_by_role("button", name="Start the sweep").click()
+    page.wait_for_url("**/sweep?sweep=*")
+    address, sweep_id = page.url, page.url.rpartition("=")[2]
+
+    expect(page.get_by_text(re.compile(r"^[1-9]\d* of 12 runs done"))).to_be_visible(timeout=PATIENCE_MS)
+    page.locator(".live-figure .main-svg").first.wait_for(timeout=PATIENCE_MS)  # results, while it goes on
+    page.get_by_role("button", name="Stop", exact=True).click()
+    badge(page, "Stopped")
+    of_sweep = RunFilter(sweep=sweep_id)
+    until(lambda: not store.count(RunFilter(sweep=sweep_id, states=LIVE)), "all its runs have stopped")
+    done = [run.id for run in store.runs(of_sweep) if run.state is RunState.FINISHED]
+    assert 0 < len(done) < 12
+    page.get_by_role("button", name="Go on", exact=True).click()
+    expect(page.get_by_text("12 of 12 runs done")).to_be_visible(timeout=PATIENCE_MS)
+    badge(page, "Finished")
+    runs = store.runs(of_sweep)
+    assert [run.state for run in runs] == [RunState.FINISHED] * 12 and len({run.config for run in runs}) == 12
+    assert set(done) < {run.id for run in runs}, "what was done before the stop was not trained again"
+
+    losses: dict[str, dict[int, float]] = {}
+    for run in runs:
+        losses.setdefault(said(run), {})[run.config.train.seed] = run.losses["val_loss"]
+    a, b = "Context size 1, embedding dimension 2", "Context size 2, embedding dimension 2"
+    choose(page, "A", a)
+    choose(page, "B", b)
+    difference = sum(losses[a][seed] - losses[b][seed] for seed in (1, 2, 3)) / 3
+    expect(page.get_by_text("B is better than A.")).to_be_visible()
+    expect(page.get_by_text(f"Its validation loss is lower by {difference:.4f} nats per character")).to_be_visible()
+
+    winner = min(losses, key=lambda setting: sum(losses[setting].values()))
+    expect(page.get_by_text(winner, exact=True).last).to_be_visible()
+    page.get_by_role("button", name="Open its test split").click()
+    page.get_by_role("dialog").get_by_role("button", name="Open it").click()
+    expect(page.get_by_text("Its test split was opened once")).to_be_visible()
+    tests = [run.losses["test_loss"] for run in store.runs(of_sweep) if run.test_openings]
+    test_loss = page.get_by_test_id("stMetric").filter(has_text="Test loss")
+    expect(test_loss).to_contain_text(f"{sum(tests) / 3:.4f} ± ")
+    assert len(tests) == 3
+
+    with watched_page(browser, server.url, viewport=VIEWPORT) as other:  # whoever gets the link
+        other.goto(address)
+        expect(other.get_by_role("heading", name=store.sweep(sweep_id).name)).to_be_visible()
+        for text in ("Does a longer context pay?", "12 of 12 runs done", "Its test split was opened once"):
+            expect(other.get_by_text(text)).to_be_visible()
+        expect(other.get_by_text(winner, exact=True).last).to_be_visible()
+        expect(other.get_by_test_id("stMetric").filter(has_text="Test loss")).to_contain_text("Sealed")
+
+
+def said(run: Run) -> str:
+    """A run's setting, as a sweep over context size and embedding dimension says it."""
+    return f"Context size {run.config.model.context_size}, embedding dimension {run.config.model.embedding_dim}"
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Choose in a list, and wait until the app has taken it."""
+    page.get_by_role("combobox", name=label, exact=True).click()
+    page.get_by_role("option", name=option, exact=True).click()
+    wait_until_idle(page)
 
 
 def test_results_fill_in_place_keep_their_zoom_and_show_a_cells_runs_at_a_click(
