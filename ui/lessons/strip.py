@@ -64,9 +64,9 @@ def draw(page: str) -> None:
 
 
 def _style() -> str:
-    surfaces = {name: theme.SURFACES[name].raised for name in ("light", "dark")}
-    ground = f".st-key-lesson {{ background: light-dark({surfaces['light']}, {surfaces['dark']}); }}"
-    return (HERE / "strip.css").read_text("utf-8") + ground
+    light, dark = theme.SURFACES["light"], theme.SURFACES["dark"]
+    ink = f"background: light-dark({light.raised}, {dark.raised}); border-color: light-dark({light.grid}, {dark.grid});"
+    return (HERE / "strip.css").read_text("utf-8") + f".st-key-lesson {{ {ink} }}"
 
 
 def _draw(lesson: Lesson, page: str) -> None:
