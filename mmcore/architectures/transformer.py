@@ -52,6 +52,7 @@ BIAS = Flag(
     title="Biases",
     help="Whether layers and normalisations add learned numbers to what they compute. Off in microgpt: fewer "
     "parameters.",
+    stops=(True, False),
     summary="no biases",
     usual=True,
     more=True,

@@ -89,10 +89,10 @@ def astray(figure: Figure) -> list[str]:
 
 HELP = {
     name: setting.help
-    for owner in (*ARCHITECTURES.values(), TrainConfig, SplitConfig)
+    for owner in (*reversed(ARCHITECTURES.values()), TrainConfig, SplitConfig)
     for name, setting in owner.settings().items()
 }
-"""What the configs say of each field."""
+"""What the configs say of each field; of one that architectures have in their own way, what the MLP's says."""
 
 
 def embedding_table(store: RunStore, run: Run) -> NDArray[np.float32]:

@@ -366,5 +366,5 @@ def test_a16_models_are_compared_at_the_same_steps_with_the_curve_before_behind(
 
 def drawn(app: AppTest) -> dict[str, Any]:
     """What the loss chart is given."""
-    (chart,) = (json.loads(component.proto.json) for component in app.get("bidi_component"))
-    return dict(chart)
+    given = (json.loads(component.proto.json) for component in app.get("bidi_component"))
+    return dict(next(data for data in given if "traces" in data))
