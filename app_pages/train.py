@@ -23,7 +23,7 @@ corpus = visitor.current_corpus()
 form.start(run.config if run else None)
 form.fill(st.session_state.pop("mended", {}))  # the doctor's settings, chosen below
 if run:
-    st.container(key="narrow").markdown(":material/arrow_downward: [To the run, below the settings](#run)")
+    st.container(key="narrow").markdown(":material/arrow_downward: [To the run, below the settings](#this-run)")
 left, result = st.columns([1, 2], gap="large")
 
 with left:
@@ -102,7 +102,7 @@ def watch(shown: Run) -> None:
 
 with result:
     if run:
-        heading.draw(run, anchor="run")
+        heading.draw(run, anchor="this-run")
         if run.state not in LIVE:
             with st.container(border=True, key="verdict"):
                 found = doctor.examined(run)

@@ -32,6 +32,7 @@ def test_one_run_from_the_form_to_plain_torch(page: Page, server: AppServer, sto
     assert run is not None
     loss = f"{run.losses['val_loss']:.4f}"
     expect(page.get_by_text(loss).first).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Take home").click()
     with page.expect_download() as weights:
         page.get_by_role("button", name=re.compile("safetensors")).first.click()
     weights.value.save_as(tmp_path / "model.safetensors")
@@ -42,7 +43,7 @@ def test_one_run_from_the_form_to_plain_torch(page: Page, server: AppServer, sto
 
     nav(page, "Embeddings")
     expect(page.get_by_text(f"Validation loss {loss}")).to_be_visible()
-    point = page.locator(".scatterlayer .textpoint text").filter(has_text=re.compile("^q$"))
+    point = page.locator(".annotation-text").filter(has_text=re.compile("^q$"))
     point.scroll_into_view_if_needed()
     box = point.bounding_box()
     assert box is not None

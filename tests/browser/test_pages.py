@@ -39,7 +39,7 @@ def click_middle(page: Page, target: Locator) -> None:
 
 
 def letter(page: Page, symbol: str) -> Locator:
-    return page.locator(".scatterlayer .textpoint text").filter(has_text=re.compile(f"^{symbol}$"))
+    return page.locator(".annotation-text").filter(has_text=re.compile(f"^{symbol}$"))
 
 
 def click_letter(page: Page, symbol: str) -> None:
@@ -123,7 +123,7 @@ def test_a_phone_gets_past_the_settings_with_one_tap(page: Page, server: AppServ
     from playwright.sync_api import expect
 
     page.goto(f"{server.url}/train?run={run.id}")
-    link, heading = page.get_by_role("link", name="To the run, below the settings"), page.locator("#run")
+    link, heading = page.get_by_role("link", name="To the run, below the settings"), page.locator("#this-run")
     expect(heading).to_be_in_viewport()
     expect(link).to_have_count(0)  # for all who can see the run anyway
     page.set_viewport_size({"width": 390, "height": 844})

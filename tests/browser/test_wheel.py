@@ -71,7 +71,7 @@ def test_the_installed_app_opens_and_trains(browser: Browser, installed: Install
         page.wait_for_function(INTER_LOADED)
         page.get_by_test_id("stSidebarNavLink").filter(has_text="Embeddings").click()
         wait_until_idle(page)
-        expect(page.locator(".scatterlayer .textpoint").first).to_be_visible()
+        expect(page.locator(".scatterlayer .point").first).to_be_visible()
     assert f"Runs are kept in {installed.store_path}\n" in installed.log.read_text()
     store = RunStore(installed.store_url)
     assert [run.state for run in store.runs()] == [RunState.FINISHED]

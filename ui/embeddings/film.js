@@ -73,6 +73,7 @@ function listen(film) {
   film.pictures[0].plot.on("plotly_click", ({ points: [point] }) => {
     if (point?.customdata !== undefined) film.send("symbol", point.customdata);
   });
+  film.pictures[0].plot.on("plotly_clickannotation", ({ annotation }) => film.send("symbol", Number(annotation.name)));
 }
 
 /** Say which frame the film has come to rest at, once it has: the rest of the page is about it then. */
@@ -129,7 +130,9 @@ function labelSymbols(film, labels, again) {
   if (labels === film.labels && !again) return;
   film.labels = labels;
   const mode = labels ? "markers" : "markers+text";
-  film.plotly.update(film.pictures[0].plot, { mode }, { annotations: labels ?? [] });
+  film.plotly.update(film.pictures[0].plot, { mode }, {
+    annotations: (labels ?? []).map((label) => ({ ...label, captureevents: true })), // a label is as good as its point
+  });
 }
 
 const mix = (a, b, share) => a + (b - a) * share;

@@ -88,10 +88,11 @@ def labels(
     scale = SMALLEST / (span or float(np.ptp(points, axis=0).max()) or 1.0)
     sizes = np.array([(LETTER * len(text) + 4, LINE) for text in shown], dtype=float)
     surface, notes = SURFACES[theme], []
-    for (x, y), (right, up), text in zip(points.tolist(), place_labels(points * scale, sizes), shown, strict=True):
+    placed = place_labels(points * scale, sizes)
+    for i, ((x, y), (right, up), text) in enumerate(zip(points.tolist(), placed, shown, strict=True)):
         if np.isnan(right):
             continue
-        note = {"x": x, "y": y, "text": text, "font": {"size": 13, "color": surface.text}}
+        note = {"x": x, "y": y, "text": text, "name": str(i), "font": {"size": 13, "color": surface.text}}
         if np.hypot(right, up) <= BESIDE + LETTER * (len(text) - 1):
             note |= {"showarrow": False, "xshift": right, "yshift": up}
         else:
