@@ -41,7 +41,7 @@ def test_newcomer_sees_names_get_better(page: Page, server: AppServer) -> None:
     badge(page, "Finished")
     main = page.get_by_test_id("stMain")
     expect(main.get_by_text("Step 0 (untrained)")).to_be_visible()
-    expect(main.get_by_text("Step 5,000", exact=True)).to_be_visible()
+    expect(main.get_by_role("paragraph").filter(has_text=re.compile("^Step 5,000$"))).to_be_visible()
     page.wait_for_function(f"({POINTS})() > 2")
     at_once = 8_000  # and not when it is next allowed to speak, which is 10 s after it last did
     expect(page.locator(".live-summary")).to_contain_text("At step 5,000:", timeout=at_once)

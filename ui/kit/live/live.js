@@ -24,11 +24,21 @@ async function draw(chart) {
   chart.width = Math.round(chart.plot.clientWidth);
   if (!chart.plot.isConnected || !chart.width) return;
   const curves = traces.map((trace) => ({ ...trace, type: "scatter", connectgaps: true }));
-  await chart.plotly.react(chart.plot, curves, { ...layout, width: chart.width }, config);
+  await chart.plotly.react(chart.plot, curves, { ...layout, yaxis: heights(chart), width: chart.width }, config);
   const [picture, ...overlays] = chart.plot.querySelectorAll(".main-svg"); // the tool buttons beside it stay reachable
   picture.setAttribute("role", "img");
   picture.setAttribute("aria-label", chart.data.summary);
   for (const overlay of overlays) overlay.setAttribute("aria-hidden", "true");
+}
+
+/** The loss axis as the app wants it, or as whoever looks has zoomed it: plotly keeps a zoom only of a range that stays. */
+function heights(chart) {
+  const { yaxis, uirevision } = chart.data.layout;
+  const { given, revision } = chart;
+  const now = chart.plot.layout?.yaxis;
+  Object.assign(chart, { given: yaxis.range, revision: uirevision });
+  const zoomed = given && (now.autorange || String(now.range) !== String(given));
+  return zoomed && revision === uirevision ? { ...yaxis, range: now.range, autorange: now.autorange } : { ...yaxis };
 }
 
 function announce(chart) {
