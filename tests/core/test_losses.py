@@ -19,5 +19,6 @@ def test_what_is_sealed_is_left_out_and_nothing_else() -> None:
 def test_the_losses_are_listed_and_the_sealed_ones_named_in_one_place() -> None:
     listed = r'"train_loss", "val_loss", "val_loss_unseen"|"test_loss", "test_loss_unseen"|startswith\("test'
     sources = [path for folder in ("mmcore", "ui", "app_pages") for path in (ROOT / folder).rglob("*.py")]
-    found = {str(path.relative_to(ROOT)) for path in sources if re.search(listed, path.read_text("utf-8"))}
+    today = [path for path in sources if "migrations" not in path.parts]  # what those do is fixed
+    found = {str(path.relative_to(ROOT)) for path in today if re.search(listed, path.read_text("utf-8"))}
     assert found == {"mmcore/losses.py"}
