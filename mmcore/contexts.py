@@ -103,13 +103,13 @@ class JointCounts:
         return by_prefix(self.contexts, self.following.width)
 
     def parts(self, names: Collection[str]) -> list[Ids]:
-        """The contexts of some lists, each once: those of the first, those of the next that are new, and so on."""
+        """The contexts of some lists, each once, with the first of them that has it."""
         parts, left = [], np.ones(len(self.contexts), dtype=bool)
         for name in names:
             mine = self.present[self.names.index(name)] & left
             parts.append(self.order[mine[self.order]])
             left &= ~mine
-        return [part for part in parts if len(part)]
+        return parts
 
 
 def join_counts(lists: Mapping[str, ContextCounts]) -> JointCounts:

@@ -70,8 +70,7 @@ def test_joined_counts_are_those_of_each_list(lists: list[list[str]], context_si
     for wanted in (list(own), list(own)[::-1], list(own)[-1:]):
         parts = [set(map(tuple, joint.contexts[rows].tolist())) for rows in joint.parts(wanted)]
         left = [set(map(tuple, own[name].contexts.tolist())) for name in wanted]
-        new = [mine.difference(*left[:i]) for i, mine in enumerate(left)]
-        assert parts == [mine for mine in new if mine]
+        assert parts == [mine.difference(*left[:i]) for i, mine in enumerate(left)]
         assert sum(map(len, joint.parts(wanted))) == len(set().union(*left))
 
 
