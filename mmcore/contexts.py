@@ -5,7 +5,6 @@ Everything here is about integer arrays; what the integers stand for is the busi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -72,57 +71,6 @@ class ContextCounts:
         """The counts as distributions: every row sums to 1."""
         totals = np.repeat(self.totals, np.diff(self.following.starts))
         return replace(self.following, values=(self.following.values / totals).astype(np.float32))
-
-
-@dataclass(frozen=True)
-class JointCounts:
-    """What follows each distinct context of several lists of examples, and how often in each list.
-
-    One pass of a model over the contexts serves all the lists, which have most of them in common.
-    """
-
-    names: tuple[str, ...]  # of the lists
-    contexts: Ids  # (M, T)
-    following: SparseRows  # (M, V), in all lists together
-    times: NDArray[np.float32]  # (lists, entries of ``following``): how often in each list
-
-    @cached_property
-    def examples(self) -> list[int]:
-        """How many each list has."""
-        return [int(total) for total in self.times.sum(axis=1, dtype=np.float64)]
-
-    @cached_property
-    def present(self) -> NDArray[np.bool_]:
-        """(lists, M): whether a list has a context."""
-        found: NDArray[np.bool_] = np.logical_or.reduceat(self.times > 0, self.following.starts[:-1], axis=1)
-        return found
-
-    @cached_property
-    def order(self) -> Ids:
-        """(M,): the contexts in the order :func:`by_prefix`."""
-        return by_prefix(self.contexts, self.following.width)
-
-    def parts(self, names: Collection[str]) -> list[Ids]:
-        """The contexts of some lists, each once, with the first of them that has it."""
-        parts, left = [], np.ones(len(self.contexts), dtype=bool)
-        for name in names:
-            mine = self.present[self.names.index(name)] & left
-            parts.append(self.order[mine[self.order]])
-            left &= ~mine
-        return parts
-
-
-def join_counts(lists: Mapping[str, ContextCounts]) -> JointCounts:
-    """Several lists' contexts with next-character counts as those of all together; at least one list, none empty."""
-    entries = [np.repeat(np.arange(len(own.contexts)), np.diff(own.following.starts)) for own in lists.values()]
-    contexts = np.concatenate([own.contexts[rows] for own, rows in zip(lists.values(), entries, strict=True)])
-    targets = np.concatenate([own.following.columns for own in lists.values()])
-    joint = count_contexts(contexts, targets, next(iter(lists.values())).following.width)
-    times, begin = np.zeros((len(lists), len(joint.following.columns)), dtype=np.float32), 0
-    for own, row in zip(lists.values(), times, strict=True):
-        row[joint.pairs[begin : begin + len(own.following.columns)]] = own.following.values
-        begin += len(own.following.columns)
-    return JointCounts(tuple(lists), joint.contexts, replace(joint.following, values=times.sum(axis=0)), times)
 
 
 def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCounts:

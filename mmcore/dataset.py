@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 
 from .config import SplitConfig
-from .contexts import ContextCounts, Ids, JointCounts, SparseRows, count_contexts, join_counts
+from .contexts import ContextCounts, Ids, SparseRows, count_contexts
 from .corpus import Corpus
 from .fields import cut, quoted
-from .losses import LOSSES
 from .text import code_point, is_invisible, normalised, tidy
 
 BOUNDARY = ""
@@ -251,12 +250,6 @@ class Dataset:
         """Test words that do not occur in train; may be empty."""
         return build_examples(self._unseen(self.splits.test), self.vocab, self.context_size)
 
-    @cached_property
-    def joint(self) -> JointCounts:
-        """The contexts of all parts that have examples, under the names of their losses."""
-        parts = (self.train, self.val, self.val_unseen, self.test, self.test_unseen)
-        return join_counts({name: part.counts for name, part in zip(LOSSES, parts, strict=True) if len(part)})
-
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays that have been made so far."""
@@ -270,7 +263,7 @@ class Dataset:
 def _bytes(part: object) -> int:
     if isinstance(part, np.ndarray):
         return part.nbytes
-    made_of = isinstance(part, (Dataset, Examples, ContextCounts, JointCounts, SparseRows))
+    made_of = isinstance(part, (Dataset, Examples, ContextCounts, SparseRows))
     return sum(map(_bytes, vars(part).values())) if made_of else 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .contexts import Ids, SparseRows, by_prefix
+from .contexts import Ids, by_prefix
 from .dataset import Dataset, Examples
-from .losses import LOSSES, SHOWN
 from .model import Model
 
 CELLS = 2**20  # log-probabilities to compute together: 4 MB
@@ -68,30 +67,17 @@ def evaluate(model: Model, examples: Examples) -> Losses:
     return Losses(evaluate_parts(model, {"loss": examples}).get("loss", math.nan), len(examples))
 
 
-def _totals(
-    model: Model,
-    contexts: Ids,
-    following: SparseRows,
-    times: NDArray[np.float32],
-    orders: Iterable[Ids],
-    stop: Callable[[], bool],
-) -> list[float] | None:
-    """The log-probability of all examples of each list; None once ``stop`` says so, which is asked after every piece.
-
-    Parameters
-    ----------
-    times : (lists, entries of ``following``), how often in each list
-    orders : of the contexts (M, T), one after the other
-    """
-    totals = np.zeros(len(times))
-    for order in orders:
-        for rows, piece in pieces(model, contexts, order):
-            if stop():
-                return None
-            which, places = following.entries(rows.numpy())
-            log_p = piece.numpy()[which, following.columns[places]].astype(np.float64)
-            totals += (times[:, places] * log_p).sum(axis=1)  # in float64
-    return list(map(float, totals))
+def _total(model: Model, examples: Examples, stop: Callable[[], bool]) -> float | None:
+    """The log-probability of all examples; None once ``stop`` says so, which is asked after every piece."""
+    counts = examples.counts
+    log_p = torch.empty(len(counts.contexts), dtype=torch.float64)
+    for rows, piece in pieces(model, counts.contexts, counts.order):
+        if stop():
+            return None
+        times = torch.from_numpy(counts.following.dense(rows.numpy())).to(piece.dtype)
+        # Row by row in float32 (exact enough for V terms), then over the M rows in float64.
+        log_p[rows] = torch.linalg.vecdot(piece, times).double()
+    return log_p.sum().item()
 
 
 def evaluate_parts(
@@ -106,12 +92,10 @@ def evaluate_parts(
     losses = {}
     for name, examples in parts.items():
         if len(examples):
-            counts = examples.counts
-            following = counts.following
-            totals = _totals(model, counts.contexts, following, following.values[None], [counts.order], stop)
-            if totals is None:
+            total = _total(model, examples, stop)
+            if total is None:
                 return {}
-            losses[name] = -totals[0] / len(examples)
+            losses[name] = -total / len(examples)
     return losses
 
 
@@ -125,23 +109,20 @@ def evaluate_splits(
 ) -> dict[str, float]:
     """``train_loss``, ``val_loss``, ``val_loss_unseen`` and, only if asked for, ``test_loss``, ``test_loss_unseen``.
 
-    In one pass over the contexts, most of which occur in several parts. A part without words (no unseen ones, say) has
-    no entry.
+    A split without words (no unseen ones, say) has no entry.
 
     Parameters
     ----------
     known : losses of this very model that need not be computed again
     stop : as for :func:`evaluate_parts`
     """
-    known, joint = dict(known or {}), dataset.joint
-    names = [name for name in (LOSSES if test else SHOWN) if name in joint.names]
-    fresh = [name for name in names if name not in known]
-    lists = [joint.names.index(name) for name in fresh]
-    times = joint.times[lists]
-    totals = _totals(model, joint.contexts, joint.following, times, joint.parts(fresh), stop)
-    if totals is not None:
-        known |= {name: -total / joint.examples[i] for name, i, total in zip(fresh, lists, totals, strict=True)}
-    return {name: known[name] for name in names if name in known}
+    parts = {"train_loss": dataset.train, "val_loss": dataset.val, "val_loss_unseen": dataset.val_unseen}
+    if test:
+        parts |= {"test_loss": dataset.test, "test_loss_unseen": dataset.test_unseen}
+    known = dict(known or {})
+    fresh = {name: examples for name, examples in parts.items() if name not in known}
+    measured = evaluate_parts(model, fresh, stop)
+    return {name: loss for name in parts if (loss := (known | measured).get(name)) is not None}
 
 
 def expected_seconds(model: Model, dataset: Dataset, tries: int = 3) -> float:
@@ -153,7 +134,8 @@ def expected_seconds(model: Model, dataset: Dataset, tries: int = 3) -> float:
         began = time.perf_counter()
         log_probabilities(model, few)
         seconds.append(time.perf_counter() - began)
-    rows = sum(map(len, dataset.joint.parts(set(SHOWN) & set(dataset.joint.names))))
+    parts = (dataset.train, dataset.val, dataset.val_unseen)
+    rows = sum(len(part.counts.contexts) for part in parts if len(part))
     return min(seconds) * rows / len(few)  # of another process's turn on the core, the least has the least
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mmcore.contexts import ContextCounts, Ids, _rank, count_contexts, join_counts
+from mmcore.contexts import ContextCounts, Ids, _rank, count_contexts
 from mmcore.corpus import Corpus
 from mmcore.dataset import Dataset, Vocab, build_examples
 
@@ -50,28 +49,6 @@ def test_counts_are_those_of_a_counter(words: list[str], context_size: int) -> N
     rows = counts.contexts.tolist()
     assert rows == sorted(rows), "contexts must come in lexicographic order"
     assert len(set(map(tuple, rows))) == len(rows)
-
-
-@given(
-    st.lists(st.lists(st.text(alphabet="ab", min_size=1, max_size=6), min_size=1, max_size=9), min_size=1, max_size=4),
-    st.integers(1, 4),
-)
-def test_joined_counts_are_those_of_each_list(lists: list[list[str]], context_size: int) -> None:
-    vocab = Vocab.from_words(word for words in lists for word in words)
-    own = {str(i): build_examples(words, vocab, context_size).counts for i, words in enumerate(lists)}
-    joint = join_counts(own)
-    assert joint.examples == [counts.examples for counts in own.values()]
-    for name, times in zip(own, joint.times, strict=True):
-        table = replace(joint.following, values=times).dense()
-        places = {tuple(context): row for context, row in zip(joint.contexts.tolist(), table, strict=True)}
-        mine = {tuple(c): r for c, r in zip(own[name].contexts.tolist(), written_out(own[name]), strict=True)}
-        assert {context for context, row in places.items() if row.any()} == set(mine)
-        assert all(places[context].tolist() == row.tolist() for context, row in mine.items())
-    for wanted in (list(own), list(own)[::-1], list(own)[-1:]):
-        parts = [set(map(tuple, joint.contexts[rows].tolist())) for rows in joint.parts(wanted)]
-        left = [set(map(tuple, own[name].contexts.tolist())) for name in wanted]
-        assert parts == [mine.difference(*left[:i]) for i, mine in enumerate(left)]
-        assert sum(map(len, joint.parts(wanted))) == len(set().union(*left))
 
 
 @pytest.mark.parametrize(("context_size", "distinct"), [(1, 27), (2, 593), (3, 5_411), (4, 20_253)])

@@ -21,7 +21,6 @@ from mmcore.evaluation import (
     pieces,
     word_losses,
 )
-from mmcore.losses import SHOWN
 from mmcore.model import MLP
 from mmcore.train_state import TrainState
 from mmcore.training import train
@@ -91,25 +90,6 @@ def test_the_test_split_is_only_evaluated_when_asked_for(small: Dataset) -> None
     assert list(opened) == [*parts, "test_loss", "test_loss_unseen"]
     assert opened["val_loss_unseen"] == pytest.approx(naive_loss(model_for(small), small.val_unseen), abs=1e-6)
     assert opened["test_loss"] == pytest.approx(naive_loss(model_for(small), small.test), abs=1e-6)
-
-
-def test_the_losses_of_all_parts_are_those_of_each_alone_and_test_changes_none(model: MLP, dataset: Dataset) -> None:
-    parts = (dataset.train, dataset.val, dataset.val_unseen, dataset.test, dataset.test_unseen)
-    together = evaluate_splits(model, dataset, test=True)
-    assert list(together.values()) == pytest.approx([evaluate(model, part).loss for part in parts], abs=1e-9)
-    shown = evaluate_splits(model, dataset, test=False)
-    assert shown == {name: together[name] for name in SHOWN}, "to the bit"
-    later = evaluate_splits(model, dataset, test=True, known=shown)
-    assert later == pytest.approx(together, abs=1e-9) and list(later) == list(together)
-
-
-def test_a_context_is_read_once_for_all_parts(model: MLP, dataset: Dataset) -> None:
-    seen: list[torch.Tensor] = []
-    hook = model.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
-    evaluate_splits(model, dataset, test=True)
-    hook.remove()
-    contexts = torch.cat(seen)
-    assert len(contexts.unique(dim=0)) == len(contexts) == 5_702
 
 
 def model_for(dataset: Dataset) -> MLP:
