@@ -122,7 +122,9 @@ class Reader:
             raise ValueError(f"run must be readable, got {type(error).__name__}: {cut(str(error))}") from None
 
     def _parcel(self, run_id: str) -> Parcel:
-        row = self._rows("SELECT * FROM runs WHERE id = ?", run_id, 1)[0]
+        found = self._rows("SELECT * FROM runs WHERE id = ?", run_id, 1)
+        require(bool(found), "run", "readable", "one that a damaged file lists and does not have")
+        row = found[0]
         config = RunConfig.from_dict(json.loads(_text(row, "config", 10**6)))
         corpus = self.corpus(config.corpus_sha256)
         rows = {table: self._of_run(table, run_id, most) for table, most in ROWS.items()}
