@@ -86,7 +86,7 @@ class DaskWorkers:
                 self._look()
             except (OSError, TimeoutError) as problem:
                 log.debug("no scheduler at %s: %s", quoted(self.address), problem)
-                self.count = 0
+                self.count, self._unfit = 0, ""
             except Exception as problem:  # of a worker, which has not what it takes; the next look may go better
                 if str(problem) != self._unfit:
                     log.warning("workers of %s cannot train: %s", quoted(self.address), problem)

@@ -110,7 +110,9 @@ def over(db: Connection, limit: int) -> set[str]:
     """Runs of which :func:`beyond` may find some: it drops none of two or more that are all within the limit."""
     of_run = (sa.func.count(), sa.func.max(sa.func.length(CHECKPOINTS.c.weights)))
     query = sa.select(CHECKPOINTS.c.run_id).where(CHECKPOINTS.c.kind == "film").group_by(CHECKPOINTS.c.run_id)
-    return set(db.scalars(query.having(sa.or_(of_run[0] * of_run[1] > limit, of_run[0] < 2))))
+    return set(
+        db.scalars(query.having(sa.or_(of_run[0] * of_run[1] > sa.literal(limit, sa.BigInteger), of_run[0] < 2)))
+    )
 
 
 def beyond(sizes: dict[int, int], limit: int) -> list[int]:
