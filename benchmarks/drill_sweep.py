@@ -49,7 +49,7 @@ MARK = "DRILL_MARK"  # in the environment of every process of a drill
 WORKERS = 2
 LATEST = 1.0  # seconds: what a worker had before, it must have stored when it is killed
 CATCH_UP = 5.0  # seconds after a cut, within which what was kept back is stored
-LOOK = 0.05
+LOOK = 0.1
 SERVER = """
 import logging, sys, threading
 from benchmarks import points_log

@@ -193,6 +193,34 @@ def drill(data: dict[str, Any]) -> str:
     return text + f"\nLoad at the start of a part: {min(loads):.1f} to {max(loads):.1f}.\n"
 
 
+def drill_sweep(data: dict[str, Any]) -> str:
+    """What was done to each sweep, and what it cost."""
+    rows = []
+    for name, found in data.items():
+        done = "; ".join(f"{what}: {count}" for what, count in sorted(found["done"].items()))
+        again = f"{found['continued']}, of which at most {found['trained_again_most']:.1f} s were trained again"
+        minutes = f"{found['seconds'] / 60:.0f} min, load {found['load']:.0f}"
+        rows.append((name, found["settings"]["seed"], found["runs"], done, again, minutes))
+    return table(("", "seed", "runs, all finished once", "what was done", "lives of runs cut short", "took"), rows)
+
+
+def carried(data: dict[str, Any]) -> str:
+    """What each database took, and how long students waited for it."""
+    writes, waits = [], []
+    for name, found in data.items():
+        best = max(found["writes"], key=lambda row: float(row["a_second"]))
+        enough = [row["runs"] for row in found["running"] if row["of_95"] <= 150]
+        processor = f"{best['ms_of_client']:.1f}" + (f" + {best['ms_of_server']:.1f}" if best["ms_of_server"] else "")
+        alone = next(row for row in found["writes"] if row["writers"] == 2)["a_second"]
+        writes.append((name, f"{alone:,.0f}", f"{best['a_second']:,.0f}", processor, max(enough, default="none")))
+        for what, wait in found["course"]["waits"].items():
+            waits.append((name, what, wait["count"], f"{wait['median']:,.0f}", f"{wait['of_95']:,.0f}"))
+    header = ("", "writes a second, 2 writers", "the most of all", "ms of a processor each", "running runs carried")
+    return (
+        table(header, writes) + "\n" + table(("", "what a student waits for", "times", "median ms", "95 % ms"), waits)
+    )
+
+
 def plot(data: dict[str, Any], path: Path) -> None:
     """All runs: seconds from words in memory against the validation loss reached."""
     from playwright.sync_api import sync_playwright
@@ -305,6 +333,10 @@ def main() -> None:
     parts |= {"remedies": remedies(examined["remedies"]), "health": health(examined["health"])}
     drilled = read("drill")
     parts["drill"] = drill(drilled) if drilled else "Not measured.\n"
+    swept = read("drill-sweep")
+    parts["drill_sweep"] = drill_sweep(swept) if swept else "Not measured.\n"
+    loaded = read("load")
+    parts["carried"] = carried(loaded) if loaded else "Not measured.\n"
     compared = read("context")
     parts["context"] = contexts(compared) if compared else "Not measured.\n"
     latency = read("latency")

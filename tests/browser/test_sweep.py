@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -127,8 +128,13 @@ def said(run: Run) -> str:
 
 def choose(page: Page, label: str, option: str) -> None:
     """Choose in a list, and wait until the app has taken it."""
-    page.get_by_role("combobox", name=label, exact=True).click()
-    page.get_by_role("option", name=option, exact=True).click()
+    from playwright.sync_api import TimeoutError as NotThere
+
+    for _ in range(5):  # a list that is drawn anew just then closes
+        page.get_by_role("combobox", name=label, exact=True).click()
+        with contextlib.suppress(NotThere):
+            page.get_by_role("option", name=option, exact=True).click(timeout=5_000)
+            break
     wait_until_idle(page)
 
 

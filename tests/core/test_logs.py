@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mmcore import BUNDLED_NAMES, JobQueue, ProcessWorkers, RunConfig, RunState, RunStore, TrainConfig, read_words
+from mmcore import BUNDLED_NAMES, RunConfig, RunStore, TrainConfig, read_words
 from mmcore.logs import LOG, about, write_logs
 from mmcore.process import this_process
-from tests.waiting import until
 
+ROOT = Path(__file__).resolve().parents[2]
 log = logging.getLogger("mmcore.test")
 
 
@@ -86,16 +89,25 @@ def test_libraries_with_handlers_of_their_own_write_json_too(
     assert json.loads(capsys.readouterr().err)["message"] == "a worker left"
 
 
-def test_a_worker_process_logs_when_its_run_begins_and_ends(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv(LOG, "json")
+TRAIN = """
+import sys, threading
+from mmcore.jobs import JobQueue, ProcessWorkers
+from mmcore.store import RunStore
+store, run_id = RunStore(sys.argv[1]), sys.argv[2]
+with JobQueue(store.url, ProcessWorkers(1)):
+    while not store.run(run_id).ended:
+        threading.Event().wait(0.05)
+"""
+
+
+def test_a_worker_process_logs_when_its_run_begins_and_ends(tmp_path: Path) -> None:
+    """Of a server of its own: the process that workers are forked from writes where the first server wrote."""
     store = RunStore(str(tmp_path / "store.sqlite"))
     config = RunConfig(corpus_sha256=store.add_corpus(read_words(BUNDLED_NAMES)), train=TrainConfig(max_steps=5))
     run_id = store.create(config).id
-    with JobQueue(store.url, ProcessWorkers(1)):
-        until(lambda: store.run(run_id).state is RunState.FINISHED, "it has finished")
-    run, lines = store.run(run_id), capfd.readouterr().err.splitlines()
+    server = [sys.executable, "-c", TRAIN, store.url, run_id]
+    ended = subprocess.run(server, cwd=ROOT, env=os.environ | {LOG: "json"}, capture_output=True, text=True, check=True)
+    run, lines = store.run(run_id), ended.stderr.splitlines()
     said = [json.loads(line) for line in lines]
     about_it = [(line["message"], line["worker"]) for line in said if line.get("run") == run_id]
     steps = ("begins at step 0 of 5", "is finished at step 5")
