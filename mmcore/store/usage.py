@@ -46,7 +46,7 @@ def usage_of(db: Connection, owner: str) -> Usage:
     reports = list(db.scalars(sa.select(CORPORA.c.report).where(CORPORA.c.owner == owner)))
     runs = stored_bytes(db, RUNS.c.owner == owner)
     for run_id, expected in _expected(db, owner).items():
-        runs[run_id] = max(runs[run_id], expected)
+        runs[run_id] = max(runs.get(run_id, 0), expected)  # it may have come since the last look
     stored = sum(text_bytes(read_report(report)) for report in reports) + sum(runs.values())
     return Usage(waiting=db.scalar(waiting) or 0, corpora=len(reports), stored=stored)
 

@@ -175,3 +175,12 @@ def test_limits_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("MMCORE_MAX_CORPORA", "many")
     with pytest.raises(ValueError, match=r"^MMCORE_MAX_CORPORA must be a whole number from 1, got 'many'$"):
         Limits.of_environment()
+
+
+def test_a_run_that_another_tab_adds_between_two_looks_is_counted(
+    store: RunStore, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create(config, owner="ada")
+    whole = store.usage("ada").stored
+    monkeypatch.setattr("mmcore.store.usage.stored_bytes", lambda db, which: {})
+    assert 0 < store.usage("ada").stored == whole
