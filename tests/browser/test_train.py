@@ -70,10 +70,10 @@ def test_run_survives_refresh_page_switch_and_second_tab(page: Page, server: App
     badge(second, "Stopped")
     badge(page, "Stopped")
 
-    stopped_at = page.evaluate("() => document.querySelector('.live-plot').data[0].x.at(-1)")
+    newest = "document.querySelector('.live-plot')?.data?.[0]?.x.at(-1) ?? 0"  # none while it is drawn anew
+    stopped_at = page.wait_for_function(newest).json_value()
     page.get_by_role("button", name="Continue").click()
     badge(page, "Running")
-    newest = "document.querySelector('.live-plot')?.data?.[0]?.x.at(-1) ?? 0"  # none while it is drawn anew
     page.wait_for_function(f"({newest}) > {stopped_at}")
     page.get_by_role("button", name="Stop", exact=True).click()
     badge(page, "Stopped")
