@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-PATIENCE = 90.0  # seconds for what takes one or two on a quiet machine
+PATIENCE = 180.0  # seconds for what takes one or two on a quiet machine
 
 
 def until(condition: Callable[[], Any], what: str = "the condition", seconds: float = PATIENCE) -> float:

@@ -109,7 +109,7 @@ def open_page(store: RunStore) -> Open:
     """``open_page("train", run=…)``: the app on that page, through the entrypoint, after a first script run."""
 
     def opened(name: str, **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=20)
+        app = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=180)
         for key, value in query.items():
             app.query_params[key] = value
         app.run()

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
-PATIENCE_MS = 60_000  # workers are niced: on a busy machine training is what waits
 POINTS = "() => document.querySelector('.live-plot')?.data?.[0]?.x?.length ?? 0"
 
 
@@ -33,9 +32,8 @@ def fill(page: Page, label: str, value: object) -> None:
 
 def badge(page: Page, text: str) -> None:
     """Wait for a run's state beside its name."""
-    expect(page.get_by_test_id("stBadge").or_(page.locator(".stMarkdownBadge")).get_by_text(text).first).to_be_visible(
-        timeout=PATIENCE_MS
-    )
+    states = page.get_by_test_id("stBadge").or_(page.locator(".stMarkdownBadge"))
+    expect(states.get_by_text(text).first).to_be_visible()
 
 
 def nav(page: Page, title: str) -> None:
@@ -47,9 +45,9 @@ def nav(page: Page, title: str) -> None:
 
 def wait_for_more_points(page: Page) -> None:
     """The curve has points, and gets more of them."""
-    page.wait_for_function(f"({POINTS})() > 1", timeout=PATIENCE_MS)
+    page.wait_for_function(f"({POINTS})() > 1")
     before = page.evaluate(POINTS)
-    page.wait_for_function(f"({POINTS})() > {before}", timeout=PATIENCE_MS)
+    page.wait_for_function(f"({POINTS})() > {before}")
 
 
 def download(page: Page, label: str, folder: Path) -> Path:

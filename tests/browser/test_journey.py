@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 from mmcore import RunStore
-from tests.browser.actions import PATIENCE_MS, badge, fill, nav, plain_val_loss
+from tests.browser.actions import badge, fill, nav, plain_val_loss
 from tests.browser.app_server import AppServer, wait_until_idle
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def test_one_run_from_the_form_to_plain_torch(page: Page, server: AppServer, sto
     run = store.latest()
     assert run is not None
     loss = f"{run.losses['val_loss']:.4f}"
-    expect(page.get_by_text(loss).first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text(loss).first).to_be_visible()
     page.get_by_role("button", name="Take home").click()
     with page.expect_download() as weights:
         page.get_by_role("button", name=re.compile("safetensors")).first.click()

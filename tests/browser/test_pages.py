@@ -10,7 +10,7 @@ import pytest
 
 from mmcore import Artifact, Run, RunStore, TrainConfig, embedding, load
 from mmcore.architectures import model_config
-from tests.browser.actions import PATIENCE_MS, upload
+from tests.browser.actions import upload
 from tests.browser.app_server import AppServer, wait_until_idle
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_a_second_run_appears_beside_the_first(page: Page, server: AppServer, ru
 
     page.goto(f"{server.url}/embeddings?run={run.id}")
     page.get_by_role("button", name="Train the same with seed 2").click()
-    page.locator(".gtitle").filter(has_text="The second run's, turned onto them").wait_for(timeout=PATIENCE_MS)
+    page.locator(".gtitle").filter(has_text="The second run's, turned onto them").wait_for()
     expect(page.get_by_text("They differ in seed (1 → 2).")).to_be_visible()
     expect(page.get_by_text(re.compile(r"^[\d.]+ % of the 5 nearest neighbours"))).to_be_visible()
     expect(page).to_have_url(re.compile(run.id))

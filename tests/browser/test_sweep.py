@@ -10,7 +10,7 @@ from mmcore import Run, RunConfig, RunState, RunStore, TrainConfig
 from mmcore.architectures import model_config
 from mmcore.store import LIVE, RunFilter, SweepState
 from mmcore.sweeps import Axis, Sweep
-from tests.browser.actions import PATIENCE_MS, badge, fill
+from tests.browser.actions import badge, fill
 from tests.browser.app_server import VIEWPORT, AppServer, wait_until_idle, watched_page
 from tests.waiting import until
 
@@ -40,7 +40,7 @@ def test_a_sweep_of_two_by_two_from_its_definition_to_its_address_in_a_fresh_bro
     expect(page.get_by_text(re.compile("^1 of them is there already"))).to_be_visible()
     page.get_by_role("button", name="Start the sweep").click()
     page.wait_for_url("**/sweep?sweep=*")
-    expect(page.get_by_text("8 of 8 runs done")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("8 of 8 runs done")).to_be_visible()
     badge(page, "Finished")
     stored = store.sweep(page.url.rpartition("=")[2])
     runs = store.runs(RunFilter(sweep=stored.id))
@@ -55,7 +55,7 @@ def test_a_sweep_of_two_by_two_from_its_definition_to_its_address_in_a_fresh_bro
         other.get_by_role("button", name="Add runs").click()
         fill(other, "More seeds", "3")
         other.get_by_role("button", name="Add 4 runs").click()
-        expect(other.get_by_text("12 of 12 runs done")).to_be_visible(timeout=PATIENCE_MS)
+        expect(other.get_by_text("12 of 12 runs done")).to_be_visible()
     expect(page.get_by_text("8 of 8 runs done")).to_be_visible()
     page.reload()
     expect(page.get_by_text("12 of 12 runs done")).to_be_visible()
@@ -77,8 +77,8 @@ def test_a_journey_from_a_question_to_an_answer_that_anyone_can_open(
     page.wait_for_url("**/sweep?sweep=*")
     address, sweep_id = page.url, page.url.rpartition("=")[2]
 
-    expect(page.get_by_text(re.compile(r"^[1-9]\d* of 12 runs done"))).to_be_visible(timeout=PATIENCE_MS)
-    page.locator(".live-figure .main-svg").first.wait_for(timeout=PATIENCE_MS)  # results, while it goes on
+    expect(page.get_by_text(re.compile(r"^[1-9]\d* of 12 runs done"))).to_be_visible()
+    page.locator(".live-figure .main-svg").first.wait_for()  # results, while it goes on
     page.get_by_role("button", name="Stop", exact=True).click()
     badge(page, "Stopped")
     of_sweep = RunFilter(sweep=sweep_id)
@@ -86,7 +86,7 @@ def test_a_journey_from_a_question_to_an_answer_that_anyone_can_open(
     done = [run.id for run in store.runs(of_sweep) if run.state is RunState.FINISHED]
     assert 0 < len(done) < 12
     page.get_by_role("button", name="Go on", exact=True).click()
-    expect(page.get_by_text("12 of 12 runs done")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("12 of 12 runs done")).to_be_visible()
     badge(page, "Finished")
     runs = store.runs(of_sweep)
     assert [run.state for run in runs] == [RunState.FINISHED] * 12 and len({run.config for run in runs}) == 12
@@ -133,7 +133,7 @@ def choose(page: Page, label: str, option: str) -> None:
     for _ in range(5):  # a list that is drawn anew just then closes
         page.get_by_role("combobox", name=label, exact=True).click()
         with contextlib.suppress(NotThere):
-            page.get_by_role("option", name=option, exact=True).click(timeout=5_000)
+            page.get_by_role("option", name=option, exact=True).click(timeout=15_000)
             break
     wait_until_idle(page)
 
@@ -148,12 +148,12 @@ def test_results_fill_in_place_keep_their_zoom_and_show_a_cells_runs_at_a_click(
     varied = (Axis(name="context_size", values=(1, 2)), Axis(name="embedding_dim", values=(2, 4)))
     stored = store.create_sweep(Sweep(base=base, axes=varied, seeds=(1, 2, 3, 4)), name="Watched")
     page.goto(f"{server.url}/sweep?sweep={stored.id}")
-    page.locator(".live-figure .main-svg").first.wait_for(timeout=PATIENCE_MS)
+    page.locator(".live-figure .main-svg").first.wait_for()
     page.evaluate(
         """() => { const plot = document.querySelector('.live-figure'); plot.mark = true;
                    return window.Plotly.relayout(plot, {'xaxis.range': [-0.5, 0.5]}); }"""
     )
-    expect(page.get_by_text("16 of 16 runs done")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("16 of 16 runs done")).to_be_visible()
     page.wait_for_function(
         "() => document.querySelector('.live-figure').layout.annotations.every(({ text }) => text.includes('±'))"
     )

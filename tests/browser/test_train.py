@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from mmcore import BUNDLED_NAMES, RunConfig, RunStore, TrainConfig, read_words
 from mmcore.presets import PRESETS, preset_for
-from tests.browser.actions import PATIENCE_MS, POINTS, badge, download, fill, nav, plain_val_loss, wait_for_more_points
+from tests.browser.actions import POINTS, badge, download, fill, nav, plain_val_loss, wait_for_more_points
 from tests.browser.app_server import VIEWPORT, AppServer, wait_until_idle, watched_page
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def test_downloads_hold_what_the_screen_says(page: Page, server: AppServer, tmp_
     fill(page, "Steps", 300)
     page.get_by_role("button", name="Train", exact=True).click()
     page.wait_for_url("**/train?run=*")
-    expect(page.get_by_text("300 of 300 steps")).to_be_visible(timeout=PATIENCE_MS)  # of this run, not the one before
+    expect(page.get_by_text("300 of 300 steps")).to_be_visible()  # of this run, not the one before
     badge(page, "Finished")
     row = page.get_by_role("row").filter(has=page.get_by_text("Validation", exact=True))
     shown = float(row.get_by_role("cell").nth(1).inner_text())

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
-PATIENCE_MS = 200_000  # training gives way to all else on a busy machine
 INTER_LOADED = "() => [...document.fonts].some(font => font.family.includes('Inter') && font.status === 'loaded')"
 
 
@@ -66,7 +65,7 @@ def test_the_installed_app_opens_and_trains(browser: Browser, installed: Install
         page.goto(installed.url)
         page.get_by_role("button", name="Train a model").click()
         state = page.get_by_test_id("stBadge").or_(page.locator(".stMarkdownBadge"))
-        expect(state.get_by_text("Finished").first).to_be_visible(timeout=PATIENCE_MS)
+        expect(state.get_by_text("Finished").first).to_be_visible()
         expect(page.locator(".live-plot .scatterlayer .trace").first).to_be_visible()
         page.wait_for_function(INTER_LOADED)
         page.get_by_test_id("stSidebarNavLink").filter(has_text="Embeddings").click()
