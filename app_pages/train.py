@@ -109,9 +109,7 @@ with result:
                 results.draw_verdict(run, found)
                 with st.container(horizontal=True):
                     one_thing.draw(run)
-                    if run.weights_step is not None:
-                        with st.popover("Take home", icon=":material/download:", key="take_home"):
-                            downloads.draw_downloads(run)
+                    downloads.draw(run)
                     if form.settings() != settings.values_of(run.config.model, run.config.train, run.config.split):
                         buttons.draw_reuse(run)
                 doctor.draw_findings(run, found)

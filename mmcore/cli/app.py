@@ -13,7 +13,7 @@ from typing import Annotated, ParamSpec, TypeVar
 import typer
 
 from .. import logs
-from ..export import SUFFIXES
+from ..export import ENDINGS
 
 app = typer.Typer(
     help="Train character-level neural language models, and use them.",
@@ -83,9 +83,11 @@ Lowercase = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print a table for a spreadsheet.")]
 OpenTest = Annotated[bool, typer.Option("--open-test", help="Show the test losses too. Look once, at the end.")]
-ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file made by train or runs export.")]
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="A .safetensors file made by train or export.")]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="As shown by runs list, or as much as is one run's only.")]
 RunIds = Annotated[
     list[str], typer.Argument(metavar="ID...", help="As shown by runs list, or as much as is one run's only.")
 ]
-Out = Annotated[Path | None, typer.Option(help=f"Write the model here: a file ending in {', '.join(SUFFIXES)}.")]
+Out = Annotated[
+    Path | None, typer.Option(help=f"Write it here when it is over: a file ending in {', '.join(ENDINGS)}.")
+]

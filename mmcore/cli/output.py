@@ -19,16 +19,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from ..dataset import split_words
 from ..export import format_of
 from ..fields import require
 from ..losses import SHOWN, nats
 from ..store import Run, RunState, RunStore
+from ..take_home import take_home
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..export.artifact import Artifact
     from ..training import Step
 from .app import STOPPED_BY_CTRL_C
 
@@ -38,9 +37,11 @@ def conclude(store: RunStore, run: Run, facts: dict[str, Any], out: Path | None,
     problem, weights = None, store.weights(run.id) if out else None
     if out and weights:
         try:
-            write_model(out, artifact_of(store, run, weights))
+            write_file(out, format_of(out).write(take_home(store, run.id)))
         except OSError as error:
-            problem = f"{out} could not be written ({error.strerror}); runs export {run.id} tries again"
+            problem = f"{out} could not be written ({error.strerror}); export {run.id} tries again"
+        except ValueError as error:
+            problem = str(error)
     written = str(out) if weights and not problem else None
     print_summary(run_summary(run) | facts | {"out": written}, as_json)
     if problem:
@@ -92,9 +93,13 @@ def finite(value: float | None) -> float | None:
 
 def check_writable(out: Path | None) -> None:
     """Say before training what would go wrong after it."""
-    if out is None:
-        return
-    format_of(out)
+    if out is not None:
+        format_of(out)
+        check_place(out)
+
+
+def check_place(out: Path) -> None:
+    """``ValueError`` where a file cannot be written, whatever is to be in it."""
     require(not out.is_dir(), "out", "a file", str(out))
     try:
         tempfile.TemporaryFile(dir=out.parent).close()
@@ -102,16 +107,8 @@ def check_writable(out: Path | None) -> None:
         raise ValueError(f"out must be in a folder that can be written, got {out} ({error.strerror})") from None
 
 
-def artifact_of(store: RunStore, run: Run, weights: bytes) -> Artifact:
-    """A run's weights with a record of the words it was trained on, which the store has and a file has not."""
-    from ..export.artifact import load
-
-    return load(weights).with_words(split_words(store.corpus(run.config.corpus_sha256).words, run.config.split))
-
-
-def write_model(out: Path, artifact: Artifact) -> None:
-    """Write a model as what the file's name says, beside it first: a full disk leaves no half a file."""
-    content = format_of(out).write(artifact)
+def write_file(out: Path, content: bytes) -> None:
+    """Write a file, beside it first: a full disk leaves no half of one."""
     handle, beside = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
     try:
         with open(handle, "wb") as file:

@@ -7,7 +7,6 @@ import json
 import math
 import os
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
@@ -17,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ..differences import distinct_names, losses_table, settings_table
-from ..export import SUFFIXES
 from ..fields import require
 from ..losses import SEALED, SHOWN, nats
 from ..process import said_place
@@ -26,7 +24,6 @@ from ..store import Run, RunFilter, RunState, RunStore, UnreadableRun, clean_tag
 from ..store.selection import ALL
 from .app import AsCsv, AsJson, OpenTest, Out, RunId, RunIds, runs, sentences
 from .output import (
-    artifact_of,
     check_writable,
     conclude,
     finite,
@@ -35,7 +32,6 @@ from .output import (
     progress_bar,
     run_summary,
     said_loss,
-    write_model,
 )
 from .settings import changed, changed_model, with_settings
 
@@ -205,27 +201,6 @@ def ancestry(store: RunStore, run: Run) -> str | None:
         for found in reversed(store.ancestors(run.config.origin))
     ]
     return " → ".join(said) or None
-
-
-@runs.command("export")
-@sentences
-def export_run(
-    run_id: RunId,
-    out: Annotated[
-        Path | None, typer.Option(help=f"A file ending in {', '.join(SUFFIXES)}.", show_default="ID.safetensors")
-    ] = None,
-) -> None:
-    """Write a run's model to a file."""
-    store = RunStore()
-    run_id = store.whole_id(run_id)
-    out = out or Path(f"{run_id}.safetensors")
-    check_writable(out)
-    run = store.run(run_id)
-    weights = store.weights(run_id)
-    if weights is None:
-        raise ValueError(f"run {run_id} must have saved weights to be exported, got one that is {run.state}")
-    write_model(out, artifact_of(store, run, weights))
-    typer.echo(str(out))
 
 
 @runs.command("compare")

@@ -2,46 +2,242 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..fields import require
 
 if TYPE_CHECKING:
-    from .artifact import Artifact
+    from ..config import RunConfig
+    from .trained import Trained
+
+Files = Mapping[str, bytes]
+"""Contents by name, with ``/`` between folders."""
 
 
-@dataclass(frozen=True)
+def _fits_all(config: RunConfig) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Format:
     """A kind of file that a trained model can be written as."""
 
-    name: str  # on screen
-    suffixes: tuple[str, ...]  # that its files end in, the usual one first
+    title: str  # on screen
+    group: str  # under which it is listed
+    use: str  # what opens it, in a sentence
+    endings: tuple[str, ...]  # of its files' names, the usual one first
     media_type: str
-    write: Callable[[Artifact], bytes]
+    files: Callable[[Trained], Files]  # several become a zip
+    package: str = ""  # that writing it needs, of the extra [export]
+    refusal: Callable[[RunConfig], str | None] = _fits_all  # why a run has no such file, if it has none
+
+    def missing(self, config: RunConfig) -> str | None:
+        """Why it cannot be written here, or for this run, in a sentence; None where it can."""
+        if self.package and find_spec(self.package) is None:
+            return f"It needs the package {self.package}: install makemore-lab[export]."
+        return self.refusal(config)
+
+    def write(self, trained: Trained) -> bytes:
+        """The file; ``ValueError`` with the reason where there can be none."""
+        require_format(self, trained.config)
+        files = self.files(trained)
+        if len(files) == 1 and not self.endings[0].endswith(".zip"):
+            return next(iter(files.values()))
+        from .archive import zipped
+
+        return zipped(files)
 
 
-def _weights(artifact: Artifact) -> bytes:
-    return artifact.to_bytes()
+def require_format(known: Format, config: RunConfig) -> None:
+    """``ValueError`` where a run cannot be written in a format, with the reason."""
+    if why := known.missing(config):
+        raise ValueError(f"format must be one that can be written, got {known.title}: {why}")
 
 
-def _state_dict(artifact: Artifact) -> bytes:
-    from .state_dict import state_dict_bytes
+def _no_embeddings(config: RunConfig) -> str | None:
+    has = "C" in config.model.shapes(2)
+    return None if has else f"A {config.model.title.lower()} has no embedding table."
 
-    return state_dict_bytes(artifact.model)
+
+def _weights(trained: Trained) -> Files:
+    return {"weights.safetensors": trained.artifact.with_words(trained.dataset.splits).to_bytes()}
 
 
+def _state_dict(trained: Trained) -> Files:
+    from .arrays import state_dict_bytes
+
+    return {"state_dict.pt": state_dict_bytes(trained.artifact.model)}
+
+
+def _npz(trained: Trained) -> Files:
+    from .arrays import npz_bytes
+
+    return {"weights.npz": npz_bytes(trained.artifact)}
+
+
+def _curve(trained: Trained) -> Files:
+    from .tables import curve_csv
+
+    return {"curve.csv": curve_csv(trained.curve)}
+
+
+def _embeddings(trained: Trained) -> Files:
+    from .tables import embeddings_csv
+
+    return {"embeddings.csv": embeddings_csv(trained.artifact)}
+
+
+def _projector(trained: Trained) -> Files:
+    from .tables import projector_files
+
+    return projector_files(trained)
+
+
+def _samples(trained: Trained) -> Files:
+    from .tables import samples_text
+
+    return {"samples.txt": samples_text(trained.artifact)}
+
+
+def _settings(trained: Trained) -> Files:
+    from .tables import settings_json
+
+    return {"settings.json": settings_json(trained.config)}
+
+
+def _script(trained: Trained) -> Files:
+    from .script import script_files
+
+    return script_files(trained)
+
+
+def _notebook(trained: Trained) -> Files:
+    from .script import notebook_files
+
+    return notebook_files(trained)
+
+
+def _no_branch(config: RunConfig) -> str | None:
+    return "A branch begins with another run's weights, which a script does not have." if config.origin else None
+
+
+def _everything(trained: Trained) -> Files:
+    from .archive import everything
+
+    return everything(trained, {key: known for key, known in FORMATS.items() if key != "everything"})
+
+
+BYTES, CSV = "application/octet-stream", "text/csv"
 FORMATS: dict[str, Format] = {
-    "weights": Format("Weights", (".safetensors",), "application/octet-stream", _weights),
-    "state_dict": Format("State dict", (".pt", ".pth"), "application/octet-stream", _state_dict),
+    "weights": Format(
+        title="Weights",
+        group="Weights",
+        use="Everything in one file, tensors and settings; opens here again, and in plain torch.",
+        endings=(".safetensors",),
+        media_type=BYTES,
+        files=_weights,
+    ),
+    "state_dict": Format(
+        title="State dict",
+        group="Weights",
+        use="PyTorch's own: `torch.load(path, weights_only=True)`.",
+        endings=(".pt", ".pth"),
+        media_type=BYTES,
+        files=_state_dict,
+    ),
+    "npz": Format(
+        title="NumPy arrays",
+        group="Weights",
+        use="Tensors and vocabulary: `numpy.load(path)`.",
+        endings=(".npz",),
+        media_type=BYTES,
+        files=_npz,
+    ),
+    "curve": Format(
+        title="Curve",
+        group="Tables and text",
+        use="The losses along the way, for a spreadsheet or pandas.",
+        endings=("curve.csv",),
+        media_type=CSV,
+        files=_curve,
+    ),
+    "embeddings": Format(
+        title="Embeddings",
+        group="Tables and text",
+        use="A row a symbol: its vector of C.",
+        endings=("embeddings.csv",),
+        media_type=CSV,
+        files=_embeddings,
+        refusal=_no_embeddings,
+    ),
+    "projector": Format(
+        title="Embedding Projector",
+        group="Tables and text",
+        use="`vectors.tsv` and `metadata.tsv`, the two files that the Embedding Projector's Load asks for.",
+        endings=("projector.zip",),
+        media_type="application/zip",
+        files=_projector,
+        refusal=_no_embeddings,
+    ),
+    "samples": Format(
+        title="Samples",
+        group="Tables and text",
+        use="1,000 words drawn from the model, one a line.",
+        endings=("samples.txt",),
+        media_type="text/plain",
+        files=_samples,
+    ),
+    "settings": Format(
+        title="Settings",
+        group="Tables and text",
+        use="Every setting and the corpus's sha256, as JSON.",
+        endings=("settings.json",),
+        media_type="application/json",
+        files=_settings,
+    ),
+    "script": Format(
+        title="PyTorch script",
+        group="Code",
+        use="Data, model and training of this run in plain PyTorch, as in the lecture, with its words beside it.",
+        endings=("script.zip",),
+        media_type="application/zip",
+        files=_script,
+        refusal=_no_branch,
+    ),
+    "notebook": Format(
+        title="Notebook",
+        group="Code",
+        use="The same for Jupyter, a cell a step.",
+        endings=("notebook.zip",),
+        media_type="application/zip",
+        files=_notebook,
+        refusal=_no_branch,
+    ),
+    "everything": Format(
+        title="Everything",
+        group="All of it",
+        use="All of the above that this run has, in one zip.",
+        endings=("everything.zip",),
+        media_type="application/zip",
+        files=_everything,
+    ),
 }
-SUFFIXES = tuple(suffix for known in FORMATS.values() for suffix in known.suffixes)
+ENDINGS = tuple(ending for known in FORMATS.values() for ending in known.endings)
+
+
+def file_name(run_id: str, known: Format) -> str:
+    """What a run's file of a format is called."""
+    ending = known.endings[0]
+    return f"makemore-{run_id}{ending if ending.startswith('.') else '-' + ending}"
 
 
 def format_of(path: Path) -> Format:
     """The format that a file's name asks for, whatever its case; ``ValueError`` with those there are."""
-    suffix = path.suffix.lower()
-    require(suffix in SUFFIXES, "out", "a file ending in " + ", ".join(SUFFIXES), str(path))
-    return next(known for known in FORMATS.values() if suffix in known.suffixes)
+    name = path.name.lower()
+    found = [known for known in FORMATS.values() if name.endswith(known.endings)]
+    require(bool(found), "out", "a file ending in " + ", ".join(ENDINGS), str(path))
+    return found[0]

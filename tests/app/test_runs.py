@@ -236,12 +236,17 @@ def test_a_run_that_works_cannot_be_deleted(finished: Run, store: RunStore, open
     assert app.button(key="delete").disabled
 
 
-def test_downloads_are_offered(finished: Run, open_page: Open) -> None:
+def test_the_dialog_offers_every_format_and_makes_none_until_it_is_asked_for(
+    finished: Run, store: RunStore, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmcore.take_home.take_home", None)  # whoever calls it fails
     app = open_page("runs", run=finished.id)
-    labels = [button.proto.label for button in app.get("download_button")]
-    models = [f"{known.name} ({known.suffixes[0]})" for known in FORMATS.values()]
-    assert models == ["Weights (.safetensors)", "State dict (.pt)"]
-    assert labels == ["Export table (CSV)", *models, "Curve (CSV)", "Settings (JSON)"]
+    app.button(key="take_home").click().run()
+    assert not app.exception
+    buttons = {button.proto.id.rpartition("-")[2]: button.proto for button in app.get("download_button")}
+    assert [key for key in buttons if key.startswith("save_")] == [f"save_{key}" for key in FORMATS]
+    assert not any(buttons[f"save_{key}"].disabled for key in FORMATS)
+    assert all(known.title in texts(app) and known.use in texts(app) for known in FORMATS.values())
 
 
 def test_e3_all_interrupted_runs_are_continued_at_once(finished: Run, store: RunStore, open_page: Open) -> None:

@@ -352,7 +352,7 @@ def test_c5_memory_and_size_are_said_and_too_much_of_them_is_refused_before_trai
 
 def test_a13_a_downloaded_file_knows_the_words_it_was_trained_on(store: RunStore, finished: Run) -> None:
     artifact, train = (
-        load(downloads._model(store, finished.id, FORMATS["weights"])),
+        load(downloads.made(store, finished.id, FORMATS["weights"])),
         split_words(store.corpus(finished.config.corpus_sha256).words, finished.config.split).train,
     )
     assert artifact.trained_on([*train, "", "no such word"]) == len(train)

@@ -27,9 +27,8 @@ from mmcore.config import RunConfig, SplitConfig, TrainConfig
 from mmcore.corpus import Corpus, read_words
 from mmcore.dataset import Dataset, Splits, Vocab
 from mmcore.evaluation import evaluate
-from mmcore.export import FORMATS, SUFFIXES, format_of
+from mmcore.export.arrays import state_dict_bytes
 from mmcore.export.artifact import Artifact, load, plain_torch
-from mmcore.export.state_dict import state_dict_bytes
 from mmcore.model import MLP
 from mmcore.presets import PRESETS
 from mmcore.version import __version__
@@ -117,17 +116,6 @@ def test_the_state_dict_loads_in_plain_torch(names: Corpus, dataset: Dataset, co
     twin = MLP(config, 27, seed=99)
     twin.load_state_dict(tensors)
     assert torch.equal(twin.flat, artifact.model.flat), "loading into the parameters must reach the flat tensor"
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_every_format_writes_the_models_numbers_and_is_found_by_its_suffixes(name: str, tmp_path: Path) -> None:
-    for suffix in FORMATS[name].suffixes:
-        path = tmp_path / f"model{suffix.upper()}"
-        assert format_of(path) is FORMATS[name]
-        path.write_bytes(format_of(path).write(TINY))
-        read = torch.load(path, weights_only=True) if name == "state_dict" else load(path).model.tensors
-        assert all(torch.equal(read[key], tensor) for key, tensor in TINY.model.tensors.items())
-    assert len({suffix for known in FORMATS.values() for suffix in known.suffixes}) == len(SUFFIXES)
 
 
 # ---- the plain code

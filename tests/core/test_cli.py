@@ -523,6 +523,12 @@ def test_runs_are_listed_shown_exported_and_deleted(words: Path, tmp_path: Path,
     assert exported.model.flat.equal(kept_weights.model.flat) and exported.losses == kept_weights.losses
     assert exported.trained_words is not None
 
+    table = tmp_path / "anything.txt"
+    assert Result("export", first.id, "--format", "curve", "--out", str(table)).out == f"{table}\n"
+    assert len(pd.read_csv(table)) == len(store.history(first.id))
+    assert "format must be one of weights, state_dict" in Result("export", first.id, "--format", "h5").err
+    assert "out must be a file ending in .safetensors" in Result("export", first.id, "--out", "model.h5").err
+
     kept = Result("runs", "delete", first.id, typed="n\n")
     assert kept.code == 1 and len(store.runs()) == 2
     assert "Delete run" in kept.err
@@ -622,7 +628,7 @@ def test_a_run_without_weights_cannot_be_exported(store: RunStore, tmp_path: Pat
     run = store.create(RunConfig(corpus_sha256=store.add_corpus(corpus)))
     result = Result("runs", "export", run.id, "--out", str(tmp_path / "m.safetensors"))
     assert result.code == 2
-    assert "must have saved weights to be exported, got one that is queued" in result.err
+    assert "run must be one with saved weights" in result.err
 
 
 # ---- the process
@@ -851,7 +857,7 @@ def test_b3_a_disk_that_fills_while_training_leaves_the_summary_and_the_old_file
     run = store.latest()
     assert run and run.id in told.out
     assert told.err.endswith(
-        f"Error: {out} could not be written (No space left on device); runs export {run.id} tries again\n"
+        f"Error: {out} could not be written (No space left on device); export {run.id} tries again\n"
     )
     assert (told.code, out.read_text()) == (2, "an older model")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

@@ -1,48 +1,57 @@
-"""What a run leaves as files."""
+"""What a run leaves as files: one dialog, drawn from the table of formats."""
 
 from __future__ import annotations
 
-import json
 from functools import partial
+from itertools import groupby
 
 import streamlit as st
 
-from mmcore.dataset import split_words
-from mmcore.export import FORMATS, Format
-from mmcore.store import Run, RunStore
+from mmcore import Run
+from mmcore.export import FORMATS, Format, file_name
+from mmcore.store import RunStore
 from ui import session
-from ui.kit.text import csv
 
 
-def draw_downloads(run: Run) -> None:
-    """The trained model and its record as files, and how to load it without this project."""
-    store, name = session.store(), f"makemore-{run.id}"
-    save = partial(st.download_button, on_click="ignore", icon=":material/download:")
-    with st.container(horizontal=True):
-        for key, known in FORMATS.items():
-            file, made = f"{name}{known.suffixes[0]}", partial(_model, store, run.id, known)
-            save(f"{known.name} ({known.suffixes[0]})", made, file, known.media_type, key=f"save_{key}")
-        save("Curve (CSV)", partial(_curve, store, run.id), f"{name}.csv", "text/csv", key="save_curve")
-        config = json.dumps(run.config.to_dict(), indent=2)
-        save("Settings (JSON)", config, f"{name}.json", "application/json", key="save_config")
+def draw(run: Run) -> None:
+    """A button that opens the dialog; nothing for a run without weights."""
+    if run.weights_step is not None and st.button("Take home", icon=":material/download:", key="take_home"):
+        st.dialog("Take home", width="large")(draw_formats)(run)
+
+
+def draw_formats(run: Run) -> None:
+    """Every format: what it is, what opens it, and its file, which is made when it is asked for."""
+    st.markdown("Files that need nothing of this app. Each is made when you press its button.")
+    for group, found in groupby(FORMATS.items(), key=lambda entry: entry[1].group):
+        st.subheader(group, anchor=False)
+        for key, known in found:
+            _draw_format(run, key, known)
     code = st.expander("Load the weights in plain torch", icon=":material/code:", key="code", on_change="rerun")
     if code.open:
         from mmcore.export.artifact import plain_torch
 
-        code.code(plain_torch(run.config.model, f"{name}.safetensors"), language="python")
+        code.code(plain_torch(run.config.model, file_name(run.id, FORMATS["weights"])), language="python")
 
 
-# Download buttons call these without a script run around them: plain code only.
+def _draw_format(run: Run, key: str, known: Format) -> None:
+    missing = known.missing(run.config)
+    with st.container(horizontal=True, vertical_alignment="center", key=f"format_{key}"):
+        st.markdown(f"**{known.title}**  \n{missing or known.use}")
+        st.download_button(
+            known.endings[0],
+            partial(made, session.store(), run.id, known),
+            file_name(run.id, known),
+            known.media_type,
+            key=f"save_{key}",
+            on_click="ignore",
+            icon=":material/download:",
+            disabled=missing is not None,
+            width=220,
+        )
 
 
-def _model(store: RunStore, run_id: str, known: Format) -> bytes:
-    from mmcore.export.artifact import load
+def made(store: RunStore, run_id: str, known: Format) -> bytes:
+    """A file. Called by a download button without a script run around it: plain code only."""
+    from mmcore.take_home import take_home
 
-    if (weights := store.weights(run_id)) is None:
-        return b""
-    config = store.run(run_id).config
-    return known.write(load(weights).with_words(split_words(store.corpus(config.corpus_sha256).words, config.split)))
-
-
-def _curve(store: RunStore, run_id: str) -> bytes:
-    return csv(store.history(run_id)).encode()
+    return known.write(take_home(store, run_id))

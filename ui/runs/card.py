@@ -24,8 +24,6 @@ def draw(run: Run) -> None:
         if run.state is RunState.STOPPED:
             st.caption(stopped(run))
         _draw_words(run)
-        if run.weights_step is not None:
-            downloads.draw_downloads(run)
         if run.state not in LIVE:
             asked = st.expander("Ask the doctor", icon=":material/stethoscope:", key="doctor", on_change="rerun")
             if asked.open:
@@ -38,6 +36,7 @@ def _draw_buttons(run: Run) -> None:
         if st.button("Open", type="primary", icon=":material/open_in_new:", key="open"):
             pages.TRAIN.open({"run": run.id})
         buttons.draw(run)
+        downloads.draw(run)
         busy = run.state in WORKING
         why = "Stop it first." if busy else f"It can come back for {deleted.HOURS}."
         remove = partial(deleted.delete, [run.id])

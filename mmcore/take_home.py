@@ -1,0 +1,46 @@
+"""A run as it leaves the store: all that its files are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .fields import require
+
+if TYPE_CHECKING:
+    from .export.trained import Trained
+    from .store import RunStore
+
+
+def take_home(
+    store: RunStore, run_id: str, *, question: str = "", prediction: str = "", against: str | None = None
+) -> Trained:
+    """A run of the store, for :data:`mmcore.export.FORMATS` to write.
+
+    Parameters
+    ----------
+    question, prediction : what its owner asked and expected, for the report
+    against : the id of another run, to compare it with
+
+    Raises
+    ------
+    ValueError
+        If there is no such run, or it has saved no weights.
+    """
+    from .export.artifact import load
+    from .export.trained import Trained
+
+    run, weights = store.run(run_id), store.weights(run_id)
+    require(weights is not None, "run", "one with saved weights", f"{run_id}, which is {run.state}")
+    return Trained(
+        run_id=run.id,
+        name=run.name,
+        created=run.created.isoformat(timespec="seconds"),
+        seconds=run.seconds,
+        artifact=load(weights or b""),
+        corpus=store.corpus(run.config.corpus_sha256),
+        curve=store.history(run_id),
+        checkpoints=store.checkpoints(run_id),
+        question=question,
+        prediction=prediction,
+        against=take_home(store, against) if against else None,
+    )

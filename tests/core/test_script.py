@@ -1,0 +1,113 @@
+"""The plain PyTorch script and the notebook: the same run again, in a process that knows nothing of this project."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmcore.architectures import model_config
+from mmcore.architectures.interface import ModelConfig
+from mmcore.config import TrainConfig
+from mmcore.corpus import Corpus
+from mmcore.export import FORMATS
+from mmcore.export.script import cells, script
+from mmcore.export.script_training import learning_rate
+from mmcore.export.trained import Trained
+from mmcore.schedules import learning_rate_at
+from tests.exported import trained
+from tests.models import SMALL
+
+STEPS = 120
+CASES: dict[str, tuple[ModelConfig, dict[str, Any]]] = {
+    "mlp, as in the lecture": (
+        model_config(),
+        {"optimizer": "sgd", "sampler": "examples", "learning_rate": 0.1, "schedule": "step"},
+    ),
+    "mlp, with everything": (
+        model_config(hidden_sizes=(30, 20), embedding_dim=4, normalisation="batch", direct=True, dropout=0.1),
+        {"sampler": "contexts", "weight_decay": 0.1, "patience": 2, "check_every": 50},
+    ),
+    "bigram": (model_config(architecture="bigram"), {"optimizer": "sgd", "weight_decay": 0.01, "learning_rate": 1.0}),
+    "gru, words longer than its context": (
+        model_config(architecture="gru", context_size=5, hidden_size=24, dropout=0.2, state_dropout=0.1),
+        {"sampler": "words", "batch_size": 16},
+    ),
+    "transformer": (
+        model_config(architecture="transformer", embedding_dim=16, layers=2, dropout=0.1),
+        {"sampler": "words", "batch_size": 16},
+    ),
+}
+REPORT = """
+import json, runpy, sys
+found = runpy.run_path("makemore.py")
+assert "mmcore" not in sys.modules
+print(json.dumps({name: found[name] for name in ("lossi", "train_loss", "dev_loss")}))
+"""
+
+
+def unpacked(trained: Trained, key: str, folder: Path) -> None:
+    for name, content in FORMATS[key].files(trained).items():
+        (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_script_trains_the_same_run_again(names: Corpus, name: str, tmp_path: Path) -> None:
+    model, settings = CASES[name]
+    run = trained(model, names.words[:600], **{"max_steps": STEPS} | settings)
+    unpacked(run, "script", tmp_path)
+    command = [sys.executable, "-I", "-c", REPORT]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    ours = run.curve["batch_loss"].dropna().to_numpy()
+    assert len(found["lossi"]) == STEPS
+    assert np.abs(np.array(found["lossi"])[:100] - ours[:100]).max() < 1e-5
+    assert found["train_loss"] == pytest.approx(run.artifact.losses["train_loss"], abs=0.005)
+    assert found["dev_loss"] == pytest.approx(run.artifact.losses["val_loss"], abs=0.005)
+
+
+def test_the_notebook_has_the_cells_of_the_script_and_runs(names: Corpus, tmp_path: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    run = trained(model_config(hidden_sizes=(20,)), names.words[:300])
+    unpacked(run, "notebook", tmp_path)
+    path = tmp_path / "makemore.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert code == [cell.code for cell in cells(run)] and all(part in script(run) for part in code)
+    command = [str(Path(sys.executable).with_name("jupyter-execute")), "--inplace", str(path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    outputs = [cell.outputs for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    said = outputs[-2][0].text
+    train_loss = float(said.split()[1].rstrip(","))
+    assert train_loss == pytest.approx(run.artifact.losses["train_loss"], abs=2e-4)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_script_of_every_architecture_and_sampler_is_python_of_its_own(names: Corpus, name: str) -> None:
+    for sampler in SMALL[name].samplers:
+        run = trained(SMALL[name], names.words[:40], max_steps=1, sampler=sampler)
+        compile(script(run), "makemore.py", "exec")
+        assert "mmcore" not in script(run)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step", "one-cycle", "linear", "inverse-time"])
+def test_the_learning_rate_of_every_update_is_the_runs(schedule: str) -> None:
+    config = TrainConfig(max_steps=37, schedule=schedule, learning_rate=0.07)
+    for step in range(37):
+        scope: dict[str, Any] = {"i": step}
+        exec(learning_rate(config), scope)
+        assert scope["lr"] == pytest.approx(learning_rate_at(config, step), rel=1e-12)
+
+
+def test_a_full_stop_and_symbols_of_several_characters_are_kept(tmp_path: Path, names: Corpus) -> None:
+    run = trained(model_config(hidden_sizes=(4,)), ["a.b", "b.", ".a", "ab", "ba", "a.", "bb", "aa", "b.a", "a.a"])
+    assert "stoi[''] = 0" in script(run)
+    assert "words.txt" in FORMATS["script"].files(run)
