@@ -125,6 +125,18 @@ def _no_branch(config: RunConfig) -> str | None:
     return "A branch begins with another run's weights, which a script does not have." if config.origin else None
 
 
+def _onnx(trained: Trained) -> Files:
+    from .onnx_graph import onnx_bytes
+
+    return {"model.onnx": onnx_bytes(trained.artifact)}
+
+
+def _tensorboard(trained: Trained) -> Files:
+    from .tensorboard_log import event_files
+
+    return event_files(trained)
+
+
 def _everything(trained: Trained) -> Files:
     from .archive import everything
 
@@ -133,6 +145,14 @@ def _everything(trained: Trained) -> Files:
 
 BYTES, CSV = "application/octet-stream", "text/csv"
 FORMATS: dict[str, Format] = {
+    "everything": Format(
+        title="Everything",
+        group="All of it",
+        use="Every file below that this run has, in one zip, with a text that says what each is.",
+        endings=("everything.zip",),
+        media_type="application/zip",
+        files=_everything,
+    ),
     "weights": Format(
         title="Weights",
         group="Weights",
@@ -217,13 +237,23 @@ FORMATS: dict[str, Format] = {
         files=_notebook,
         refusal=_no_branch,
     ),
-    "everything": Format(
-        title="Everything",
-        group="All of it",
-        use="All of the above that this run has, in one zip.",
-        endings=("everything.zip",),
+    "onnx": Format(
+        title="ONNX",
+        group="Other programs",
+        use="Contexts to logits, for onnxruntime and whatever else reads ONNX.",
+        endings=(".onnx",),
+        media_type=BYTES,
+        files=_onnx,
+        package="onnx",
+    ),
+    "tensorboard": Format(
+        title="TensorBoard",
+        group="Other programs",
+        use="The curve as event files: unpack, then `tensorboard --logdir FOLDER`.",
+        endings=("tensorboard.zip",),
         media_type="application/zip",
-        files=_everything,
+        files=_tensorboard,
+        package="tensorboard",
     ),
 }
 ENDINGS = tuple(ending for known in FORMATS.values() for ending in known.endings)

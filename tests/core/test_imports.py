@@ -71,7 +71,7 @@ PACKAGES = {
     "export": (
         ("artifact",),
         ("trained",),
-        ("arrays", "tables", "archive"),
+        ("arrays", "tables", "archive", "onnx_graph", "tensorboard_log"),
         ("script_data", "script_model"),
         ("script_training",),
         ("script",),

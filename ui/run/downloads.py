@@ -16,7 +16,7 @@ from ui import session
 def draw(run: Run) -> None:
     """A button that opens the dialog; nothing for a run without weights."""
     if run.weights_step is not None and st.button("Take home", icon=":material/download:", key="take_home"):
-        st.dialog("Take home", width="large")(draw_formats)(run)
+        st.dialog("Take home", width="medium")(draw_formats)(run)
 
 
 def draw_formats(run: Run) -> None:
@@ -35,8 +35,10 @@ def draw_formats(run: Run) -> None:
 
 def _draw_format(run: Run, key: str, known: Format) -> None:
     missing = known.missing(run.config)
-    with st.container(horizontal=True, vertical_alignment="center", key=f"format_{key}"):
-        st.markdown(f"**{known.title}**  \n{missing or known.use}")
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key=f"format_{key}"
+    ):
+        st.markdown(f"**{known.title}**  \n{missing or known.use}", width=400)
         st.download_button(
             known.endings[0],
             partial(made, session.store(), run.id, known),
@@ -46,7 +48,7 @@ def _draw_format(run: Run, key: str, known: Format) -> None:
             on_click="ignore",
             icon=":material/download:",
             disabled=missing is not None,
-            width=220,
+            width=200,
         )
 
 
