@@ -35,7 +35,7 @@ class Graph:
 
     def constant(self, value: Any, dtype: type = np.int64) -> str:
         """The name of a constant."""
-        array = np.asarray(value, dtype=dtype)
+        array: NDArray[Any] = np.asarray(value, dtype=dtype)
         name = f"k{len(self.constants)}"
         self.constants[name] = array
         return name
@@ -143,13 +143,13 @@ def _wavenet(graph: Graph, config: Any) -> str:
     return graph.linear(graph.column(h, 0), "W_lm_head", "b_lm_head")
 
 
-def _recurrent(graph: Graph, config: Any, step: Callable[[Graph, Any, str, list[str]], list[str]]) -> str:
-    """Every place of a context in turn; a boundary begins a word, so the states before it are made 0."""
+def _recurrent(graph: Graph, config: Any, step: Callable[[Graph, Any, str, list[str]], list[str]], count: int) -> str:
+    """Every place of a context in turn, with `count` states; a boundary begins a word, and makes those before it 0."""
     inputs = graph.rows(graph.linear("C", "W_ih", "b_ih"), "contexts")  # (B, T, gates · H)
     inside = graph("Cast", graph("Not", graph("Equal", "contexts", graph.constant(0))), to=1)  # (B, T) of 0 and 1
     first = graph("Slice", graph.column(inputs, 0), *map(graph.constant, ([0], [config.hidden_size], [1])))
     zero = graph("Mul", first, graph.number(0))  # (B, H), B being known by then only
-    states = [zero] * (2 if config.architecture == "lstm" else 1)
+    states = [zero] * count
     for place in range(config.context_size):
         known = graph("Unsqueeze", graph.column(inside, place), graph.constant([1]))  # (B, 1)
         states = step(graph, config, graph.column(inputs, place), [graph("Mul", state, known) for state in states])
@@ -235,8 +235,8 @@ BUILD: dict[str, Callable[[Graph, Any], str]] = {
     "bigram": _bigram,
     "mlp": _mlp,
     "wavenet": _wavenet,
-    "rnn": lambda graph, config: _recurrent(graph, config, _rnn_step),
-    "gru": lambda graph, config: _recurrent(graph, config, _gru_step),
-    "lstm": lambda graph, config: _recurrent(graph, config, _lstm_step),
+    "rnn": lambda graph, config: _recurrent(graph, config, _rnn_step, 1),
+    "gru": lambda graph, config: _recurrent(graph, config, _gru_step, 1),
+    "lstm": lambda graph, config: _recurrent(graph, config, _lstm_step, 2),
     "transformer": _transformer,
 }

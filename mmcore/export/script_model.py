@@ -27,7 +27,7 @@ def parameters(trained: Trained) -> str:
     config, seed = trained.config.model, trained.config.train.seed
     shapes = config.shapes(trained.artifact.vocab.size)
     lines = [f"g = torch.Generator().manual_seed({seed})  # for reproducibility"]
-    if config.architecture == "transformer":
+    if "wpe" in shapes:  # its tensors are numbered by layer
         lines += _in_a_loop(config, shapes)
         named = "list(p.values())"
     else:
@@ -143,7 +143,7 @@ def _hidden(config: Any, layer: int, inputs: str) -> list[str]:
 
 
 def _width(config: Any, layer: int) -> int:
-    return int(config.hidden_sizes[layer - 1] if config.architecture == "mlp" else config.hidden_size)
+    return int(config.hidden_sizes[layer - 1] if hasattr(config, "hidden_sizes") else config.hidden_size)
 
 
 def _bigram(config: ModelConfig) -> list[str]:

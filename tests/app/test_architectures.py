@@ -75,5 +75,5 @@ def test_every_page_works_with_every_architecture(open_page: Open, store: RunSto
     app = open_page("train", run=run.id)
     assert ARCHITECTURES[architecture].title in texts(app)
     app.session_state["code"] = True
-    app.run()
+    app.button(key="take_home").click().run()
     assert "safetensors" in app.code[0].value

@@ -50,10 +50,10 @@ def wait_for_more_points(page: Page) -> None:
     page.wait_for_function(f"({POINTS})() > {before}")
 
 
-def download(page: Page, label: str, folder: Path) -> Path:
-    """Click a button and save in `folder` what it sends."""
+def download(page: Page, key: str, folder: Path) -> Path:
+    """Ask the dialog *Take home*, which is open, for a format, and save its file in `folder`."""
     with page.expect_download() as waiting:
-        page.get_by_role("button", name=label).click()
+        page.locator(f".st-key-save_{key} button").click()
     target = folder / waiting.value.suggested_filename
     waiting.value.save_as(target)
     return target

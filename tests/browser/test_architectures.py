@@ -56,5 +56,5 @@ def test_from_training_to_the_weights(page: Page, server: AppServer, tmp_path: P
 
     nav(page, "Run")
     page.get_by_role("button", name="Take home").click()
-    weights = load_file(download(page, "Weights (.safetensors)", tmp_path))
+    weights = load_file(download(page, "weights", tmp_path))
     assert {name: tuple(tensor.shape) for name, tensor in weights.items()} == shapes

@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 from mmcore import RunStore
-from tests.browser.actions import badge, fill, nav, plain_val_loss
+from tests.browser.actions import badge, download, fill, nav, plain_val_loss
 from tests.browser.app_server import AppServer, wait_until_idle
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def test_one_run_from_the_form_to_plain_torch(page: Page, server: AppServer, sto
     loss = f"{run.losses['val_loss']:.4f}"
     expect(page.get_by_text(loss).first).to_be_visible()
     page.get_by_role("button", name="Take home").click()
-    with page.expect_download() as weights:
-        page.get_by_role("button", name=re.compile("safetensors")).first.click()
-    weights.value.save_as(tmp_path / "model.safetensors")
+    download(page, "weights", tmp_path).rename(tmp_path / "model.safetensors")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
     nav(page, "Splits")
     metric = page.get_by_test_id("stMetric").filter(has=page.get_by_text("Validation loss", exact=True)).first

@@ -167,13 +167,13 @@ def test_downloads_hold_what_the_screen_says(page: Page, server: AppServer, tmp_
     shown = float(row.get_by_role("cell").nth(1).inner_text())
 
     page.get_by_role("button", name="Take home").click()
-    config = RunConfig.from_dict(json.loads(download(page, "Settings (JSON)", tmp_path).read_text()))
+    config = RunConfig.from_dict(json.loads(download(page, "settings", tmp_path).read_text()))
     assert config.train.max_steps == 300
-    weights = load_file(download(page, "Weights (.safetensors)", tmp_path))
+    weights = load_file(download(page, "weights", tmp_path))
     assert plain_val_loss(weights, config) == pytest.approx(shown, abs=5e-5)
-    state_dict = torch.load(download(page, "State dict (.pt)", tmp_path), weights_only=True)
+    state_dict = torch.load(download(page, "state_dict", tmp_path), weights_only=True)
     assert all(torch.equal(state_dict[name], tensor) for name, tensor in weights.items())
-    curve = pd.read_csv(download(page, "Curve (CSV)", tmp_path))
+    curve = pd.read_csv(download(page, "curve", tmp_path))
     assert curve["step"].iloc[-1] == 300
     assert curve["val_loss"].iloc[-1] == pytest.approx(shown, abs=5e-5)
 

@@ -526,8 +526,11 @@ def test_runs_are_listed_shown_exported_and_deleted(words: Path, tmp_path: Path,
     table = tmp_path / "anything.txt"
     assert Result("export", first.id, "--format", "curve", "--out", str(table)).out == f"{table}\n"
     assert len(pd.read_csv(table)) == len(store.history(first.id))
-    assert "format must be one of weights, state_dict" in Result("export", first.id, "--format", "h5").err
-    assert "out must be a file ending in .safetensors" in Result("export", first.id, "--out", "model.h5").err
+    assert "format must be one of everything, weights, state_dict" in Result("export", first.id, "--format", "h5").err
+    assert (
+        "out must be a file ending in everything.zip, .safetensors"
+        in Result("export", first.id, "--out", "model.h5").err
+    )
 
     kept = Result("runs", "delete", first.id, typed="n\n")
     assert kept.code == 1 and len(store.runs()) == 2
@@ -828,8 +831,8 @@ def test_b3_a_file_is_what_its_name_says(words: Path, tmp_path: Path, name: str)
 @pytest.mark.parametrize(
     ("out", "rule"),
     [
-        ("{}/m.npz", "out must be a file ending in .safetensors, .pt, .pth, got"),
-        ("{}/m", "out must be a file ending in .safetensors, .pt, .pth, got"),
+        ("{}/m.h5", "out must be a file ending in everything.zip, .safetensors, .pt, .pth, .npz, "),
+        ("{}/m", "out must be a file ending in everything.zip, .safetensors, .pt, .pth, .npz, "),
         ("/proc/m.pt", "out must be in a folder that can be written, got /proc/m.pt ("),
         ("{}/nowhere/m.pt", "out must be in a folder that can be written, got"),
     ],
