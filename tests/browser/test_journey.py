@@ -34,7 +34,7 @@ def test_one_run_from_the_form_to_plain_torch(page: Page, server: AppServer, sto
     expect(page.get_by_text(loss).first).to_be_visible()
     page.get_by_role("button", name="Take home").click()
     download(page, "weights", tmp_path).rename(tmp_path / "model.safetensors")
-    page.keyboard.press("Escape")
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
 
     nav(page, "Splits")
