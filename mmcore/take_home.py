@@ -11,15 +11,8 @@ if TYPE_CHECKING:
     from .store import RunStore
 
 
-def take_home(
-    store: RunStore, run_id: str, *, question: str = "", prediction: str = "", against: str | None = None
-) -> Trained:
+def take_home(store: RunStore, run_id: str) -> Trained:
     """A run of the store, for :data:`mmcore.export.FORMATS` to write.
-
-    Parameters
-    ----------
-    question, prediction : what its owner asked and expected, for the report
-    against : the id of another run, to compare it with
 
     Raises
     ------
@@ -35,12 +28,7 @@ def take_home(
         run_id=run.id,
         name=run.name,
         created=run.created.isoformat(timespec="seconds"),
-        seconds=run.seconds,
         artifact=load(weights or b""),
         corpus=store.corpus(run.config.corpus_sha256),
         curve=store.history(run_id),
-        checkpoints=store.checkpoints(run_id),
-        question=question,
-        prediction=prediction,
-        against=take_home(store, against) if against else None,
     )

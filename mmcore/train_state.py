@@ -11,6 +11,13 @@ from .architectures.interface import ModelConfig
 from .config import TrainConfig
 from .model import Model
 
+OFFSETS = {"batches": 0x5EED_0001, "dropout": 0x5EED_0002}  # from the seed of initialisation
+
+
+def generator_seed(seed: int, name: str) -> int:
+    """The seed of a generator that training draws from, by its name in :data:`OFFSETS`."""
+    return (seed + OFFSETS[name]) % 2**63
+
 
 class TrainState:
     """A model in training and all that its next update depends on, so that it can be put away and continued.
@@ -22,10 +29,7 @@ class TrainState:
         self.config = config
         self.model = Model(model_config, vocab_size, seed=config.seed)
         self.moments = torch.zeros(2, self.model.flat.numel()) if config.optimizer == "adamw" else None
-        self.generators = {
-            name: torch.Generator().manual_seed((config.seed + offset) % 2**63)
-            for name, offset in (("batches", 0x5EED_0001), ("dropout", 0x5EED_0002))
-        }
+        self.generators = {name: torch.Generator().manual_seed(generator_seed(config.seed, name)) for name in OFFSETS}
         self.step = 0
         self.best: Tensor | None = None  # flat weights with the lowest validation loss at a check
         self.best_loss, self.checks_since_best = math.inf, 0

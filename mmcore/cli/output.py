@@ -34,15 +34,15 @@ from .app import STOPPED_BY_CTRL_C
 
 def conclude(store: RunStore, run: Run, facts: dict[str, Any], out: Path | None, as_json: bool) -> None:
     """Write and say what a training came to; that a file could not be written, after all that was said."""
-    problem, weights = None, store.weights(run.id) if out else None
-    if out and weights:
+    problem, has_weights = None, run.weights_step is not None
+    if out and has_weights:
         try:
             write_file(out, format_of(out).write(take_home(store, run.id)))
         except OSError as error:
             problem = f"{out} could not be written ({error.strerror}); export {run.id} tries again"
         except ValueError as error:
             problem = str(error)
-    written = str(out) if weights and not problem else None
+    written = str(out) if out and has_weights and not problem else None
     print_summary(run_summary(run) | facts | {"out": written}, as_json)
     if problem:
         raise ValueError(problem)

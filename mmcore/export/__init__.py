@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -121,8 +121,26 @@ def _notebook(trained: Trained) -> Files:
     return notebook_files(trained)
 
 
-def _no_branch(config: RunConfig) -> str | None:
-    return "A branch begins with another run's weights, which a script does not have." if config.origin else None
+def _no_script(config: RunConfig) -> str | None:
+    from .script_model import FORWARD
+
+    if config.origin:
+        return "A branch begins with another run's weights, which a script does not have."
+    return _unknown(config, FORWARD)
+
+
+def _no_onnx(config: RunConfig) -> str | None:
+    from .onnx_graph import BUILD
+
+    return _unknown(config, BUILD)
+
+
+def _unknown(config: RunConfig, known: Container[str]) -> str | None:
+    return (
+        None
+        if config.model.architecture in known
+        else f"It is not written for the architecture {config.model.title} yet."
+    )
 
 
 def _onnx(trained: Trained) -> Files:
@@ -226,7 +244,7 @@ FORMATS: dict[str, Format] = {
         endings=("script.zip",),
         media_type="application/zip",
         files=_script,
-        refusal=_no_branch,
+        refusal=_no_script,
     ),
     "notebook": Format(
         title="Notebook",
@@ -235,7 +253,7 @@ FORMATS: dict[str, Format] = {
         endings=("notebook.zip",),
         media_type="application/zip",
         files=_notebook,
-        refusal=_no_branch,
+        refusal=_no_script,
     ),
     "onnx": Format(
         title="ONNX",
@@ -245,6 +263,7 @@ FORMATS: dict[str, Format] = {
         media_type=BYTES,
         files=_onnx,
         package="onnx",
+        refusal=_no_onnx,
     ),
     "tensorboard": Format(
         title="TensorBoard",

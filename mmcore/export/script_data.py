@@ -6,14 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 from ..architectures.sequence import SequenceConfig
+from ..train_state import generator_seed
 
 if TYPE_CHECKING:
     from .trained import Trained
 
-WORDS, SYMBOLS = (
-    "words.txt",
-    "words.json",
-)  # the corpus beside the script; as lists where a symbol is several characters
+WORDS = "words.txt"  # the corpus beside the script
+SYMBOLS = "words.json"  # in its place where a symbol is several characters
 
 
 def words_file(trained: Trained) -> dict[str, bytes]:
@@ -142,7 +141,7 @@ def batches(trained: Trained) -> str:
     train = trained.config.train
     start = [
         f"batch_size = {train.batch_size}",
-        f"g_batch = torch.Generator().manual_seed({(train.seed + 0x5EED_0001) % 2**63})",
+        f"g_batch = torch.Generator().manual_seed({generator_seed(train.seed, 'batches')})",
     ]
     if isinstance(trained.config.model, SequenceConfig):
         return "\n".join([*TREE, "", *start, *_tree_batches(trained)])

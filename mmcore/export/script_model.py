@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..architectures.interface import ModelConfig, is_statistic, is_weight, starts_at_one
 from ..architectures.layers import EPSILON, MOMENTUM
 from ..architectures.sequence import SequenceConfig
+from ..train_state import generator_seed
 
 if TYPE_CHECKING:
     from .trained import Trained
@@ -95,7 +96,7 @@ def _dropout(trained: Trained) -> list[str]:
     if not (getattr(config, "dropout", 0) or getattr(config, "state_dropout", 0)):
         return []
     return [
-        f"g_dropout = torch.Generator().manual_seed({(trained.config.train.seed + 0x5EED_0002) % 2**63})",
+        f"g_dropout = torch.Generator().manual_seed({generator_seed(trained.config.train.seed, 'dropout')})",
         "",
         "def dropout(h, rate, training):",
         "    # silence some units while training; four decisions from one random 64-bit number",

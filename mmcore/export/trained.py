@@ -1,8 +1,7 @@
-"""What files are made of: a trained model with its words, its curve and its weights along the way."""
+"""What files are made of: a trained model with its words and its curve."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +12,6 @@ from ..dataset import Dataset, split_words
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..checkpoint import Checkpoint
     from ..corpus import Corpus
     from .artifact import Artifact
 
@@ -25,14 +23,9 @@ class Trained:
     run_id: str
     name: str
     created: str  # ISO 8601, UTC
-    seconds: float  # spent training
     artifact: Artifact
     corpus: Corpus
     curve: pd.DataFrame = field(repr=False)  # step, learning_rate, batch_loss, train_loss, val_loss, …; a row a point
-    checkpoints: Sequence[Checkpoint] = field(default=(), repr=False)  # first to last; may be none
-    question: str = ""  # that its owner asked
-    prediction: str = ""  # and what they expected
-    against: Trained | None = None  # another run to compare it with, in the report
 
     @property
     def config(self) -> RunConfig:

@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from mmcore.architectures import model_config
 from mmcore.config import RunConfig
 from mmcore.corpus import Corpus
 from mmcore.dataset import show_symbol
-from mmcore.export import ENDINGS, FORMATS, file_name, format_of
+from mmcore.export import ENDINGS, FORMATS, file_name, format_of, onnx_graph, script_model
 from mmcore.export.artifact import load
 from mmcore.export.trained import Trained
 from mmcore.sample import drawn_words
@@ -106,6 +107,15 @@ def test_what_a_model_does_not_have_is_left_out_with_the_reason(names: Corpus) -
     with zipfile.ZipFile(io.BytesIO(FORMATS["everything"].write(bigram))) as archive:
         assert "Embeddings: left out. A bigram has no embedding table." in archive.read("README.txt").decode()
         assert "embeddings.csv" not in archive.namelist() and "weights.safetensors" in archive.namelist()
+
+
+@pytest.mark.parametrize(("key", "table"), [("script", script_model.FORWARD), ("onnx", onnx_graph.BUILD)])
+def test_an_architecture_that_a_format_does_not_know_is_refused(
+    mine: Trained, key: str, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert FORMATS[key].missing(mine.config) is None
+    monkeypatch.delitem(table, "mlp")
+    assert FORMATS[key].missing(mine.config) == "It is not written for the architecture MLP yet."
 
 
 def test_a_package_that_is_missing_is_named(mine: Trained) -> None:

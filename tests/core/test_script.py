@@ -29,6 +29,10 @@ CASES: dict[str, tuple[ModelConfig, dict[str, Any]]] = {
         model_config(),
         {"optimizer": "sgd", "sampler": "examples", "learning_rate": 0.1, "schedule": "step"},
     ),
+    "mlp, drawn as in the lecture": (
+        model_config(init="lecture"),
+        {"optimizer": "sgd", "sampler": "examples", "learning_rate": 0.1, "schedule": "step"},
+    ),
     "mlp, with everything": (
         model_config(hidden_sizes=(30, 20), embedding_dim=4, normalisation="batch", direct=True, dropout=0.1),
         {"sampler": "contexts", "weight_decay": 0.1, "patience": 2, "check_every": 50},
@@ -67,7 +71,8 @@ def test_the_script_trains_the_same_run_again(names: Corpus, name: str, tmp_path
     found = json.loads(done.stdout.splitlines()[-1])
     ours = run.curve["batch_loss"].dropna().to_numpy()
     assert len(found["lossi"]) == STEPS
-    assert np.abs(np.array(found["lossi"])[:100] - ours[:100]).max() < 1e-5
+    drawn_wide = getattr(model, "init", "") == "lecture"  # losses far above ln V: rounding grows
+    assert np.abs(np.array(found["lossi"])[:100] - ours[:100]).max() < (1e-2 if drawn_wide else 1e-5)
     assert found["train_loss"] == pytest.approx(run.artifact.losses["train_loss"], abs=0.005)
     assert found["dev_loss"] == pytest.approx(run.artifact.losses["val_loss"], abs=0.005)
 
