@@ -60,10 +60,12 @@ def download(page: Page, key: str, folder: Path) -> Path:
 
 
 def upload(page: Page, name: str, content: bytes) -> None:
-    """Choose a file and wait until the field shows it: a form that is sent before lacks it."""
+    """Choose a file and wait until the server has it: a form that is sent before lacks it."""
     payload: FilePayload = {"name": name, "mimeType": "text/plain", "buffer": content}
-    page.locator("input[type=file]").set_input_files(payload)
+    with page.expect_response(lambda answer: "/upload_file/" in answer.url and answer.request.method == "PUT"):
+        page.locator("input[type=file]").set_input_files(payload)
     expect(page.get_by_text(name)).to_be_visible()
+    wait_until_idle(page)
 
 
 def plain_val_loss(tensors: dict[str, Tensor], config: RunConfig) -> float:
