@@ -42,7 +42,7 @@ from mmcore.train_state import TrainState
 from mmcore.training import Step, train
 from tests.databases import Databases, of_files, when_claimed
 from tests.thread_worker import ThreadWorker, ThreadWorkers
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 S = RunState
 ENDLESS = 100_000_000
@@ -296,6 +296,13 @@ def test_a_long_step_does_not_lose_the_lease(
     assert run_inline(store, run_id, slow).state is S.FINISHED
 
 
+@pytest.fixture
+def unrenewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread renews a lease during the test: only the training does, with each record."""
+    monkeypatch.setattr(jobs, "LEASE_SECONDS", 4 * PATIENCE)
+
+
+@pytest.mark.usefixtures("unrenewed")
 def test_a_worker_that_lost_its_run_drops_it(store: RunStore, make: Callable[..., str]) -> None:
     run_id = make(ENDLESS)
 
@@ -315,6 +322,7 @@ def thought_dead(store: RunStore, run_id: str) -> None:
     assert store.run(run_id).state is S.INTERRUPTED
 
 
+@pytest.mark.usefixtures("unrenewed")
 def test_e1_a_worker_thought_dead_takes_its_run_back(store: RunStore, make: Callable[..., str]) -> None:
     run_id, lost = make(300), []
 
