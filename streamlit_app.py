@@ -6,6 +6,7 @@ import numpy as np  # noqa: F401 (before any thread starts: an import that two t
 import streamlit as st
 
 from ui import health, pages, picture, session
+from ui.generate import tree
 from ui.kit import theme
 from ui.kit.live import plotly_route
 
@@ -28,5 +29,5 @@ if __name__ == "__main__":
         page.run()
         session.queue()  # where the server did not start it: after the page, which comes first
 elif __name__ == "streamlit_app":
-    routes = [plotly_route(), health.route(), picture.checkpoints_route()]
+    routes = [plotly_route(), health.route(), picture.checkpoints_route(), tree.words_route()]
     app = st.App(__file__, lifespan=session.serving, on_script_error=session.said, routes=routes)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ui import pages, session
-from ui.generate import audit, next_character, samples, scoring
+from ui.generate import audit, next_character, samples, scoring, tree
 from ui.kit.theme import current_theme
 from ui.run.picker import trained_run
 
@@ -17,14 +17,18 @@ st.markdown(
 run, artifact = trained_run()
 dataset = session.run_dataset(run)
 splits = dataset.splits
-how = samples.choose(artifact.vocab)
 
-st.header("Words", anchor=False)
-with st.container(key="evidence_words"):
-    samples.draw(run.id, artifact, splits, how)
+st.header("Probability tree", anchor=False)
+above = st.container(key="evidence_words")
+st.header("Many words", anchor=False)
+st.caption("Prefix, temperature and top-k are those of the tree.")
+how = samples.choose(artifact.vocab)
+samples.draw(run.id, artifact, splits, how)
+with above:
+    tree.draw(run, artifact, how)
 
 st.header("One character at a time", anchor=False)
-st.caption("Click a bar to choose the next character, or draw one; temperature and top-k above apply.")
+st.caption("From the prefix on: click a bar to choose the next character, or draw one.")
 next_character.draw(run.id, artifact, splits, how, theme)
 
 st.header("Score a word", anchor=False)

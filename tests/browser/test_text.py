@@ -59,8 +59,7 @@ def test_b2_a_decomposed_letter_is_the_same_wherever_it_is_typed(
     run_inline(store, run.id, token="tests")
     page.goto(f"{server.url}/generate?run={run.id}")
     wait_until_idle(page)
-    for label in ("Prefix", "Begin with", "Word to score"):
-        field = page.get_by_label(label, exact=True)
+    for field in (page.locator(".tree-prefix"), page.get_by_label("Word to score", exact=True)):
         field.fill("zoe\u0301")
         field.press("Enter")
         wait_until_idle(page)

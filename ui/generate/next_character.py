@@ -23,9 +23,13 @@ LIKELIEST = 4  # that a sentence names
 
 
 def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling, theme: Theme) -> None:
-    """The word so far, ways to add to it, and the probability of each next character."""
-    vocab, word_key = artifact.vocab, f"built_{run_id}"
-    built: list[str] = st.session_state.setdefault(word_key, [])
+    """The word so far, from the prefix on, ways to add to it, and the probability of each next character."""
+    vocab, word_key = artifact.vocab, f"built_{run_id}_{how.prefix}"
+    try:
+        start = [vocab.symbols[i] for i in vocab.encode(vocab.typed(how.prefix))]
+    except ValueError:  # which the words above say
+        return
+    built: list[str] = st.session_state.setdefault(word_key, start)
     written = "".join(built)
     try:
         distribution = next_distribution(artifact.model, vocab, written, temperature=how.temperature, top_k=how.top_k)
@@ -35,11 +39,9 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling, theme: 
     ranked = distribution.sort_values("probability", ascending=False, kind="stable")
     st.markdown("The word so far, from its start:")
     st.code(show_symbol("") + "".join(map(show_symbol, built)), language=None, wrap_lines=True)
-    if wrong := st.session_state.pop("begin_error", None):
-        st.error(plain(wrong), icon=":material/error:")
     # The chart must not remember the click that another word's bar got.
     step_key = f"next_{run_id}_{len(built)}_{st.session_state.get('built_resets', 0)}"
-    _draw_choices(word_key, vocab, ranked, how.sample_seed, step_key)
+    _draw_choices(word_key, start, ranked, how.sample_seed, step_key)
     if built[-1:] == [""]:
         found = LABEL_TITLES[label(written, splits)]
         st.success(f"The word is complete: {plain(written) or 'the empty word'} ({found.lower()}).")
@@ -56,19 +58,10 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling, theme: 
     )
 
 
-def _draw_choices(word_key: str, vocab: Vocab, ranked: pd.DataFrame, sample_seed: int, step_key: str) -> None:
+def _draw_choices(word_key: str, start: list[str], ranked: pd.DataFrame, sample_seed: int, step_key: str) -> None:
     built: list[str] = st.session_state[word_key]
     ended, choice_key = built[-1:] == [""], f"choice_{step_key}"
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input(
-            "Begin with",
-            key="begin",
-            max_chars=100,
-            width=140,
-            on_change=_begin,
-            args=(word_key, vocab),
-            help="Letters to begin the word with.",
-        )
         st.selectbox(
             "Next character",
             ranked["symbol"].tolist()[: symbols.MOST],
@@ -97,10 +90,10 @@ def _draw_choices(word_key: str, vocab: Vocab, ranked: pd.DataFrame, sample_seed
         st.button(
             "Start over",
             on_click=_start,
-            args=(word_key, []),
-            disabled=not built,
+            args=(word_key, start),
+            disabled=built == start,
             icon=":material/restart_alt:",
-            help="Empty the word.",
+            help="Back to the prefix.",
         )
 
 
@@ -121,17 +114,6 @@ def _draw_one(word_key: str, distribution: pd.DataFrame, sample_seed: int) -> No
         generator = torch.Generator().manual_seed(sample_seed)
         st.session_state["symbol_generator"] = sample_seed, generator
     _add(word_key, draw_symbol(distribution, generator))
-
-
-def _begin(word_key: str, vocab: Vocab) -> None:
-    """Take the letters typed as the word so far, if the model knows them all."""
-    try:
-        ids = vocab.encode(vocab.typed(st.session_state["begin"]))
-    except ValueError as error:
-        st.session_state["begin_error"] = str(error)
-        return
-    st.session_state.pop("begin_error", None)
-    _start(word_key, [vocab.symbols[i] for i in ids])
 
 
 def _start(word_key: str, symbols: list[str]) -> None:

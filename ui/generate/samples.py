@@ -11,6 +11,7 @@ import streamlit as st
 
 from mmcore.dataset import Splits, Vocab
 from mmcore.sample import MAX_LENGTH, Sample, generate, labels
+from ui.generate.tree import HOTTEST
 from ui.kit.text import csv, plain
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def choose(vocab: Vocab) -> Sampling:
         temperature = st.number_input(
             "Temperature",
             0.0,
-            5.0,
+            HOTTEST,
             1.0,
             0.1,
             key="temperature",

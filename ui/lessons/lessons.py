@@ -185,7 +185,7 @@ LESSONS: tuple[Lesson, ...] = (
     Lesson(
         name="sampling",
         title="Sample new names",
-        look="The temperature is 0. Draw again with another sample seed, then raise it.",
+        look="The temperature is 0: of the tree one path is left. Draw other words, then raise the temperature.",
         question="What does temperature 0 give?",
         choices=("Nonsense", "The same name every time", "Only names from train"),
         right=1,

@@ -25,17 +25,24 @@ if TYPE_CHECKING:
     from mmcore import Dataset, Model, Vocab
 
 HERE = Path(__file__).parent
-PARTS = ("forward.js", "reads.js", "scene.js", "paint.js", "words.js", "picture.js")  # of one module, in this order
+NETWORK = ("forward.js", "sampling.js")  # of every module that computes with a model's weights
+PARTS = (*NETWORK, "reads.js", "scene.js", "paint.js", "words.js", "picture.js")  # of one module, in this order
 MAX_PARAMETERS = 500_000  # 2 MB of weights, and at most some 30 ms a key
 CONTEXTS = 1_000  # of the training split, to find those that drive a unit highest
 CHECKPOINTS_URL = "app/checkpoints"
 PREFIX = "em"  # what the network has read at first, as far as the vocabulary has it
 
+
+def read(*parts: str) -> str:
+    """Files of this folder as one script."""
+    return "\n".join((HERE / part).read_text("utf-8") for part in parts)
+
+
 _component = st.components.v2.component(
     "network_picture",
     html=(HERE / "picture.html").read_text("utf-8"),
     css=(HERE / "picture.css").read_text("utf-8"),
-    js="\n".join((HERE / part).read_text("utf-8") for part in PARTS),
+    js=read(*PARTS),
     isolate_styles=False,  # as the other components: one page, one look
 )
 

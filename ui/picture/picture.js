@@ -166,18 +166,7 @@ function stopWriting(picture) {
   picture.find("write").textContent = "Write a name";
 }
 
-function drawn(p, chance) {
-  let left = chance;
-  for (let id = 0; id < p.length; id++) {
-    left -= p[id];
-    if (left < 0) return id;
-  }
-  return p.length - 1;
-}
-
 // ---- weights along the way
-
-const fromBase64 = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer;
 
 /** All kept checkpoints, once, as soon as someone is about to drag. */
 function fetchFilm(picture) {
@@ -466,17 +455,6 @@ function wordOf({ model, off, data }, row) {
     ids.push(id);
   }
   return ids.map((id) => data.labels[id]).join("") || "(empty)";
-}
-
-/** Numbers between 0 and 1 that look drawn, the same for a seed: mulberry32. */
-function chances(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }
 
 // ---- the table

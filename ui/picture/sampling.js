@@ -1,0 +1,40 @@
+/** From logits to words, as in mmcore/sample.py. */
+
+/** What is drawn from: softmax of logits / temperature over the `topK` largest (0: all); temperature 0 is the largest. */
+export function probabilities(logits, temperature, topK = 0) {
+  const order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a]);
+  const p = new Float64Array(logits.length);
+  if (temperature === 0) {
+    p[order[0]] = 1;
+    return p;
+  }
+  const kept = topK ? order.slice(0, topK) : order;
+  const powers = kept.map((id) => Math.exp((logits[id] - logits[order[0]]) / temperature));
+  const total = powers.reduce((sum, power) => sum + power, 0);
+  kept.forEach((id, place) => (p[id] = powers[place] / total));
+  return p;
+}
+
+/** The id that a chance between 0 and 1 draws. */
+function drawn(p, chance) {
+  let left = chance;
+  for (let id = 0; id < p.length; id++) {
+    left -= p[id];
+    if (left < 0) return id;
+  }
+  return p.length - 1;
+}
+
+/** Numbers between 0 and 1 that look drawn, the same for a seed: mulberry32. */
+function chances(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/** The bytes of a text in base64, such as a model's weights. */
+const fromBase64 = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer;
