@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore.ngram import uniform_loss
-from ui import pages, picture, session
+from ui import pages, picture, session, visitor
 from ui.kit.text import nats
 from ui.kit.theme import current_theme
 from ui.run.picker import trained_run
@@ -52,7 +52,15 @@ if artifact.model.flat.numel() > subject.MAX_PARAMETERS:
 
 model, kept = artifact.model, session.store().checkpoints(run.id)
 film = picture.Film(run_id=run.id, steps=[checkpoint.step for checkpoint in kept])
-picture.draw(model, vocab, artifact.step, key=f"picture_{run.id}", film=film, dataset=dataset)
+picture.draw(
+    model,
+    vocab,
+    artifact.step,
+    key=f"picture_{run.id}",
+    film=film,
+    dataset=dataset,
+    on_step=lambda step: visitor.open_step(step, run.weights_step or 0),  # the bar's slider and this one are one
+)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     context, target = subject.choose_example(vocab, dataset, model.config.context_size)
     view = st.segmented_control(

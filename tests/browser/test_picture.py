@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -160,22 +161,41 @@ def test_a_typed_prefix_goes_through_the_network_in_the_browser(drawn: Drawn, st
     assert spoken == []
 
 
+def drag(slider: Locator, place: int) -> None:
+    """Move a slider, and hold it."""
+    slider.evaluate("(slider, place) => { slider.value = place; slider.dispatchEvent(new Event('input')); }", place)
+
+
 def test_dragging_through_the_checkpoints_shows_their_weights(drawn: Drawn, store: RunStore, run: Run) -> None:
     picture, spoken = drawn
     artifact, kept = load(store.weights(run.id) or b""), store.checkpoints(run.id)
     slider, names = picture.get_by_role("slider", name="Checkpoint"), picture.locator(".picture-names")
     last = names.inner_text()
-    slider.press("Home")
+    slider.focus()
+    drag(slider, 0)
     expect(picture.locator(".picture-step")).to_have_text("Step 0")
     first = likeliest(restore(artifact.model, kept[0]), artifact.vocab, "em")
     expect(picture.get_by_role("application")).to_have_attribute("aria-label", first)
     expect(names).not_to_have_text(last)
-    slider.press("End")
+    drag(slider, len(kept) - 1)
     expect(names).to_have_text(last, use_inner_text=True)
-    slider.press("ArrowLeft")
+    drag(slider, len(kept) - 2)
     expect(slider).to_have_attribute("aria-valuetext", f"Step {kept[-2].step:,}")
     assert [url for url in spoken if "app/checkpoints" not in str(url)] == []
     assert len(spoken) == 1
+
+
+def test_the_slider_of_the_picture_and_that_of_the_bar_are_one(drawn: Drawn, run: Run, page: Page) -> None:
+    picture, _ = drawn
+    mine, bar = picture.get_by_role("slider", name="Checkpoint"), page.locator(".st-key-step_choice")
+    mine.press("Home")
+    expect(bar).to_contain_text("Step 0")
+    expect(page).to_have_url(re.compile("step=0"))
+    bar.get_by_role("slider").press("ArrowRight")
+    expect(mine).to_have_attribute("aria-valuetext", "Step 1")
+    mine.press("End")
+    expect(bar).to_contain_text(f"Step {run.step:,}")
+    expect(page).not_to_have_url(re.compile("step="))
 
 
 def test_the_keyboard_reaches_every_number_and_switches_units_off(drawn: Drawn, store: RunStore, run: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +75,7 @@ def draw(
     key: str,
     film: Film | None = None,
     dataset: Dataset | None = None,
+    on_step: Callable[[int], None] | None = None,
     small: bool = False,
 ) -> None:
     """Draw a network with its weights of a step; call again with the same key to give it others.
@@ -83,13 +84,20 @@ def draw(
     ----------
     film : for a slider through the checkpoints
     dataset : where the contexts come from that drive a unit highest; without one they are not looked for
+    on_step : is told at which checkpoint its slider comes to rest
     small : the picture alone, without what is around it
     """
     parameters = model.flat.numel()
     if parameters > MAX_PARAMETERS:
         st.caption(f"Networks of up to {MAX_PARAMETERS:,} parameters are drawn; this one has {parameters:,}.")
         return
-    _component(key=key, data=data_of(model, vocab, step, film, dataset) | {"small": small})
+
+    def rested() -> None:
+        if on_step and (chosen := st.session_state[key].step) is not None:
+            on_step(chosen)
+
+    data = data_of(model, vocab, step, film, dataset) | {"small": small, "reports": on_step is not None}
+    _component(key=key, data=data, on_step_change=rested)
 
 
 def draw_run(run: Run, *, key: str) -> None:

@@ -13,15 +13,16 @@ const pictures = new WeakMap(); // one state for each mounted picture, by its el
 
 function mount(root) {
   const find = (name) => root.querySelector(`.picture-${name}`);
-  const picture = { root, find, canvas: root.querySelector("canvas"), prefix: [], off: {}, at: -1, names: [] };
+  const picture = { root, find, canvas: root.querySelector("canvas"), prefix: [], off: {}, at: -1, names: [], sent: [] };
   find("prefix").addEventListener("input", () => typed(picture));
   find("write").addEventListener("click", () => (picture.writing ? stopWriting(picture) : writeName(picture)));
   find("all").addEventListener("click", () => switchOn(picture));
-  find("play").addEventListener("click", () => (picture.playing ? pause(picture) : play(picture)));
+  find("play").addEventListener("click", () => (picture.playing ? halt(picture) : play(picture)));
   find("slider").addEventListener("input", ({ target }) => {
     pause(picture);
     goTo(picture, target.valueAsNumber);
   });
+  find("slider").addEventListener("change", () => rest(picture));
   for (const kind of ["pointerenter", "focus"]) find("slider").addEventListener(kind, () => fetchFilm(picture));
   find("part").addEventListener("change", () => fillTable(picture));
   root.querySelector("details").addEventListener("toggle", () => fillTable(picture));
@@ -202,7 +203,7 @@ function play(picture) {
   let at = picture.at >= last ? 0 : picture.at;
   goTo(picture, at);
   picture.playing = setInterval(() => {
-    if (at >= last || !picture.root.isConnected) return pause(picture);
+    if (at >= last || !picture.root.isConnected) return halt(picture);
     goTo(picture, ++at);
   }, FRAME_MS);
 }
@@ -211,6 +212,20 @@ function pause(picture) {
   clearInterval(picture.playing);
   picture.playing = null;
   picture.find("play").textContent = "Watch it learn";
+}
+
+function halt(picture) {
+  pause(picture);
+  rest(picture);
+}
+
+/** Tell the page at which step the slider has come to rest, where it asks. */
+function rest(picture) {
+  const { steps, step, reports } = picture.data;
+  const chosen = steps[picture.at];
+  if (!reports || !picture.root.isConnected || chosen === (picture.sent.at(-1) ?? step)) return;
+  picture.sent.push(chosen);
+  picture.report("step", chosen);
 }
 
 function useWeights(picture, flat) {
@@ -511,21 +526,24 @@ function update(picture, data) {
   }
   picture.find("time").hidden = data.steps.length < 2 || data.small;
   picture.find("slider").max = data.steps.length - 1;
-  if (changed) {
+  const told = picture.sent.lastIndexOf(data.step); // by the slider, which may be elsewhere by now
+  picture.sent.splice(0, told + 1);
+  if (changed) picture.own = new Float32Array(fromBase64(data.weights));
+  if (changed && told < 0) {
     pause(picture);
     picture.at = data.steps.indexOf(data.step);
     tellStep(picture);
-    picture.own = new Float32Array(fromBase64(data.weights));
     useWeights(picture, picture.own);
   } else {
     redraw(picture); // perhaps in other colours
   }
 }
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".picture");
   if (!pictures.has(root)) pictures.set(root, mount(root));
   const picture = pictures.get(root);
+  picture.report = setTriggerValue;
   update(picture, data);
   return () => {
     stopWriting(picture);
