@@ -40,7 +40,7 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling, theme: 
     st.markdown("The word so far, from its start:")
     st.code(show_symbol("") + "".join(map(show_symbol, built)), language=None, wrap_lines=True)
     # The chart must not remember the click that another word's bar got.
-    step_key = f"next_{run_id}_{len(built)}_{st.session_state.get('built_resets', 0)}"
+    step_key = f"next_{run_id}_{how.prefix}_{len(built)}_{st.session_state.get('built_resets', 0)}"
     _draw_choices(word_key, start, ranked, how.sample_seed, step_key)
     if built[-1:] == [""]:
         found = LABEL_TITLES[label(written, splits)]

@@ -290,8 +290,8 @@ async function fetchWords(tree) {
   const { words } = tree.data;
   tree.known = null;
   if (!words) return;
-  const splits = await fetch(new URL(words, document.baseURI)).then((answer) => (answer.ok ? answer.json() : {}));
-  if (words !== tree.data.words) return; // of another run
+  const splits = await fetch(new URL(words, document.baseURI)).then((answer) => (answer.ok ? answer.json() : null)).catch(() => null);
+  if (!splits || words !== tree.data.words) return; // not to be had, or of another run
   tree.known = new Map();
   for (const [name, part] of Object.entries(splits)) for (const word of part) if (!tree.known.has(word)) tree.known.set(word, name);
   show(tree);
@@ -380,6 +380,7 @@ function update(tree, data) {
     show(tree);
   }
   if (before?.words !== data.words) fetchWords(tree);
+  tree.find("controls").disabled = false; // what is typed before would be lost
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {

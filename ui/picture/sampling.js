@@ -18,11 +18,13 @@ export function probabilities(logits, temperature, topK = 0) {
 /** The id that a chance between 0 and 1 draws. */
 function drawn(p, chance) {
   let left = chance;
+  let last = 0;
   for (let id = 0; id < p.length; id++) {
+    if (p[id] > 0) last = id;
     left -= p[id];
-    if (left < 0) return id;
+    if (left < 0) break;
   }
-  return p.length - 1;
+  return last; // where rounding leaves a little: the last that can be drawn
 }
 
 /** Numbers between 0 and 1 that look drawn, the same for a seed: mulberry32. */
