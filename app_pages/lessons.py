@@ -1,8 +1,10 @@
-"""Lessons: the lecture's arc in ten short steps, its exercises and goals, which check themselves, and experiments."""
+"""Lessons: the lecture's arc in short steps, its exercises and goals, which check themselves, and experiments."""
 
 import streamlit as st
 
+from mmcore.presets import PRESETS
 from ui import pages, session, visitor
+from ui.form import form
 from ui.kit.text import plain
 from ui.kit.theme import current_theme
 from ui.lessons import experiments, glossary, goals, guessing, lessons, strip
@@ -36,8 +38,18 @@ with st.grid(2, min_column_width=260):
             st.markdown(f"**{plain(challenge.title)}** · {state}")
             st.markdown(challenge.task)
             st.caption(plain(challenge.evidence))
+            if not challenge.done and st.button(
+                f"Start from {PRESETS[challenge.preset].title}",
+                icon=":material/arrow_forward:",
+                key=f"start_{challenge.title}",
+                help=f"Fills the form on {pages.TRAIN.title} with this preset; change it there.",
+            ):
+                form.fill_preset(challenge.preset)
+                pages.TRAIN.open()
 
-guessing.draw()
+with st.container(key="evidence_guessing"):
+    guessing.draw()
 goals.draw(current_theme())
-experiments.draw(visitor.current_corpus().sha256, current_theme())
+with st.container(key="evidence_experiments"):
+    experiments.draw(visitor.current_corpus().sha256, current_theme())
 glossary.draw()

@@ -32,7 +32,7 @@ def said(app: AppTest) -> str:
 
 def test_a_wrong_prediction_is_told_why_and_answers_are_kept(finished: Run, open_page: Open, store: RunStore) -> None:
     app = begun(open_page, "window", run=finished.id)
-    assert app.title[0].value == pages.DATA.title and "0 of 10" not in texts(app)
+    assert app.title[0].value == pages.DATA.title and "0 of 12" not in texts(app)
     assert app.button(key="lesson_check").disabled
     app.radio(key="lesson_window").set_value(0).run()
     assert "No." not in said(app), "before it is checked"
@@ -44,11 +44,11 @@ def test_a_wrong_prediction_is_told_why_and_answers_are_kept(finished: Run, open
     app.button(key="lesson_check").click().run()
     assert "Right. One for each letter" in said(app).replace("**", "")
     app.button(key="lesson_next").click().run()
-    assert app.title[0].value == pages.EMBEDDINGS.title and "Lesson 2 of 10" in said(app)
+    assert app.title[0].value == pages.EMBEDDINGS.title and "Lesson 2 of 12" in said(app)
     assert app.query_params["lesson"] == "lookup"
     app.button(key="lesson_close").click().run()
-    assert "Lesson 2 of 10" not in said(app) and "lesson" not in app.query_params
-    assert "1 of 10 lessons finished" in app.switch_page("app_pages/lessons.py").run().progress[0].text
+    assert "Lesson 2 of 12" not in said(app) and "lesson" not in app.query_params
+    assert "1 of 12 lessons finished" in app.switch_page("app_pages/lessons.py").run().progress[0].text
     [answers] = [store.lesson_answers(owner) for owner in {app.session_state["visitor"]}]
     assert answers == {"window": 1}
 
@@ -68,7 +68,7 @@ def test_each_lesson_opens_its_page_in_the_right_state(finished: Run, open_page:
 
 
 def test_the_choices_hold_the_answer() -> None:
-    assert len(LESSONS) == len({lesson.name for lesson in LESSONS}) == 10
+    assert len(LESSONS) == len({lesson.name for lesson in LESSONS}) == 12
     assert all(0 <= lesson.right < len(lesson.choices) == len(lesson.whys) for lesson in LESSONS)
     assert checks.CHECKS.keys() == {lesson.name for lesson in LESSONS}
 
@@ -124,12 +124,65 @@ def test_the_finder_lesson_waits_for_a_range_test(finished: Run, open_page: Open
     assert "Press Range test first" in said(app).replace("*", "")
 
 
+def test_who_comes_by_an_address_sees_what_the_lesson_is_about(finished: Run, open_page: Open) -> None:
+    app = open_page("under_the_hood", run=finished.id, lesson="update")
+    assert app.segmented_control(key="hood_view").value == "Update" and app.session_state["hood_rate"] == 2.0
+    app.segmented_control(key="hood_view").set_value("Forward").run()
+    assert app.segmented_control(key="hood_view").value == "Forward", "who looks elsewhere is left to it"
+    assert open_page("lessons", lesson="microgpt").segmented_control(key="experiment").value == "microgpt"
+
+
+def test_the_guessing_lesson_waits_for_a_word_and_says_what_characters_cost(
+    finished: Run, evidence: checks.Evidence, open_page: Open
+) -> None:
+    app = begun(open_page, "guess", run=finished.id)
+    app.radio(key="lesson_guess").set_value(0).run()
+    app.button(key="lesson_check").click().run()
+    assert "Guess one word first" in said(app)
+    app.button(key="start_guessing").click().run()
+    while not app.session_state["guessing"][2].done:
+        app.button(key="give_up").click().run()
+    app.button(key="lesson_check").click().run()
+    assert "Right. Nothing has been said yet" in said(app).replace("**", "")
+    costs = re.search(r"in nats: the first ([\d.]+), those between ([\d.]+), the end ([\d.]+)\.", said(app))
+    assert costs and costs.groups() == tuple(f"{np.mean(part):.2f}" for part in costs_by_place(evidence))
+
+
+def costs_by_place(evidence: checks.Evidence) -> tuple[list[float], list[float], list[float]]:
+    """Losses of the first characters of validation words, of those between, and of the ends, word by word."""
+    first, between, end = [list[float]() for _ in range(3)]
+    for word in evidence.dataset.splits.val:
+        ids = [*evidence.vocab.encode(word), 0]
+        context = [0] * evidence.dataset.context_size
+        contexts = [(context + ids)[at : at + len(context)] for at in range(len(ids))]
+        log_p = evidence.artifact.model(torch.tensor(contexts)).double().log_softmax(1)
+        losses = (-log_p[range(len(ids)), ids]).tolist()
+        first.append(losses[0])
+        between += losses[1:-1]
+        end.append(losses[-1])
+    return first, between, end
+
+
+def test_the_last_lesson_compares_sizes(evidence: checks.Evidence) -> None:
+    parameters = evidence.artifact.model.flat.numel()
+    assert (
+        checks.microgpt(evidence) == "With your 27 symbols the lecture's MLP has 11,897 parameters and microgpt 4,192; "
+        f"your run has {parameters:,} and reads {evidence.dataset.context_size} characters back."
+    )
+
+
+def test_an_exercise_starts_from_the_lecture(open_page: Open) -> None:
+    app = open_page("lessons")
+    app.button(key="start_Start from ignorance").click().run()
+    assert app.title[0].value == pages.TRAIN.title and app.session_state["form_init"] == "lecture"
+
+
 def test_without_a_run_a_lesson_trains_one(open_page: Open, store: RunStore) -> None:
     app = begun(open_page, "embeddings")
     assert "This lesson looks at a run of yours." in said(app)
     app.button(key="lesson_train").click().run()
     assert app.title[0].value == pages.TRAIN.title and store.latest() is not None
-    assert "Lesson 9 of 10" in said(app), "it waits beside"
+    assert "Lesson 9 of 12" in said(app), "it waits beside"
 
 
 def test_exercises_are_judged_by_the_runs(finished: Run, store: RunStore, open_page: Open) -> None:

@@ -28,6 +28,12 @@ def fill(values: Mapping[str, Any]) -> None:
         st.session_state[f"form_{name}"] = value
 
 
+def fill_preset(name: str) -> None:
+    """Put a preset's settings into the form, with the default split."""
+    preset = PRESETS[name]
+    fill(values_of(preset.model, preset.train, SplitConfig()))
+
+
 def settings() -> dict[str, Any]:
     """What the form holds now, by field."""
     model = model_config(architecture=st.session_state["form_architecture"])

@@ -153,6 +153,32 @@ def sampling(found: Evidence) -> str:
     return f"{DRAWS} draws of your run with {DRAWS} sample seeds: {', '.join(sorted(words)) or '(empty)'}."
 
 
+def guess(found: Evidence) -> str | None:
+    """What the characters of a validation word cost by their place."""
+    from mmcore.breakdown import Breakdown
+
+    kept = st.session_state.get("guessing")
+    if kept is None or not kept[2].done:
+        return None
+    broken = Breakdown.of(found.artifact.model, found.dataset.val)
+    first, end = broken.positions == 1, broken.examples.targets == 0
+    parts = {"the first": first, "those between": ~first & ~end, "the end": end}
+    costs = [f"{name} {broken.losses[which].mean():.2f}" for name, which in parts.items() if which.any()]
+    return f"On the validation words of your run the characters cost, in nats: {', '.join(costs)}."
+
+
+def microgpt(found: Evidence) -> str:
+    """The size of the visitor's model beside microgpt's, and of the two ends of the experiment."""
+    from mmcore.presets import PRESETS
+
+    size = found.vocab.size
+    ends = [f"{PRESETS[name].model.parameters(size):,}" for name in ("lecture", "microgpt")]
+    return (
+        f"With your {size} symbols the lecture's MLP has {ends[0]} parameters and microgpt {ends[1]}; your run has "
+        f"{found.artifact.model.flat.numel():,} and reads {found.dataset.context_size} characters back."
+    )
+
+
 def _logits(found: Evidence) -> NDArray[np.float64]:
     """Of the example that a word begins with."""
     import torch
@@ -169,6 +195,19 @@ def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 CHECKS: dict[str, Callable[[Evidence], str | None]] = {
     check.__name__: check
-    for check in (window, lookup, forward, softmax, backward, update, rate, splits, embeddings, sampling)
+    for check in (
+        window,
+        lookup,
+        forward,
+        softmax,
+        backward,
+        update,
+        rate,
+        splits,
+        embeddings,
+        sampling,
+        guess,
+        microgpt,
+    )
 }
 """By the name of the lesson; None where the visitor has to do something first."""

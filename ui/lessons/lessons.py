@@ -1,4 +1,4 @@
-"""The lecture's arc in ten steps and two of its exercises. Words and checks; the page only draws them."""
+"""The lecture's arc in ten steps, two beyond it, and two of its exercises. Words; the page only draws them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Lesson:
     evidence: str  # key of the container on that page which shows it
     state: Mapping[str, Any] = field(default_factory=dict)  # what the page's controls should show
     preset: str = ""  # that the form should hold
+    first: str = ""  # what has to be done before an answer can be checked
 
     def verdict(self, choice: int) -> str:
         """Whether a choice is right, and why or why not."""
@@ -151,6 +152,7 @@ LESSONS: tuple[Lesson, ...] = (
         evidence="evidence_finder",
         state={"finder": True},
         preset="lecture",
+        first="Press *Range test* first, below the form.",
     ),
     Lesson(
         name="splits",
@@ -198,6 +200,39 @@ LESSONS: tuple[Lesson, ...] = (
         evidence="evidence_words",
         state={"temperature": 0.0},
     ),
+    Lesson(
+        name="guess",
+        title="You against the model",
+        look="Guess a hidden word letter by letter. The models guess the same letters; below it is who is ahead.",
+        question="Which character of a word costs a model most?",
+        choices=("The first", "Those in the middle", "The end"),
+        right=0,
+        whys=(
+            "Nothing has been said yet: all it can know is how often words begin with each letter.",
+            "What has been said narrows down what comes next.",
+            "After a whole word, the end is one of few things that can come.",
+        ),
+        page="lessons",
+        evidence="evidence_guessing",
+        first="Guess one word first, or let it be shown.",
+    ),
+    Lesson(
+        name="microgpt",
+        title="From this MLP to microgpt",
+        look="Each run of this experiment changes one thing, from the lecture's MLP to a GPT in one file.",
+        question="What does microgpt do that the lecture's MLP does not?",
+        choices=("It looks characters up in a table", "It weighs what it has read", "It has more parameters"),
+        right=1,
+        whys=(
+            "Both begin with a row of numbers for each character.",
+            "Attention: how much each character before counts depends on what it is. The MLP has fixed weights for "
+            "each place.",
+            "It has a third of the parameters: the same few weights serve every place.",
+        ),
+        page="lessons",
+        evidence="evidence_experiments",
+        state={"experiment": "microgpt"},
+    ),
 )
 BY_NAME = {lesson.name: lesson for lesson in LESSONS}
 
@@ -210,6 +245,8 @@ class Challenge:
     task: str
     done: bool
     evidence: str
+
+    preset = "lecture"  # to start from; as it is, it passes none
 
 
 def challenges(runs: Sequence[Run], first_losses: Mapping[str, float], sizes: Mapping[str, int]) -> list[Challenge]:

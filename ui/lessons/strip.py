@@ -7,11 +7,10 @@ from typing import NoReturn
 
 import streamlit as st
 
-from mmcore import RunConfig, SplitConfig
+from mmcore import RunConfig
 from mmcore.presets import PRESETS
 from ui import pages, session, visitor
 from ui.form import form
-from ui.form.settings import values_of
 from ui.kit import theme
 from ui.kit.text import plain
 from ui.lessons import checks, lessons
@@ -35,13 +34,17 @@ def current() -> Lesson | None:
 
 def begin(lesson: Lesson) -> NoReturn:
     """Open a lesson's page in the state that the lesson is about."""
+    _prepare(lesson)
+    pages.BY_NAME[lesson.page].open({"lesson": lesson.name})
+
+
+def _prepare(lesson: Lesson) -> None:
+    """Let the widgets of its page show what the lesson is about."""
     st.session_state["lesson"] = lesson.name
     for name, value in lesson.state.items():
         st.session_state[name] = value
     if lesson.preset:
-        preset = PRESETS[lesson.preset]
-        form.fill(values_of(preset.model, preset.train, SplitConfig()))
-    pages.BY_NAME[lesson.page].open({"lesson": lesson.name})
+        form.fill_preset(lesson.preset)
 
 
 def close() -> None:
@@ -55,7 +58,8 @@ def draw(page: str) -> None:
     lesson = current()
     if lesson is None:
         return
-    st.session_state["lesson"] = lesson.name
+    if st.session_state.get("lesson") != lesson.name:  # who came by an address sees what the lesson is about, too
+        _prepare(lesson)
     if st.query_params.get("lesson") != lesson.name:  # so that a reload goes on with it
         st.query_params["lesson"] = lesson.name
     st.html(f"<style>{_style()}</style>")
@@ -123,7 +127,7 @@ def _check(lesson: Lesson, choice: int, evidence: checks.Evidence) -> None:
     """Keep the answer, and say whether it is right and what the visitor's run says."""
     found = checks.CHECKS[lesson.name](evidence)
     if found is None:
-        st.session_state["lesson_said"] = (lesson.name, choice), "Press *Range test* first, below the form."
+        st.session_state["lesson_said"] = (lesson.name, choice), lesson.first
         return
     session.store().answer_lesson(visitor.identity(), lesson.name, choice)
     st.session_state["lesson_said"] = (lesson.name, choice), f"{lesson.verdict(choice)}\n\n{plain(found)}"
