@@ -7,14 +7,13 @@ import streamlit as st
 
 from ui import health, pages, picture, session
 from ui.generate import tree
-from ui.kit import theme
 from ui.kit.live import plotly_route
+from ui.kit.shell import SIDEBAR, page_routes
 
 # A visit runs this script as __main__, the server imports it once under its name; a worker process does neither.
 if __name__ == "__main__":
     icon = Path(__file__).parent / "static" / "icon.png"
-    st.set_page_config(page_title="Makemore Lab", page_icon=str(icon), layout="wide", initial_sidebar_state=220)
-    st.html(theme.STYLE)
+    st.set_page_config(page_title="Makemore Lab", page_icon=str(icon), layout="wide", initial_sidebar_state=SIDEBAR)
     groups = {
         heading: [st.Page(page.path, title=page.title, icon=page.icon, default=page is pages.HOME) for page in group]
         for heading, group in pages.GROUPS.items()
@@ -30,4 +29,5 @@ if __name__ == "__main__":
         session.queue()  # where the server did not start it: after the page, which comes first
 elif __name__ == "streamlit_app":
     routes = [plotly_route(), health.route(), picture.checkpoints_route(), tree.words_route()]
+    routes += page_routes([*pages.BY_NAME, *pages.MOVED])
     app = st.App(__file__, lifespan=session.serving, on_script_error=session.said, routes=routes)

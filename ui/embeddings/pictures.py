@@ -82,7 +82,7 @@ def choose(table: Table, vocab: Vocab, sha256: str) -> Picture:
 def draw(run: Run, artifact: Artifact, table: Table, picture: Picture, theme: Theme) -> None:
     """The map, through time where that can be shown, and what can be done with it."""
     # A new chart for each choice made elsewhere: its own selection would be another character's.
-    key = f"embedding_{run.id}_{picture.projection}_{st.session_state.get('embedding_picks', 0)}"
+    key = f"{run.id}_{picture.projection}_{st.session_state.get('embedding_picks', 0)}"
     kept = film.kept(run, artifact)
     if len(kept) > 1 and len(picture.axes) < 3 and picture.projection != TSNE:
         frames = film.develop(run.id, tuple(one.step for one in kept), list(table.ids), run, artifact, kept)
@@ -91,12 +91,14 @@ def draw(run: Run, artifact: Artifact, table: Table, picture: Picture, theme: Th
             table.symbols,
             picture.look,
             step=artifact.step,
-            key=key,
+            key=f"film_{key}",
             on_step=lambda step: _open_step(run, step),
             on_symbol=_choose,
         )
         st.caption(f"{hint(picture)} {film.explanation(frames)}")
         return
+
+    key = f"embedding_{key}"
 
     def clicked() -> None:
         found = st.session_state[key].selection.points

@@ -78,18 +78,26 @@ SURFACES: dict[Theme, Surface] = {
 }
 
 
-# What the theme settings cannot say, for ``st.html``: figures of equal width, so that numbers changing in place do not
-# jump; dark text on dark-theme primary buttons, where Streamlit's white is 3 : 1 and the background colour 5.9 : 1;
-# no heading over a room of one page; the bar of run and checkpoint, by its key; the views of one page close together,
-# to stand in one row;
-# targets of 24 px where Streamlit's and plotly's icons are of 16 and 22, in the same place; a container, by its key,
-# that only screens so narrow that columns stack show, and there no plotly buttons over a chart's title. While
-# Playground trains, its numbers fade, as all that is about to change does in Streamlit, and its pictures do not; its
-# numbers have their place before they are there, and where columns stack they stay above the sliders.
+ROOM = "_room_"  # in a container's key, before the height of the live chart that will be drawn in it
+LIVE_HEIGHTS, AROUND = (330, 360, 370, 420), 64  # px; a chart's title and table are above and below it
+
+# What the theme settings cannot say, for the head of the page: figures of equal width, so that numbers changing in
+# place do not jump; dark text on dark-theme primary buttons and chosen options, where Streamlit's white is 3 : 1 and
+# the background colour 5.9 : 1, and the text's colour on badges, whose own is 3.7 : 1; no heading over a room of one
+# page; the bar of run and checkpoint, by its key; the views of one page close together, to stand in one row; targets of
+# 24 px where Streamlit's and plotly's icons are of 16 and 22, in the same place; room for what comes late (in a row it
+# is mostly a field with its label, or a figure); a container, by its key, that only screens so narrow that columns
+# stack show, and there no plotly buttons over a chart's title. While Playground trains, its numbers fade, as all that
+# is about to change does in Streamlit, and its pictures do not; its numbers have their place before they are there, and
+# where columns stack they stay above the sliders.
 STYLE = f"""<style>
 .stApp {{ font-variant-numeric: tabular-nums; }}
 .stApp [data-testid^="stBaseButton-primary"]:not(:disabled) {{
   color: light-dark({SURFACES["light"].background}, {SURFACES["dark"].background});
+}}
+.stApp [data-tag] {{ color: light-dark({SURFACES["light"].background}, {SURFACES["dark"].background}); }}
+.stApp .stMarkdownBadge {{
+  color: light-dark({SURFACES["light"].text}, {SURFACES["dark"].text}) !important;
 }}
 .stApp [data-testid="stCaptionContainer"] {{
   opacity: 1;
@@ -110,6 +118,10 @@ STYLE = f"""<style>
 .stApp .st-key-hood_view [role="radio"] {{ padding-inline: 8px; }}
 .stApp .modebar-btn {{ min-height: 24px; }}
 .stApp [data-testid="stMainBlockContainer"] {{ padding-top: 4rem; }}
+{"".join(f'.stApp [class*="{ROOM}{height}"] {{ min-height: {height + AROUND}px; }}' for height in LIVE_HEIGHTS)}
+.stApp [class*="st-key-film_"] {{ min-height: 46rem; }}
+.stApp [data-testid="stHorizontalBlock"] [data-testid="stSkeleton"] {{ min-height: 4.25rem; min-width: 6rem; }}
+.stApp .st-key-chosen [data-testid="stHorizontalBlock"] [data-testid="stSkeleton"] {{ min-height: 2.5rem; }}
 .stApp :has(> .st-key-unseen) {{ display: none; }}
 .stApp .st-key-play_result [data-stale="true"] {{ opacity: 1 !important; transition: none; }}
 .stApp .st-key-play_numbers {{ min-height: 6.5rem; }}

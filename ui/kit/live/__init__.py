@@ -150,7 +150,8 @@ def live_chart(
         "plotly": PLOTLY_URL,
         "summary": summary(title, frame, present, lines),
     }
-    _component(key=key, data=data)
+    with st.container(key=f"{key}{theme.ROOM}{height}"):
+        _component(key=key, data=data)
 
 
 def _trace(trace: Trace, frame: pd.DataFrame, current: theme.Theme, log_x: bool) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""The HTML around every page as the browser first gets it: with our style sheets, and a script that mends Streamlit's.
+
+Streamlit sends an empty page, whose script asks for everything else. What only then learns that there is a sidebar, or
+that the page is wide, jumps when it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Route
+
+from ui.kit import theme
+from ui.kit.live import address_of
+
+HERE = Path(__file__).parent
+SIDEBAR = 220  # px wide, as long as no visitor has pulled at it
+
+
+def page_routes(names: Iterable[str]) -> list[Route]:
+    """Where the server gives the HTML of the first page, ``/``, and of those with a name."""
+    html = page_html()
+
+    async def answer(_: Request) -> HTMLResponse:
+        return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
+
+    return [Route(address_of(name), answer) for name in ("", *names)]
+
+
+def page_html() -> str:
+    """Streamlit's own page with what is ours at the end of its head."""
+    spec = find_spec("streamlit")
+    assert spec is not None and spec.origin is not None
+    html = (Path(spec.origin).parent / "static" / "index.html").read_text("utf-8")
+    head, end, rest = html.partition("</head>")
+    assert end, "Streamlit's page has a head"
+    room = (HERE / "shell.css").read_text("utf-8").replace("SIDEBAR", f"{SIDEBAR}px")
+    script = (HERE / "shell.js").read_text("utf-8")
+    return f'{head}{theme.STYLE}<style>{room}</style><script type="module">{script}</script>{end}{rest}'
