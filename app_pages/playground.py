@@ -24,6 +24,7 @@ corpus = visitor.current_corpus()
 if wrong := sliders.start(st.query_params):
     st.warning(plain(wrong))
 numbers = st.container(key="play_numbers")  # on a phone they stay on screen while a slider is moved
+numbers.empty()  # without content there would be no container, nor the room that it keeps
 controls, result = st.columns([1, 3], gap="large")
 with controls:
     asked = sliders.draw_sliders(corpus.sha256)

@@ -52,7 +52,7 @@ def draw(runs: Sequence[Run]) -> None:
 
 
 def _choose() -> View:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="compare_view"):
         y = st.segmented_control(
             "Loss",
             list(Y),

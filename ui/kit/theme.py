@@ -120,8 +120,12 @@ STYLE = f"""<style>
 .stApp [data-testid="stMainBlockContainer"] {{ padding-top: 4rem; }}
 {"".join(f'.stApp [class*="{ROOM}{height}"] {{ min-height: {height + AROUND}px; }}' for height in LIVE_HEIGHTS)}
 .stApp [class*="st-key-film_"] {{ min-height: 46rem; }}
-.stApp [data-testid="stHorizontalBlock"] [data-testid="stSkeleton"] {{ min-height: 4.25rem; min-width: 6rem; }}
-.stApp .st-key-chosen [data-testid="stHorizontalBlock"] [data-testid="stSkeleton"] {{ min-height: 2.5rem; }}
+.stApp [class*="{ROOM}overlay"] {{ min-height: 520px; }}
+.stApp .st-key-compare_view {{ min-height: 140px; align-content: flex-end; }}
+.stApp [class*="{ROOM}picture"] {{ min-height: 640px; }}
+.stApp [class*="{ROOM}small"] {{ min-height: 500px; }}
+.stApp [data-testid="stHorizontalBlock"] [data-testid="stSkeleton"] {{ min-height: 2.5rem; min-width: 6rem; }}
+.stApp .st-key-verdict > :nth-child(2) > :has(> * [data-testid="stSkeleton"]) {{ min-height: 150px; }}
 .stApp :has(> .st-key-unseen) {{ display: none; }}
 .stApp .st-key-play_result [data-stale="true"] {{ opacity: 1 !important; transition: none; }}
 .stApp .st-key-play_numbers {{ min-height: 6.5rem; }}

@@ -97,7 +97,8 @@ def draw(
             on_step(chosen)
 
     data = data_of(model, vocab, step, film, dataset) | {"small": small, "reports": on_step is not None}
-    _component(key=key, data=data, on_step_change=rested)
+    with st.container(key=f"{key}{theme.ROOM}{'small' if small else 'picture'}"):
+        _component(key=key, data=data, on_step_change=rested)
 
 
 def draw_run(run: Run, *, key: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import streamlit as st
 
 from ui.kit import theme
 from ui.kit.live import MEASURED, PLOTLY_URL, _component, spread
@@ -79,7 +80,8 @@ def overlay(
         "plotly": PLOTLY_URL,
         "summary": summary(title, listed),
     }
-    _component(key=key, data=data)
+    with st.container(key=f"{key}{theme.ROOM}overlay"):
+        _component(key=key, data=data)
 
 
 def _after_zero(line: Line) -> Line:
