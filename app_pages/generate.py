@@ -19,7 +19,7 @@ dataset = session.run_dataset(run)
 splits = dataset.splits
 
 st.header("Probability tree", anchor=False)
-above = st.container(key="evidence_words")
+above = tree.place(artifact)
 st.header("Many words", anchor=False)
 st.caption("Prefix, temperature and top-k are those of the tree.")
 how = samples.choose(artifact.vocab)

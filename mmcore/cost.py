@@ -143,7 +143,8 @@ class Estimate:
 
     def __str__(self) -> str:
         time = duration(self.seconds)
-        return f"about {time} at the speed of earlier runs" if self.measured else f"roughly {time}, a guess"
+        about, roughly = ("less than 0.1 s",) * 2 if time == "0.0 s" else (f"about {time}", f"roughly {time}")
+        return f"{about} at the speed of earlier runs" if self.measured else f"{roughly}, a guess"
 
 
 def expected_time(config: RunConfig, vocab_size: int, earlier: Sequence[tuple[RunConfig, int, float]]) -> Estimate:

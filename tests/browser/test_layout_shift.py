@@ -13,10 +13,10 @@ from tests.browser.screenshots import settle
 from ui import pages
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, ViewportSize
 
 MOST = 0.05  # half of what counts as good on the web
-UNSETTLED = ("playground", "compare")  # what stands over their charts has no fixed height: up to 0.12 and 0.2
+SIZES: tuple[ViewportSize, ...] = ({"width": 1440, "height": 1000}, {"width": 390, "height": 844})
 
 # Every shift that no input of the visitor's caused, with what moved; kept from before the page's first script on.
 WATCH = """() => {
@@ -39,14 +39,16 @@ def run(server: AppServer) -> Run:
     return server.trained(model_config(hidden_sizes=(20,)), TrainConfig(max_steps=100))
 
 
-def test_d3_nothing_on_a_page_jumps_while_it_loads(browser: Browser, server: AppServer, run: Run) -> None:
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size['width']}px")
+def test_d3_nothing_on_a_page_jumps_while_it_loads(
+    browser: Browser, server: AppServer, run: Run, size: ViewportSize
+) -> None:
     found = {}
-    with watched_page(browser, server.url, viewport={"width": 1440, "height": 1000}) as page:
+    with watched_page(browser, server.url, viewport=size) as page:
         page.add_init_script(f"({WATCH})()")
         for name in pages.BY_NAME:
-            if name not in UNSETTLED:
-                page.goto(f"{server.url}/{'' if name == pages.HOME.name else name}?run={run.id}&runs={run.id}")
-                settle(page)
-                shifts = page.evaluate("window.shifts")
-                found[name] = sum(value for value, _ in shifts), shifts
+            page.goto(f"{server.url}/{'' if name == pages.HOME.name else name}?run={run.id}&runs={run.id}")
+            settle(page)
+            shifts = page.evaluate("window.shifts")
+            found[name] = sum(value for value, _ in shifts), shifts
     assert {name: what for name, what in found.items() if what[0] > MOST} == {}

@@ -103,3 +103,13 @@ def test_a_screen_reader_hears_the_rooms_of_the_navigation(page: Page, server: A
     page.goto(server.url)
     room = page.get_by_test_id("stSidebarNav").get_by_role("group", name="Look inside")
     expect(room.get_by_role("link")).to_have_count(len(pages.GROUPS["Look inside"]))
+
+
+def test_escape_closes_a_dialog_also_after_a_download(page: Page, server: AppServer, run: Run) -> None:
+    page.goto(f"{server.url}/train?run={run.id}")
+    page.get_by_role("button", name="Take home").click()
+    with page.expect_download():
+        page.locator(".st-key-save_curve button").click()
+    expect(page.get_by_role("dialog")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)

@@ -9,7 +9,7 @@ import pytest
 
 from mmcore import ARCHITECTURES, PRESETS, Corpus, ModelConfig, RunConfig, RunStore, TrainConfig, corpus_from_words
 from mmcore.architectures import model_config
-from mmcore.cost import MAX_ROW_BYTES, PROCESS, accept, amount, estimate, memory_limit
+from mmcore.cost import MAX_ROW_BYTES, PROCESS, Estimate, accept, amount, estimate, memory_limit
 from mmcore.jobs import run_inline
 
 WIDE = model_config(hidden_sizes=(4096,) * 8)  # 117 million parameters
@@ -130,3 +130,10 @@ def test_amounts_are_said_with_three_digits(count: int, said: str) -> None:
 
 def test_a_guess_is_said_with_two_digits() -> None:
     assert [amount(count, 2) for count in (421_000_000, 2_360_000, 996_000)] == ["420 MB", "2.4 MB", "1 MB"]
+
+
+def test_what_takes_no_time_is_said_so() -> None:
+    assert str(Estimate(0.04, measured=False)) == "less than 0.1 s, a guess"
+    assert str(Estimate(0.06, measured=False)) == "roughly 0.1 s, a guess"
+    assert str(Estimate(0.04, measured=True)) == "less than 0.1 s at the speed of earlier runs"
+    assert str(Estimate(12, measured=True)) == "about 12 s at the speed of earlier runs"

@@ -191,7 +191,7 @@ function draw(tree) {
   if (!tree.grown) return fillTable(tree);
   let flow = FLOW;
   while (slot(tree.grown, flow) > HEIGHT && flow > 60) flow *= 0.9;
-  const look = { flow, column: (tree.width - (tree.width < NARROW ? 66 : 150)) / DEPTH, narrow: tree.width < NARROW };
+  const look = { flow, column: (tree.width - (tree.width < NARROW ? 66 : 200)) / DEPTH, narrow: tree.width < NARROW };
   place(tree.grown, (HEIGHT - slot(tree.grown, flow)) / 2, look);
   const all = nodes(tree.grown);
   for (const node of all.slice(1)) svg.append(branch(node, look));

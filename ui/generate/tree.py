@@ -16,6 +16,8 @@ from ui import picture, session
 from ui.kit import theme
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from mmcore import Artifact
     from ui.generate.samples import Sampling
 
@@ -49,15 +51,27 @@ def words_route() -> Route:
     return Route(f"/{base}{path}" if base else path, answer)
 
 
+def place(artifact: Artifact) -> DeltaGenerator:
+    """Where the tree will be drawn, after what is below it: as high as it will be."""
+    with st.container(key="evidence_words"):
+        room = st.container(key=f"words{theme.ROOM}tree" if is_drawn(artifact) else None)
+        room.empty()  # without content there would be no container
+        return room
+
+
+def is_drawn(artifact: Artifact) -> bool:
+    """Whether a network is small enough to be sent to the browser."""
+    return artifact.model.flat.numel() <= picture.MAX_PARAMETERS
+
+
 def draw(run: Run, artifact: Artifact, how: Sampling) -> None:
     """The tree after ``how.prefix``; what is chosen on it is how all of the page samples.
 
     A network too large to be sent has none: the fields below it do the same.
     """
-    parameters = artifact.model.flat.numel()
-    if parameters > picture.MAX_PARAMETERS:
-        most = f"{picture.MAX_PARAMETERS:,}"
-        st.caption(f"The tree is drawn for networks of up to {most} parameters; this one has {parameters:,}.")
+    if not is_drawn(artifact):
+        most, parameters = picture.MAX_PARAMETERS, artifact.model.flat.numel()
+        st.caption(f"The tree is drawn for networks of up to {most:,} parameters; this one has {parameters:,}.")
         return
     key = f"tree_{run.id}"
 

@@ -124,8 +124,17 @@ STYLE = f"""<style>
 .stApp .st-key-compare_view {{ min-height: 140px; align-content: flex-end; }}
 .stApp [class*="{ROOM}picture"] {{ min-height: 640px; }}
 .stApp [class*="{ROOM}small"] {{ min-height: 500px; }}
+.stApp [class*="{ROOM}tree"] {{ min-height: 742px; }}
+.stApp [data-testid="stVerticalBlock"] > [data-testid="stElementContainer"] > [data-testid="stSkeleton"] {{
+  min-height: 68px;
+}}
 .stApp [data-testid="stHorizontalBlock"] [data-testid="stSkeleton"] {{ min-height: 2.5rem; min-width: 6rem; }}
 .stApp .st-key-verdict > :nth-child(2) > :has(> * [data-testid="stSkeleton"]) {{ min-height: 150px; }}
+.stApp .st-key-chosen [data-testid="stElementContainer"] > [data-testid="stSkeleton"] {{ min-height: 40px !important; }}
+@media (max-width: 640px) {{
+  .stApp [class*="{ROOM}tree"] {{ min-height: 944px; }}
+  .stApp .st-key-compare_view {{ min-height: 316px; align-content: flex-start; }}
+}}
 .stApp :has(> .st-key-unseen) {{ display: none; }}
 .stApp .st-key-play_result [data-stale="true"] {{ opacity: 1 !important; transition: none; }}
 .stApp .st-key-play_numbers {{ min-height: 6.5rem; }}

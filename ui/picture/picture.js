@@ -537,6 +537,7 @@ function update(picture, data) {
   } else {
     redraw(picture); // perhaps in other colours
   }
+  picture.root.classList.add("picture-ready"); // until now nothing in it had its place
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {

@@ -21,9 +21,15 @@ function skipHelp(button) {
   if (container(button)?.querySelector(FIELD)) button.tabIndex = -1;
 }
 
+/** A dialog keeps the keyboard, also where what was pressed in it is asleep or gone: Escape closes it. */
+function keepInDialog() {
+  if (document.activeElement === document.body) document.querySelector("[role=dialog]")?.focus();
+}
+
 function mend() {
   document.querySelectorAll(NAVIGATION).forEach(nameGroups);
   document.querySelectorAll(HELP).forEach(skipHelp);
+  keepInDialog();
 }
 
 let waiting = 0;
