@@ -204,6 +204,21 @@ def drill_sweep(data: dict[str, Any]) -> str:
     return table(("", "seed", "runs, all finished once", "what was done", "lives of runs cut short", "took"), rows)
 
 
+def sweeps(data: dict[str, Any]) -> str:
+    """Each measurement of a sweep beside a bare loop over the same models."""
+    rows = []
+    for name, found in data.items():
+        two = found.get("two_bare_processes_are_so_many")
+        shares = (found[what] for what in ("beside_updates_and_losses", "beside_updates"))
+        reached = f"{found['of_so_many_bare_processes'] / 2:.2f}", f"{two / 2:.2f}" if two else "–"
+        seconds = f"{found['sweep']['clock']:.0f}"
+        load = f"{found['load']:.0f}"
+        rows.append((name, found["models"], load, seconds, *reached, *(f"{share:.0%}" for share in shares)))
+    of_twice = "its speed, of twice one bare process", "two bare processes at once, of the same"
+    beside = "processor beside updates and losses", "processor beside updates"
+    return table(("", "models", "load at the end", "seconds", *of_twice, *beside), rows)
+
+
 def carried(data: dict[str, Any]) -> str:
     """What each database took, and how long students waited for it."""
     writes, waits = [], []
@@ -335,6 +350,8 @@ def main() -> None:
     parts["drill"] = drill(drilled) if drilled else "Not measured.\n"
     swept = read("drill-sweep")
     parts["drill_sweep"] = drill_sweep(swept) if swept else "Not measured.\n"
+    grids = read("sweep")
+    parts["sweeps"] = sweeps(grids) if grids else "Not measured.\n"
     loaded = read("load")
     parts["carried"] = carried(loaded) if loaded else "Not measured.\n"
     compared = read("context")

@@ -3,9 +3,11 @@
 The grid of context sizes 1-6 × embedding dimensions 2-32 × 3 seeds of the preset *Blink*, 108 models, by the queue with
 one worker a core; and, in one process as little urgent as a worker, a bare loop over the same models with one of the
 seeds: their updates, with and without the exact losses that the table of the sweep shows. Half of the loop comes before
-the sweep and half after it, so that a slow minute of the machine hits both. Of busy machines the processor's seconds
-say more than those of the clock. NAME is what the results call this measurement, DIMENSIONS how many of the six
-embedding dimensions it has.
+the sweep and half after it, so that a slow minute of the machine hits both. Two such processes at once are measured
+too, as two may be less than twice one where the machine is busy or its cores share a memory. Of busy machines the
+processor's seconds say more than those of the clock. The sweep begins as a click on *Start the sweep* lets it begin:
+with a row in the store, which the queue finds. NAME is what the results call this measurement, DIMENSIONS how many of
+the six embedding dimensions it has.
 """
 
 from __future__ import annotations
@@ -126,11 +128,18 @@ def measure(dimensions: int) -> dict[str, Any]:
     sweep = Sweep(base=base, axes=axes, seeds=SEEDS)
     alone = [sweep.config(setting, SEEDS[0]) for setting in sweep.grid()]
     context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, context, as_a_worker) as process:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(1, context, as_a_worker) as process,
+        ProcessPoolExecutor(1, context, as_a_worker) as other,
+    ):
         store = RunStore(str(Path(folder) / "store.sqlite"))
         store.add_corpus(corpus)
-        process.submit(bare, [base, *map(_short, alone[::dimensions])]).result()  # warm
+        for one in (process, other):
+            one.submit(bare, [base, *map(_short, alone[::dimensions])]).result()  # warm
         before = process.submit(bare, alone[::2]).result()
+        pair = [one.submit(bare, half) for one, half in ((process, alone[::2]), (other, alone[1::2]))]
+        both = max(half.result()["clock"] for half in pair)
         took = swept(store, sweep)
         after = process.submit(bare, alone[1::2]).result()
         store.close()
@@ -141,6 +150,7 @@ def measure(dimensions: int) -> dict[str, Any]:
         "load": os.getloadavg()[0],
         "sweep": took,
         "bare": loop,
+        "two_bare_processes_are_so_many": loop["clock"] / both,
         "of_so_many_bare_processes": (models / took["clock"]) / (loop["models"] / loop["clock"]),
         "beside_updates_and_losses": 1 - loop["processor"] / loop["models"] * models / beside,
         "beside_updates": 1 - loop["updates"] / loop["models"] * models / beside,

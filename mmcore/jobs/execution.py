@@ -180,8 +180,11 @@ def _work(
                 state, error = RunState.INTERRUPTED, {}  # nothing is wrong with it: it could not be read in time
 
         def end() -> None:
-            store.record(run_id, token)  # a run whose worker was thought dead goes on, so that it can end
-            store.finish(run_id, token, state, last, **error)
+            try:
+                store.finish(run_id, token, state, last, **error)
+            except StaleToken:
+                store.record(run_id, token)  # a run whose worker was thought dead goes on, so that it can end
+                store.finish(run_id, token, state, last, **error)
 
         _patiently(end, f"run {run_id} waits to be saved", hurry)
         reached = training.newest.step if training and training.newest else 0
@@ -231,8 +234,9 @@ class Training:
         self.film_steps = frozenset(checkpoint_steps(config.train.max_steps, count))
         self.points: list[Step] = []  # not written yet, as are these
         self.film: list[Checkpoint] = []
-        self.ticks, self.next_write, self.next_samples = 0, 0.0, math.inf if self.sparing else 0.0
-        self.next_save = time.monotonic() + SAVE_SECONDS if self.sparing else 0.0
+        began = time.monotonic() if self.sparing else -math.inf
+        self.ticks, self.next_samples = 0, math.inf if self.sparing else 0.0
+        self.next_write, self.next_save = began + self.tick_seconds, began + SAVE_SECONDS
         self.pauses = Pauses()
         self.events: Sequence[threading.Event] = ()  # each of them asks to stop or leave, as the store may
         self.asked, self.next_look = math.inf, 0.0  # when somebody did; when to look into the store again

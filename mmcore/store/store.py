@@ -757,8 +757,10 @@ class RunStore:
             Whether someone asked for a stop.
         """
         with self._write(late=True) as db:  # the next one follows soon, and what a run needs last is in its end
-            _take_back(db, run_id, token)
-            _own(db, run_id, token, heartbeat=Now(), lease_until=Now() + lease)
+            renewed: dict[str, Value] = {"heartbeat": Now(), "lease_until": Now() + lease}
+            if not _is_own(db, run_id, token, renewed):
+                _take_back(db, run_id, token)
+                _own(db, run_id, token, renewed)
             write_progress(db, run_id, progress)
             return _state(db, run_id) is RunState.STOPPING
 
@@ -774,7 +776,7 @@ class RunStore:
     ) -> None:
         """End a run, with the last of its progress; the token is worth nothing afterwards."""
         with self._write() as db:
-            _own(db, run_id, token, heartbeat=Now())
+            _own(db, run_id, token, {"heartbeat": Now()})
             write_progress(db, run_id, progress)
             ended = {"ended": Now(), "error": error, "error_type": error_type and error_type[:MAX_ERROR_TYPE]}
             _move(db, run_id, state, **ended, stored=SIZE, token=None, lease_until=None)
@@ -908,10 +910,15 @@ def _take_back(db: Connection, run_id: str, token: str) -> None:
     db.execute(sa.update(RUNS).where(*mine).values(state=RunState.RUNNING, ended=None, stored=None))
 
 
-def _own(db: Connection, run_id: str, token: str, **values: Value) -> None:
-    """Lock a run for its worker and set some values; :class:`StaleToken` if it is no longer the worker's."""
+def _is_own(db: Connection, run_id: str, token: str, values: dict[str, Value]) -> bool:
+    """Lock a run for its worker and set some values; False if it is not, or no longer, the worker's."""
     mine = (RUNS.c.id == run_id, RUNS.c.token == token, RUNS.c.state.in_(WORKING))
-    if not db.execute(sa.update(RUNS).where(*mine).values(token=token, **values)).rowcount:
+    return bool(db.execute(sa.update(RUNS).where(*mine).values(token=token, **values)).rowcount)
+
+
+def _own(db: Connection, run_id: str, token: str, values: dict[str, Value]) -> None:
+    """As :func:`_is_own`, but :class:`StaleToken` instead of False."""
+    if not _is_own(db, run_id, token, values):
         raise StaleToken(f"run {run_id} belongs to no one or to another worker now")
 
 

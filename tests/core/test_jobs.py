@@ -619,7 +619,7 @@ def test_a_database_that_is_away_costs_a_pause_wherever_the_run_is(
     store: RunStore, make: Callable[..., str], away: Away, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(jobs, "TICK_SECONDS", 0.0)  # so that it asks after every step whether to stop
-    run_id = make(100)
+    run_id = make(500)
     first = run_inline(store, run_id, lambda _: store.request_stop(run_id) and None)
     assert first.state is S.STOPPED, "so that there is a train state to go on from"
     token = store.continue_run(run_id, token="mine").id and "mine"
