@@ -4,7 +4,7 @@ import streamlit as st
 
 from mmcore.dataset import show_symbol
 from ui import pages, session
-from ui.data import contexts, corpora, leakage
+from ui.data import adding, contexts, corpora, leakage
 from ui.data import corpus as contents
 from ui.kit.theme import current_theme
 
@@ -17,7 +17,7 @@ st.markdown(
 )
 stored = corpora.stored()
 corpus = corpora.choose(stored)
-corpora.draw_form()
+adding.draw()
 corpora.draw_deletion(corpus, runs=int(stored.runs.get(corpus.sha256, 0)))
 vocab = session.vocab(corpus.sha256)
 contents.draw_report(corpus, vocab)

@@ -5,46 +5,63 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from .encoding import decode
 from .fields import quoted
 from .installation import APP_FOLDER
-from .text import Cleaning, refuse_table
+from .symbols import CHARACTERS, TOKENS, UNKNOWN
+from .tables import find_delimiter
+from .text import Cleaning
 
 BUNDLED_NAMES = APP_FOLDER / "data" / "names.txt"
+MOST_SHOWN = 12  # characters that a sentence names
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusReport:
-    """What reading a corpus found and what it did about it."""
+    """What reading a corpus found and what it did about it. A symbol is a character, unless `tokens` says otherwise."""
 
     lines: int
     kept: int
-    dropped: dict[str, int]  # reason -> lines
+    dropped: dict[str, int]  # reason -> words
     duplicates: int  # words beyond the first of their kind, whether kept or dropped
-    characters: dict[str, int] = field(repr=False)  # character -> occurrences, most frequent first
-    lengths: dict[int, int] = field(repr=False)  # characters in a word -> words
+    characters: dict[str, int] = field(repr=False)  # symbol -> occurrences, most frequent first
+    lengths: dict[int, int] = field(repr=False)  # symbols in a word -> words
     lowercase: bool = False  # whether words were lower-cased
     lowered: int = 0  # words that this changed
-    composed: int = 0  # words that Unicode NFC changed
+    composed: int = 0  # words that the normal form changed
     cleaned: dict[str, int] = field(default_factory=dict)  # code point taken out or made a space -> how many
     cleaned_at: dict[str, int] = field(default_factory=dict)  # the same -> the first line with it
+    form: str = "NFC"  # which normal form
+    stripped: int = 0  # words that lost their marks
+    removed: dict[str, int] = field(default_factory=dict)  # character that was not to be kept -> how many
+    replaced: int = 0  # words of running text that were too rare, each read as UNKNOWN
+    examples: dict[str, list[str]] = field(default_factory=dict)  # reason -> some that were dropped for it
+    read_as: str = ""  # the encoding and the layout, in a sentence
+    tokens: str = CHARACTERS  # one of TOKENS
 
     @property
     def cleaning(self) -> dict[str, Any]:
         """What an artifact records of it; plain JSON."""
-        record = {"form": "NFC", "lowercase": self.lowercase, "lowered": self.lowered, "composed": self.composed}
+        record = {"form": self.form, "lowercase": self.lowercase, "lowered": self.lowered, "composed": self.composed}
         return record | {"characters": self.cleaned}
 
     def cleaned_sentence(self) -> str:
         """What was changed in the text, in one sentence; empty if nothing was."""
+        item = TOKENS[self.tokens].item
         parts = [_lost(code, count, self.cleaned_at[code]) for code, count in self.cleaned.items()]
-        parts += [f"composed {_words(self.composed)} to Unicode NFC"] if self.composed else []
-        parts += [f"lower-cased {_words(self.lowered)}"] if self.lowered else []
+        parts += [f"composed {counted(self.composed, item)} to Unicode {self.form}"] if self.composed else []
+        parts += [f"lower-cased {counted(self.lowered, item)}"] if self.lowered else []
+        parts += [f"took the marks off the letters of {counted(self.stripped, item)}"] if self.stripped else []
+        parts += [_removed(self.removed)] if self.removed else []
+        rare = f"read {counted(self.replaced, 'rare word')} as {UNKNOWN}"
+        parts += [rare] if self.replaced else []
         return f"Cleaned: {'; '.join(parts)}." if parts else ""
 
 
@@ -55,8 +72,16 @@ def _lost(code: str, count: int, line: int) -> str:
     return f"{'replaced' if character.isspace() else 'took out'} {code} ({name}) {times}"
 
 
-def _words(count: int) -> str:
-    return "1 word" if count == 1 else f"{count:,} words"
+def _removed(removed: Mapping[str, int]) -> str:
+    most = sorted(removed, key=lambda character: -removed[character])
+    shown = " ".join("␣" if character == " " else character for character in most[:MOST_SHOWN])
+    others = " …" if len(most) > MOST_SHOWN else ""
+    return f"took out {counted(sum(removed.values()), 'character')} that are not among those to keep ({shown}{others})"
+
+
+def counted(count: int, noun: str) -> str:
+    """How many there are of something: ``1 word``, ``2,000 words``."""
+    return f"{count:,} {noun if count == 1 else noun + 's'}"
 
 
 @dataclass(frozen=True)
@@ -69,8 +94,24 @@ class Corpus:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the words, UTF-8, a newline after each."""
-        return hashlib.sha256("".join(word + "\n" for word in self.words).encode()).hexdigest()
+        """Hash of the words, UTF-8, a newline after each; before them what symbols are, where not characters."""
+        start = "" if self.tokens == CHARACTERS else f"\0{self.tokens}\n"
+        return hashlib.sha256((start + "".join(word + "\n" for word in self.words)).encode()).hexdigest()
+
+    @property
+    def tokens(self) -> str:
+        """What its words are cut into, one of :data:`~mmcore.symbols.TOKENS`."""
+        return self.report.tokens
+
+    @property
+    def noun(self) -> str:
+        """What one of its symbols is called."""
+        return TOKENS[self.tokens].symbol
+
+    @property
+    def item(self) -> str:
+        """What one of its words is called: in running text a sentence."""
+        return TOKENS[self.tokens].item
 
 
 def read_words(
@@ -89,15 +130,16 @@ def read_words(
     if isinstance(source, bytes):
         raw, name = source, name or "uploaded"
     else:
-        name = name or Path(source).stem
-        try:
-            raw = Path(source).read_bytes()
-        except OSError as error:
-            raise ValueError(f"corpus must be a readable file, got {quoted(str(source))} ({error.strerror})") from error
-    lines = _lines(_decode(raw))
-    if lines[-1] == "":
-        lines.pop()
-    return _corpus(name, lines, Cleaning(lowercase), deduplicate)
+        raw, name = file_bytes(Path(source)), name or Path(source).stem
+    return _corpus(name, lines_of(decode(raw, "utf-8").text), Cleaning(lowercase), deduplicate)
+
+
+def file_bytes(path: Path) -> bytes:
+    """What is in a file; ``ValueError`` names one that is none, or cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"corpus must be a readable file, got {quoted(str(path))} ({error.strerror})") from error
 
 
 def corpus_from_words(words: Iterable[str], name: str) -> Corpus:
@@ -129,41 +171,62 @@ def join(corpora: Sequence[Corpus]) -> Corpus:
         composed=sum(report.composed for report in reports),
         cleaned=added("cleaned"),
         cleaned_at=first,
+        form=reports[0].form,
+        stripped=sum(report.stripped for report in reports),
+        removed=added("removed"),
+        replaced=sum(report.replaced for report in reports),
+        examples={reason: some for report in reversed(reports) for reason, some in report.examples.items()},
+        read_as=reports[0].read_as,
+        tokens=reports[0].tokens,
     )
     return Corpus(corpora[0].name, words, report)
 
 
-def _decode(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        line = len(_lines(raw[: error.start].decode("latin-1")))
-        raise ValueError(f"corpus line {line} must be UTF-8 text, got byte 0x{raw[error.start]:02x}") from None
-
-
-def _lines(text: str) -> list[str]:
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+def lines_of(text: str) -> list[str]:
+    """Text line by line, whichever way they end; no empty one after the last."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff").split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def _corpus(name: str, lines: list[str], cleaning: Cleaning, deduplicate: bool) -> Corpus:
-    refuse_table(lines)
+    _refuse_table(lines)
     words = [cleaning.word(line, number) for number, line in enumerate(lines, start=1)]
     filled = [word for word in words if word]
     kept = list(dict.fromkeys(filled)) if deduplicate else filled
-    if not kept:
-        raise ValueError(f"corpus must have at least one word, got none in {len(lines)} lines")
     dropped = {"blank": len(words) - len(filled), "duplicate": len(filled) - len(kept)}
+    return made_of(name, kept, cleaning, lines=len(lines), dropped=dropped, duplicates=len(filled) - len(set(filled)))
+
+
+def _refuse_table(lines: list[str]) -> None:
+    delimiter = find_delimiter(lines)
+    if delimiter in ("comma", "semicolon"):
+        first = next(line for line in lines if line.strip()).strip()[:40]
+        what = f"got a table (CSV) with {delimiter}s, its first line {first!r}"
+        raise ValueError(f"corpus must have one word a line, {what}: save the column of words alone, one a line")
+
+
+def made_of(
+    name: str, words: Sequence[str], cleaning: Cleaning, *, lines: int, dropped: Mapping[str, int], **found: Any
+) -> Corpus:
+    """A corpus of cleaned words, counted; `found` is what else its report has. ``ValueError`` where there are none."""
+    if not words:
+        raise ValueError(f"corpus must have at least one word, got none in {lines} lines")
+    symbols = TOKENS[found.get("tokens", CHARACTERS)].cut
+    pieces = [symbols(word) for word in words]
     report = CorpusReport(
-        lines=len(lines),
-        kept=len(kept),
+        lines=lines,
+        kept=len(words),
         dropped={reason: count for reason, count in dropped.items() if count},
-        duplicates=len(filled) - len(set(filled)),
-        characters=dict(Counter("".join(kept)).most_common()),
-        lengths=dict(sorted(Counter(map(len, kept)).items())),
+        characters=dict(Counter(chain.from_iterable(pieces)).most_common()),
+        lengths=dict(sorted(Counter(map(len, pieces)).items())),
         lowercase=cleaning.lowercase,
         lowered=cleaning.lowered,
         composed=cleaning.composed,
         cleaned=dict(cleaning.characters),
         cleaned_at=cleaning.first,
+        form=cleaning.form,
+        stripped=cleaning.stripped,
+        removed=dict(cleaning.removed),
+        **found,
     )
-    return Corpus(name, tuple(kept), report)
+    return Corpus(name, tuple(words), report)

@@ -188,6 +188,18 @@ class Flag(Setting):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Line(Setting):
+    """A line of text, which may be empty."""
+
+    most: int  # characters
+
+    def checked(self, name: str, value: Any) -> str:
+        valid = isinstance(value, str) and len(value) <= self.most and "\n" not in value
+        require(valid, name, f"one line of at most {self.most} characters", value)
+        return str(value)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sizes(Setting):
     """Whole numbers, one a layer; none is no layer. The stops of a slider are for one layer."""
 

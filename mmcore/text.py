@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from dataclasses import dataclass, field
+from typing import Literal
 
+Form = Literal["NFC", "NFKC"]
 MAX_WORD_LENGTH = 1_000
 _SPACES = "\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _REMOVED = "\u00ad\u034f\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -62,11 +63,34 @@ def _caseless(character: str) -> bool:
     return bool(character) and character.lower() == character.upper() and not character.isspace()
 
 
-def normalised(text: str, *, lowercase: bool = False) -> str:
-    """Unicode NFC, lower-cased or not."""
-    text = unicodedata.normalize("NFC", text)
+def normalised(text: str, *, lowercase: bool = False, form: Form = "NFC") -> str:
+    """In a Unicode normal form, lower-cased or not."""
+    text = unicodedata.normalize(form, text)
     # Lower-casing can decompose (İ), so normalise what comes out of it too.
-    return unicodedata.normalize("NFC", text.lower()) if lowercase else text
+    return unicodedata.normalize(form, text.lower()) if lowercase else text
+
+
+def without_marks(text: str) -> str:
+    """Text without the marks that stand on or under letters: ``é`` as ``e``, Hebrew without its points."""
+    letters = (character for character in unicodedata.normalize("NFD", text) if unicodedata.category(character) != "Mn")
+    return unicodedata.normalize("NFC", "".join(letters))
+
+
+def characters_of(text: str) -> frozenset[str]:
+    """What someone names as characters: ``a-z'`` is every letter from a to z, and the apostrophe."""
+    found: set[str] = set()
+    at = 0
+    while at < len(text):
+        if text[at + 1 : at + 2] == "-" and at + 2 < len(text):
+            first, last = ord(text[at]), ord(text[at + 2])
+            if first > last:
+                raise ValueError(f"keep must have ranges from first to last, got {text[at : at + 3]!r}")
+            found |= set(map(chr, range(first, last + 1)))
+            at += 3
+        else:
+            found.add(text[at])
+            at += 1
+    return frozenset(found)
 
 
 @dataclass
@@ -74,60 +98,65 @@ class Cleaning:
     """What was done to the words of a list, one after the other."""
 
     lowercase: bool = False
-    composed: int = 0  # words that Unicode NFC changed
+    form: Form = "NFC"
+    strip_marks: bool = False
+    keep: frozenset[str] = frozenset()  # the only characters that stay; empty: all
+    composed: int = 0  # words that the normal form changed
     lowered: int = 0  # words that lower-casing changed
+    stripped: int = 0  # words that lost marks
     characters: Counter[str] = field(default_factory=Counter)  # code point taken out or made a space -> how many
     first: dict[str, int] = field(default_factory=dict)  # the same -> the first line with it
+    removed: Counter[str] = field(default_factory=Counter)  # character not among those to keep -> how many
 
     def word(self, line: str, number: int) -> str:
         """A line of a list as a word; ``ValueError`` names the line and what is wrong with it."""
-        if not line.isascii():
-            line = self._tidy(line, number)
-        text = line.strip()
-        word = text.lower() if self.lowercase else text
-        self.lowered += word != text
-        if not word.isascii():  # lower-casing can decompose (İ)
-            word = normalised(word)
+        word = self.changed(self.tidied(line, number))
         if not word.isprintable() or len(word) > MAX_WORD_LENGTH:
             _check(word, number)
         return word
 
-    def _tidy(self, line: str, number: int) -> str:
-        """A line composed and without what is invisible, on record."""
+    def tidied(self, line: str, number: int) -> str:
+        """A line without what is invisible, on record."""
+        if line.isascii():
+            return line
         text, lost = tidy(line)
         for code in map(code_point, lost):
             self.characters[code] += 1
             self.first.setdefault(code, number)
-        composed = normalised(text)
-        self.composed += composed != text
-        return composed
+        return text
+
+    def changed(self, text: str) -> str:
+        """What becomes of a word: its normal form, case, marks, and the characters that stay."""
+        word = text
+        if not word.isascii():
+            word = normalised(word, form=self.form)
+            self.composed += word != text
+        text = word.strip()
+        word = text.lower() if self.lowercase else text
+        self.lowered += word != text
+        if not word.isascii():  # lower-casing can decompose (İ)
+            word = normalised(word, form=self.form)
+            bare = without_marks(word).strip() if self.strip_marks else word
+            self.stripped += bare != word
+            word = bare
+        return self._kept(word) if self.keep else word
+
+    def _kept(self, word: str) -> str:
+        self.removed.update(character for character in word if character not in self.keep)
+        return " ".join("".join(filter(self.keep.__contains__, word)).split())
+
+
+def refuse_controls(line: str, number: int, allowed: str = "\t\f\v") -> None:
+    """``ValueError`` for a line with characters that stand in no text, but for those that are white space."""
+    for character in line if not line.isprintable() else "":
+        if unicodedata.category(character) in ("Cc", "Cs") and character not in allowed:
+            raise ValueError(f"corpus line {number} must be text, got control character {code_point(character)}")
 
 
 def _check(word: str, number: int) -> None:
     if "\t" in word:
         what = f"got a tab in {word[:40]!r}"
         raise ValueError(f"corpus line {number} must be one word, {what}: save the column of words alone, one a line")
-    for character in word:
-        if unicodedata.category(character) in ("Cc", "Cs"):
-            raise ValueError(f"corpus line {number} must be text, got control character {code_point(character)}")
+    refuse_controls(word, number, allowed="")
     if len(word) > MAX_WORD_LENGTH:
         raise ValueError(f"corpus line {number} must have at most {MAX_WORD_LENGTH:,} characters, got {len(word):,}")
-
-
-def refuse_table(lines: Sequence[str]) -> None:
-    """``ValueError`` for lines that are the rows of a table with commas or semicolons (CSV), and not words."""
-    filled = [line for line in lines if line.strip()]
-    for mark, name in ((",", "commas"), (";", "semicolons")):
-        if filled and all(mark in line for line in filled) and _is_table(filled, mark):
-            what = f"got a table (CSV) with {name}, its first line {filled[0].strip()[:40]!r}"
-            raise ValueError(f"corpus must have one word a line, {what}: save the column of words alone, one a line")
-
-
-def _is_table(lines: Sequence[str], mark: str) -> bool:
-    """Rows of equal length; a space after every mark is prose ("Paris, France"), and so is a single mark in all."""
-    try:
-        rows = list(csv.reader(lines, delimiter=mark))
-    except csv.Error:
-        return False
-    widths, spaced = {len(row) for row in rows}, any(cell[:1] == " " for row in rows for cell in row[1:])
-    return len(widths) == 1 and not spaced and (len(rows) > 1 or max(widths) > 2)

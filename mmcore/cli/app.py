@@ -76,7 +76,10 @@ def one_of(*options: str) -> str:
     return "|".join(options)
 
 
-Data = Annotated[Path, typer.Option(help="A text file, one word a line.", show_default="the bundled names")]
+Data = Annotated[
+    Path,
+    typer.Option(help="A text: one word a line, or a table; more with corpora add.", show_default="the bundled names"),
+]
 Lowercase = Annotated[
     bool, typer.Option("--lowercase/--no-lowercase", help="Lower-case the words, as the app does unless told.")
 ]

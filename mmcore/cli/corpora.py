@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from ..fields import require
+from ..corpus import counted
+from ..reading import Reading, check_trainable, read_corpus
 from ..store import RunStore
 from .app import AsJson, corpora, sentences
 from .output import said
+from .settings import changed, with_reading
+from .words import dropped, stored_sha256
 
 SHORT = 10  # digits of a corpus's hash that are shown
+FIRST = 8  # words that are shown of a corpus
 
 
 # ---- corpora
@@ -36,6 +42,35 @@ def list_corpora(as_json: AsJson = False) -> None:
     Console().print(table)
 
 
+@corpora.command("add")
+@with_reading
+@sentences
+def add_corpus(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A list, a table or running text.")],
+    name: Annotated[str | None, typer.Option(help="Of the corpus; the file's if not given.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would be, and store nothing.")] = False,
+    as_json: AsJson = False,
+    **given: Any,
+) -> None:
+    """Store a text as a corpus, and say how it was read and what was dropped; `train --corpus` trains on it."""
+    corpus = read_corpus(file, changed(Reading(), given), name)
+    check_trainable(corpus)
+    report = corpus.report
+    if not dry_run:
+        RunStore().add_corpus(corpus)
+    if as_json:
+        facts = {"sha256": corpus.sha256, "name": corpus.name, "stored": not dry_run, **asdict(report)}
+        typer.echo(json.dumps(facts))
+        return
+    for sentence in filter(None, (report.read_as, dropped(report), report.cleaned_sentence())):
+        typer.echo(sentence, err=True)
+    different = len(set(corpus.words))
+    symbols = f"{counted(len(report.characters), 'different ' + corpus.noun)}"
+    typer.echo(f"{counted(report.kept, corpus.item)}, {different:,} different; {symbols}.", err=True)
+    typer.echo(f"First: {', '.join(corpus.words[:FIRST])}", err=True)
+    typer.echo("Nothing is stored." if dry_run else corpus.sha256, err=dry_run)
+
+
 @corpora.command("delete")
 @sentences
 def delete_corpus(
@@ -44,10 +79,8 @@ def delete_corpus(
 ) -> None:
     """Delete a corpus that has no runs."""
     store = RunStore()
-    found = store.corpora()
-    found = found[found["sha256"].str.startswith(sha256)]
-    require(len(found) == 1 and bool(sha256), "sha256", "the first digits of one corpus's in the store", sha256)
-    whole, name = found["sha256"].iloc[0], found["name"].iloc[0]
+    whole = stored_sha256(store, sha256)
+    name = store.corpus(whole).name
     if not yes:
         typer.confirm(f"Delete corpus {whole[:SHORT]} ({name}) for good?", abort=True, err=True)
     store.delete_corpus(whole)

@@ -13,13 +13,14 @@ from ..corpus import BUNDLED_NAMES, read_words
 from ..dataset import split_words
 from ..fields import require
 from ..losses import LOSSES, SHOWN
+from ..reading import Reading, read_corpus
 
 if TYPE_CHECKING:
     from ..export.artifact import Artifact
 from .app import AsJson, Data, ModelFile, OpenTest, app, sentences
 from .output import finite, print_losses
 from .settings import changed
-from .words import example_counts, say_cleaned
+from .words import example_counts, say_reading
 
 # ---- evaluate and sample
 
@@ -42,8 +43,9 @@ def evaluate(
     from ..export.artifact import load
 
     artifact = load(model)
-    corpus = read_words(data, lowercase=not artifact.vocab.has_capitals if lowercase is None else lowercase)
-    say_cleaned(corpus.report)
+    how = Reading(lowercase=not artifact.vocab.has_capitals if lowercase is None else lowercase)
+    corpus = read_corpus(data, how)
+    say_reading(corpus.report)
     if corpus.sha256 != artifact.config.corpus_sha256:
         require(split_seed is None, "split_seed", "left out for words that are not the model's own", split_seed)
         require(not open_test, "open_test", "left out for words that are not the model's own", open_test)

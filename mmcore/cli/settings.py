@@ -14,11 +14,12 @@ import typer
 
 from ..architectures import ARCHITECTURES, ModelConfig
 from ..config import SplitConfig, TrainConfig
-from ..fields import Choice, Config, Flag, Real, Setting, Sizes, require
+from ..fields import Choice, Config, Flag, Line, Real, Setting, Sizes, require
+from ..reading import Reading
 from .app import one_of
 
 Given = Mapping[str, Any]  # by option; None where it was not given
-C = TypeVar("C", SplitConfig, TrainConfig)
+C = TypeVar("C", SplitConfig, TrainConfig, Reading)
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
@@ -45,15 +46,34 @@ def _joined(first: Setting, other: Setting) -> Setting:
     return first
 
 
+READING = {name: one for name, one in Reading.settings().items() if name not in ("lowercase", "deduplicate")}
+"""What ``train`` can be told of a text, beside what it has options for already."""
+
+
 def with_settings(command: Command) -> Command:
     """Give a command an option for every setting, in the place of its ``**given``."""
+    return with_options(command, options())
+
+
+def with_text_settings(command: Command) -> Command:
+    """The same, and those of how a text is read."""
+    return with_options(command, options() | READING)
+
+
+def with_reading(command: Command) -> Command:
+    """Give a command an option for everything that can be said of a text."""
+    return with_options(command, Reading.settings())
+
+
+def with_options(command: Command, found: Mapping[str, Setting]) -> Command:
+    """Give a command an option for each of some settings, in the place of its ``**given``."""
     parameters = inspect.signature(command, eval_str=True).parameters.values()
     own = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in parameters
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    types = {name: _type(name, setting) for name, setting in options().items()}
+    types = {name: _type(name, setting) for name, setting in found.items()}
     made = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
         for name, annotation in types.items()
@@ -71,6 +91,8 @@ def _type(name: str, setting: Setting) -> Any:
         return Annotated[list[str] | None, typer.Option(help=f"{setting.title.partition(' (')[0]}. {several}")]
     if isinstance(setting, Flag):
         return Annotated[bool | None, typer.Option(f"--{dashed}/--no-{dashed}", help=help)]
+    if isinstance(setting, Line):
+        return Annotated[str | None, typer.Option(help=help)]
     if isinstance(setting, Choice):
         return Annotated[str | None, typer.Option(metavar=one_of(*setting.options), help=help)]
     kind: Any = float if isinstance(setting, Real) else int

@@ -22,6 +22,7 @@ from ..corpus import BUNDLED_NAMES
 from ..dataset import Vocab
 from ..fields import require
 from ..presets import PRESETS
+from ..reading import Reading
 from ..store import LIVE, Run, RunFilter, RunState, RunStore, StoredSweep, SweepState
 from ..sweeps import METHOD, Axis, Sweep, axis_settings, read_axis, read_seeds
 from .app import STOPPED_BY_CTRL_C, AsJson, Data, Lowercase, one_of, sentences, sweeps
@@ -68,7 +69,8 @@ def run_sweep(
     **given: Any,
 ) -> None:
     """Train every setting with every seed. What the store has already is not trained again. Ctrl-C stops it."""
-    start, (corpus, _) = chosen_preset(preset, None), read_data(data, None, None, lowercase=lowercase)
+    start = chosen_preset(preset, None)
+    corpus, _ = read_data(data, None, None, Reading(lowercase=lowercase))
     base = RunConfig(
         corpus_sha256=corpus.sha256,
         split=changed(SplitConfig(), given),

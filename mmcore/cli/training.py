@@ -15,18 +15,21 @@ from ..cost import accept
 from ..dataset import Vocab, split_words
 from ..fields import require
 from ..presets import PRESETS, Preset, preset_for
+from ..reading import Reading
 from ..store import Run, RunStore, new_token
 
 if TYPE_CHECKING:
     from ..training import Step
 from .app import AsJson, Data, Lowercase, Out, app, one_of, sentences
 from .output import check_writable, conclude, progress_bar
-from .settings import changed, changed_model, with_settings
-from .words import example_counts, read_data
+from .settings import changed, changed_model, with_text_settings
+from .words import example_counts, read_data, stored_sha256
+
+NOT_FIXED: tuple[int, ...] = ()  # the split is drawn
 
 
 @app.command()
-@with_settings
+@with_text_settings
 @sentences
 def train(
     data: Data = BUNDLED_NAMES,
@@ -34,6 +37,9 @@ def train(
         Path | None, typer.Option(help="A file of validation words: with --test-data, --data is the train split.")
     ] = None,
     test_data: Annotated[Path | None, typer.Option(help="A file of test words, with --val-data.")] = None,
+    corpus: Annotated[
+        str | None, typer.Option(metavar="SHA256", help="A stored corpus in place of --data, as corpora list shows it.")
+    ] = None,
     lowercase: Lowercase = True,
     preset: Annotated[
         str | None,
@@ -52,21 +58,25 @@ def train(
     """Train a model, as a run in the store. Options that are given override the preset's."""
     start = chosen_preset(preset, architecture)
     check_writable(out)
-    corpus, fixed = read_data(data, val_data, test_data, lowercase=lowercase)
+    how, store = changed(Reading(lowercase=lowercase), given), RunStore()
+    if corpus:
+        require(data == BUNDLED_NAMES and how == Reading(), "data", "left out for a stored corpus", str(data))
+        words, fixed = store.corpus(stored_sha256(store, corpus)), NOT_FIXED
+    else:
+        words, fixed = read_data(data, val_data, test_data, how)
     config = RunConfig(
-        corpus_sha256=corpus.sha256,
+        corpus_sha256=words.sha256,
         split=changed(SplitConfig(), given).replace(fixed=fixed),
         model=changed_model(start.model, given),
         train=changed(start.train, given),
     )
-    examples = example_counts(split_words(corpus.words, config.split))
-    accept(config, corpus.report)
-    store = RunStore()
-    store.add_corpus(corpus)
+    examples = example_counts(split_words(words.words, config.split))
+    accept(config, words.report)
+    store.add_corpus(words)
     with progress_bar(config.train.max_steps) as show:
         run = _trained(store, config, name, show)
-    vocab_size = Vocab.from_words(corpus.words).size
-    facts: dict[str, Any] = {"words": len(corpus.words), "lowercase": lowercase, "vocab_size": vocab_size}
+    vocab_size = Vocab.from_words(words.words).size
+    facts: dict[str, Any] = {"words": len(words.words), "lowercase": lowercase, "vocab_size": vocab_size}
     facts |= {"parameters": config.model.parameters(vocab_size), "splits": examples}
     conclude(store, run, facts, out, as_json)
 

@@ -173,6 +173,10 @@ ROWS = {STEPS: MAX_POINTS, SAMPLES: MAX_SAMPLES, CHECKPOINTS: MAX_KEPT, TAGS: MA
 """How many of each a run has at most."""
 
 
+COUNTED = ("kept", "characters", "lengths", "form", "stripped", "removed", "replaced", "examples", "read_as", "tokens")
+"""Of a report, what the words themselves say, and what nobody here can check."""
+
+
 def _report(text: str, counted: CorpusReport) -> CorpusReport:
     """What a corpus's words show, counted again, with what the file tells of how they were read."""
     told = asdict(read_report(text))
@@ -183,7 +187,7 @@ def _report(text: str, counted: CorpusReport) -> CorpusReport:
         for key, count in told[name].items():
             require(name == "dropped" or _is_code_point(key), name, "by code point", key)
             whole(f"{name} {cut(key)}", count, 0, LARGEST)
-    return CorpusReport(**told | {name: getattr(counted, name) for name in ("kept", "characters", "lengths")})
+    return CorpusReport(**told | {name: getattr(counted, name) for name in COUNTED})
 
 
 def _is_code_point(text: str) -> bool:

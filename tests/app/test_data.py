@@ -9,24 +9,35 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mmcore import BUNDLED_NAMES, RunStore, corpus_from_words
+from mmcore import BUNDLED_NAMES, RunStore, corpus_from_words, reading
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, metrics, numbers, without_help
-from ui.data import upload
 
 NAMES = BUNDLED_NAMES.read_text(encoding="utf-8").splitlines()
 
 
-def add(app: AppTest, *, pasted: str = "", file: bytes | None = None, **fields: Any) -> AppTest:
-    """Fill in the form and send it; ``name, lowercase, deduplicate`` as on the page."""
+def preview(app: AppTest, *, pasted: str = "", file: bytes | None = None, **options: Any) -> AppTest:
+    """Give a text, with options by their keys, and look at what the corpus would be."""
     if file is not None:
-        field(app, "file_uploader", "Text file").upload("own.txt", file, "text/plain")
-    field(app, "text_area", "Or paste a list").set_value(pasted)
-    field(app, "text_input", "Name").set_value(fields.get("name", ""))
-    field(app, "toggle", "Lower-case").set_value(fields.get("lowercase", True))
-    field(app, "toggle", "De-duplicate").set_value(fields.get("deduplicate", False))
+        field(app, "file_uploader", "Text file").upload(options.pop("called", "own.txt"), file, "text/plain")
+    field(app, "text_area", "Or paste a text").set_value(pasted)
+    field(app, "text_input", "Name").set_value(options.pop("name", ""))
+    for option, value in options.items():
+        kind = "checkbox" if isinstance(value, bool) else "text_input" if option == "keep" else "selectbox"
+        getattr(app, kind)(key=f"reading_{option}").set_value(value)
+    return app.run()
+
+
+def add(app: AppTest, **given: Any) -> AppTest:
+    """The same, and then store it."""
+    preview(app, **given)
     field(app, "button", "Add corpus").click().run()
     return app
+
+
+def said(app: AppTest) -> str:
+    """The text on a page as it reads."""
+    return texts(app).replace("\\", "")
 
 
 def test_the_bundled_names_are_counted(open_page: Open) -> None:
@@ -37,7 +48,7 @@ def test_the_bundled_names_are_counted(open_page: Open) -> None:
         "Vocabulary": f"{len(set(''.join(NAMES))) + 1}",
         "Longest word": f"{max(map(len, NAMES))}",
     }
-    assert f"{len(NAMES) - len(set(NAMES)):,} words repeat an earlier one" in texts(app)
+    assert f"{len(NAMES) - len(set(NAMES)):,} words repeat an earlier one" in said(app)
 
 
 def test_vocabulary_lengths_and_pairs_are_those_of_a_plain_count(open_page: Open) -> None:
@@ -101,79 +112,100 @@ def test_fractions_that_leave_no_test_split_get_a_sentence(open_page: Open) -> N
 
 
 def test_a_pasted_list_becomes_the_current_corpus(store: RunStore, open_page: Open) -> None:
-    app = add(open_page("data"), pasted="Ada\n\nada\nEve.\n", name="mine", deduplicate=True)
+    app = add(open_page("data"), pasted="Ada\n\nada\nEve.\nIda", name="mine", deduplicate=True)
     assert not app.exception
-    assert metrics(app)["Words"] == "2" and metrics(app)["Vocabulary"] == "6"
-    assert "Read 4 lines, kept 2 words, dropped 1 blank and 1 duplicate" in texts(app)
+    assert metrics(app)["Words"] == "3" and metrics(app)["Vocabulary"] == "7"
+    assert "Read as UTF-8: one word a line. Of 5 lines, kept 3 words, dropped 1 blank and 1 duplicate" in said(app)
     assert "“.”" in app.dataframe[0].value["symbol"].tolist()  # a full stop is drawn apart from the boundary
     sha256 = app.query_params["corpus"]
-    assert store.corpus(sha256 if isinstance(sha256, str) else sha256[0]).words == ("ada", "eve.")
-    assert field(app, "text_area", "Or paste a list").value == ""  # the form is empty again
+    assert store.corpus(sha256 if isinstance(sha256, str) else sha256[0]).words == ("ada", "eve.", "ida")
+    assert field(app, "text_area", "Or paste a text").value == ""  # the form is empty again
 
 
 def test_b2_what_was_cleaned_is_said_on_the_page(store: RunStore, open_page: Open) -> None:
     app = add(open_page("data"), pasted="Ada\nzoe\u0301\nma\ufeffry\nam\u200cy\nمی\u200cخواهم")
-    assert "took out U+FEFF (zero width no-break space) once, in line 3" in texts(app).replace("\\", "")
-    assert "took out U+200C (zero width non-joiner) once, in line 4" in texts(app).replace("\\", "")
-    assert "composed 1 word to Unicode NFC; lower-cased 1 word." in texts(app)
+    assert "took out U+FEFF (zero width no-break space) once, in line 3" in said(app)
+    assert "took out U+200C (zero width non-joiner) once, in line 4" in said(app)
+    assert "composed 1 word to Unicode NFC; lower-cased 1 word." in said(app)
     assert "U+200C" in app.dataframe[0].value["symbol"].tolist()  # between Persian letters it stays, and is drawn
     field(app, "text_input", "Word").set_value("ZOE\u0301").run()
     assert app.dataframe[1].value["next"].tolist() == ["z", "o", "é", "."]
 
 
-@pytest.mark.parametrize("pasted", ["name,count\nsurado,120\nromon,110", "surado\t120\nromon\t110"])
-def test_b2_a_pasted_table_is_refused_in_one_sentence(store: RunStore, open_page: Open, pasted: str) -> None:
-    app = add(open_page("data"), pasted=pasted)
-    assert ("CSV" if "," in pasted else "a tab") in app.error[0].value.replace("\\", "")
-    assert "save the column of words alone" in app.error[0].value
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_b2_the_column_of_a_table_is_chosen_and_said(store: RunStore, open_page: Open, mark: str) -> None:
+    rows = [("number", "name"), ("1", "Surado"), ("2", "Romon"), ("3", "Lizisun")]
+    app = preview(open_page("data"), pasted="\n".join(mark.join(row) for row in rows))
+    names = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+    assert f"a table with cells that end at {names[mark]}, column “name” (2 of 2)" in said(app)
+    assert len(store.corpora()) == 1  # nothing is stored by looking
+    field(app, "selectbox", "Column").set_value(0).run()
+    assert "column “number” (1 of 2)" in said(app)
+    field(app, "selectbox", "Column").set_value(1).run()
+    field(app, "button", "Add corpus").click().run()
+    assert store.corpus(store.corpora()["sha256"][0]).words == ("surado", "romon", "lizisun")
+
+
+def test_a_ragged_table_and_a_guessed_encoding_are_said(store: RunStore, open_page: Open) -> None:
+    app = preview(open_page("data"), file=b"ren\xe9\nzo\xe9\nanna\n")
+    assert "Read as Latin-1 (a guess, because it is not UTF-8: line 1 has byte 0xe9): one word a line." in said(app)
+    app.selectbox(key="reading_encoding").set_value("utf-8").run()
+    assert "corpus line 1 must be UTF-8 text, got byte 0xe9" in app.error[0].value.replace("\\", "")
+    ragged = preview(open_page("data"), file=b"name,n\na,1\nb,2\nc\nd,4\ne,5\n", called="own.csv")
+    assert "table line 4 must have 2 cells as its first row, got 1" in ragged.error[0].value.replace("\\", "")
     assert len(store.corpora()) == 1
 
 
-def test_b2_an_uploaded_table_gets_the_same_sentence(store: RunStore, open_page: Open) -> None:
-    app = open_page("data")
-    field(app, "file_uploader", "Text file").upload("own.csv", b"name,count\nsurado,120\n", "text/csv")
-    field(app, "button", "Add corpus").click().run()
-    assert "save the column of words alone" in app.error[0].value
+def test_what_is_dropped_is_shown_with_examples_before_it_is_stored(store: RunStore, open_page: Open) -> None:
+    app = preview(open_page("data"), pasted="anna7\nbo-b\ncleo\n42\nanna\n", keep="a-z", deduplicate=True)
+    assert "took out 4 characters that are not among those to keep (7 - 4 2)" in said(app)
+    table = next(frame.value for frame in app.dataframe if "reason" in frame.value)
+    assert table.to_dict("list") == {"reason": ["blank", "duplicate"], "words": [1, 1], "for example": ["", "anna"]}
+    app.text_input(key="reading_keep").set_value("z-a").run()
+    assert "keep must have ranges from first to last, got 'z-a'" in app.error[0].value.replace("\\", "")
+    assert len(store.corpora()) == 1
 
 
 def test_capitals_stay_without_lower_casing(open_page: Open) -> None:
-    app = add(open_page("data"), pasted="Ada\nada", lowercase=False)
-    assert metrics(app)["Distinct words"] == "2"
+    app = add(open_page("data"), pasted="Ada\nada\nIda", lowercase=False)
+    assert metrics(app)["Distinct words"] == "3"
 
 
 def test_an_uploaded_file_is_named_after_itself(store: RunStore, open_page: Open) -> None:
-    app = add(open_page("data"), file="\ufeffzoë\r\nanaïs\r\n".encode())
-    assert metrics(app)["Words"] == "2"
+    app = add(open_page("data"), file="\ufeffzoë\r\nanaïs\r\nloïs".encode())
+    assert metrics(app)["Words"] == "3"
     assert "own" in store.corpora()["name"].tolist()
 
 
 @pytest.mark.parametrize(
     ("raw", "sentence"),
     [
-        (b"ok\nab\xffc\n", "corpus line 2 must be UTF-8 text, got byte 0xff"),
+        (b"PK\x03\x04", "corpus must be text, got a zip archive"),
+        (b"ok\r", "corpus must have at least 3 different words, one for each split, got 1 in 1 line"),
         (b"ok\nnul\x00here\n", "corpus line 2 must be text, got control character U+0000"),
-        (b"\n \n", "corpus must have at least one word, got none in 2 lines"),
+        (b"\n \n", "corpus must have at least one word, got none in 2 lines (2 blank)"),
         (b"a" * 1_001, "corpus line 1 must have at most 1,000 characters, got 1,001"),
     ],
-    ids=["binary", "control", "empty", "long"],
+    ids=["binary", "short", "control", "empty", "long"],
 )
 def test_a_bad_upload_says_why_and_harms_nothing(store: RunStore, open_page: Open, raw: bytes, sentence: str) -> None:
     app = open_page("data")
     before = store.corpora()["sha256"].tolist()
-    add(app, file=raw)
+    preview(app, file=raw)
+    assert not [button for button in app.button if button.label == "Add corpus"]
     assert app.error[0].value.replace("\\", "") == sentence
     assert metrics(app)["Words"] == f"{len(NAMES):,}"
     assert store.corpora()["sha256"].tolist() == before
 
 
 def test_a_file_over_the_limit_is_refused(store: RunStore, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, "MAX_UPLOAD_BYTES", 2**20)
-    app = add(open_page("data"), pasted="a" * (2**20 + 1))
-    assert "corpus must be at most 1,048,576 bytes, got 1048577" in app.error[0].value.replace("\\", "")
+    monkeypatch.setattr(reading, "MAX_BYTES", 2**20)
+    app = preview(open_page("data"), pasted="a" * (2**20 + 1))
+    assert "corpus must have at most 1,048,576 bytes, got 1,048,577" in app.error[0].value.replace("\\", "")
 
 
 def test_a_name_that_is_markup_is_shown_as_it_is(open_page: Open) -> None:
-    app = add(open_page("data"), pasted="ada", name="**x** ![](http://a.b/c)" * 9)
+    app = add(open_page("data"), pasted="ada\nida\neve", name="**x** ![](http://a.b/c)" * 9)
     assert "name must be 1 to 80 characters" in app.error[0].value
     assert "![]" not in app.error[0].value  # escaped
 

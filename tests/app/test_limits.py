@@ -107,13 +107,13 @@ def test_c6_a_corpus_without_runs_can_be_deleted_and_one_with_runs_or_the_names_
 def test_c6_corpora_are_counted_and_limited(store: RunStore, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MMCORE_MAX_CORPORA", "1")
     app = open_page("data")
-    assert "Yours: 0 of 1 corpora, 0 bytes of 2 GB for runs and corpora." in texts(app)
+    assert "Yours: 0 of 1 corpora, 0 bytes of 2 GB for runs and corpora" in texts(app)
     for _ in range(2):
-        app.text_area[0].set_value("\n".join([*WORDS, "x" * (len(store.corpora()) + 1)]))
+        app.text_area[0].set_value("\n".join([*WORDS, "x" * (len(store.corpora()) + 1)])).run()
         next(button for button in app.button if button.label == "Add corpus").click().run()
     assert "corpora must be at most 1 for one visitor, got 1 and 1 more" in app.error[0].value
     app.run()
-    assert f"Yours: 1 of 1 corpora, {len(' '.join(WORDS)) + 4} bytes of 2 GB for runs and corpora." in texts(app)
+    assert f"Yours: 1 of 1 corpora, {len(' '.join(WORDS)) + 4} bytes of 2 GB for runs and corpora" in texts(app)
     assert len(store.corpora()) == 2
 
 

@@ -154,14 +154,39 @@ def test_b2_train_says_words_vocabulary_and_what_was_cleaned(tmp_path: Path, sto
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (["name,count", *(f"{word},{at}" for at, word in enumerate(PEOPLE))], "a table (CSV) with commas"),
-        ([f"{word}\t{at}" for at, word in enumerate(PEOPLE)], "a tab"),
+        (["name,count", *(f"{word},{at}" for at, word in enumerate(PEOPLE))], "commas, column “name” (1 of 2)."),
+        ([f"{word}\t{at}" for at, word in enumerate(PEOPLE)], "tabs, column 1 of 2, without a header."),
     ],
 )
-def test_b2_a_table_is_refused_before_training(tmp_path: Path, store: RunStore, lines: list[str], said: str) -> None:
-    result = Result("train", *FAST, "--data", written(tmp_path / "table.txt", lines))
-    assert (result.code, result.out, store.runs()) == (2, "", [])
-    assert said in result.err and "save the column of words alone, one a line" in result.err
+def test_b2_a_table_is_read_and_its_column_said(tmp_path: Path, store: RunStore, lines: list[str], said: str) -> None:
+    data = written(tmp_path / "table.txt", lines)
+    result = Result("train", *FAST, "--data", data, "--json")
+    assert (result.values["words"], result.values["vocab_size"]) == (12, 16)
+    assert result.err.splitlines()[0] == f"Read as UTF-8: a table with cells that end at {said}"
+    refused = Result("train", *FAST, "--data", data, "--column", "surname")
+    assert (refused.code, refused.out, len(store.runs())) == (2, "", 1)
+    assert "column must be one of" in refused.err
+
+
+def test_a_text_is_looked_at_then_stored_then_trained_on(tmp_path: Path, store: RunStore) -> None:
+    file = tmp_path / "rivers.csv"
+    rivers = ["Rh\xf4ne", "Loire", "Is\xe8re", "Loire", "Lot", "Oise", "Tarn", "Aube", "Cher", "Eure", "Indre", "Yonne"]
+    file.write_bytes("\n".join(f"{len(river)};{river}" for river in rivers).encode("latin-1"))
+    options = ("--deduplicate", "--min-length", "4", "--name", "rivers")
+    seen = Result("corpora", "add", str(file), *options, "--dry-run")
+    assert len(store.corpora()) == 0 and seen.err.endswith("Nothing is stored.\n")
+    assert seen.err.splitlines()[:3] == [
+        "Read as Latin-1 (a guess, because it is not UTF-8: line 1 has byte 0xf4): "
+        "a table with cells that end at semicolons, column 2 of 2, without a header.",
+        "Dropped 1 too short (lot); 1 duplicate (loire).",
+        "Cleaned: lower-cased 12 words.",
+    ]
+    sha256 = Result("corpora", "add", str(file), *options).out.strip()
+    assert store.corpora()["name"].tolist() == ["rivers"] and len(store.corpus(sha256).words) == 10
+    assert Result("train", *FAST, "--corpus", sha256[:8], "--json").values["words"] == 10
+    assert "data must be left out" in Result("train", *FAST, "--corpus", sha256, "--column", "2").err
+    assert "first digits" in Result("train", *FAST, "--corpus", "nothing").err
+    assert "got a zip archive" in Result("corpora", "add", written(tmp_path / "a.txt", ["PK\x03\x04"])).err
 
 
 def test_b2_a_prefix_is_cleaned_as_the_corpus_was(tmp_path: Path) -> None:

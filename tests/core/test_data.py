@@ -95,7 +95,7 @@ def test_lowercased_words_are_composed_again() -> None:
         (b"anna\rbob\rb\xe9b\r", "corpus line 3 must be UTF-8 text, got byte 0xe9"),
         (b"anna\r\nbob\r\nb\xe9b\r\n", "corpus line 3 must be UTF-8 text, got byte 0xe9"),
         ("anna\n".encode("utf-16"), "corpus line 1 must be UTF-8 text, got byte 0xff"),
-        (b"\x89PNG\r\n\x1a\n", "corpus line 1 must be UTF-8 text, got byte 0x89"),
+        (b"\x89PNG\r\n\x1a\n", "corpus must be text, got a PNG picture"),
         (b"anna\nbo\x00b\n", "corpus line 2 must be text, got control character U+0000"),
         (
             b"anna\t5\n",

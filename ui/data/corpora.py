@@ -1,4 +1,4 @@
-"""The stored corpora: choosing one, adding one, deleting one."""
+"""The stored corpora: choosing one, deleting one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import streamlit as st
 
 from mmcore.corpus import Corpus
 from ui import pages, session, visitor
-from ui.data.upload import MAX_UPLOAD_BYTES, add_upload
-from ui.kit.text import plain
 
 
 def stored() -> pd.DataFrame:
@@ -29,41 +27,6 @@ def choose(corpora: pd.DataFrame) -> Corpus:
         help=f"What this page shows and the page {pages.TRAIN.title} trains on.",
     )
     return corpus
-
-
-def draw_form() -> None:
-    """A form for a list of one's own, which becomes the visitor's corpus."""
-    key = f"add_corpus_{st.session_state.setdefault('corpora_added', 0)}"  # a new, empty one after each success
-    with st.expander("Add a corpus", icon=":material/add:"), st.form(key, border=False):
-        said = visitor.usage().said()
-        st.caption(f"Yours: {said['corpora']}, {said['stored']}.")
-        limit = MAX_UPLOAD_BYTES // 2**20
-        upload = st.file_uploader(
-            "Text file",
-            type=["txt", "csv", "tsv"],
-            max_upload_size=limit,
-            help=f"One word a line, UTF-8, at most {limit} MB.",
-        )
-        pasted = st.text_area("Or paste a list", placeholder="emma\nolivia\nava", help="One word a line.")
-        name = st.text_input("Name", placeholder="my words", help="Left empty, the file's name is taken.")
-        lowercase = st.toggle("Lower-case", value=True, help="Makes A and a one character: a smaller vocabulary.")
-        deduplicate = st.toggle("De-duplicate", help="Keeps the first of equal words, so none can be in two splits.")
-        if st.form_submit_button("Add corpus", type="primary"):
-            raw = pasted.encode() if upload is None else upload.getvalue()
-            title = name or ("pasted" if upload is None else upload.name.rpartition(".")[0])
-            _add(raw, title, lowercase=lowercase, deduplicate=deduplicate)
-
-
-def _add(raw: bytes, title: str, *, lowercase: bool, deduplicate: bool) -> None:
-    try:
-        owner = visitor.identity()
-        added = add_upload(session.store(), raw, title, lowercase=lowercase, deduplicate=deduplicate, owner=owner)
-    except ValueError as error:
-        st.error(plain(error), icon=":material/error:")
-        return
-    visitor.choose_corpus(added.sha256)
-    st.session_state["corpora_added"] += 1
-    st.rerun()
 
 
 def draw_deletion(corpus: Corpus, runs: int) -> None:

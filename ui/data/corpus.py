@@ -11,6 +11,7 @@ import streamlit as st
 from mmcore.corpus import Corpus, CorpusReport
 from mmcore.dataset import BOUNDARY, Vocab, show_symbol
 from ui.kit import chart, symbols
+from ui.kit.text import plain
 from ui.kit.theme import Theme, color, figure_layout
 
 MOST_ROWS = 1_000  # of the vocabulary
@@ -26,7 +27,7 @@ def draw_report(corpus: Corpus, vocab: Vocab) -> None:
             "Vocabulary", f"{vocab.size:,}", help="Distinct characters, and the boundary; the lecture's names have 27."
         )
         st.metric("Longest word", f"{max(report.lengths):,}", help="In characters.")
-    st.caption(reading(report))
+    st.caption(plain(reading(report)))
 
 
 def draw_vocabulary(corpus: Corpus, vocab: Vocab) -> None:
@@ -53,16 +54,17 @@ def draw_lengths(corpus: Corpus, theme: Theme) -> None:
 
 
 def reading(report: CorpusReport) -> str:
-    """What reading a corpus found, in one or two sentences."""
-    gone = [f"{count:,} {reason}" for reason, count in report.dropped.items()]
-    dropped = f"dropped {' and '.join(gone)}" if gone else "dropped none"
+    """What reading a corpus found, in a few sentences."""
+    gone = [f"{count:,} {reason}" for reason, count in report.dropped.items() if count]
+    dropped = f"dropped {' and '.join(filter(None, [', '.join(gone[:-1]), gone[-1]]))}" if gone else "dropped none"
     repeated = "No word occurs twice."
     if report.duplicates:
         words = "1 word repeats" if report.duplicates == 1 else f"{report.duplicates:,} words repeat"
         kept = "was dropped" if report.dropped.get("duplicate") else "is kept, as frequency is information"
         repeated = f"{words} an earlier one; every repetition {kept}."
-    found = f"Read {report.lines:,} lines, kept {report.kept:,} words, {dropped}. {repeated}"
-    return f"{found} {report.cleaned_sentence()}".rstrip()
+    found = f"{report.lines:,} lines, kept {report.kept:,} words, {dropped}. {repeated}"
+    how = f"{report.read_as} Of" if report.read_as else "Read"
+    return f"{how} {found} {report.cleaned_sentence()}".rstrip()
 
 
 def vocabulary(corpus: Corpus, vocab: Vocab, ids: Sequence[int]) -> pd.DataFrame:

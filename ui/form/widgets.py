@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from mmcore.fields import Choice, Flag, Real, Setting, Sizes
+from mmcore.fields import Choice, Flag, Line, Real, Setting, Sizes
 
 
 def draw(name: str, setting: Setting, options: Sequence[str] | None = None, form: str = "form") -> None:
@@ -23,6 +23,8 @@ def draw(name: str, setting: Setting, options: Sequence[str] | None = None, form
         st.selectbox(setting.title, options or list(setting.options), format_func=setting.said, **keyed)
     elif isinstance(setting, Flag):
         st.checkbox(setting.title, **keyed)
+    elif isinstance(setting, Line):
+        st.text_input(setting.title, max_chars=setting.most, **keyed)
     elif isinstance(setting, Sizes):
         st.text_input(setting.title, live=True, placeholder="none", **keyed)
     elif isinstance(setting, Real):

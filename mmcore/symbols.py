@@ -1,0 +1,71 @@
+"""What a text is cut into, its symbols: characters, graphemes, or words of running text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+CHARACTERS, GRAPHEMES, WORDS = "characters", "graphemes", "words"
+UNKNOWN = "<unk>"
+"""The word that stands for every word too rare to be a symbol of its own."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A way to cut the items of a corpus into symbols, and what people call both."""
+
+    title: str
+    symbol: str  # what one symbol is called
+    item: str  # what one item of the corpus is called
+    between: str  # stands between the symbols of an item
+    cut: Callable[[str], Sequence[str]]
+
+    def joined(self, symbols: Iterable[str]) -> str:
+        """The text of some symbols; boundaries vanish."""
+        return self.between.join(filter(None, symbols))
+
+
+def _characters(text: str) -> Sequence[str]:
+    return text
+
+
+def _graphemes(text: str) -> Sequence[str]:
+    return text if text.isascii() else _pattern(r"\X").findall(text)
+
+
+def _words(text: str) -> Sequence[str]:
+    return text.split()
+
+
+@cache
+def _pattern(pattern: str) -> Any:
+    import regex  # knows Unicode's text segmentation, and is loaded where a text needs it
+
+    return regex.compile(pattern)
+
+
+TOKENS = {
+    CHARACTERS: Tokens("Characters", "character", "word", "", _characters),
+    GRAPHEMES: Tokens("Graphemes: what readers see as one", "symbol", "word", "", _graphemes),
+    WORDS: Tokens("Words of running text", "word", "sentence", " ", _words),
+}
+
+# ---- running text
+
+_WORD = r"[\p{L}\p{M}\p{N}]+(?:['’\-\u200c\u200d][\p{L}\p{M}\p{N}]+)*"
+_ENDS = r"(?<=[.!?…؟।॥][\"'”’»)\]]*)\s+|(?<=[。！？][」』”’）]*)"
+
+
+def text_words(text: str) -> list[str]:
+    """The words of running text, without punctuation; letters keep the marks that belong to them."""
+    found: list[str] = _pattern(_WORD).findall(text)
+    return found
+
+
+def text_sentences(text: str) -> list[str]:
+    """Its sentences, which punctuation or an empty line ends."""
+    paragraphs = _pattern(r"\n\s*\n").split(text)
+    pieces = [piece for paragraph in paragraphs for piece in _pattern(_ENDS).split(" ".join(paragraph.split()))]
+    return [piece.strip() for piece in pieces if piece and piece.strip()]
