@@ -155,6 +155,12 @@ def _tensorboard(trained: Trained) -> Files:
     return event_files(trained)
 
 
+def _lab_page(trained: Trained) -> Files:
+    from .lab_page import lab_page
+
+    return {"lab.html": lab_page(trained)}
+
+
 def _everything(trained: Trained) -> Files:
     from .archive import everything
 
@@ -254,6 +260,14 @@ FORMATS: dict[str, Format] = {
         media_type="application/zip",
         files=_notebook,
         refusal=_no_script,
+    ),
+    "lab": Format(
+        title="Lab page",
+        group="To show a friend",
+        use="One web page, offline, also on a phone: samples, bars, scores, the film, training from scratch.",
+        endings=("lab.html",),
+        media_type="text/html",
+        files=_lab_page,
     ),
     "onnx": Format(
         title="ONNX",

@@ -12,6 +12,7 @@ from ..dataset import Dataset, split_words
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..checkpoint import Checkpoint
     from ..corpus import Corpus
     from .artifact import Artifact
 
@@ -26,6 +27,7 @@ class Trained:
     artifact: Artifact
     corpus: Corpus
     curve: pd.DataFrame = field(repr=False)  # step, learning_rate, batch_loss, train_loss, val_loss, …; a row a point
+    checkpoints: tuple[Checkpoint, ...] = field(default=(), repr=False)
 
     @property
     def config(self) -> RunConfig:

@@ -14,11 +14,11 @@ import torch
 from mmcore import Run, RunStore, TrainConfig, Vocab, load, restore, show_symbol
 from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
+from mmcore.export.in_browser import NETWORK, described, source
 from mmcore.model import Model
 from mmcore.trace import forward_trace, without_unit
 from tests.browser.app_server import AppServer, wait_until_idle
 from tests.models import SMALL, shaken
-from ui import picture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -54,10 +54,8 @@ Compute = Callable[..., dict[str, Any]]
 
 def loaded(tab: Page, model: Model) -> Compute:
     """``forward`` of a model in the browser, on a blank page: ``compute(ids, h1=[3])``."""
-    encoded = [
-        base64.b64encode(part).decode() for part in ((picture.HERE / "forward.js").read_bytes(), model.flat.numpy())
-    ]
-    tab.evaluate(LOAD, [encoded[0], picture.described(model), encoded[1]])
+    encoded = [base64.b64encode(part).decode() for part in (source(*NETWORK).encode(), model.flat.numpy())]
+    tab.evaluate(LOAD, [encoded[0], described(model), encoded[1]])
     return lambda ids, **off: tab.evaluate(COMPUTE, [ids, off])
 
 

@@ -12,10 +12,10 @@ import torch
 
 from mmcore import Run, RunStore, TrainConfig, load, next_distribution, split_words
 from mmcore.architectures import model_config
+from mmcore.export.in_browser import NETWORK, described, source
 from mmcore.sample import label, probabilities
 from tests.browser.app_server import AppServer, wait_until_idle
 from tests.models import SMALL, shaken
-from ui import picture
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -25,25 +25,25 @@ expect = pytest.importorskip("playwright.sync_api").expect
 VOCAB_SIZE = 11
 MOST_ROWS = 14  # that the tree draws, at its end
 DRAWN = """async ([source, described, flat, contexts, choices]) => {
-  window.network ??= await import(`data:text/javascript;base64,${source}`);
+  window.samplingModule ??= await import(`data:text/javascript;base64,${source}`);
   const bytes = Uint8Array.from(atob(flat), (character) => character.charCodeAt(0));
-  const model = network.unpack(described, new Float32Array(bytes.buffer));
+  const model = samplingModule.unpack(described, new Float32Array(bytes.buffer));
   return contexts.map((ids) => {
-    const { logits } = network.forward(model, ids);
-    return choices.map(([temperature, topK]) => Array.from(network.probabilities(logits, temperature, topK)));
+    const { logits } = samplingModule.forward(model, ids);
+    return choices.map(([temperature, topK]) => Array.from(samplingModule.probabilities(logits, temperature, topK)));
   });
 }"""
 CHOICES = [(0.0, 0), (0.3, 0), (1.0, 0), (1.0, 4), (2.5, 1), (5.0, 11)]
 
 
 def test_what_the_browser_draws_from_is_what_mmcore_draws_from(tab: Page) -> None:
-    encoded = base64.b64encode(picture.read(*picture.NETWORK).encode()).decode()
+    encoded = base64.b64encode(source(*NETWORK).encode()).decode()
     for seed, config in enumerate(SMALL.values()):
         model = shaken(config, VOCAB_SIZE, seed).copy(torch.float32)
         random, size = np.random.default_rng(seed), config.context_size
         contexts = [[0] * size, [*[0] * (size - 1), 3], random.integers(1, VOCAB_SIZE, size).tolist()]
         flat = base64.b64encode(model.flat.numpy()).decode()
-        found = tab.evaluate(DRAWN, [encoded, picture.described(model), flat, contexts, CHOICES])
+        found = tab.evaluate(DRAWN, [encoded, described(model), flat, contexts, CHOICES])
         logits = model(torch.tensor(contexts)).detach()
         for place, (temperature, top_k) in enumerate(CHOICES):
             expected = probabilities(logits, temperature, top_k or None).numpy()

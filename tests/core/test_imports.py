@@ -71,9 +71,9 @@ PACKAGES = {
     "jobs": (("worker",), ("execution", "turns", "sweeping"), ("processes", "queue", "dask"), ("scheduler",)),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (
-        ("artifact",),
+        ("artifact", "in_browser"),
         ("trained",),
-        ("arrays", "tables", "archive", "onnx_graph", "tensorboard_log"),
+        ("arrays", "tables", "archive", "onnx_graph", "tensorboard_log", "lab_page"),
         ("script_data", "script_model"),
         ("script_training",),
         ("script",),

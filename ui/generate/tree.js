@@ -44,10 +44,8 @@ const clamped = ({ valueAsNumber, max }) => Math.min(Math.max(Math.round(valueAs
 // ---- what is chosen
 
 function typed(tree, text) {
-  const known = new Map(tree.data.symbols.map((symbol, id) => [symbol, id]));
-  const characters = [...text.normalize("NFC")].map((character) => [character, known.get(character) ?? known.get(character.toLowerCase())]);
-  tree.strange = [...new Set(characters.filter(([, id]) => id === undefined).map(([character]) => character))];
-  tree.prefix = characters.map(([, id]) => id).filter((id) => id !== undefined);
+  const { ids, strange } = idsOf(tree.data.symbols, text);
+  Object.assign(tree, { prefix: ids, strange });
   show(tree);
 }
 

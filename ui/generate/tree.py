@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mmcore import Run, show_symbol, split_words
+from mmcore.export.in_browser import NETWORK, described, source
 from ui import picture, session
 from ui.kit import theme
 
@@ -30,7 +31,7 @@ _component = st.components.v2.component(
     "probability_tree",
     html=(HERE / "tree.html").read_text("utf-8"),
     css=(HERE / "tree.css").read_text("utf-8"),
-    js=picture.read(*picture.NETWORK) + (HERE / "tree.js").read_text("utf-8"),
+    js=source(*NETWORK) + (HERE / "tree.js").read_text("utf-8"),
     isolate_styles=False,  # as the other components: one page, one look
 )
 
@@ -91,7 +92,7 @@ def data_of(run: Run, artifact: Artifact, how: Sampling) -> dict[str, Any]:
     vocab = artifact.vocab
     few = len(session.corpus(run.config.corpus_sha256).words) <= MOST_WORDS
     return {
-        "model": picture.described(artifact.model),
+        "model": described(artifact.model),
         "weights": base64.b64encode(weights_of(artifact.model)).decode(),
         "symbols": list(vocab.symbols),
         "labels": [show_symbol(symbol) for symbol in vocab.symbols],

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mmcore import Run, show_symbol
+from mmcore.export.in_browser import NETWORK, described, source
 from mmcore.store import LIVE
 from ui import session
 from ui.kit import theme
@@ -25,24 +26,17 @@ if TYPE_CHECKING:
     from mmcore import Dataset, Model, Vocab
 
 HERE = Path(__file__).parent
-NETWORK = ("forward.js", "sampling.js")  # of every module that computes with a model's weights
-PARTS = (*NETWORK, "reads.js", "scene.js", "paint.js", "words.js", "picture.js")  # of one module, in this order
+PARTS = ("reads.js", "scene.js", "paint.js", "words.js", "picture.js")  # of one module, after those that compute
 MAX_PARAMETERS = 500_000  # 2 MB of weights, and at most some 30 ms a key
 CONTEXTS = 1_000  # of the training split, to find those that drive a unit highest
 CHECKPOINTS_URL = "app/checkpoints"
 PREFIX = "em"  # what the network has read at first, as far as the vocabulary has it
 
-
-def read(*parts: str) -> str:
-    """Files of this folder as one script."""
-    return "\n".join((HERE / part).read_text("utf-8") for part in parts)
-
-
 _component = st.components.v2.component(
     "network_picture",
     html=(HERE / "picture.html").read_text("utf-8"),
     css=(HERE / "picture.css").read_text("utf-8"),
-    js=read(*PARTS),
+    js="\n".join([source(*NETWORK), *((HERE / part).read_text("utf-8") for part in PARTS)]),
     isolate_styles=False,  # as the other components: one page, one look
 )
 
@@ -132,15 +126,6 @@ def data_of(
         "contexts": _encoded(dataset.train.counts.contexts) if dataset else None,
         "theme": theme.current_theme(),  # so that another one is drawn
     }
-
-
-def described(model: Model) -> dict[str, Any]:
-    """What forward.js needs of a model beside its numbers: its settings, and where in ``flat`` each tensor lies."""
-    from mmcore.model import views
-
-    named = views(model.flat, model.config.shapes(model.vocab_size))
-    layout = {name: [view.storage_offset(), list(view.shape)] for name, view in named.items()}
-    return {"config": model.config.to_dict(), "layout": layout}
 
 
 def _encoded(contexts: NDArray[np.int64]) -> str:

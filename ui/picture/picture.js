@@ -133,13 +133,8 @@ function switchOn(picture) {
 
 function typed(picture) {
   stopWriting(picture);
-  const { symbols } = picture.data;
-  const text = picture.find("prefix").value.normalize("NFC");
-  const known = new Map(symbols.map((symbol, id) => [symbol, id]));
-  const found = [...text].map((character) => known.get(character) ?? known.get(character.toLowerCase()));
-  const strange = [...text].filter((_, i) => found[i] === undefined);
-  picture.prefix = found.filter((id) => id !== undefined);
-  picture.strange = [...new Set(strange)];
+  const { ids, strange } = idsOf(picture.data.symbols, picture.find("prefix").value);
+  Object.assign(picture, { prefix: ids, strange });
   compute(picture);
 }
 

@@ -1,4 +1,12 @@
-/** From logits to words, as in mmcore/sample.py. */
+/** From text to ids, and from logits to words, as in mmcore/dataset.py and mmcore/sample.py. */
+
+/** The ids of a text's characters, as they are or in small letters, and the characters that the vocabulary lacks. */
+export function idsOf(symbols, text) {
+  const known = new Map(symbols.map((symbol, id) => [symbol, id]));
+  const found = [...text.normalize("NFC")].map((character) => [character, known.get(character) ?? known.get(character.toLowerCase())]);
+  const strange = new Set(found.filter(([, id]) => id === undefined).map(([character]) => character));
+  return { ids: found.map(([, id]) => id).filter((id) => id !== undefined), strange: [...strange] };
+}
 
 /** What is drawn from: softmax of logits / temperature over the `topK` largest (0: all); temperature 0 is the largest. */
 export function probabilities(logits, temperature, topK = 0) {
@@ -16,7 +24,7 @@ export function probabilities(logits, temperature, topK = 0) {
 }
 
 /** The id that a chance between 0 and 1 draws. */
-function drawn(p, chance) {
+export function drawn(p, chance) {
   let left = chance;
   let last = 0;
   for (let id = 0; id < p.length; id++) {
@@ -28,7 +36,7 @@ function drawn(p, chance) {
 }
 
 /** Numbers between 0 and 1 that look drawn, the same for a seed: mulberry32. */
-function chances(seed) {
+export function chances(seed) {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -39,4 +47,4 @@ function chances(seed) {
 }
 
 /** The bytes of a text in base64, such as a model's weights. */
-const fromBase64 = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer;
+export const fromBase64 = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer;
