@@ -103,8 +103,9 @@ def watch(shown: Run) -> None:
 with result:
     if run:
         heading.draw(run, anchor="this-run")
+        above = st.container()  # also where it stays empty: the chart below keeps its place, and its zoom
         if run.state not in LIVE:
-            with st.container(border=True, key="verdict"):
+            with above, st.container(border=True, key="verdict"):
                 found = doctor.examined(run)
                 results.draw_verdict(run, found)
                 with st.container(horizontal=True):

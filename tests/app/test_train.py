@@ -409,6 +409,35 @@ def test_e6_train_says_that_the_machine_is_busy(
     hindered(open_page, run)
 
 
+def test_a_warning_or_a_verdict_moves_no_chart(
+    open_page: Open, store: RunStore, finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has another place on the page is made anew by the browser, and a chart forgets its zoom."""
+    run = store.create(finished.config, token="mine")
+    places = [place_of_the_chart(open_page, run)]
+    monkeypatch.setattr(progress.CoreShare, "look", lambda _: 0.1)
+    places.append(place_of_the_chart(open_page, run))
+    store.finish(run.id, "mine", RunState.FINISHED)
+    places.append(place_of_the_chart(open_page, run))
+    assert places[0] == places[1] == places[2]
+
+
+def place_of_the_chart(open_page: Open, run: Run) -> list[int]:
+    """Of the row above it, from the page down."""
+    app = open_page("train", run=run.id)
+    wanted = app.toggle(key="linear_steps")
+
+    def path(node: Any) -> list[int] | None:
+        if node == wanted:
+            return []
+        below = ((at, path(child)) for at, child in getattr(node, "children", {}).items())
+        return next(([at, *rest] for at, rest in below if rest is not None), None)
+
+    found = path(app.main)
+    assert found
+    return found[:-1]
+
+
 def test_e2_train_says_that_the_disk_is_full(
     open_page: Open, store: RunStore, finished: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,6 +122,7 @@ STYLE = f"""<style>
 .stApp [class*="st-key-film_"] {{ min-height: 46rem; }}
 .stApp [class*="{ROOM}overlay"] {{ min-height: 520px; }}
 .stApp .st-key-compare_view {{ min-height: 140px; align-content: flex-end; }}
+.stApp .st-key-compare_view:has([data-testid="stSkeleton"]) {{ visibility: hidden; }}
 .stApp [class*="{ROOM}picture"] {{ min-height: 640px; }}
 .stApp [class*="{ROOM}small"] {{ min-height: 500px; }}
 .stApp [class*="{ROOM}tree"] {{ min-height: 742px; }}

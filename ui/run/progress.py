@@ -55,7 +55,12 @@ def status_line(run: Run, history: pd.DataFrame, place: int | None) -> str:
 
 
 def draw_status(run: Run, history: pd.DataFrame) -> None:
-    """The status line above a progress bar; an error as text."""
+    """The status line above a progress bar; an error as text. One element, so that a warning moves no chart's place."""
+    with st.container():
+        _draw_status(run, history)
+
+
+def _draw_status(run: Run, history: pd.DataFrame) -> None:
     place = session.store().queue_position(run.id) if run.state is RunState.QUEUED else None
     line = status_line(run, history, place)
     if run.state in LIVE:
