@@ -130,29 +130,33 @@ export function gradientsOf(model, batch) {
   return { bigram: bigramGradients, mlp: mlpGradients, rnn: rnnGradients }[model.config.architecture](model, batch);
 }
 
-/** out (n, k) += a (n, m) · b (m, k) */
+/** out (n, k) += a (n, m) · b (m, k), four rows of b at a time: each number of `out` is read and written once for four. */
 function addProduct(a, b, out, n, m, k) {
   for (let i = 0; i < n; i++) {
-    const to = i * k;
-    for (let l = 0; l < m; l++) {
-      const factor = a[i * m + l];
-      if (factor === 0) continue;
-      const from = l * k;
-      for (let j = 0; j < k; j++) out[to + j] += factor * b[from + j];
-    }
+    for (let l = 0; l < m; l += 4) addRowsOf(b, l, Math.min(4, m - l), a, i * m + l, 1, out, i * k, k);
   }
 }
 
 /** out (m, k) += aᵀ · b, of a (n, m) and b (n, k) */
 function addTransposedProduct(a, b, out, n, m, k) {
-  for (let i = 0; i < n; i++) {
-    const from = i * k;
-    for (let l = 0; l < m; l++) {
-      const factor = a[i * m + l];
-      if (factor === 0) continue;
-      const to = l * k;
-      for (let j = 0; j < k; j++) out[to + j] += factor * b[from + j];
+  for (let i = 0; i < n; i += 4) {
+    for (let l = 0; l < m; l++) addRowsOf(b, i, Math.min(4, n - i), a, i * m + l, m, out, l * k, k);
+  }
+}
+
+/** Add up to four rows of b (…, k), from one on, to k numbers of `out`; their factors stand in a, `stride` apart. */
+function addRowsOf(b, row, count, a, at, stride, out, to, k) {
+  let from = row * k;
+  if (count < 4) {
+    for (; count > 0; count--, at += stride, from += k) {
+      for (let j = 0; j < k; j++) out[to + j] += a[at] * b[from + j];
     }
+    return;
+  }
+  const [f, g, h, p] = [a[at], a[at + stride], a[at + 2 * stride], a[at + 3 * stride]];
+  const [second, third, fourth] = [from + k, from + 2 * k, from + 3 * k];
+  for (let j = 0; j < k; j++) {
+    out[to + j] += f * b[from + j] + g * b[second + j] + h * b[third + j] + p * b[fourth + j];
   }
 }
 
@@ -186,7 +190,7 @@ function crossEntropy(logits, targets, n, V, weights) {
       continue;
     }
     let top = -Infinity;
-    for (let v = 0; v < V; v++) top = Math.max(top, logits[from + v]);
+    for (let v = 0; v < V; v++) if (logits[from + v] > top) top = logits[from + v];
     let total = 0;
     for (let v = 0; v < V; v++) total += Math.exp(logits[from + v] - top);
     const level = top + Math.log(total);
@@ -218,6 +222,11 @@ function bigramGradients(model, batch) {
 
 const BENT = { tanh: Math.tanh, relu: (z) => Math.max(0, z) };
 const SLOPE = { tanh: (h) => 1 - h * h, relu: (h) => (h > 0 ? 1 : 0) }; // from the activation's own output
+
+function bend(h, activation) {
+  const bent = BENT[activation];
+  for (let i = 0; i < h.length; i++) h[i] = bent(h[i]);
+}
 
 /**
  * x · W of the embeddings x of a context is a sum of rows, one a place, of the table C · W_t: as in mmcore/backprop.py,
@@ -267,7 +276,7 @@ function mlpGradients(model, batch) {
     const h = spreadRows(tensors[`b${at + 1}`].values, size);
     if (at) addProduct(layers[at - 1], tensors[`W${at + 1}`].values, h, size, sizes[at - 1], H);
     else first.addTo(h);
-    for (let i = 0; i < h.length; i++) h[i] = BENT[config.activation](h[i]);
+    bend(h, config.activation);
     layers.push(h);
   });
   const logits = spreadRows(tensors[`b${output}`].values, size);
