@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import cast
 
@@ -192,7 +192,6 @@ def read_corpus(source: bytes | Path, how: Reading | None = None, name: str | No
     cut = TOKENS[CHARACTERS].cut
     sieve.drop_by_length(cut)
     sieve.drop_rare(cut)
-    _at_most(MAX_WORDS, len(sieve.words), "word")
     duplicates = sieve.drop_duplicates()
     if not sieve.words:
         raise ValueError(_nothing_left(found, sieve.dropped))
@@ -241,7 +240,10 @@ def _words(found: Source, cleaning: Cleaning) -> list[str]:
         return [cleaning.word(cell, line) for cell, line in cells]
     text = "\n".join(_tidied(found.lines, cleaning))
     pieces = text_words(text) if found.layout == "words" else text_sentences(text)
-    return [cleaning.changed(piece) for piece in pieces]
+    first = list(islice(pieces, MAX_WORDS + 1))  # what is too much is refused before it is cut and cleaned
+    if len(first) > MAX_WORDS:
+        raise ValueError(f"corpus must have at most {MAX_WORDS:,} {found.layout}, got more")
+    return list(map(cleaning.changed, first))
 
 
 def _tidied(lines: Iterable[str], cleaning: Cleaning) -> Iterable[str]:
@@ -297,13 +299,12 @@ class _Sieve:
 
 def _without_rare(words: list[str], least: int, cut: Cut) -> set[str]:
     """The different words that are left when every symbol of those left occurs often enough."""
-    times, counts = Counter(words), Counter[str]()
-    holders: dict[str, list[str]] = defaultdict(list)
-    for word, often in times.items():
-        for symbol in cut(word):
-            counts[symbol] += often
-            holders[symbol].append(word)
+    times, counts = Counter(words), Counter(chain.from_iterable(map(cut, words)))
     left, rare = set(times), [symbol for symbol, count in counts.items() if count < least]
+    holders: dict[str, list[str]] = defaultdict(list)
+    for word in times if rare else ():
+        for symbol in cut(word):
+            holders[symbol].append(word)
     while rare:  # a word that goes makes its other symbols rarer
         gone = left.intersection(holders.pop(rare.pop(), ()))
         left -= gone

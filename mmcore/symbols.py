@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -58,14 +58,13 @@ _WORD = r"[\p{L}\p{M}\p{N}]+(?:['’\-\u200c\u200d][\p{L}\p{M}\p{N}]+)*"
 _ENDS = r"(?<=[.!?…؟।॥][\"'”’»)\]]*)\s+|(?<=[。！？][」』”’）]*)"
 
 
-def text_words(text: str) -> list[str]:
+def text_words(text: str) -> Iterator[str]:
     """The words of running text, without punctuation; letters keep the marks that belong to them."""
-    found: list[str] = _pattern(_WORD).findall(text)
-    return found
+    return (found[0] for found in _pattern(_WORD).finditer(text))
 
 
-def text_sentences(text: str) -> list[str]:
+def text_sentences(text: str) -> Iterator[str]:
     """Its sentences, which punctuation or an empty line ends."""
-    paragraphs = _pattern(r"\n\s*\n").split(text)
-    pieces = [piece for paragraph in paragraphs for piece in _pattern(_ENDS).split(" ".join(paragraph.split()))]
-    return [piece.strip() for piece in pieces if piece and piece.strip()]
+    for paragraph in _pattern(r"\n\s*\n").splititer(text):
+        pieces = _pattern(_ENDS).splititer(" ".join(paragraph.split()))
+        yield from (piece.strip() for piece in pieces if piece and piece.strip())

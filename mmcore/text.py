@@ -72,8 +72,9 @@ def normalised(text: str, *, lowercase: bool = False, form: Form = "NFC") -> str
 
 def without_marks(text: str) -> str:
     """Text without the marks that stand on or under letters: ``é`` as ``e``, Hebrew without its points."""
-    letters = (character for character in unicodedata.normalize("NFD", text) if unicodedata.category(character) != "Mn")
-    return unicodedata.normalize("NFC", "".join(letters))
+    apart = unicodedata.normalize("NFD", text)
+    marks = {ord(character): None for character in set(apart) if unicodedata.category(character) == "Mn"}
+    return unicodedata.normalize("NFC", apart.translate(marks)) if marks else text
 
 
 def characters_of(text: str) -> frozenset[str]:
@@ -136,14 +137,17 @@ class Cleaning:
         self.lowered += word != text
         if not word.isascii():  # lower-casing can decompose (İ)
             word = normalised(word, form=self.form)
-            bare = without_marks(word).strip() if self.strip_marks else word
+            bare = tidy(without_marks(word))[0].strip() if self.strip_marks else word  # a joiner may join no more
             self.stripped += bare != word
             word = bare
         return self._kept(word) if self.keep else word
 
     def _kept(self, word: str) -> str:
+        if self.keep.issuperset(word):
+            return " ".join(word.split())
         self.removed.update(character for character in word if character not in self.keep)
-        return " ".join("".join(filter(self.keep.__contains__, word)).split())
+        kept = "".join(filter(self.keep.__contains__, word))
+        return " ".join(tidy(kept)[0].split())
 
 
 def refuse_controls(line: str, number: int, allowed: str = "\t\f\v") -> None:
