@@ -7,6 +7,7 @@ from ui import pages, picture, session, visitor
 from ui.form import settings
 from ui.kit import symbols
 from ui.kit.live import live_chart
+from ui.kit.nouns import fit, fitted
 from ui.kit.text import LOSSES, plain
 from ui.kit.theme import PLOTLY_CONFIG, current_theme
 from ui.playground import models, sliders
@@ -104,13 +105,14 @@ with result.container(key="play_result"):
                 points,
                 listed,
                 axes,
-                title="Characters in the embedding table",
+                title=fit("Characters in the embedding table", corpus.tokens),
                 groups=[embedding.character_class(symbol) for symbol in listed],
                 theme=theme,
             )
             alt = "Map of the embedding table"
         else:
-            figure, alt = models.following(model, ids, theme), "Probability of each next character after each character"
+            alt = fit("Probability of each next character after each character", corpus.tokens)
+            figure = fitted(models.following(model, ids, theme), corpus.tokens)
         figure.update_layout(height=420)
         st.plotly_chart(figure, theme=None, config=PLOTLY_CONFIG, key="play_map", alt=alt)
         if said := symbols.left_out(ids, model.vocab):

@@ -4,6 +4,7 @@ import streamlit as st
 
 from mmcore.ngram import uniform_loss
 from ui import pages, picture, session, visitor
+from ui.kit.nouns import fit
 from ui.kit.text import nats
 from ui.kit.theme import current_theme
 from ui.run.picker import trained_run
@@ -76,7 +77,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 said, draw = VIEWS[view]
 loss, uniform = session.val_loss(run.id, artifact.step, run, model), uniform_loss(vocab.size)
 st.caption(
-    f"{said} Giving all {vocab.size} characters the same probability costs ln {vocab.size} = {uniform:.4f}: this model "
+    f"{fit(said, vocab.tokens)} Giving all {vocab.size} {vocab.noun}s the same probability costs ln {vocab.size} = "
+    f"{uniform:.4f}: this model "
     f"is {nats(abs(loss - uniform))} {'above' if loss > uniform else 'below'} it."
 )
 with st.container(key="evidence_view"):

@@ -52,7 +52,8 @@ class Breakdown:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """(N,): the characters of each example's word."""
-        return np.array([len(word) for word in self.examples.words])[self.examples.word_index]
+        index = self.examples.word_index
+        return (np.bincount(index, minlength=len(self.examples.words)) - 1)[index]
 
     def by_position(self) -> pd.DataFrame:
         """Columns ``position, loss, examples``: where in a word the model is surprised."""

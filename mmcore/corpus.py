@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from .encoding import decode
-from .fields import quoted
+from .fields import choice, quoted
 from .installation import APP_FOLDER
-from .symbols import CHARACTERS, TOKENS, UNKNOWN
+from .symbols import CHARACTERS, TOKENS, UNKNOWN, WORDS, words_only
 from .tables import find_delimiter
 from .text import Cleaning
 
@@ -131,7 +131,9 @@ def read_words(
         raw, name = source, name or "uploaded"
     else:
         raw, name = file_bytes(Path(source)), name or Path(source).stem
-    return _corpus(name, lines_of(decode(raw, "utf-8").text), Cleaning(lowercase), deduplicate)
+    lines = lines_of(decode(raw, "utf-8").text)
+    _refuse_table(lines)
+    return _corpus(name, lines, Cleaning(lowercase), deduplicate)
 
 
 def file_bytes(path: Path) -> bytes:
@@ -142,9 +144,10 @@ def file_bytes(path: Path) -> bytes:
         raise ValueError(f"corpus must be a readable file, got {quoted(str(path))} ({error.strerror})") from error
 
 
-def corpus_from_words(words: Iterable[str], name: str) -> Corpus:
-    """A corpus from words in memory, under the same rules as :func:`read_words`."""
-    return _corpus(name, list(words), Cleaning(), deduplicate=False)
+def corpus_from_words(words: Iterable[str], name: str, tokens: str = CHARACTERS) -> Corpus:
+    """A corpus from words in memory, cleaned as :func:`read_words` does; `tokens` says what they are cut into."""
+    choice("tokens", tokens, TOKENS)
+    return _corpus(name, list(words), Cleaning(), deduplicate=False, tokens=tokens)
 
 
 def join(corpora: Sequence[Corpus]) -> Corpus:
@@ -188,13 +191,15 @@ def lines_of(text: str) -> list[str]:
     return lines[:-1] if lines[-1] == "" else lines
 
 
-def _corpus(name: str, lines: list[str], cleaning: Cleaning, deduplicate: bool) -> Corpus:
-    _refuse_table(lines)
+def _corpus(name: str, lines: list[str], cleaning: Cleaning, deduplicate: bool, tokens: str = CHARACTERS) -> Corpus:
     words = [cleaning.word(line, number) for number, line in enumerate(lines, start=1)]
+    if tokens == WORDS:
+        words = list(map(words_only, words))
     filled = [word for word in words if word]
     kept = list(dict.fromkeys(filled)) if deduplicate else filled
     dropped = {"blank": len(words) - len(filled), "duplicate": len(filled) - len(kept)}
-    return made_of(name, kept, cleaning, lines=len(lines), dropped=dropped, duplicates=len(filled) - len(set(filled)))
+    duplicates = len(filled) - len(set(filled))
+    return made_of(name, kept, cleaning, lines=len(lines), dropped=dropped, duplicates=duplicates, tokens=tokens)
 
 
 def _refuse_table(lines: list[str]) -> None:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ import pandas as pd
 from .config import SplitConfig
 from .contexts import ContextCounts, Ids, SparseRows, count_contexts
 from .corpus import Corpus
-from .fields import cut, quoted
+from .fields import choice, cut, quoted
+from .symbols import CHARACTERS, TOKENS, UNKNOWN, WORDS, Tokens, words_only
 from .text import code_point, is_invisible, normalised, tidy
 
 BOUNDARY = ""
@@ -36,17 +38,39 @@ class Vocab:
     """The symbols a model knows; a symbol's place is its id. The first is always :data:`BOUNDARY`."""
 
     symbols: tuple[str, ...]
+    tokens: str = CHARACTERS  # what a text is cut into, one of TOKENS
 
     def __post_init__(self) -> None:
+        choice("tokens", self.tokens, TOKENS)
         valid = len(set(self.symbols)) == len(self.symbols) and self.symbols[:1] == (BOUNDARY,)
         if not valid or "\n" in self.symbols:  # a line break marks the end of a word where examples are built
             rule = "start with the boundary and have distinct symbols, none a line break"
             raise ValueError(f"vocab must {rule}, got {quoted(self.symbols)}")
 
     @classmethod
-    def from_words(cls, words: Iterable[str]) -> Vocab:
-        """The sorted distinct characters of some words, after the boundary."""
-        return cls((BOUNDARY, *sorted(set("".join(words)))))
+    def from_words(cls, words: Iterable[str], tokens: str = CHARACTERS) -> Vocab:
+        """The sorted distinct characters of some words, or what else `tokens` cuts them into, after the boundary."""
+        return cls((BOUNDARY, *sorted(set(chain.from_iterable(map(TOKENS[tokens].cut, words))))), tokens)
+
+    @classmethod
+    def of(cls, corpus: Corpus) -> Vocab:
+        """The vocabulary of a corpus."""
+        return cls.from_words(corpus.words, corpus.tokens)
+
+    @property
+    def cutting(self) -> Tokens:
+        """How a text is cut into symbols, and what they are called."""
+        return TOKENS[self.tokens]
+
+    @property
+    def noun(self) -> str:
+        """What one of its symbols is called."""
+        return self.cutting.symbol
+
+    @property
+    def item(self) -> str:
+        """What symbols make: a word, or a sentence of words."""
+        return self.cutting.item
 
     @property
     def size(self) -> int:
@@ -71,32 +95,42 @@ class Vocab:
     def typed(self, text: str) -> str:
         """What someone typed, cleaned as the words were: Unicode NFC, nothing invisible, lower-cased if they are."""
         cleaned = normalised(tidy(text, self.stoi)[0])
+        if self.tokens == WORDS:
+            text, cleaned = " ".join(text.split()), words_only(cleaned)
         if not self.has_capitals:
-            cleaned = normalised("".join(map(self._lowered, cleaned)))
+            cleaned = normalised(self.cutting.joined(map(self._lowered, self.cutting.cut(cleaned))))
         # A letter and a mark of the vocabulary may compose to one that it lacks.
         return text if self.spells(text) and not self.spells(cleaned) else cleaned
 
-    def _lowered(self, character: str) -> str:
+    def _lowered(self, symbol: str) -> str:
         """A capital as its small letter if that is known; one that is not is refused as it was typed."""
-        lowered = normalised(character, lowercase=True)
-        return lowered if self.spells(lowered) else character
+        lowered = normalised(symbol, lowercase=True)
+        return lowered if self.spells(lowered) else symbol
 
     def spells(self, text: str) -> bool:
-        """Whether the vocabulary knows every character of a text."""
-        return self.stoi.keys() >= set(text)
+        """Whether the vocabulary knows every symbol of a text."""
+        return self.stoi.keys() >= set(self.cutting.cut(text))
 
     def encode(self, word: str) -> list[int]:
-        """Ids of a word's characters, without boundaries; ``ValueError`` names characters it does not know."""
-        unknown = sorted(set(word) - set(self.stoi))
+        """Ids of a word's symbols, without boundaries; words it does not know are :data:`UNKNOWN` where it has that.
+
+        ``ValueError`` names other symbols that it does not know.
+        """
+        symbols, stands_in = self.cutting.cut(word), self.stoi.get(UNKNOWN)
+        unknown = [] if stands_in else sorted(set(symbols) - set(self.stoi))
         if unknown:
             known = " ".join(map(show_symbol, self.symbols[1:41])) + (" …" if self.size > 41 else "")
             got = " ".join(map(show_symbol, unknown))
-            raise ValueError(f"characters must be in the vocabulary ({known}), got {cut(got)} in {quoted(word)}")
-        return [self.stoi[character] for character in word]
+            raise ValueError(f"{self.noun}s must be in the vocabulary ({known}), got {cut(got)} in {quoted(word)}")
+        return [self.stoi.get(symbol, stands_in or 0) for symbol in symbols]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The word that some ids spell; boundaries vanish."""
-        return "".join(self.symbols[i] for i in ids)
+        return self.cutting.joined(self.symbols[i] for i in ids)
+
+    def drawn(self, ids: Iterable[int]) -> str:
+        """Some symbols as they are drawn one after the other, boundaries too: ``..e``."""
+        return self.cutting.between.join(show_symbol(self.symbols[i]) for i in ids)
 
 
 @dataclass(frozen=True)
@@ -187,7 +221,7 @@ class Examples:
 def build_examples(words: Sequence[str], vocab: Vocab, context_size: int) -> Examples:
     """The sliding window over every word, for all words at once.
 
-    A word of n characters gives n + 1 examples: its first context is all boundary, its last target the
+    A word of n symbols gives n + 1 examples: its first context is all boundary, its last target the
     boundary. Raises ``ValueError`` for characters that are not in the vocabulary.
     """
     ids = _id_stream(words, vocab, gap=context_size)
@@ -202,6 +236,9 @@ def build_examples(words: Sequence[str], vocab: Vocab, context_size: int) -> Exa
 
 def _id_stream(words: Sequence[str], vocab: Vocab, gap: int) -> Ids:
     """All words as one array of ids, with ``gap`` boundaries before, between and after them."""
+    if vocab.tokens != CHARACTERS:
+        ends = [0] * gap
+        return np.array(ends + [i for word in words for i in (*vocab.encode(word), *ends)], dtype=np.int64)
     between = "\n" * gap  # no word contains it
     points = np.frombuffer((between + between.join(words) + between).encode("utf-32-le"), dtype=np.uint32)
     table = np.zeros(max(map(ord, vocab.symbols[1:]), default=0) + 2, dtype=np.int64)
@@ -269,6 +306,6 @@ def _bytes(part: object) -> int:
 
 def build_dataset(words: Corpus | Sequence[str], split: SplitConfig, context_size: int) -> Dataset:
     """Split some words into what a model is trained and judged on. The vocabulary is that of all words."""
-    listed = words.words if isinstance(words, Corpus) else tuple(words)
-    cleaning = words.report.cleaning if isinstance(words, Corpus) else {}
-    return Dataset(Vocab.from_words(listed), context_size, split_words(listed, split), cleaning)
+    if isinstance(words, Corpus):
+        return Dataset(Vocab.of(words), context_size, split_words(words.words, split), words.report.cleaning)
+    return Dataset(Vocab.from_words(words), context_size, split_words(words, split))

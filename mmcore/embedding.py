@@ -6,6 +6,7 @@ import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from .dataset import BOUNDARY, Vocab
 from .fields import require
+from .symbols import GRAPHEMES, TOKENS
 
 Floats = NDArray[np.float64]
 
@@ -165,10 +167,12 @@ def one_hot_difference(table: NDArray[np.floating], index: int) -> float:
 def character_class(symbol: str) -> str:
     """``boundary``, ``vowel``, ``consonant``, ``letter`` (of a script not divided so here), ``digit`` or ``other``.
 
-    Accents do not count (é is a vowel) and y is a consonant.
+    Accents do not count (é is a vowel) and y is a consonant. What is more than one grapheme is a ``word``.
     """
     if symbol == BOUNDARY:
         return "boundary"
+    if TOKENS[GRAPHEMES].count(symbol) > 1:
+        return "word"
     if symbol.isdigit():
         return "digit"
     if not symbol.isalpha():
@@ -181,9 +185,9 @@ def character_class(symbol: str) -> str:
     return "consonant" if divided else "letter"
 
 
-def membership(symbols: Iterable[str], wanted: str) -> list[str]:
-    """``in the set`` or ``not in the set`` for each symbol; the set is the characters of ``wanted``."""
-    chosen = set(unicodedata.normalize("NFC", wanted))
+def membership(symbols: Iterable[str], wanted: Iterable[str]) -> list[str]:
+    """``in the set`` or ``not in the set`` for each symbol; the set is the characters of ``wanted``, or several."""
+    chosen = set(unicodedata.normalize("NFC", wanted) if isinstance(wanted, str) else wanted)
     return ["in the set" if symbol in chosen else "not in the set" for symbol in symbols]
 
 
@@ -193,8 +197,9 @@ def positions(words: Sequence[str], vocab: Vocab) -> pd.DataFrame:
     ``share`` is of all targets, so the boundary counts once a word. ``first_share`` and ``last_share`` are of the
     symbol's own occurrences; NaN for the boundary.
     """
-    text = np.array(vocab.encode("".join(words)), dtype=np.int64)
-    first, last = (np.array(vocab.encode("".join(word[at] for word in words)), dtype=np.int64) for at in (0, -1))
+    ids = list(map(vocab.encode, words))
+    text = np.array(list(chain.from_iterable(ids)), dtype=np.int64)
+    first, last = (np.array([word[at] for word in ids], dtype=np.int64) for at in (0, -1))
     count, starts, ends = (np.bincount(ids, minlength=vocab.size) for ids in (text, first, last))
     own = np.where(count > 0, count, np.nan)
     count[0] = len(words)

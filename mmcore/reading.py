@@ -12,7 +12,7 @@ from typing import cast
 from .corpus import Corpus, counted, file_bytes, lines_of, made_of
 from .encoding import AUTO, ENCODINGS, Decoded, decode
 from .fields import Choice, Config, Flag, Line, Whole, require
-from .symbols import CHARACTERS, TOKENS, text_sentences, text_words
+from .symbols import CHARACTERS, GRAPHEMES, TOKENS, UNKNOWN, WORDS, text_sentences, text_words, words_only
 from .tables import DELIMITERS, TableText, find_delimiter, read_table
 from .text import MAX_WORD_LENGTH, Cleaning, Form, characters_of, refuse_controls
 
@@ -54,6 +54,12 @@ class Reading(Config):
         "another, else one word a line.",
         options={AUTO: _SEEN, **LAYOUTS},
     ).field(AUTO)
+    tokens: str = Choice(
+        title="A symbol is",
+        help="What the model reads and writes one at a time. *Graphemes* keep whole what readers see as one: emoji "
+        "with joiners, letters with their marks. *Words*: each sentence is a row of words, without punctuation.",
+        options={name: tokens.title for name, tokens in TOKENS.items()},
+    ).field(CHARACTERS)
     delimiter: str = Choice(
         title="Cells end at",
         help="What stands between the cells of a table.",
@@ -106,7 +112,8 @@ class Reading(Config):
     ).field(MAX_WORD_LENGTH)
     min_count: int = Whole(
         title="Rarest symbol occurs",
-        help="A word with a symbol that occurs fewer times is dropped.",
+        help=f"A word with a symbol that occurs fewer times is dropped. Where words are the symbols, a rarer one is "
+        f"read as {UNKNOWN}, and so is every word that is typed and not known.",
         unit="times",
         low=1,
         high=1_000_000,
@@ -116,6 +123,8 @@ class Reading(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         characters_of(self.keep)
+        one_word = self.tokens == WORDS and self.layout == "words"
+        require(not one_word, "layout", "sentences, a list or a table where words are the symbols", self.layout)
         shortest = f"at least min_length ({self.min_length})"
         require(self.max_length >= self.min_length, "max_length", shortest, self.max_length)
 
@@ -129,20 +138,22 @@ class Source:
     layout: str  # one of LAYOUTS
     table: TableText | None
     column: int = 0  # of the table
+    tokens: str = CHARACTERS  # one of TOKENS
 
     @property
     def said(self) -> str:
         """How it is read, in a sentence."""
         why = f" ({self.decoded.why})" if self.decoded.why else ""
         layout = {
-            "list": "one word a line",
+            "list": f"one {TOKENS[self.tokens].item} a line",
             "table": "a table",
             "words": "the words of running text",
             "sentences": "the sentences of running text",
         }[self.layout]
         if self.table:
             layout += f" with cells that end at {_MARKS[self.table.delimiter]}, column {self._column()}"
-        return f"Read as {ENCODINGS[self.decoded.encoding]}{why}: {layout}."
+        pieces = {CHARACTERS: "", GRAPHEMES: ", cut into graphemes", WORDS: ", cut into words"}[self.tokens]
+        return f"Read as {ENCODINGS[self.decoded.encoding]}{why}: {layout}{pieces}."
 
     def _column(self) -> str:
         assert self.table is not None
@@ -166,13 +177,13 @@ def look_at(raw: bytes, how: Reading) -> Source:
     lines = lines_of(decoded.text)
     _at_most(MAX_LINES, len(lines), "line")
     if how.layout in ("words", "sentences", "list"):
-        return Source(decoded, lines, how.layout, None)
+        return Source(decoded, lines, how.layout, None, tokens=how.tokens)
     found = find_delimiter(lines) if how.delimiter == AUTO else how.delimiter
     if how.layout == AUTO and found is None:
-        return Source(decoded, lines, "list", None)
+        return Source(decoded, lines, "sentences" if how.tokens == WORDS else "list", None, tokens=how.tokens)
     header = {AUTO: None, "yes": True, "no": False}[how.header]
     table = read_table(lines, found or next(iter(DELIMITERS)), header)
-    return Source(decoded, lines, "table", table, table.place(how.column))
+    return Source(decoded, lines, "table", table, table.place(how.column), how.tokens)
 
 
 def read_corpus(source: bytes | Path, how: Reading | None = None, name: str | None = None) -> Corpus:
@@ -188,10 +199,13 @@ def read_corpus(source: bytes | Path, how: Reading | None = None, name: str | No
     name = name or ("uploaded" if isinstance(source, bytes) else source.stem)
     found = look_at(raw, how)
     cleaning = Cleaning(how.lowercase, cast(Form, how.form), how.strip_marks, characters_of(how.keep))
-    sieve = _Sieve(_words(found, cleaning), how)
-    cut = TOKENS[CHARACTERS].cut
+    words, replaced = _words(found, cleaning), 0
+    if how.tokens == WORDS:
+        words, replaced = _with_unknown(list(map(words_only, words)), how.min_count)
+    sieve, cut = _Sieve(words, how), TOKENS[how.tokens].cut
     sieve.drop_by_length(cut)
-    sieve.drop_rare(cut)
+    if how.tokens != WORDS:
+        sieve.drop_rare(cut)
     duplicates = sieve.drop_duplicates()
     if not sieve.words:
         raise ValueError(_nothing_left(found, sieve.dropped))
@@ -204,6 +218,8 @@ def read_corpus(source: bytes | Path, how: Reading | None = None, name: str | No
         duplicates=duplicates,
         examples=sieve.examples,
         read_as=found.said,
+        tokens=how.tokens,
+        replaced=replaced,
     )
     _at_most(MAX_SYMBOLS, len(corpus.report.characters), "different symbol", ": drop the words with rare ones")
     return corpus
@@ -219,7 +235,7 @@ def check_trainable(corpus: Corpus) -> None:
     different = len(set(corpus.words))
     if different < LEAST:
         got = f"{different} in {counted(corpus.report.lines, 'line')}"
-        raise ValueError(f"corpus must have at least {LEAST} different words, one for each split, got {got}")
+        raise ValueError(f"corpus must have at least {LEAST} different {corpus.item}s, one for each split, got {got}")
 
 
 def _nothing_left(found: Source, dropped: dict[str, int]) -> str:
@@ -250,6 +266,16 @@ def _tidied(lines: Iterable[str], cleaning: Cleaning) -> Iterable[str]:
     for number, line in enumerate(lines, start=1):
         refuse_controls(line, number)
         yield cleaning.tidied(line, number)
+
+
+def _with_unknown(sentences: list[str], least: int) -> tuple[list[str], int]:
+    """Sentences with :data:`UNKNOWN` for each word that occurs fewer times in all of them, and how many those were."""
+    counts = Counter(chain.from_iterable(map(str.split, sentences)))
+    rare = {word: count for word, count in counts.items() if count < least and word != UNKNOWN}
+    if not rare:
+        return sentences, 0
+    known = [" ".join(UNKNOWN if word in rare else word for word in text.split()) for text in sentences]
+    return known, sum(rare.values())
 
 
 class _Sieve:

@@ -96,9 +96,9 @@ def generate(
     require(1 <= max_length <= 1_000, "max_length", "from 1 to 1,000", max_length)
     require(0 <= sample_seed < 2**63, "sample_seed", f"from 0 to {2**63 - 1:,}", sample_seed)
     prefix = vocab.typed(prefix)
-    require(len(prefix) <= max_length, "prefix", f"at most max_length ({max_length}) characters", prefix)
-    generator = torch.Generator().manual_seed(sample_seed)
     start = vocab.encode(prefix)
+    require(len(start) <= max_length, "prefix", f"at most max_length ({max_length}) {vocab.noun}s", prefix)
+    generator = torch.Generator().manual_seed(sample_seed)
     contexts = torch.tensor([context_of(vocab, prefix, model.config.context_size)]).repeat(n, 1)  # (n, T)
     written, running = [list(start) for _ in range(n)], torch.arange(n)
     for _ in range(max_length - len(start) + 1):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .dataset import Examples, Splits, Vocab, build_examples, show_symbol
+from .dataset import Examples, Splits, Vocab, build_examples
 from .evaluation import log_probabilities
 from .fields import require
 from .model import MLP
 from .sample import Sample, generate, labels
+from .symbols import CHARACTERS, TOKENS
 
 TEMPERATURES = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0)
 
@@ -39,7 +41,7 @@ def score_word(model: MLP, vocab: Vocab, word: str) -> pd.DataFrame:
             "rank": (log_p > own[:, None]).sum(axis=1) + 1,
             "expected": [vocab.symbols[i] for i in likeliest],
             "expected_probability": np.exp(log_p.max(axis=1)),
-            "context": ["".join(show_symbol(vocab.symbols[i]) for i in row) for row in examples.contexts],
+            "context": list(map(vocab.drawn, examples.contexts)),
         }
     )
 
@@ -83,29 +85,30 @@ def novelty_by_temperature(
     return pd.DataFrame(rows)
 
 
-def nearest_word(word: str, words: Sequence[str]) -> tuple[str, int]:
+def nearest_word(word: str, words: Sequence[str], tokens: str = CHARACTERS) -> tuple[str, int]:
     """The word at the smallest edit distance, the first of several, and that distance; 0 is the word itself.
 
-    Insertions, deletions and substitutions of a letter count 1 each (Levenshtein 1966).
+    Insertions, deletions and substitutions of a symbol count 1 each (Levenshtein 1966).
     """
     from rapidfuzz.distance import Levenshtein
     from rapidfuzz.process import extractOne
 
     require(len(words) > 0, "words", "at least one", 0)
-    found, distance, _ = extractOne(word, words, scorer=Levenshtein.distance)
-    return found, int(distance)
+    cut = TOKENS[tokens].cut
+    _, distance, at = extractOne(cut(word), list(map(cut, words)), scorer=Levenshtein.distance)
+    return words[at], int(distance)
 
 
-def length_distribution(words: Sequence[str], corpus: Sequence[str]) -> pd.DataFrame:
+def length_distribution(words: Sequence[str], corpus: Sequence[str], tokens: str = CHARACTERS) -> pd.DataFrame:
     """Columns ``length, samples, corpus``: the share of words with each length."""
-    ours, theirs = (Counter(map(len, part)) for part in (words, corpus))
+    ours, theirs = (Counter(map(TOKENS[tokens].count, part)) for part in (words, corpus))
     lengths = range(max([*ours, *theirs], default=0) + 1)
     return _shares("length", list(lengths), ours, theirs)
 
 
 def character_distribution(words: Sequence[str], corpus: Sequence[str], vocab: Vocab) -> pd.DataFrame:
     """Columns ``symbol, samples, corpus``: the share of all letters that each one has; no boundaries."""
-    ours, theirs = (Counter("".join(part)) for part in (words, corpus))
+    ours, theirs = (Counter(chain.from_iterable(map(vocab.cutting.cut, part))) for part in (words, corpus))
     return _shares("symbol", list(vocab.symbols[1:]), ours, theirs)
 
 

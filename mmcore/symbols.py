@@ -26,6 +26,10 @@ class Tokens:
         """The text of some symbols; boundaries vanish."""
         return self.between.join(filter(None, symbols))
 
+    def count(self, text: str) -> int:
+        """How many symbols a text has."""
+        return len(self.cut(text))
+
 
 def _characters(text: str) -> Sequence[str]:
     return text
@@ -48,8 +52,8 @@ def _pattern(pattern: str) -> Any:
 
 TOKENS = {
     CHARACTERS: Tokens("Characters", "character", "word", "", _characters),
-    GRAPHEMES: Tokens("Graphemes: what readers see as one", "symbol", "word", "", _graphemes),
-    WORDS: Tokens("Words of running text", "word", "sentence", " ", _words),
+    GRAPHEMES: Tokens("Graphemes", "symbol", "word", "", _graphemes),
+    WORDS: Tokens("Words", "word", "sentence", " ", _words),
 }
 
 # ---- running text
@@ -61,6 +65,12 @@ _ENDS = r"(?<=[.!?…؟।॥][\"'”’»)\]]*)\s+|(?<=[。！？][」』”’
 def text_words(text: str) -> Iterator[str]:
     """The words of running text, without punctuation; letters keep the marks that belong to them."""
     return (found[0] for found in _pattern(_WORD).finditer(text))
+
+
+def words_only(text: str) -> str:
+    """A sentence as its words, a space between two; :data:`UNKNOWN` stays as it is."""
+    parts = text.split(UNKNOWN)
+    return f" {UNKNOWN} ".join(" ".join(text_words(part)) for part in parts).strip()
 
 
 def text_sentences(text: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mmcore.architectures.interface import ModelConfig
 from mmcore.config import RunConfig, TrainConfig
-from mmcore.corpus import corpus_from_words
+from mmcore.corpus import Corpus, corpus_from_words
 from mmcore.dataset import build_dataset
 from mmcore.evaluation import evaluate_splits
 from mmcore.export.artifact import Artifact
@@ -21,9 +21,9 @@ from mmcore.training import Pace, train
 EVALUATED = (0, 5, 20)  # steps with exact losses
 
 
-def trained(model: ModelConfig, words: Sequence[str], **settings: Any) -> Trained:
+def trained(model: ModelConfig, words: Sequence[str] | Corpus, **settings: Any) -> Trained:
     """A run that has just been trained, of 20 updates if nothing else is said; a point of the curve an update."""
-    corpus = corpus_from_words(words, "some")
+    corpus = words if isinstance(words, Corpus) else corpus_from_words(words, "some")
     given = {"max_steps": 20, "batch_size": 32, "sampler": model.samplers[0]} | settings
     config = RunConfig(corpus_sha256=corpus.sha256, model=model, train=TrainConfig(**given))
     data = build_dataset(corpus, config.split, model.context_size)

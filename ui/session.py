@@ -169,7 +169,7 @@ def corpus(sha256: str) -> Corpus:
 @st.cache_resource(show_spinner=False, max_entries=16)
 def vocab(sha256: str) -> Vocab:
     """The vocabulary of a stored corpus, without building its dataset."""
-    return Vocab.from_words(corpus(sha256).words)
+    return Vocab.of(corpus(sha256))
 
 
 @st.cache_resource(show_spinner="Building the dataset …", max_entries=16)

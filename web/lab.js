@@ -30,7 +30,7 @@ async function unpacked(blob, directory) {
   return Object.fromEntries(directory.map(([name, type, start, count]) => [name, new DTYPES[type](raw, start, count)]));
 }
 
-const decode = (ids) => ids.map((id) => lab.symbols[id]).join("");
+const decode = (ids) => joinedText(ids, lab.symbols, lab);
 const lacking = (strange) => (strange.length ? `Not in the vocabulary: ${strange.join(" ")}. ` : "");
 
 // ---- what is drawn from
@@ -40,7 +40,7 @@ const likely = (ids) => probabilities(logitsAfter(ids), 1);
 const next = (ids) => probabilities(logitsAfter(ids), $("temperature").valueAsNumber, $("top").valueAsNumber);
 
 function choose() {
-  const { ids, strange } = idsOf(lab.symbols, $("prefix").value);
+  const { ids, strange } = idsOf($("prefix").value, lab);
   prefix = ids;
   $("note").textContent = lacking(strange);
   $("temperature-said").textContent = $("temperature").valueAsNumber.toFixed(2);
@@ -102,7 +102,7 @@ function take(id) {
 // ---- scores
 
 function score() {
-  const { ids, strange } = idsOf(lab.symbols, $("word").value);
+  const { ids, strange } = idsOf($("word").value, lab);
   const losses = [...ids, 0].map((id, at) => -Math.log(likely(ids.slice(0, at))[id]));
   const total = losses.reduce((sum, loss) => sum + loss, 0);
   $("score-said").textContent = `${lacking(strange)}${nats(total / losses.length)} nats per symbol, ${nats(total)} in all.`;

@@ -1,12 +1,4 @@
-/** From text to ids, and from logits to words, as in mmcore/dataset.py and mmcore/sample.py. */
-
-/** The ids of a text's characters, as they are or in small letters, and the characters that the vocabulary lacks. */
-export function idsOf(symbols, text) {
-  const known = new Map(symbols.map((symbol, id) => [symbol, id]));
-  const found = [...text.normalize("NFC")].map((character) => [character, known.get(character) ?? known.get(character.toLowerCase())]);
-  const strange = new Set(found.filter(([, id]) => id === undefined).map(([character]) => character));
-  return { ids: found.map(([, id]) => id).filter((id) => id !== undefined), strange: [...strange] };
-}
+/** From logits to words, as in mmcore/sample.py. */
 
 /** What is drawn from: softmax of logits / temperature over the `topK` largest (0: all); temperature 0 is the largest. */
 export function probabilities(logits, temperature, topK = 0) {

@@ -14,6 +14,7 @@ from rich.table import Column, Table
 from ..corpus import counted
 from ..reading import Reading, check_trainable, read_corpus
 from ..store import RunStore
+from ..symbols import WORDS
 from .app import AsJson, corpora, sentences
 from .output import said
 from .settings import changed, with_reading
@@ -67,7 +68,8 @@ def add_corpus(
     different = len(set(corpus.words))
     symbols = f"{counted(len(report.characters), 'different ' + corpus.noun)}"
     typer.echo(f"{counted(report.kept, corpus.item)}, {different:,} different; {symbols}.", err=True)
-    typer.echo(f"First: {', '.join(corpus.words[:FIRST])}", err=True)
+    between = " | " if corpus.tokens == WORDS else ", "
+    typer.echo(f"First: {between.join(corpus.words[:FIRST])}", err=True)
     typer.echo("Nothing is stored." if dry_run else corpus.sha256, err=dry_run)
 
 

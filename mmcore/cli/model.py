@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..corpus import BUNDLED_NAMES, read_words
+from ..corpus import BUNDLED_NAMES, corpus_from_words, read_words
 from ..dataset import split_words
 from ..fields import require
 from ..losses import LOSSES, SHOWN
 from ..reading import Reading, read_corpus
+from ..symbols import UNKNOWN
 
 if TYPE_CHECKING:
     from ..export.artifact import Artifact
@@ -43,9 +44,13 @@ def evaluate(
     from ..export.artifact import load
 
     artifact = load(model)
-    how = Reading(lowercase=not artifact.vocab.has_capitals if lowercase is None else lowercase)
+    small = not artifact.vocab.has_capitals if lowercase is None else lowercase
+    how = Reading(lowercase=small, tokens=artifact.vocab.tokens)
     corpus = read_corpus(data, how)
     say_reading(corpus.report)
+    if UNKNOWN in artifact.vocab.stoi:  # rare words were read so
+        known = [artifact.vocab.decode(artifact.vocab.encode(word)) for word in corpus.words]
+        corpus = corpus_from_words(known, corpus.name, artifact.vocab.tokens)
     if corpus.sha256 != artifact.config.corpus_sha256:
         require(split_seed is None, "split_seed", "left out for words that are not the model's own", split_seed)
         require(not open_test, "open_test", "left out for words that are not the model's own", open_test)
@@ -60,7 +65,10 @@ def evaluate(
         values = {name: value for name, value in values.items() if not name.endswith("_unseen")}
     if as_json:
         losses = {name: finite(loss) for name, (loss, _) in values.items()}
-        facts = {"splits": example_counts(dataset.splits), "split_seed": None if split.fixed else split.split_seed}
+        facts = {
+            "splits": example_counts(dataset.splits, artifact.vocab.tokens),
+            "split_seed": None if split.fixed else split.split_seed,
+        }
         typer.echo(json.dumps(losses | facts | {"same_corpus": True}))
         return
     print_losses({name.replace("_loss", "").replace("_", ", "): value for name, value in values.items()}, "split")

@@ -255,7 +255,7 @@ def _print(
     store: RunStore, stored: StoredSweep, *, as_json: bool, as_csv: bool = False, as_markdown: bool = False
 ) -> None:
     runs = store.runs(RunFilter(sweep=stored.id))
-    size = Vocab.from_words(store.corpus(stored.config.base.corpus_sha256).words).size
+    size = Vocab.of(store.corpus(stored.config.base.corpus_sha256)).size
     table = results(stored.config, runs, size)
     if as_json:
         typer.echo(json.dumps(_facts(stored, runs) | {"settings": _records(table)}))

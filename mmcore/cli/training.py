@@ -70,12 +70,12 @@ def train(
         model=changed_model(start.model, given),
         train=changed(start.train, given),
     )
-    examples = example_counts(split_words(words.words, config.split))
+    examples = example_counts(split_words(words.words, config.split), words.tokens)
     accept(config, words.report)
     store.add_corpus(words)
     with progress_bar(config.train.max_steps) as show:
         run = _trained(store, config, name, show)
-    vocab_size = Vocab.from_words(words.words).size
+    vocab_size = Vocab.of(words).size
     facts: dict[str, Any] = {"words": len(words.words), "lowercase": lowercase, "vocab_size": vocab_size}
     facts |= {"parameters": config.model.parameters(vocab_size), "splits": examples}
     conclude(store, run, facts, out, as_json)

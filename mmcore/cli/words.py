@@ -11,6 +11,7 @@ from ..dataset import Splits
 from ..fields import require
 from ..reading import Reading, read_corpus
 from ..store import RunStore
+from ..symbols import TOKENS
 
 PLAIN = "Read as UTF-8: one word a line."
 
@@ -57,6 +58,6 @@ def dropped(report: CorpusReport) -> str:
     return f"Dropped {'; '.join(gone)}." if gone else ""
 
 
-def example_counts(splits: Splits) -> dict[str, int]:
-    """How many characters are predicted in each split: every word's, and its end."""
-    return {name: sum(len(word) + 1 for word in words) for name, words in splits.items()}
+def example_counts(splits: Splits, tokens: str) -> dict[str, int]:
+    """How many symbols are predicted in each split: every word's, and its end."""
+    return {name: sum(TOKENS[tokens].count(word) + 1 for word in words) for name, words in splits.items()}

@@ -24,8 +24,10 @@ from ..architectures.old_names import renamed
 from ..config import RunConfig
 from ..cost import MAX_FILE_BYTES as MAX_BYTES
 from ..dataset import Splits, Vocab
-from ..fields import cut, quoted
+from ..fields import choice, cut, quoted
 from ..model import Model
+from ..symbols import CHARACTERS, TOKENS, Tokens
+from ..text import MAX_WORD_LENGTH
 from ..version import __version__
 
 FORMAT, OLDER = "makemore-lab/2", "makemore-lab/1"  # the older one has other names for some tensors
@@ -38,8 +40,9 @@ class Artifact:
 
     The file is a ``.safetensors`` with the tensors ``C, W1, b1, …`` (float32) and, as its metadata,
     ``format``, ``version``, ``config`` (a :class:`RunConfig`: model, training, split, corpus sha256),
-    ``vocab`` (symbols by id), ``losses`` and ``step``, each JSON; and where they are known ``cleaning`` (what was
-    done to the text) and ``trained_words`` (base64 of the words' hashes, see :func:`word_hashes`).
+    ``vocab`` (symbols by id), ``losses`` and ``step``, each JSON; and where they are known ``tokens`` (what symbols
+    are; characters if it is missing), ``cleaning`` (what was done to the text) and ``trained_words`` (base64 of the
+    words' hashes, see :func:`word_hashes`).
     """
 
     model: Model
@@ -68,6 +71,7 @@ class Artifact:
             "version": __version__,
             "config": self.config.to_dict(),
             "vocab": self.vocab.symbols,
+            "tokens": self.vocab.tokens,
             "losses": {name: loss for name, loss in self.losses.items() if math.isfinite(loss)},
             "step": self.step,
         }
@@ -97,7 +101,7 @@ def load(source: bytes | str | Path) -> Artifact:
             f"weights file must be a whole .safetensors file, got {len(data):,} bytes: {cut(str(error))}"
         ) from None
     values = _metadata(data)
-    config, vocab = RunConfig.from_dict(values["config"]), _vocab(values["vocab"])
+    config, vocab = RunConfig.from_dict(values["config"]), _vocab(values["vocab"], values.get("tokens", CHARACTERS))
     if values["format"] == OLDER:
         names = renamed(config.model)
         tensors = {names.get(name, name): tensor for name, tensor in tensors.items()}
@@ -130,7 +134,10 @@ def _metadata(data: bytes) -> dict[str, Any]:
     """The parsed metadata; safetensors has already shown the header to be sound."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     raw = header.get("__metadata__") or {}
-    needed, optional = ("format", "version", "config", "vocab", "losses", "step"), ("cleaning", "trained_words")
+    needed, optional = (
+        ("format", "version", "config", "vocab", "losses", "step"),
+        ("cleaning", "trained_words", "tokens"),
+    )
     missing = [key for key in needed if key not in raw]
     if missing:
         raise ValueError(f"weights file must have the metadata {', '.join(needed)}, got none for {', '.join(missing)}")
@@ -143,13 +150,21 @@ def _metadata(data: bytes) -> dict[str, Any]:
     return values
 
 
-def _vocab(symbols: object) -> Vocab:
-    valid = isinstance(symbols, list) and all(isinstance(s, str) and len(s) <= 1 for s in symbols)
-    if not valid:
-        raise ValueError(f"vocab must be a list of characters, got {cut(str(symbols))}")
-    if lone := [hex(ord(s)) for s in symbols if "\ud800" <= s <= "\udfff"]:  # type: ignore[attr-defined]
-        raise ValueError(f"vocab must be characters, got half of one, the lone surrogate {lone[0]}")
-    return Vocab(tuple(symbols))  # type: ignore[arg-type]
+def _vocab(symbols: object, tokens: object) -> Vocab:
+    choice("tokens", tokens, TOKENS)
+    assert isinstance(tokens, str)
+    if not (isinstance(symbols, list) and all(_is_one(symbol, TOKENS[tokens]) for symbol in symbols)):
+        raise ValueError(f"vocab must be a list of {tokens}, got {cut(str(symbols))}")
+    if lone := [hex(ord(c)) for symbol in symbols for c in symbol if "\ud800" <= c <= "\udfff"]:
+        raise ValueError(f"vocab must be {tokens}, got half of one, the lone surrogate {lone[0]}")
+    return Vocab(tuple(symbols), tokens)
+
+
+def _is_one(symbol: object, tokens: Tokens) -> bool:
+    """Whether something is the boundary or a single symbol."""
+    if not isinstance(symbol, str) or len(symbol) > MAX_WORD_LENGTH:
+        return False
+    return list(tokens.cut(symbol)) == ([symbol] if symbol else [])
 
 
 def _check_tensors(tensors: dict[str, Tensor], config: ModelConfig, vocab_size: int) -> None:
@@ -195,7 +210,7 @@ def _step(value: object) -> int:
     return value
 
 
-def plain_torch(config: ModelConfig, path: str = "model.safetensors") -> str:
+def plain_torch(config: ModelConfig, path: str = "model.safetensors", between: str = "") -> str:
     """Python that loads such a file and samples one word with nothing but torch and safetensors."""
     start = [
         "import json, torch; from safetensors import safe_open",
@@ -204,6 +219,6 @@ def plain_torch(config: ModelConfig, path: str = "model.safetensors") -> str:
         f"while len(ids) == {config.context_size} or ids[-1]:",
         *(f"    {line}" for line in config.plain_lines()),
         "    ids.append(torch.multinomial(logits.softmax(0), 1).item())",
-        'print("".join(itos[i] for i in ids))',
+        f"print({json.dumps(between)}.join(itos[i] for i in ids if i))",
     ]
     return "\n".join(start) + "\n"

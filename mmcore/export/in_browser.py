@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..model import Model
 
 WEB = APP_FOLDER / "web"
-NETWORK = ("forward.js", "sampling.js")  # of every module that computes with a model's weights
+NETWORK = ("forward.js", "sampling.js", "text.js")  # of every module that computes with a model's weights
 
 
 def source(*parts: str) -> str:

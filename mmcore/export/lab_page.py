@@ -51,9 +51,11 @@ def page_data(trained: Trained) -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {"weights": np.frombuffer(weights_of(artifact.model), "<f4")}
     data = {
         "summary": f"{trained.config.model.summary()}; trained for {artifact.step:,} steps on "
-        f"{len(trained.dataset.splits.train):,} words.",
+        f"{len(trained.dataset.splits.train):,} {artifact.vocab.item}s.",
         "model": described(artifact.model),
         "symbols": symbols,
+        "tokens": artifact.vocab.tokens,
+        "between": artifact.vocab.cutting.between,
         "labels": [show_symbol(symbol) for symbol in symbols],
         "word": trained.dataset.splits.val[0],
         "about": _about(trained),
@@ -75,6 +77,7 @@ def _packed(arrays: Arrays) -> dict[str, Any]:
 
 def _about(trained: Trained) -> list[tuple[str, str]]:
     config, losses, splits = trained.config, trained.artifact.losses, trained.dataset.splits
+    item = trained.corpus.item
     parts = (config.model, config.train, config.split)
     said = [
         (setting.title, setting.said(getattr(part, name)))
@@ -85,7 +88,7 @@ def _about(trained: Trained) -> list[tuple[str, str]]:
     return [
         *((title, f"{nats(losses[name])} nats per symbol") for name, title in names.items() if name in losses),
         ("Parameters", f"{config.model.parameters(trained.artifact.vocab.size):,}"),
-        ("Corpus", f"{trained.corpus.name}: {len(splits.train):,} train, {len(splits.val):,} validation words"),
+        ("Corpus", f"{trained.corpus.name}: {len(splits.train):,} train, {len(splits.val):,} validation {item}s"),
         ("Corpus, sha256", config.corpus_sha256),
         ("Architecture", config.model.title),
         *said,

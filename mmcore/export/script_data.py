@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ..architectures.sequence import SequenceConfig
+from ..symbols import CHARACTERS
 from ..train_state import generator_seed
 
 if TYPE_CHECKING:
@@ -25,28 +26,29 @@ def words_file(trained: Trained) -> dict[str, bytes]:
 
 
 def _single(trained: Trained) -> bool:
-    return all(len(symbol) <= 1 for symbol in trained.artifact.vocab.symbols)
+    return trained.artifact.vocab.tokens == CHARACTERS
 
 
 def reading(trained: Trained) -> str:
     """Words, and symbols as numbers."""
-    symbols = trained.artifact.vocab.symbols
+    vocab = trained.artifact.vocab
+    symbols = vocab.symbols
     single, dot = _single(trained), "." if "." not in symbols else ""
     read = f"open('{WORDS}', encoding='utf-8').read().splitlines()"
     found = "sorted(set(''.join(words)))"
     if not single:
         read, found = (
             f"[tuple(word) for word in json.load(open('{SYMBOLS}', encoding='utf-8'))]",
-            "sorted(set(sum(words, ())))",
+            "sorted({s for word in words for s in word})",
         )
-    if tuple(sorted({s for word in trained.corpus.words for s in word})) != symbols[1:]:
+    if tuple(sorted({s for word in trained.corpus.words for s in vocab.cutting.cut(word)})) != symbols[1:]:
         found = json.dumps(list(symbols[1:]), ensure_ascii=False)
     return "\n".join(
         [
             f"words = {read}  # the lecture's names.txt",
             f"print(len(words), words[:8])  # {len(trained.corpus.words):,} of the corpus {trained.corpus.name!r}",
             "",
-            "# build the vocabulary of characters and mappings to/from integers",
+            f"# build the vocabulary of {vocab.noun}s and mappings to/from integers",
             f"chars = {found}",
             "stoi = {s: i + 1 for i, s in enumerate(chars)}",
             f"stoi[{dot!r}] = 0  # start and end of a word",
@@ -187,7 +189,7 @@ def _tree_batches(trained: Trained) -> list[str]:
         return TREE_EXAMPLES
     if sampler == "contexts":
         return FOLLOWS_TREE + TREE_CONTEXTS
-    longest = max(map(len, trained.dataset.train.words)) if _single(trained) else trained.config.model.context_size
+    longest = max(map(trained.artifact.vocab.cutting.count, trained.dataset.train.words))
     return FOLLOWS_TREE + (TREE_WORDS_LONG if longest >= trained.config.model.context_size else TREE_WORDS)
 
 

@@ -155,6 +155,6 @@ def sampling(trained: Trained) -> str:
             "            break",
             f"        {crop}",
             "        out.append(itos[ix])",
-            "    print(''.join(out))",
+            f"    print({trained.artifact.vocab.cutting.between!r}.join(out))",
         ]
     )

@@ -37,6 +37,7 @@ from ..limits import MAX_NAME, MAX_NOTE, Usage
 from ..losses import LOSSES
 from ..process import lives, this_process
 from ..sweeps import Sweep
+from ..symbols import CHARACTERS
 from . import bin, foreign, tags, transfer
 from .bin import KEPT
 from .branches import Ancestor, keep_start, kept_steps, no_weights, origin_of, weights_at
@@ -152,13 +153,17 @@ class RunStore:
         return corpus.sha256
 
     def corpora(self) -> pd.DataFrame:
-        """Columns ``sha256, name, words`` (how many) ``, created, runs`` (how many are on it); newest first."""
+        """Columns ``sha256, name, words, created, runs, tokens`` (how many words, and runs on it); newest first."""
         runs = sa.select(sa.func.count()).where(RUNS.c.corpus_sha256 == CORPORA.c.sha256, KEPT).scalar_subquery()
         columns = (CORPORA.c.sha256, CORPORA.c.name, CORPORA.c.report, CORPORA.c.created, runs.label("runs"))
         with self._read() as db:
             rows = db.execute(sa.select(*columns).order_by(CORPORA.c.created.desc())).all()
-        table = [(r.sha256, r.name, json.loads(r.report)["kept"], utc(r.created), r.runs) for r in rows]
-        return pd.DataFrame(table, columns=["sha256", "name", "words", "created", "runs"])
+        reports = [json.loads(row.report) for row in rows]
+        table = [
+            (r.sha256, r.name, report["kept"], utc(r.created), r.runs, report.get("tokens", CHARACTERS))
+            for r, report in zip(rows, reports, strict=True)
+        ]
+        return pd.DataFrame(table, columns=["sha256", "name", "words", "created", "runs", "tokens"])
 
     def corpus(self, sha256: str) -> Corpus:
         """The corpus with this hash; ``ValueError`` if the store does not have it."""

@@ -131,7 +131,7 @@ class Reader:
         checked: dict[sa.Table, list[Row]] = {
             STEPS: list(map(_step_row, rows[STEPS])),
             SAMPLES: list(map(_sample_row, rows[SAMPLES])),
-            CHECKPOINTS: _checkpoint_rows(rows[CHECKPOINTS], config, Vocab.from_words(corpus.words)),
+            CHECKPOINTS: _checkpoint_rows(rows[CHECKPOINTS], config, Vocab.of(corpus)),
             TAGS: [{"tag": tag} for tag in {clean_tag(_text(row, "tag", 100)) for row in rows[TAGS]}],
         }
         last = [row["step"] for row in checked[CHECKPOINTS] if row["kind"] == "last"]
@@ -163,10 +163,11 @@ class Reader:
         require(bool(rows), "corpus", "in the file", f"none with sha256 {sha256[:10]}")
         name = clean_name(_text(rows[0], "name", 255))
         words = _text(rows[0], "words", 10**9).split("\n")
-        again = corpus_from_words(words, name)
+        report = _text(rows[0], "report", 10**8)
+        again = corpus_from_words(words, name, read_report(report).tokens)
         require(again.words == tuple(words), "corpus", "words without white space around", name)
         require(again.sha256 == sha256, "corpus", "the one that its sha256 names", again.sha256[:10])
-        return Corpus(name, again.words, _report(_text(rows[0], "report", 10**8), again.report))
+        return Corpus(name, again.words, _report(report, again.report))
 
 
 ROWS = {STEPS: MAX_POINTS, SAMPLES: MAX_SAMPLES, CHECKPOINTS: MAX_KEPT, TAGS: MAX_KEPT}

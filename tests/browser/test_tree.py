@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmcore import Run, RunStore, TrainConfig, load, next_distribution, split_words
+from mmcore import Run, RunStore, TrainConfig, Vocab, load, next_distribution, split_words
 from mmcore.architectures import model_config
 from mmcore.export.in_browser import NETWORK, described, source
 from mmcore.sample import label, probabilities
@@ -48,6 +48,32 @@ def test_what_the_browser_draws_from_is_what_mmcore_draws_from(tab: Page) -> Non
         for place, (temperature, top_k) in enumerate(CHOICES):
             expected = probabilities(logits, temperature, top_k or None).numpy()
             assert np.allclose([rows[place] for rows in found], expected, atol=1e-5), (config, temperature, top_k)
+
+
+TYPED = """async ([source, data, texts]) => {
+  const { idsOf } = await import(`data:text/javascript;base64,${source}`);
+  return texts.map((text) => idsOf(text, data));
+}"""
+
+
+@pytest.mark.parametrize(
+    ("tokens", "symbols", "text", "ids", "strange"),
+    [
+        ("characters", ["", "a", "é"], "AE\u0301b", [1, 2], ["b"]),
+        ("graphemes", ["", "👩\u200d🚀", "🇮🇳", "दी"], "🇮🇳👩\u200d🚀दीx", [2, 1, 3], ["x"]),
+        ("words", ["", "<unk>", "fox", "the"], "The  fox runs", [3, 2, 1], []),
+        ("words", ["", "fox", "the"], "The fox runs", [2, 1], ["runs"]),
+    ],
+)
+def test_what_is_typed_is_cut_as_mmcore_cuts_it(
+    tab: Page, tokens: str, symbols: list[str], text: str, ids: list[int], strange: list[str]
+) -> None:
+    encoded = base64.b64encode(source("text.js").encode()).decode()
+    found = tab.evaluate(TYPED, [encoded, {"symbols": symbols, "tokens": tokens}, [text]])
+    assert found == [{"ids": ids, "strange": strange}]
+    vocab = Vocab(tuple(symbols), tokens)
+    if not strange:
+        assert vocab.encode(vocab.typed(text)) == ids
 
 
 # ---- on the page

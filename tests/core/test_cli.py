@@ -36,6 +36,7 @@ from tests.databases import SERVER, Databases, of_files
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
+TEXTS = Path(__file__).parent / "texts"
 FAST = ("--max-steps", "20", "--hidden-size", "16", "--embedding-dim", "4")
 
 
@@ -187,6 +188,19 @@ def test_a_text_is_looked_at_then_stored_then_trained_on(tmp_path: Path, store: 
     assert "data must be left out" in Result("train", *FAST, "--corpus", sha256, "--column", "2").err
     assert "first digits" in Result("train", *FAST, "--corpus", "nothing").err
     assert "got a zip archive" in Result("corpora", "add", written(tmp_path / "a.txt", ["PK\x03\x04"])).err
+
+
+def test_running_text_is_stored_trained_on_and_sampled_by_words(tmp_path: Path, store: RunStore) -> None:
+    story, file = str(TEXTS / "story.txt"), str(tmp_path / "story.safetensors")
+    added = Result("corpora", "add", story, "--tokens", "words", "--min-count", "2")
+    assert "32 sentences, 32 different; 34 different words." in added.err
+    assert "Cleaned: lower-cased 32 sentences; read 2 rare words as <unk>." in added.err
+    trained = Result("train", *FAST, "--corpus", added.out.strip()[:8], "--out", file, "--json").values
+    assert (trained["vocab_size"], trained["words"]) == (35, 32)
+    drawn = Result("sample", file, "-n", "5", "--prefix", "The  FOX, zebra").out.splitlines()
+    assert len(drawn) == 5 and all(line.startswith("the fox <unk>") for line in drawn)
+    losses = Result("evaluate", file, "--data", story, "--json").values
+    assert losses["same_corpus"] and losses["val_loss"] == pytest.approx(trained["val_loss"], abs=1e-5)
 
 
 def test_b2_a_prefix_is_cleaned_as_the_corpus_was(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from ui.kit.text import plain
 
 FIRST = 12  # words shown of a preview
 FORM = "reading"
-OF_TABLES = ("delimiter", "header")
-ASKED = ("layout", "encoding", "lowercase", "deduplicate")  # before it is known to be a table
+OF_FILES = ("encoding", "delimiter", "header")
+ASKED = ("layout", "tokens", "lowercase", "deduplicate")  # before it is known to be a table
 
 
 @st.fragment
@@ -78,7 +78,7 @@ def _options() -> Reading:
             widgets.draw(option, settings[option], form=FORM)
     with st.expander("More"), st.grid(4, min_column_width=150):
         for option, setting in settings.items():
-            if setting.more or option in OF_TABLES:
+            if setting.more or option in OF_FILES:
                 widgets.draw(option, setting, form=FORM)
     return _chosen()
 
@@ -112,7 +112,7 @@ def _draw_preview(corpus: Corpus) -> None:
     """What the corpus would be: sizes, how it was read, its first words, and what was dropped."""
     report = corpus.report
     st.markdown("**Preview.** Nothing is stored yet.")
-    contents.draw_report(corpus, Vocab.from_words(corpus.words))
+    contents.draw_report(corpus, Vocab.of(corpus))
     left, right = st.columns(2, gap="medium")
     with left:
         st.caption(f"The first {min(FIRST, report.kept)} of {report.kept:,} {corpus.item}s")

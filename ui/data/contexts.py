@@ -15,6 +15,7 @@ from mmcore.corpus import Corpus
 from mmcore.dataset import Vocab, build_examples, show_symbol
 from ui import session
 from ui.kit import chart
+from ui.kit.nouns import fit
 from ui.kit.text import plain
 from ui.kit.theme import SURFACES, Theme, figure_layout
 
@@ -25,7 +26,10 @@ def draw_window(corpus: Corpus, vocab: Vocab) -> None:
     """The examples that a word becomes, at a context size of the visitor's choice."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         word = st.text_input(
-            "Word", corpus.words[0], key=f"word_{corpus.sha256}", help="Any word in the corpus's characters."
+            fit("Word", corpus.tokens),
+            corpus.words[0],
+            key=f"word_{corpus.sha256}",
+            help=fit("Any word in the corpus's characters.", corpus.tokens),
         )
         context_size = st.number_input(
             "Context size", 1, 64, 3, key="context_size", persist_state="session", help="The lecture's block_size."
@@ -35,13 +39,15 @@ def draw_window(corpus: Corpus, vocab: Vocab) -> None:
     except ValueError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    columns = {"context": "context", "next": "next character", "context_ids": "context ids", "next_id": "next id"}
+    columns = {"context": "context", "next": f"next {vocab.noun}", "context_ids": "context ids", "next_id": "next id"}
     st.dataframe(rows, hide_index=True, column_config=columns, alt=f"{len(rows)} examples")
 
 
 def draw_pairs(corpus: Corpus, vocab: Vocab, theme: Theme) -> None:
     """How often each character follows each other one."""
-    chart.draw(bigram_heatmap(pairs(corpus.sha256), vocab.symbols, theme), "bigrams", "Bigram counts")
+    chart.draw(
+        bigram_heatmap(pairs(corpus.sha256), vocab.symbols, theme), "bigrams", "Bigram counts", tokens=vocab.tokens
+    )
     if vocab.size > MAX_HEATMAP_SYMBOLS:
         st.caption(f"The {MAX_HEATMAP_SYMBOLS} most frequent of {vocab.size:,} symbols.")
 
@@ -57,7 +63,7 @@ def context_rows(word: str, vocab: Vocab, context_size: int) -> pd.DataFrame:
     examples = build_examples([word], vocab, context_size)
     rows = []
     for context, target in zip(examples.contexts.tolist(), examples.targets.tolist(), strict=True):
-        drawn = "".join(show_symbol(vocab.symbols[i]) for i in context)
+        drawn = vocab.drawn(context)
         ids = " ".join(map(str, context))
         rows.append(
             {"context": drawn, "next": show_symbol(vocab.symbols[target]), "context_ids": ids, "next_id": target}

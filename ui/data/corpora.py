@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
-from mmcore.corpus import Corpus
+from mmcore.corpus import Corpus, counted
+from mmcore.symbols import TOKENS
 from ui import pages, session, visitor
 
 
 def stored() -> pd.DataFrame:
-    """Columns ``name, words, runs`` of every stored corpus, by its hash."""
+    """Columns ``name, words, runs, tokens`` of every stored corpus, by its hash."""
     return session.store().corpora().set_index("sha256")
 
 
@@ -22,11 +25,15 @@ def choose(corpora: pd.DataFrame) -> Corpus:
         "Corpus",
         list(corpora.index),
         key="corpus_choice",
-        format_func=lambda sha256: f"{corpora.name[sha256]} · {corpora.words[sha256]:,} words",
+        format_func=lambda sha256: f"{corpora.name[sha256]} · {_size(corpora.loc[sha256])}",
         on_change=lambda: visitor.choose_corpus(st.session_state["corpus_choice"]),
         help=f"What this page shows and the page {pages.TRAIN.title} trains on.",
     )
     return corpus
+
+
+def _size(stored: pd.Series[Any]) -> str:
+    return counted(int(stored["words"]), TOKENS[stored["tokens"]].item)
 
 
 def draw_deletion(corpus: Corpus, runs: int) -> None:
@@ -40,7 +47,7 @@ def draw_deletion(corpus: Corpus, runs: int) -> None:
         disabled=runs > 0,
         help=f"Delete its {runs:,} {'run' if runs == 1 else 'runs'} first." if runs else None,
     ):
-        _confirm_deletion(corpus.sha256, f"{corpus.name}, {len(corpus.words):,} words")
+        _confirm_deletion(corpus.sha256, f"{corpus.name}, {counted(len(corpus.words), corpus.item)}")
 
 
 @st.dialog("Delete this corpus?")

@@ -10,7 +10,9 @@ import streamlit as st
 
 from mmcore.corpus import Corpus, CorpusReport
 from mmcore.dataset import BOUNDARY, Vocab, show_symbol
+from mmcore.symbols import TOKENS
 from ui.kit import chart, symbols
+from ui.kit.nouns import fit
 from ui.kit.text import plain
 from ui.kit.theme import Theme, color, figure_layout
 
@@ -21,12 +23,12 @@ def draw_report(corpus: Corpus, vocab: Vocab) -> None:
     """Its size in four figures, and what reading it found."""
     report = corpus.report
     with st.grid(4, min_column_width=140):
-        st.metric("Words", f"{report.kept:,}", help="Lines of the corpus that are not blank.")
-        st.metric("Distinct words", f"{len(set(corpus.words)):,}", help="Words, each counted once.")
-        st.metric(
-            "Vocabulary", f"{vocab.size:,}", help="Distinct characters, and the boundary; the lecture's names have 27."
-        )
-        st.metric("Longest word", f"{max(report.lengths):,}", help="In characters.")
+        words, distinct, longest = (fit(name, corpus.tokens) for name in ("Words", "Distinct words", "Longest word"))
+        st.metric(words, f"{report.kept:,}", help="What the corpus has of them, once or several times.")
+        st.metric(distinct, f"{len(set(corpus.words)):,}", help=f"{words}, each counted once.")
+        known = f"Distinct {corpus.noun}s, and the boundary; the lecture's names have 27."
+        st.metric("Vocabulary", f"{vocab.size:,}", help=known)
+        st.metric(longest, f"{max(report.lengths):,}", help=f"In {corpus.noun}s.")
     st.caption(plain(reading(report)))
 
 
@@ -50,19 +52,20 @@ def draw_vocabulary(corpus: Corpus, vocab: Vocab) -> None:
 
 def draw_lengths(corpus: Corpus, theme: Theme) -> None:
     """How long its words are."""
-    chart.draw(word_lengths(corpus.report.lengths, theme), "lengths", "Words by length")
+    chart.draw(word_lengths(corpus.report.lengths, theme), "lengths", "Words by length", tokens=corpus.tokens)
 
 
 def reading(report: CorpusReport) -> str:
     """What reading a corpus found, in a few sentences."""
     gone = [f"{count:,} {reason}" for reason, count in report.dropped.items() if count]
     dropped = f"dropped {' and '.join(filter(None, [', '.join(gone[:-1]), gone[-1]]))}" if gone else "dropped none"
-    repeated = "No word occurs twice."
+    repeated = f"No {TOKENS[report.tokens].item} occurs twice."
     if report.duplicates:
-        words = "1 word repeats" if report.duplicates == 1 else f"{report.duplicates:,} words repeat"
+        item = TOKENS[report.tokens].item
+        words = f"1 {item} repeats" if report.duplicates == 1 else f"{report.duplicates:,} {item}s repeat"
         kept = "was dropped" if report.dropped.get("duplicate") else "is kept, as frequency is information"
         repeated = f"{words} an earlier one; every repetition {kept}."
-    found = f"{report.lines:,} lines, kept {report.kept:,} words, {dropped}. {repeated}"
+    found = f"{report.lines:,} lines, kept {report.kept:,} {TOKENS[report.tokens].item}s, {dropped}. {repeated}"
     how = f"{report.read_as} Of" if report.read_as else "Read"
     return f"{how} {found} {report.cleaned_sentence()}".rstrip()
 

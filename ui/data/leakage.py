@@ -8,7 +8,9 @@ import streamlit as st
 from mmcore.config import SplitConfig
 from mmcore.corpus import Corpus
 from mmcore.dataset import Splits, leakage, split_words
+from mmcore.symbols import CHARACTERS, TOKENS
 from ui import pages
+from ui.kit.nouns import fit
 from ui.kit.text import plain
 
 SPLIT_TITLES = {"train": "Train", "val": "Validation", "test": "Test"}
@@ -18,15 +20,18 @@ SHARE = st.column_config.NumberColumn(format="percent")
 
 def draw(corpus: Corpus) -> None:
     """The sizes of the splits that the visitor asks for, and what leaks; why not, where they cannot be made."""
+    tokens, items = corpus.tokens, st.column_config.NumberColumn(f"{corpus.item}s", format="localized")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         split_seed = st.number_input(
             "Split seed", 0, 2**53 - 1, 42, help="Another seed, another shuffle. The lecture's is 42."
         )
         train = st.number_input(
-            "Train fraction", 0.01, 0.98, 0.8, 0.05, help="Share of the words that fit the weights."
+            "Train fraction", 0.01, 0.98, 0.8, 0.05, help=fit("Share of the words that fit the weights.", tokens)
         )
         val = st.number_input("Validation fraction", 0.01, 0.98, 0.1, 0.05, help="Test gets what the two leave.")
-        unique = st.toggle("De-duplicate before splitting", help="Each distinct word once: nothing can leak.")
+        unique = st.toggle(
+            "De-duplicate before splitting", help=fit("Each distinct word once: nothing can leak.", tokens)
+        )
     try:
         split = SplitConfig(split_seed=split_seed, train_fraction=train, val_fraction=val, deduplicate=unique)
         splits = split_words(corpus.words, split)
@@ -35,31 +40,35 @@ def draw(corpus: Corpus) -> None:
         return
     left, right = st.columns(2, gap="large")
     left.dataframe(
-        split_sizes(splits),
+        split_sizes(splits, tokens),
         hide_index=True,
-        column_config={"words": COUNT, "examples": COUNT, "share": SHARE},
-        alt="Words and examples of each split",
+        column_config={
+            "words": items,
+            "examples": COUNT,
+            "share": SHARE,
+        },
+        alt=fit("Words and examples of each split", tokens),
     )
     found = leaks(splits)
     right.dataframe(
         found,
         hide_index=True,
         column_config={
-            "words": COUNT,
+            "words": items,
             "in_train": st.column_config.NumberColumn("also in train", format="localized"),
             "share": SHARE,
         },
-        alt="Words that leak from train",
+        alt=fit("Words that leak from train", tokens),
     )
-    st.markdown(leakage_sentence(found))
+    st.markdown(fit(leakage_sentence(found), tokens))
 
 
-def split_sizes(splits: Splits) -> pd.DataFrame:
-    """Columns ``split, words, share, examples``; a word of n characters is n + 1 examples."""
+def split_sizes(splits: Splits, tokens: str = CHARACTERS) -> pd.DataFrame:
+    """Columns ``split, words, share, examples``; a word of n symbols is n + 1 examples."""
     total = sum(len(words) for _, words in splits.items())
     rows = []
     for name, words in splits.items():
-        examples = sum(map(len, words)) + len(words)
+        examples = sum(map(TOKENS[tokens].count, words)) + len(words)
         rows.append(
             {"split": SPLIT_TITLES[name], "words": len(words), "share": len(words) / total, "examples": examples}
         )

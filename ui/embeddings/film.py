@@ -19,6 +19,7 @@ from mmcore.checkpoint import weights_of
 from ui import session
 from ui.kit import theme
 from ui.kit.live import LOAD_PLOTLY, PLOTLY_URL
+from ui.kit.nouns import fitted
 from ui.run import embedding_map
 from ui.run.embedding_map import Coloring
 
@@ -172,13 +173,15 @@ def play(
     key: str,
     on_step: Callable[[int], None],
     on_symbol: Callable[[str], None],
+    tokens: str,
 ) -> None:
     """Draw the map at a step, with controls that lead through the others.
 
-    ``on_step`` is told where the film comes to rest, ``on_symbol`` which letter is clicked.
+    ``on_step`` is told where the film comes to rest, ``on_symbol`` which symbol is clicked; ``tokens``: what those are.
     """
     current = theme.current_theme()
-    picture, curve = map_figure(frames, symbols, look, current), curve_figure(frames, current)
+    picture = fitted(map_figure(frames, symbols, look, current), tokens)
+    curve = fitted(curve_figure(frames, current), tokens)
 
     def rested() -> None:
         if (frame := st.session_state[key].frame) is not None:

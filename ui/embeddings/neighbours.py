@@ -13,23 +13,24 @@ from mmcore import embedding
 from mmcore.embedding import vowel_neighbours
 from ui.embeddings.table import Table, row_chart
 from ui.kit import chart
+from ui.kit.nouns import fit
 from ui.kit.symbols import symbol_title
 from ui.kit.theme import Theme
 
 NEAREST = 4  # neighbours of a vowel that are looked at
 
 
-def choose(table: Table) -> tuple[int, str]:
+def choose(table: Table, tokens: str) -> tuple[int, str]:
     """The row of the character looked at, and how distance is measured."""
     if st.session_state.get("embedding_symbol") not in table.symbols:
         st.session_state["embedding_symbol"] = table.symbols[min(1, len(table.symbols) - 1)]
     symbol = st.selectbox(
-        "Character",
+        fit("Character", tokens),
         table.symbols,
         key="embedding_symbol",
         format_func=symbol_title,
         on_change=_drop_selection,
-        help="The character looked at; clicking one on the map chooses it too.",
+        help=fit("The character looked at; clicking one on the map chooses it too.", tokens),
     )
     metric = st.segmented_control(
         "Neighbours by",
@@ -49,11 +50,11 @@ def _drop_selection() -> None:
     st.session_state["embedding_picks"] = st.session_state.get("embedding_picks", 0) + 1
 
 
-def draw(table: Table, place: int, metric: str, theme: Theme) -> None:
+def draw(table: Table, place: int, metric: str, theme: Theme, noun: str) -> None:
     """The neighbours of the character at a place, whether vowels are among their own kind, and its row."""
     symbol, titles = table.symbols[place], [symbol_title(symbol) for symbol in table.symbols]
     nearest = embedding.neighbours(table.rows, place, metric)
-    nearest.insert(0, "character", [titles[i] for i in nearest["id"]])
+    nearest.insert(0, noun, [titles[i] for i in nearest["id"]])
     nearest["id"] = [table.ids[i] for i in nearest["id"]]
     closeness = "cosine similarity" if metric == "cosine" else "distance"
     st.dataframe(
@@ -74,7 +75,7 @@ def draw_one_hot_check(C: NDArray[np.floating], row: int) -> None:
         f"One-hot check: the vector with a 1 at id {row}, times `C`, differs from row {row} by at most "
         f"**{embedding.one_hot_difference(C, row):g}**."
     )
-    st.caption("Looking a character up is a matrix product with a one-hot vector: a linear layer without a bias.")
+    st.caption("Looking a symbol up is a matrix product with a one-hot vector: a linear layer without a bias.")
 
 
 def vowel_sentence(table: NDArray[np.floating], symbols: Sequence[str], metric: str) -> str:

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from mmcore import Run, embedding
 from mmcore.dataset import Vocab
 from mmcore.embedding import character_class, membership
+from mmcore.symbols import WORDS
 from ui import session, visitor
 from ui.embeddings import film
 from ui.embeddings.table import Table
 from ui.kit import plots
+from ui.kit.nouns import fit
 from ui.kit.theme import PLOTLY_CONFIG, Theme
 from ui.run import embedding_map
 from ui.run.embedding_map import Coloring
@@ -63,18 +65,20 @@ def choose(table: Table, vocab: Vocab, sha256: str) -> Picture:
         )
         name = st.selectbox(
             "Colour by",
-            list(COLORINGS),
-            key="coloring",
+            [name for name in COLORINGS if name != CLASS or vocab.tokens != WORDS],
+            key="coloring" if vocab.tokens != WORDS else "coloring_of_words",
+            format_func=lambda name: fit(name, vocab.tokens),
             persist_state="session",
             width=260,
-            help="What the model was never told: does it show in where it put the characters?",
+            help=fit("What the model was never told: does it show in where it put the characters?", vocab.tokens),
         )
-        wanted = ""
+        wanted: Sequence[str] = ""
         if name == SET:
-            help_set = "Any characters; they are told from the rest."
-            wanted = st.text_input("Characters of the set", "aeiouy", key="wanted", width=260, help=help_set)
-            wanted = vocab.typed(wanted)
-    where = positions(sha256, vocab.symbols).iloc[list(table.ids)]
+            help_set = fit("Any characters; they are told from the rest.", vocab.tokens)
+            title = fit("Characters of the set", vocab.tokens)
+            typed = st.text_input(title, "aeiouy", key="wanted", width=260, help=help_set)
+            wanted = vocab.cutting.cut(vocab.typed(typed))
+    where = positions(sha256).iloc[list(table.ids)]
     points, axes = project(table.rows, projection)
     return Picture(projection, points, axes, coloring(name, table.symbols, where, wanted))
 
@@ -94,8 +98,9 @@ def draw(run: Run, artifact: Artifact, table: Table, picture: Picture, theme: Th
             key=f"film_{key}",
             on_step=lambda step: _open_step(run, step),
             on_symbol=_choose,
+            tokens=artifact.vocab.tokens,
         )
-        st.caption(f"{hint(picture)} {film.explanation(frames)}")
+        st.caption(fit(f"{hint(picture)} {film.explanation(frames)}", artifact.vocab.tokens))
         return
 
     key = f"embedding_{key}"
@@ -105,7 +110,7 @@ def draw(run: Run, artifact: Artifact, table: Table, picture: Picture, theme: Th
         if found:
             _choose(table.symbols[plots.clicked_id(found[0])])
 
-    title = "Characters in the embedding table"
+    title = fit("Characters in the embedding table", artifact.vocab.tokens)
     st.plotly_chart(
         embedding_map.embedding(picture.points, table.symbols, picture.axes, title=title, theme=theme, **picture.look),
         theme=None,
@@ -115,7 +120,7 @@ def draw(run: Run, artifact: Artifact, table: Table, picture: Picture, theme: Th
         selection_mode="points",
         alt="Map of the embedding table; choose a character below to read its neighbours",
     )
-    st.caption(hint(picture))
+    st.caption(fit(hint(picture), artifact.vocab.tokens))
 
 
 def _choose(symbol: str) -> None:
@@ -159,9 +164,9 @@ def tsne(rows: NDArray[np.floating], seed: int) -> NDArray[np.float64]:
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def positions(sha256: str, vocab: tuple[str, ...]) -> pd.DataFrame:
+def positions(sha256: str) -> pd.DataFrame:
     """Where each symbol occurs in a corpus."""
-    return embedding.positions(session.corpus(sha256).words, Vocab(vocab))
+    return embedding.positions(session.corpus(sha256).words, session.vocab(sha256))
 
 
 def projections(dimensions: int) -> list[str]:
@@ -170,7 +175,7 @@ def projections(dimensions: int) -> list[str]:
     return ([raw] if raw else []) + ([PCA] if dimensions > 2 else []) + [TSNE]
 
 
-def coloring(name: str, symbols: Sequence[str], positions: pd.DataFrame, wanted: str) -> Coloring:
+def coloring(name: str, symbols: Sequence[str], positions: pd.DataFrame, wanted: Sequence[str]) -> Coloring:
     """The colours of a name; ``positions`` as from :func:`mmcore.embedding.positions`."""
     if name == CLASS:
         return {"groups": [character_class(symbol) for symbol in symbols]}

@@ -11,6 +11,7 @@ import streamlit as st
 from mmcore import scoring
 from mmcore.dataset import Splits, show_symbol
 from ui.kit import chart, symbols
+from ui.kit.nouns import fit
 from ui.kit.plots import every
 from ui.kit.theme import Role, Theme, color, figure_layout, line, marker
 
@@ -33,17 +34,18 @@ def audited(
     """Lengths, letters and nearest train words of samples, kept per weights."""
     words = scoring.sample_words(_artifact.model, _artifact.vocab, n, temperature, sample_seed)
     corpus = [word for _, part in _splits.items() for word in part]
-    near = [(word, *scoring.nearest_word(word, _splits.train)) for word in words[:CLOSEST]]
-    lengths = scoring.length_distribution(words, corpus)
+    near = [(word, *scoring.nearest_word(word, _splits.train, _artifact.vocab.tokens)) for word in words[:CLOSEST]]
+    lengths = scoring.length_distribution(words, corpus, _artifact.vocab.tokens)
     letters = scoring.character_distribution(words, corpus, _artifact.vocab)
     return lengths, letters, pd.DataFrame(near, columns=["sample", "nearest", "edits"])
 
 
 def draw(run_id: str, artifact: Artifact, splits: Splits, theme: Theme) -> None:
     """Novelty against temperature, nearest train words, and two distributions against the corpus."""
+    tokens = artifact.vocab.tokens
     with st.container(horizontal=True, vertical_alignment="bottom"):
         n = st.number_input(
-            "Words per temperature", 20, 2_000, 200, 20, key="audit_n", width=190, help="More is slower."
+            fit("Words per temperature", tokens), 20, 2_000, 200, 20, key="audit_n", width=190, help="More is slower."
         )
         seed = st.number_input(
             "Audit seed", 0, 2**31 - 1, 0, key="audit_seed", width=150, help="Same seed, same words."
@@ -64,20 +66,22 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, theme: Theme) -> None:
     lengths, letters, near = audited(run_id, artifact.step, artifact, splits, n, heat, seed)
     left, right = st.columns(2, gap="medium")
     with left:
-        chart.draw(compared(lengths, "length", "Length", theme), "audit_lengths", "Lengths")
+        chart.draw(compared(lengths, "length", "Length", theme), "audit_lengths", "Lengths", tokens=tokens)
     most = letters.nlargest(symbols.MOST, "corpus", keep="first").sort_index()
     most = most.assign(symbol=most["symbol"].map(show_symbol))
     with right:
-        chart.draw(compared(most, "symbol", "Letter", theme), "audit_letters", "Letters")
+        chart.draw(compared(most, "symbol", "Letter", theme), "audit_letters", "Letters", tokens=tokens)
         if len(most) < len(letters):
-            st.caption(f"Shown are the {len(most):,} letters that the corpus has most of, out of {len(letters):,}.")
+            noun = artifact.vocab.noun
+            st.caption(f"Shown are the {len(most):,} {noun}s that the corpus has most of, out of {len(letters):,}.")
     st.markdown(
-        f"Lengths differ from the corpus by {100 * scoring.total_variation(lengths):.1f} %, letters by "
+        f"Lengths differ from the corpus by {100 * scoring.total_variation(lengths):.1f} %, "
+        f"{fit('letters', tokens)} by "
         f"{100 * scoring.total_variation(letters):.1f} % (share that would have to move). "
-        f"{n} words drawn from the corpus itself would not fit it exactly either."
+        f"{n} {artifact.vocab.item}s drawn from the corpus itself would not fit it exactly either."
     )
-    st.markdown(f"**Nearest train word** of the first {len(near)} samples; 0 edits is a memorised word.")
-    columns = {"nearest": "nearest train word", "edits": "edits (insert, delete, replace)"}
+    st.markdown(fit(f"**Nearest train word** of the first {len(near)} samples; 0 edits is a memorised word.", tokens))
+    columns = {"nearest": fit("nearest train word", tokens), "edits": "edits (insert, delete, replace)"}
     st.dataframe(near, hide_index=True, column_config=columns, height=280, alt="Nearest train words")
 
 

@@ -13,6 +13,7 @@ from mmcore.dataset import Splits, Vocab, show_symbol
 from mmcore.sample import draw_symbol, label, next_distribution
 from ui.generate.samples import LABEL_TITLES, Sampling
 from ui.kit import plots, symbols
+from ui.kit.nouns import fitted
 from ui.kit.text import plain
 from ui.kit.theme import PLOTLY_CONFIG, Theme, color, figure_layout
 
@@ -30,40 +31,42 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling, theme: 
     except ValueError:  # which the words above say
         return
     built: list[str] = st.session_state.setdefault(word_key, start)
-    written = "".join(built)
+    written = vocab.cutting.joined(built)
     try:
         distribution = next_distribution(artifact.model, vocab, written, temperature=how.temperature, top_k=how.top_k)
     except ValueError as error:
         st.error(plain(error), icon=":material/error:")
         st.stop()
     ranked = distribution.sort_values("probability", ascending=False, kind="stable")
-    st.markdown("The word so far, from its start:")
-    st.code(show_symbol("") + "".join(map(show_symbol, built)), language=None, wrap_lines=True)
+    st.markdown(f"The {vocab.item} so far, from its start:")
+    st.code(vocab.cutting.between.join(map(show_symbol, ["", *built])), language=None, wrap_lines=True)
     # The chart must not remember the click that another word's bar got.
     step_key = f"next_{run_id}_{how.prefix}_{len(built)}_{st.session_state.get('built_resets', 0)}"
-    _draw_choices(word_key, start, ranked, how.sample_seed, step_key)
+    _draw_choices(word_key, start, ranked, how.sample_seed, step_key, vocab.noun)
     if built[-1:] == [""]:
         found = LABEL_TITLES[label(written, splits)]
-        st.success(f"The word is complete: {plain(written) or 'the empty word'} ({found.lower()}).")
+        st.success(f"The {vocab.item} is complete: {plain(written) or f'the empty {vocab.item}'} ({found.lower()}).")
         return
-    st.markdown(plain(belief(ranked, written)))
+    st.markdown(plain(belief(ranked, written, vocab.item)))
     st.plotly_chart(
-        chart(ranked, theme),
+        fitted(chart(ranked, theme), vocab.tokens),
         theme=None,
         config=PLOTLY_CONFIG,
         key=step_key,
         on_select=lambda: _add_clicked(word_key, vocab, step_key),
         selection_mode="points",
-        alt="Probability of each next character",
+        alt=f"Probability of each next {vocab.noun}",
     )
 
 
-def _draw_choices(word_key: str, start: list[str], ranked: pd.DataFrame, sample_seed: int, step_key: str) -> None:
+def _draw_choices(
+    word_key: str, start: list[str], ranked: pd.DataFrame, sample_seed: int, step_key: str, noun: str
+) -> None:
     built: list[str] = st.session_state[word_key]
     ended, choice_key = built[-1:] == [""], f"choice_{step_key}"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
-            "Next character",
+            f"Next {noun}",
             ranked["symbol"].tolist()[: symbols.MOST],
             key=choice_key,
             format_func=symbols.symbol_title,
@@ -77,7 +80,7 @@ def _draw_choices(word_key: str, start: list[str], ranked: pd.DataFrame, sample_
             on_click=lambda: _add(word_key, st.session_state[choice_key]),
             disabled=ended,
             icon=":material/add:",
-            help="Add the chosen character.",
+            help=f"Add the chosen {noun}.",
         )
         st.button(
             "Draw one",
@@ -121,18 +124,18 @@ def _start(word_key: str, symbols: list[str]) -> None:
     st.session_state["built_resets"] = st.session_state.get("built_resets", 0) + 1
 
 
-def belief(ranked: pd.DataFrame, written: str) -> str:
+def belief(ranked: pd.DataFrame, written: str, item: str = "word") -> str:
     """What the model expects next, in a sentence; ``ranked``: columns ``symbol, probability``, likeliest first."""
     named = [
-        f"{show_symbol(row.symbol) if row.symbol else 'the end of the word'} with {100 * row.probability:.1f} %"
+        f"{show_symbol(row.symbol) if row.symbol else f'the end of the {item}'} with {100 * row.probability:.1f} %"
         for row in ranked.head(LIKELIEST).itertuples()
     ]
-    after = f"After “{written}”" if written else "At the start of a word"
+    after = f"After “{written}”" if written else f"At the start of a {item}"
     sentence = f"{after} the model expects {', '.join(named[:-1])} and {named[-1]}."
     end = ranked["symbol"].tolist().index("")
     if end < LIKELIEST or not written:
         return sentence
-    return f"{sentence} The word ends here with {100 * ranked['probability'].iloc[end]:.1f} %."
+    return f"{sentence} The {item} ends here with {100 * ranked['probability'].iloc[end]:.1f} %."
 
 
 def chart(ranked: pd.DataFrame, theme: Theme) -> go.Figure:

@@ -12,6 +12,7 @@ import streamlit as st
 from mmcore.dataset import Splits, Vocab
 from mmcore.sample import MAX_LENGTH, Sample, generate, labels
 from ui.generate.tree import HOTTEST
+from ui.kit.nouns import fit
 from ui.kit.text import csv, plain
 
 if TYPE_CHECKING:
@@ -36,7 +37,13 @@ def choose(vocab: Vocab) -> Sampling:
     """The fields that say how to sample."""
     with st.grid("auto", min_column_width=150):
         count = st.number_input(
-            "Number of words", 1, 1_000, 20, key="count", persist_state="session", help="At most 1,000."
+            fit("Number of words", vocab.tokens),
+            1,
+            1_000,
+            20,
+            key="count",
+            persist_state="session",
+            help="At most 1,000.",
         )
         temperature = st.number_input(
             "Temperature",
@@ -57,9 +64,17 @@ def choose(vocab: Vocab) -> Sampling:
             persist_state="session",
             help="Draw among the k likeliest only; 0 is off.",
         )
-        prefix = st.text_input("Prefix", key="prefix", persist_state="session", help="What every word begins with.")
+        prefix = st.text_input(
+            "Prefix", key="prefix", persist_state="session", help=fit("What every word begins with.", vocab.tokens)
+        )
         sample_seed = st.number_input(
-            "Sample seed", 0, 2**31 - 1, 0, key="sample_seed", persist_state="session", help="Same seed, same words."
+            "Sample seed",
+            0,
+            2**31 - 1,
+            0,
+            key="sample_seed",
+            persist_state="session",
+            help=fit("Same seed, same words.", vocab.tokens),
         )
         max_length = st.number_input(
             "Length cap",
@@ -68,7 +83,7 @@ def choose(vocab: Vocab) -> Sampling:
             MAX_LENGTH,
             key="max_length",
             persist_state="session",
-            help="Longer words are cut, and say so.",
+            help=fit("Longer words are cut, and say so.", vocab.tokens),
         )
     return Sampling(
         count=count,
@@ -101,19 +116,19 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling) -> None
     st.dataframe(
         words.drop(columns="ended"),
         hide_index=True,
-        column_config={"word": st.column_config.TextColumn("word", width="medium"), "found": "found"},
+        column_config={"word": st.column_config.TextColumn(artifact.vocab.item, width="medium")},
         height=min(36 * len(words) + 38, 420),
-        alt="Sampled words and where each occurs",
+        alt=f"Sampled {artifact.vocab.item}s and where each occurs",
     )
     with st.container(horizontal=True):
         st.download_button(
-            "Words (.txt)",
+            fit("Words (.txt)", artifact.vocab.tokens),
             "".join(f"{sample.word}\n" for sample in drawn),
             f"{run_id}-words.txt",
             "text/plain",
             icon=":material/download:",
             on_click="ignore",
-            help="One word a line.",
+            help=f"One {artifact.vocab.item} a line.",
         )
         st.download_button(
             "Table (.csv)",
@@ -122,7 +137,7 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling) -> None
             "text/csv",
             icon=":material/download:",
             on_click="ignore",
-            help="Each word with where it was found and whether the model ended it.",
+            help=fit("Each word with where it was found and whether the model ended it.", artifact.vocab.tokens),
         )
 
 

@@ -11,11 +11,13 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from mmcore.dataset import Examples, show_symbol
+from mmcore.dataset import Examples, Vocab, show_symbol
 from mmcore.evaluation import word_losses
 from mmcore.model import Model
 from mmcore.scoring import percentile, score_word
+from mmcore.symbols import CHARACTERS, WORDS
 from ui.kit import chart
+from ui.kit.nouns import fit
 from ui.kit.symbols import symbol_title
 from ui.kit.text import nats, plain
 from ui.kit.theme import SURFACES, Theme, figure_layout
@@ -23,17 +25,17 @@ from ui.kit.theme import SURFACES, Theme, figure_layout
 if TYPE_CHECKING:
     from mmcore import Artifact
 
-IN_A_ROW = 12  # letters of a strip side by side, so that their numbers can be read on a phone
+IN_A_ROW, WORDS_IN_A_ROW = 12, 4  # letters of a strip side by side that can be read on a phone; words
 
 
-def strip(score: pd.DataFrame, theme: Theme) -> go.Figure:
+def strip(score: pd.DataFrame, theme: Theme, tokens: str = CHARACTERS) -> go.Figure:
     """Each letter with its probability and surprisal written on it, darker the more it surprises."""
-    rows = math.ceil(len(score) / IN_A_ROW)
-    columns = min(len(score), IN_A_ROW)
+    in_a_row = WORDS_IN_A_ROW if tokens == WORDS else IN_A_ROW
+    rows, columns = math.ceil(len(score) / in_a_row), min(len(score), in_a_row)
     shade: list[list[float | None]] = [[None] * columns for _ in range(rows)]
     text, hover = [[""] * columns for _ in range(rows)], [[""] * columns for _ in range(rows)]
     for i, letter in enumerate(score.itertuples()):
-        row, column = divmod(i, IN_A_ROW)
+        row, column = divmod(i, in_a_row)
         shade[row][column] = float(letter.surprisal)
         text[row][column] = (
             f"<b>{show_symbol(letter.symbol)}</b><br>{percent(letter.probability)}<br>{nats(letter.surprisal, 2)}"
@@ -76,15 +78,15 @@ def rounded(number: float) -> str:
     return f"{float(f'{number:.3g}'):,.0f}" if 100 <= number < 1e9 else f"{number:.3g}"
 
 
-def score_sentence(score: pd.DataFrame, share: float) -> str:
+def score_sentence(score: pd.DataFrame, share: float, vocab: Vocab) -> str:
     """What a word's score says, in two or three sentences."""
     total, letters = float(score["surprisal"].sum()), len(score)
     worst = score.loc[score["surprisal"].idxmax()]
     expected = symbol_title(worst["expected"])
     return (
-        f"Surprisal {nats(total, 3)} nats in all, {nats(total / letters)} per character: the model would write this "
-        f"word once in {rounded(math.exp(min(total, 700)))}. Per character it is likelier than {share:.1f} % of the "
-        "validation words. "
+        f"Surprisal {nats(total, 3)} nats in all, {nats(total / letters)} per {vocab.noun}: the model would write this "
+        f"{vocab.item} once in {rounded(math.exp(min(total, 700)))}. Per {vocab.noun} it is likelier than "
+        f"{share:.1f} % of the validation {vocab.item}s. "
         f"Most surprising: {symbol_title(worst['symbol'])} {place(worst['context'])}, where it expected {expected} "
         f"with {100 * worst['expected_probability']:.1f} %."
     )
@@ -92,9 +94,10 @@ def score_sentence(score: pd.DataFrame, share: float) -> str:
 
 def place(context: str) -> str:
     """Where a letter stands, by a context as drawn: of the boundaries before a word one is enough."""
-    written = context.lstrip(show_symbol(""))
+    written = context.lstrip(f"{show_symbol('')} ")  # a space stands between words only
     start = "" if written == context else show_symbol("")
-    return f"after {start}{written}" if written else "at the start"
+    between = " " if start and f"{start} {written}" in context else ""
+    return f"after {start}{between}{written}" if written else "at the start"
 
 
 @st.cache_data(show_spinner="Scoring the validation words …", max_entries=32)
@@ -110,18 +113,20 @@ def draw(run_id: str, artifact: Artifact, word: str, val: Examples, theme: Theme
     except ValueError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    chart.draw(strip(score, theme), "strip", "Surprise at each letter")
+    chart.draw(
+        strip(score, theme, artifact.vocab.tokens), "strip", "Surprise at each letter", tokens=artifact.vocab.tokens
+    )
     among = percentile(score, *surprisals(run_id, artifact.step, artifact.model, val))
-    st.markdown(plain(score_sentence(score, among)))
+    st.markdown(plain(score_sentence(score, among, artifact.vocab)))
     shown = score.assign(symbol=score["symbol"].map(symbol_title), expected=score["expected"].map(symbol_title))
     for column in ("probability", "expected_probability"):
         shown[column] *= 100
-    with st.expander("Letter by letter", icon=":material/table:"):
+    with st.expander(fit("Letter by letter", artifact.vocab.tokens), icon=":material/table:"):
         st.dataframe(
             shown,
             hide_index=True,
             column_config={
-                "symbol": "letter",
+                "symbol": fit("letter", artifact.vocab.tokens),
                 "probability": st.column_config.NumberColumn("probability (%)", format="%.4f"),
                 "surprisal": st.column_config.NumberColumn("surprisal (nats)", format="%.4f"),
                 "rank": "place",

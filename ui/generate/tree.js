@@ -44,7 +44,7 @@ const clamped = ({ valueAsNumber, max }) => Math.min(Math.max(Math.round(valueAs
 // ---- what is chosen
 
 function typed(tree, text) {
-  const { ids, strange } = idsOf(tree.data.symbols, text);
+  const { ids, strange } = idsOf(text, tree.data);
   Object.assign(tree, { prefix: ids, strange });
   show(tree);
 }
@@ -105,8 +105,8 @@ function send(tree) {
   tree.report("sampling", chosen);
 }
 
-const textOf = ({ data }, ids) => ids.map((id) => data.symbols[id]).join("");
-const spelt = ({ data }, ids) => ids.map((id) => data.labels[id]).join("") || "The empty word";
+const textOf = ({ data }, ids) => joinedText(ids, data.symbols, data);
+const spelt = ({ data }, ids) => joinedText(ids, data.labels, data) || fit("The empty word", data);
 
 // ---- what comes next
 
@@ -170,7 +170,7 @@ function show(tree) {
   const cut = tree.prefix.length > seen ? `The model sees the last ${seen === 1 ? "character" : `${seen} characters`} only. ` : "";
   const strange = tree.strange?.length ? `Not in the vocabulary: ${tree.strange.join(" ")}. ` : "";
   const best = finite ? tree.grown.children[0] : null;
-  const where = tree.prefix.length ? `After ${spelt(tree, tree.prefix)}` : "At the start of a word";
+  const where = tree.prefix.length ? `After ${spelt(tree, tree.prefix)}` : fit("At the start of a word", tree.data);
   const likeliest = best ? `${where} the likeliest is ${best.ended ? "the end" : data.labels[best.id]}, ${share(best.p)}.` : "The scores of these weights are no finite numbers: nothing can be drawn from them.";
   tell(tree, `${strange}${cut}${likeliest}`);
   draw(tree);
@@ -250,7 +250,7 @@ function drawNode(tree, node, { column, narrow }) {
     part(share(node.p), "share");
     if (ended && !narrow) part(`${spelt(tree, node.ids)}${found(tree, node.ids)}`, "share");
   } else {
-    part(`${tree.data.labels[0]}${textOf(tree, tree.prefix.slice(narrow ? -4 : -12))}`, "symbol");
+    part(`${tree.data.labels[0]}${tree.data.between}${textOf(tree, tree.prefix.slice(narrow ? -4 : -12))}`, "symbol");
   }
   const bars = [shape("rect", { x, y, width: BAR, height: thick, class: "tree-bar" })];
   const rest = node.children.length && node.depth < DEPTH ? y + thick - drawnTo : 0;
@@ -360,6 +360,7 @@ function fillTable(tree) {
 function update(tree, data) {
   const before = tree.data;
   tree.data = data;
+  if (!before) for (const said of tree.root.querySelectorAll(".tree-said")) said.textContent = fit(said.textContent, data);
   tree.find("top").max = data.symbols.length;
   tree.find("temperature").max = data.hottest;
   if (before?.weights !== data.weights) {

@@ -96,6 +96,8 @@ def data_of(run: Run, artifact: Artifact, how: Sampling) -> dict[str, Any]:
         "weights": base64.b64encode(weights_of(artifact.model)).decode(),
         "symbols": list(vocab.symbols),
         "labels": [show_symbol(symbol) for symbol in vocab.symbols],
+        "tokens": vocab.tokens,
+        "between": vocab.cutting.between,
         "sampling": {"prefix": vocab.typed(how.prefix), "temperature": how.temperature, "topK": how.top_k or 0},
         "hottest": HOTTEST,
         "words": f"{WORDS_URL}/{run.id}" if few else None,

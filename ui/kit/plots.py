@@ -50,7 +50,7 @@ def labels(letter: str, size: int, context: Sequence[int], vocab: Vocab) -> list
         return [f"{at}: {symbol}" for at, symbol in enumerate(symbols[len(symbols) - size :], start=1)]
     if letter == "T" or letter.startswith("T/"):
         width = len(symbols) // size
-        return [f"{at + 1}: {''.join(symbols[at * width : (at + 1) * width])}" for at in range(size)]
+        return [f"{at + 1}: {vocab.cutting.between.join(symbols[at * width : (at + 1) * width])}" for at in range(size)]
     if letter == "T·D":
         width = size // len(symbols)
         return [f"{at}: {symbol} [{d}]" for at, symbol in enumerate(symbols, start=1) for d in range(width)]

@@ -22,8 +22,8 @@ def left_out(ids: Sized, vocab: Vocab) -> str:
     """How many symbols a page leaves out, in a sentence; nothing if it shows all."""
     if len(ids) == vocab.size:
         return ""
-    missing = vocab.size - len(ids)
-    return f"Shown are the boundary and the {len(ids) - 1:,} most frequent characters; {missing:,} rarer ones are not."
+    shown = f"Shown are the boundary and the {len(ids) - 1:,} most frequent {vocab.noun}s"
+    return f"{shown}; {vocab.size - len(ids):,} rarer ones are not."
 
 
 def cut(rows: Sized) -> str:
@@ -38,4 +38,4 @@ def symbol_title(symbol: str) -> str:
 
 def context_text(context: Sequence[int], vocab: Vocab) -> str:
     """A context as the lecture prints it: ``..e``."""
-    return "".join(show_symbol(vocab.symbols[i]) for i in context)
+    return vocab.drawn(context)

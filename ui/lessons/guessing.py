@@ -82,7 +82,7 @@ def _draw_guess(game: Game) -> None:
     """What is known of the word, what it is not, and a button for every letter that is left."""
     place = len(game.ranks) + 1
     st.caption(f"Word {len(game.done) + 1:,}, letter {place}")
-    st.code("".join(map(show_symbol, game.prefix)) + "_", language=None)
+    st.code(game.vocab.drawn(game.vocab.encode(game.prefix)) + game.vocab.cutting.between + "_", language=None)
     if game.wrong:
         st.caption(f"Not: {', '.join(_title(symbol, game.vocab) for symbol in game.wrong)}")
     key = f"guess_{len(game.done)}_{place}_{len(game.wrong)}"  # a new one each time: nothing is chosen yet
@@ -148,7 +148,7 @@ def _draw_last(game: Game, sha256: str, split: SplitConfig, run: Run | None) -> 
     word, mine = game.guessed[-1], game.done[-1]
     players = _players(game, sha256, split, run)
     st.markdown(f"The last word was **{plain(word)}**. How many guesses each letter took:")
-    letters = [*map(show_symbol, word), "end"]
+    letters = [*map(show_symbol, game.vocab.cutting.cut(word)), "end"]
     rows = {name: dict(enumerate(player.ranks[-len(mine) :])) for name, player in players.items()}
     table = pd.DataFrame(rows).T
     table.columns = pd.Index([f"{place}: {letter}" for place, letter in enumerate(letters, start=1)])

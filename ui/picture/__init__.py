@@ -122,7 +122,9 @@ def data_of(
         "film": f"{CHECKPOINTS_URL}/{film.run_id}" if film else None,
         "symbols": list(vocab.symbols),
         "labels": [show_symbol(symbol) for symbol in vocab.symbols],
-        "prefix": [vocab.stoi[character] for character in PREFIX if character in vocab.stoi],
+        "tokens": vocab.tokens,
+        "between": vocab.cutting.between,
+        "prefix": [vocab.stoi[symbol] for symbol in PREFIX if symbol in vocab.stoi],
         "contexts": _encoded(dataset.train.counts.contexts) if dataset else None,
         "theme": theme.current_theme(),  # so that another one is drawn
     }

@@ -133,7 +133,7 @@ function switchOn(picture) {
 
 function typed(picture) {
   stopWriting(picture);
-  const { ids, strange } = idsOf(picture.data.symbols, picture.find("prefix").value);
+  const { ids, strange } = idsOf(picture.find("prefix").value, picture.data);
   Object.assign(picture, { prefix: ids, strange });
   compute(picture);
 }
@@ -141,7 +141,7 @@ function typed(picture) {
 function append(picture, id) {
   picture.prefix = id === 0 ? [] : [...picture.prefix, id];
   picture.strange = [];
-  picture.find("prefix").value = picture.prefix.map((each) => picture.data.symbols[each]).join("");
+  picture.find("prefix").value = joinedText(picture.prefix, picture.data.symbols, picture.data);
   compute(picture);
 }
 
@@ -236,7 +236,7 @@ function compute(picture) {
   const { model, data, off } = picture;
   if (!model) return;
   const made = forward(model, contextOf(model, picture.prefix), off);
-  picture.view = { model, made, off, labels: data.labels, symbols: data.symbols };
+  picture.view = { model, made, off, labels: data.labels, symbols: data.symbols, tokens: data.tokens };
   draw(picture);
 }
 
@@ -249,7 +249,7 @@ function draw(picture) {
   for (const look of ["tanh", "gate"]) find(look).hidden = !picture.scene.blocks.some((block) => block.look === look);
   const strange = picture.strange?.length ? `Not in the vocabulary: ${picture.strange.join(" ")}. ` : "";
   const seen = view.model.config.context_size ?? 1;
-  const cut = picture.prefix.length > seen ? `The network sees the last ${seen === 1 ? "character" : `${seen} characters`} only. ` : "";
+  const cut = picture.prefix.length > seen ? fit(`The network sees the last ${seen === 1 ? "character" : `${seen} characters`} only. `, view) : "";
   const count = Object.values(picture.off).reduce((sum, units) => sum + units.size, 0);
   const silent = count ? `${count} ${count === 1 ? "unit" : "units"} switched off.` : "";
   find("note").textContent = `${strange}${cut}${silent}`;
@@ -464,7 +464,7 @@ function wordOf({ model, off, data }, row) {
     if (id === 0) break;
     ids.push(id);
   }
-  return ids.map((id) => data.labels[id]).join("") || "(empty)";
+  return joinedText(ids, data.labels, data) || "(empty)";
 }
 
 // ---- the table
@@ -517,7 +517,7 @@ function update(picture, data) {
   if (before?.contexts !== data.contexts) picture.contexts = data.contexts && new Uint16Array(fromBase64(data.contexts));
   if (!before || before.symbols.join() !== data.symbols.join()) {
     picture.prefix = data.prefix;
-    picture.find("prefix").value = data.prefix.map((id) => data.symbols[id]).join("");
+    picture.find("prefix").value = joinedText(data.prefix, data.symbols, data);
   }
   picture.find("time").hidden = data.steps.length < 2 || data.small;
   picture.find("slider").max = data.steps.length - 1;

@@ -10,7 +10,7 @@ const COLUMN = 56; // of a word that is unrolled: below it the earliest characte
 
 /** A scene of a view { model, made, symbols } in so many pixels. */
 export function layOut(view, width, small) {
-  const scene = { width, small, y: 0, blocks: [], bands: [], ribbons: [], arcs: [], frames: [], left: 0 };
+  const scene = { width, small, tokens: view.tokens, y: 0, blocks: [], bands: [], ribbons: [], arcs: [], frames: [], left: 0 };
   LAYOUTS[view.model.config.architecture](scene, view);
   bars(scene, view);
   scene.height = scene.y;
@@ -194,7 +194,7 @@ function add(scene, block) {
 }
 
 function band(scene, name, title, quiet = false) {
-  scene.bands.push({ name, title, y: scene.y, quiet });
+  scene.bands.push({ name, title: fit(title, scene), y: scene.y, quiet });
   scene.y += TITLE;
 }
 

@@ -19,7 +19,7 @@ export function describe(view, name, at, index) {
 const SAYING = [
   [/^ids$/, (view, _, at) => {
     const id = view.made.ids[at];
-    return { title: `Character ${at + 1}: ${view.labels[id]}`, value: `${id === 0 ? "The boundary, id" : "Its id is"} ${id}. It picks a row of the table.` };
+    return { title: `${fit("Character", view)} ${at + 1}: ${view.labels[id]}`, value: `${id === 0 ? "The boundary, id" : "Its id is"} ${id}. It picks a row of the table.` };
   }],
   [/^(rows|x)$/, (view, _, at, index) => ofRow(view, at, index)],
   [/^W$/, ofTable],
@@ -53,7 +53,7 @@ function ofHead(view, name, at, index) {
   const weight = weights[head].at(-1)[from];
   return {
     title: `Head ${head + 1} of layer ${name.slice("attention".length)}`,
-    value: `The last character takes ${percent(weight)} from ${view.labels[ids[from]]}, character ${from + 1}.`,
+    value: `${fit("The last character", view)} takes ${percent(weight)} from ${view.labels[ids[from]]}, ${fit("character", view)} ${from + 1}.`,
   };
 }
 
@@ -61,7 +61,7 @@ function ofOutput(view, name, at, index) {
   const { p, logits } = view.made;
   const place = p.reduce((before, other) => before + (other > p[index]), 1);
   return {
-    title: `Next character: ${view.labels[index]}`,
+    title: `${fit("Next character", view)}: ${view.labels[index]}`,
     value: `Probability ${percent(p[index])}, place ${place} of ${p.length}. Logit ${signed(logits[index])}.`,
     lists: reads(view, name, at, index),
   };

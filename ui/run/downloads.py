@@ -30,7 +30,8 @@ def draw_formats(run: Run) -> None:
     if code.open:
         from mmcore.export.artifact import plain_torch
 
-        code.code(plain_torch(run.config.model, file_name(run.id, FORMATS["weights"])), language="python")
+        between = session.vocab(run.config.corpus_sha256).cutting.between
+        code.code(plain_torch(run.config.model, file_name(run.id, FORMATS["weights"]), between), language="python")
 
 
 def _draw_format(run: Run, key: str, known: Format) -> None:

@@ -76,4 +76,6 @@ def _draw_both(subject: Subject, other: Model, names: tuple[str, str], key: str,
     """What the model and the changed one expect after the context."""
     context = np.array([subject.context])
     before, after = (log_probabilities(one, context)[0].exp().numpy() for one in (subject.model, other))
-    chart.draw(plots.two_bars(before, after, names, subject.vocab, subject.theme), key, alt)
+    chart.draw(
+        plots.two_bars(before, after, names, subject.vocab, subject.theme), key, alt, tokens=subject.vocab.tokens
+    )

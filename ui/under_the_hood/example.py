@@ -10,6 +10,7 @@ import streamlit as st
 
 from mmcore.trace import Trace, TraceStep, backward_trace, can_trace, forward_trace
 from ui.kit import chart, plots
+from ui.kit.nouns import fit_around
 from ui.kit.text import plain
 from ui.under_the_hood import backward, forward, step_plots
 from ui.under_the_hood.step import by_character, shape_text
@@ -130,16 +131,21 @@ def _draw_step(way: Pass, step: TraceStep) -> None:
     for line in step.formula.splitlines():
         st.latex(line)
     st.markdown(f"Shape {shape_text(step)}")
-    st.markdown(plain(way.sentence(step)))
+    st.markdown(plain(fit_around(way.sentence(step), way.subject.vocab)))
     _draw_value(way, step)
     vocab, theme, context = way.subject.vocab, way.subject.theme, way.trace.context
     if step.local is not None:
         what = "Taken away: y, a 1 at the right answer" if step.kind == "logits" else "Local derivative"
         names = plots.labels(step.letters, len(step.local), context, vocab)
-        chart.draw(plots.bars(step.local, names, what, plots.axis(step.letters), theme), "hood_local", what)
+        chart.draw(
+            plots.bars(step.local, names, what, plots.axis(step.letters), theme),
+            "hood_local",
+            what,
+            tokens=vocab.tokens,
+        )
     if not way.forward and by_character(step) and len(step.value) > 1:
         figure = step_plots.lengths(step, way.trace, vocab, theme)
-        chart.draw(figure, f"hood_lengths_{step.name}", "Length of the gradient by character")
+        chart.draw(figure, f"hood_lengths_{step.name}", "Length of the gradient by character", tokens=vocab.tokens)
     if step.weights:
         _draw_weights(way, step)
 
@@ -148,7 +154,7 @@ def _draw_value(way: Pass, step: TraceStep) -> None:
     vocab, theme, trace = way.subject.vocab, way.subject.theme, way.trace
     if step.kind == "ids":
         shown = [plots.labels("V", len(vocab.symbols), trace.context, vocab)[i] for i in step.value]
-        table = pd.DataFrame({"position": range(1, len(shown) + 1), "character": shown, "id": step.value})
+        table = pd.DataFrame({"position": range(1, len(shown) + 1), vocab.noun: shown, "id": step.value})
         st.dataframe(table, hide_index=True, width=320, alt="The context as ids")
     elif step.kind == "loss":
         chart.draw(step_plots.surprise(float(trace["p"][trace.target]), theme), "hood_loss", "−ln p")
@@ -156,10 +162,10 @@ def _draw_value(way: Pass, step: TraceStep) -> None:
         with st.container(horizontal=True):
             for head, figure in enumerate(step_plots.heads(step, trace, vocab, theme, way.forward)):
                 alt = f"{step.title}: {figure.layout.title.text}"
-                chart.draw(figure, f"hood_head_{step.name}_{head}", alt, width=248)
+                chart.draw(figure, f"hood_head_{step.name}_{head}", alt, width=248, tokens=vocab.tokens)
     else:
         figure = step_plots.values(step, trace, vocab, theme)
-        chart.draw(figure, f"hood_chart_{step.name}", f"{step.name}: {step.title}")
+        chart.draw(figure, f"hood_chart_{step.name}", f"{step.name}: {step.title}", tokens=vocab.tokens)
 
 
 def _draw_weights(way: Pass, step: TraceStep) -> None:
@@ -177,4 +183,5 @@ def _draw_weights(way: Pass, step: TraceStep) -> None:
         )
         shown = named[name]
     figure = step_plots.weight(shown, way.trace, way.subject.vocab, way.subject.theme, way.forward)
-    chart.draw(figure, f"hood_weights_{shown.name}", figure.layout.title.text)
+    tokens = way.subject.vocab.tokens
+    chart.draw(figure, f"hood_weights_{shown.name}", figure.layout.title.text, tokens=tokens)

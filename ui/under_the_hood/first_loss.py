@@ -33,7 +33,7 @@ def draw(subject: Subject) -> None:
     names = [show_symbol(symbol) for symbol in vocab.symbols]
     title = "Probabilities before the first update"
     figure = plots.bars(p, names, title, "Character", subject.theme, marked=target, y="Probability")
-    chart.draw(figure, "hood_start", title)
+    chart.draw(figure, "hood_start", title, tokens=vocab.tokens)
     name = "the model it began with" if run.config.origin else "the untrained model"
     answer, chance = show_symbol(vocab.symbols[target]), max(float(p[target]), 1e-45)
     st.markdown(

@@ -12,12 +12,16 @@ from mmcore.checkpoint import Checkpoint
 from mmcore.dataset import Dataset, Vocab, show_symbol
 from mmcore.model import Model
 from mmcore.store import Run
+from mmcore.symbols import CHARACTERS
+from ui.kit.nouns import fit
 from ui.kit.plots import SPELLED
 from ui.kit.symbols import context_text
 from ui.kit.text import plain
 from ui.kit.theme import Theme
 from ui.run import hidden_layer
 
+POSITION = "Which character of the word is to be predicted from those before it; a dot is the boundary."
+MAX_TYPED = 1_000  # characters
 MAX_PARAMETERS = 5_000_000  # gradients and copies in float64 come on top, for every visitor
 
 
@@ -48,9 +52,15 @@ class Subject:
 
 def choose_example(vocab: Vocab, dataset: Dataset, context_size: int) -> tuple[list[int], int]:
     """The context and the target at a position of a word, both as the visitor chooses; a wrong word ends the script."""
-    known = "emma" if set("emma") <= set(vocab.symbols) else dataset.splits.train[0]
+    known = "emma" if vocab.spells("emma") else dataset.splits.train[0]
     word = st.text_input(
-        "Word", known, key="hood_word", persist_state="session", width=110, max_chars=200, help="Any word."
+        fit("Word", vocab.tokens),
+        known,
+        key="hood_word",
+        persist_state="session",
+        width=110 if vocab.tokens == CHARACTERS else 320,
+        max_chars=MAX_TYPED,
+        help=fit("Any word.", vocab.tokens),
     ).strip()
     word = vocab.typed(word)
     try:
@@ -64,8 +74,8 @@ def choose_example(vocab: Vocab, dataset: Dataset, context_size: int) -> tuple[l
         min(3, len(titles) - 1),
         key=f"hood_at_{word}_{context_size}",
         format_func=lambda i: f"{i + 1}: {titles[i]}",
-        width=170,
-        help="Which character of the word is to be predicted from those before it; a dot is the boundary.",
+        width=170 if vocab.tokens == CHARACTERS else 400,
+        help=fit(POSITION, vocab.tokens),
     )
     return example(word, position, vocab, context_size)
 
