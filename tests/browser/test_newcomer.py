@@ -45,6 +45,11 @@ def test_a_newcomer_trains_looks_inside_and_does_a_lesson(page: Page, server: Ap
     main.get_by_role("button", name="Begin").first.click()
     heading(page, "Data")
     strip = page.locator(".st-key-lesson")
+    if size is PHONE:  # what the page shows has the screen while the question is folded
+        strip.get_by_role("button", name="Fold", exact=True).click()
+        expect(strip.get_by_role("button", name="Check")).to_be_hidden()
+        page.wait_for_function("document.querySelector('.st-key-lesson').offsetHeight < 60")
+        strip.get_by_role("button", name="Unfold").click()
     strip.get_by_text("5", exact=True).click()
     strip.get_by_role("button", name="Check").click()
     expect(strip.get_by_text("Right.", exact=True)).to_be_visible()

@@ -41,6 +41,7 @@ def begin(lesson: Lesson) -> NoReturn:
 def _prepare(lesson: Lesson) -> None:
     """Let the widgets of its page show what the lesson is about."""
     st.session_state["lesson"] = lesson.name
+    st.session_state["lesson_folded"] = False
     for name, value in lesson.state.items():
         st.session_state[name] = value
     if lesson.preset:
@@ -77,7 +78,21 @@ def _draw(lesson: Lesson, page: str) -> None:
     number = LESSONS.index(lesson)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(f"Lesson {number + 1} of {len(LESSONS)}", width="content")
+        folded = st.session_state.get("lesson_folded", False)
+        fold, icon = ("Unfold", "expand_more") if folded else ("Fold", "expand_less")
+        st.button(
+            fold, key="lesson_fold", type="tertiary", icon=f":material/{icon}:", on_click=_fold, args=(not folded,)
+        )
         st.button("Close", key="lesson_close", type="tertiary", icon=":material/close:", on_click=close)
+    with st.container(key="lesson_folded" if folded else "lesson_open"):  # which only narrow screens hide
+        _draw_question(lesson, page, number)
+
+
+def _fold(folded: bool) -> None:
+    st.session_state["lesson_folded"] = folded
+
+
+def _draw_question(lesson: Lesson, page: str, number: int) -> None:
     st.markdown(f"**{lesson.title}**")
     st.markdown(lesson.look)
     choice = st.radio(
