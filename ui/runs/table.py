@@ -39,7 +39,9 @@ def draw(runs: Sequence[Run], stored: Mapping[str, int], *, tags: bool) -> None:
             "Step": st.column_config.NumberColumn(format="localized"),
             "Name": st.column_config.TextColumn(pinned=True, width="medium"),
             "Train": st.column_config.NumberColumn("Train loss", format="%.4f", help="Nats per character."),
-            "Validation": st.column_config.NumberColumn("Validation loss", format="%.4f", help="Nats per character."),
+            "Validation": st.column_config.NumberColumn(
+                "Validation loss", format="%.4f", help="Nats per character.", width=110
+            ),
             "Unseen": st.column_config.NumberColumn(
                 "On unseen words", format="%.4f", help="Validation loss on words that do not occur in train."
             ),
@@ -59,8 +61,8 @@ def rows(runs: Sequence[Run], stored: Mapping[str, int], *, tags: bool = False) 
     table = [
         {
             "Name": run.name,
+            "Validation": run.losses.get("val_loss"),  # beside the name: a phone shows two columns
             "State": state_title(run),
-            "Validation": run.losses.get("val_loss"),
             "Unseen": run.losses.get("val_loss_unseen"),
             "Train": run.losses.get("train_loss"),
             "Test": opened(run.test_openings),
@@ -76,7 +78,7 @@ def rows(runs: Sequence[Run], stored: Mapping[str, int], *, tags: bool = False) 
     ]
     shown = pd.DataFrame(table).astype({name: float for name in ("Train", "Validation", "Unseen")})
     if tags:
-        shown.insert(2, "Tags", [list(run.tags) for run in runs])
+        shown.insert(3, "Tags", [list(run.tags) for run in runs])
     return shown
 
 
