@@ -43,7 +43,7 @@ TIERS = (
     ("store",),
     ("doctor", "differences", "paired", "frontier", "take_home"),
     ("jobs", "experiments", "comparison"),
-    ("playground", "finder"),
+    ("playground", "finder", "verifying"),
     ("cli",),
     ("__main__",),
 )
@@ -73,7 +73,7 @@ PACKAGES = {
     "export": (
         ("artifact", "in_browser"),
         ("trained",),
-        ("arrays", "tables", "archive", "onnx_graph", "tensorboard_log", "lab_page"),
+        ("arrays", "tables", "archive", "onnx_graph", "tensorboard_log", "lab_page", "reporting"),
         ("script_data", "script_model"),
         ("script_training",),
         ("script",),
@@ -81,7 +81,7 @@ PACKAGES = {
     "cli": (
         ("app",),
         ("words", "output", "settings"),
-        ("training", "model", "runs", "export", "corpora", "lab", "transfer"),
+        ("training", "model", "runs", "export", "corpora", "lab", "transfer", "verify"),
         ("sweeps", "workers"),
     ),
 }
