@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from ..corpus import counted
+from ..gallery import GALLERY, gallery_corpus
 from ..reading import Reading, check_trainable, read_corpus
 from ..store import RunStore
 from ..symbols import WORDS
-from .app import AsJson, corpora, sentences
+from .app import AsJson, corpora, one_of, sentences
 from .output import said
 from .settings import changed, with_reading
 from .words import dropped, stored_sha256
@@ -71,6 +72,23 @@ def add_corpus(
     between = " | " if corpus.tokens == WORDS else ", "
     typer.echo(f"First: {between.join(corpus.words[:FIRST])}", err=True)
     typer.echo("Nothing is stored." if dry_run else corpus.sha256, err=dry_run)
+
+
+@corpora.command("gallery")
+@sentences
+def gallery(
+    which: Annotated[str | None, typer.Argument(metavar=one_of(*GALLERY), help="Which list to store.")] = None,
+) -> None:
+    """Names in other languages and scripts: what there is, or one of them as a corpus in the store."""
+    if which is not None:
+        typer.echo(RunStore().add_corpus(gallery_corpus(which)))
+        return
+    table = Table("key", "names", "symbols", "first")
+    for key in GALLERY:
+        found = gallery_corpus(key)
+        first = ", ".join(found.words[:3])
+        table.add_row(key, f"{found.report.kept:,}", f"{len(found.report.characters):,}", said(first))
+    Console().print(table)
 
 
 @corpora.command("delete")

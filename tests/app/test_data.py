@@ -235,3 +235,10 @@ def test_a_large_vocabulary_shows_its_most_frequent_pairs(store: RunStore, open_
 def test_every_field_has_help(open_page: Open) -> None:
     app = open_page("data")
     assert without_help(app) == []
+
+
+def test_names_in_another_script_are_one_click_away(store: RunStore, open_page: Open) -> None:
+    app = open_page("data")
+    field(app, "button", "Greek names").click().run()
+    assert not app.exception and metrics(app)["Words"] == "806" and metrics(app)["Vocabulary"] == "35"
+    assert "Greek names" in store.corpora()["name"].tolist()

@@ -203,6 +203,13 @@ def test_running_text_is_stored_trained_on_and_sampled_by_words(tmp_path: Path, 
     assert losses["same_corpus"] and losses["val_loss"] == pytest.approx(trained["val_loss"], abs=1e-5)
 
 
+def test_names_of_the_gallery_are_shown_and_stored(store: RunStore) -> None:
+    assert "icelandic" in Result("corpora", "gallery").out and len(store.corpora()) == 0
+    sha256 = Result("corpora", "gallery", "hebrew").out.strip()
+    assert store.corpora()["name"].tolist() == ["Hebrew names"] and len(store.corpus(sha256).words) == 593
+    assert "gallery must be one of arabic" in Result("corpora", "gallery", "klingon").err
+
+
 def test_b2_a_prefix_is_cleaned_as_the_corpus_was(tmp_path: Path) -> None:
     lines, out = [f"{word}e\u0301" for word in ("zo", "ren", "lor", "mil")] * 5, tmp_path / "m.safetensors"
     made = Result("train", *FAST, "--data", written(tmp_path / "nfd.txt", lines), "--out", str(out), "--json")

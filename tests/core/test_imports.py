@@ -34,6 +34,7 @@ TIERS = (
     ("config", "model", "logs"),
     ("presets", "corpus", "schedules"),
     ("dataset", "checkpoint", "reading"),
+    ("gallery",),
     ("cost", "curves"),
     ("limits", "samplers", "sweeps", "train_state"),
     ("backprop", "evaluation", "ngram", "sample", "embedding", "optimizer", "search"),

@@ -7,6 +7,7 @@ import streamlit as st
 
 from mmcore.corpus import Corpus
 from mmcore.dataset import Vocab
+from mmcore.gallery import GALLERY, gallery_corpus
 from mmcore.reading import LIMITS, MAX_BYTES, Reading
 from ui import session, visitor
 from ui.data import corpus as contents
@@ -27,6 +28,7 @@ def draw() -> None:
     with st.expander("Add a corpus", icon=":material/add:"):
         said = visitor.usage().said()
         st.caption(f"Yours: {said['corpora']}, {said['stored']}. {LIMITS}")
+        _offer_gallery()
         raw, title = _text(added)
         how = _options()
         if not raw:
@@ -40,6 +42,15 @@ def draw() -> None:
         _draw_preview(corpus)
         if st.button("Add corpus", type="primary", icon=":material/add:"):
             _add(corpus, title)
+
+
+def _offer_gallery() -> None:
+    """A button for each list that comes with the app."""
+    st.caption("Names in other languages and scripts, one click each, or a text of your own:")
+    with st.container(horizontal=True, gap="small"):
+        for key, title in GALLERY.items():
+            if st.button(title, key=f"gallery_{key}"):
+                _add(gallery_corpus(key), title)
 
 
 def _text(added: int) -> tuple[bytes, str]:
