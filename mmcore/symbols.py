@@ -69,8 +69,8 @@ def text_words(text: str) -> Iterator[str]:
 
 def words_only(text: str) -> str:
     """A sentence as its words, a space between two; :data:`UNKNOWN` stays as it is."""
-    parts = text.split(UNKNOWN)
-    return f" {UNKNOWN} ".join(" ".join(text_words(part)) for part in parts).strip()
+    first, *others = text.split(UNKNOWN)
+    return " ".join([*text_words(first), *(word for part in others for word in (UNKNOWN, *text_words(part)))])
 
 
 def text_sentences(text: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from mmcore import Vocab, corpus_from_words, reading
 from mmcore.corpus import Corpus
 from mmcore.encoding import ENCODINGS, decode
 from mmcore.reading import MAX_BYTES, Reading, check_trainable, look_at, read_corpus
+from mmcore.symbols import CHARACTERS, TOKENS
 
 TEXTS = Path(__file__).parent / "texts"
 FUZZED = int(os.environ.get("MMCORE_FUZZED", "60"))  # texts; 10,000 for a thorough look
@@ -172,6 +173,7 @@ PIECES = [b"a,b\n", b"\t", b"\xff\xfe", b"\xef\xbb\xbf", b"\0", b'"', b"\r", "é
 )
 @example(["A\U00010000\u2000\u0300".encode()], 479001600)
 @example(["\u00c0\U00010000\u200c\u0300".encode()], 479001600)
+@example([b"\xbc"], 186)
 def test_whatever_the_bytes_they_are_a_corpus_or_get_a_sentence(parts: list[bytes], seed: int) -> None:
     how = _any_reading(random.Random(seed))
     try:
@@ -179,9 +181,8 @@ def test_whatever_the_bytes_they_are_a_corpus_or_get_a_sentence(parts: list[byte
     except ValueError as error:
         assert len(str(error)) < 500 and "\n" not in str(error)
         return
-    again = read_corpus(
-        "\n".join(corpus.words).encode(), Reading(layout="list", lowercase=how.lowercase, form=how.form)
-    )
+    same = Reading(layout="list", lowercase=how.lowercase, form=how.form, tokens=how.tokens)
+    again = read_corpus("\n".join(corpus.words).encode(), same)
     assert again.words == corpus.words
     assert len(corpus.words) + sum(corpus.report.dropped.values()) >= corpus.report.kept > 0
 
@@ -190,6 +191,7 @@ def _any_reading(draw: random.Random) -> Reading:
     chosen: dict[str, object] = {"keep": draw.choice(["", "", "a-zé"]), "column": draw.choice(["", "", "2"])}
     for name in ("encoding", "layout", "delimiter", "header", "form"):
         chosen[name] = draw.choice(list(Reading.settings()[name].options))  # type: ignore[attr-defined]
+    chosen["tokens"] = CHARACTERS if chosen["layout"] == "words" else draw.choice(list(TOKENS))
     flags = {name: draw.random() < 0.5 for name in ("lowercase", "deduplicate", "strip_marks")}
     return Reading().replace(**chosen, **flags, min_count=draw.choice([1, 1, 2]), min_length=draw.choice([1, 2]))
 
