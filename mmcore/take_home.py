@@ -31,6 +31,5 @@ def take_home(store: RunStore, run_id: str) -> Trained:
         artifact=load(weights or b""),
         corpus=store.corpus(run.config.corpus_sha256),
         curve=store.history(run_id),
-        note=run.note,
         checkpoints=tuple(store.checkpoints(run_id)),
     )

@@ -161,18 +161,6 @@ def _lab_page(trained: Trained) -> Files:
     return {"lab.html": lab_page(trained)}
 
 
-def _card(trained: Trained) -> Files:
-    from .reporting import model_card
-
-    return {"MODEL_CARD.md": model_card(trained)}
-
-
-def _report(trained: Trained) -> Files:
-    from .reporting import report_json, report_text
-
-    return {"report.json": report_json(trained), "report.md": report_text(trained)}
-
-
 def _everything(trained: Trained) -> Files:
     from .archive import everything
 
@@ -280,23 +268,6 @@ FORMATS: dict[str, Format] = {
         endings=("lab.html",),
         media_type="text/html",
         files=_lab_page,
-    ),
-    "card": Format(
-        title="Model card",
-        group="To show a friend",
-        use="Data, losses with intervals, samples, settings and how to load it, as Markdown.",
-        endings=("model_card.md",),
-        media_type="text/markdown",
-        files=_card,
-    ),
-    "report": Format(
-        title="Lab report",
-        group="To show a friend",
-        use="Your note, settings, curve, losses and samples; `makemore-lab verify report.json` trains it again and "
-        "checks them.",
-        endings=("report.zip",),
-        media_type="application/zip",
-        files=_report,
     ),
     "onnx": Format(
         title="ONNX",

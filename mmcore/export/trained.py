@@ -27,7 +27,6 @@ class Trained:
     artifact: Artifact
     corpus: Corpus
     curve: pd.DataFrame = field(repr=False)  # step, learning_rate, batch_loss, train_loss, val_loss, …; a row a point
-    note: str = ""  # what its owner wrote about it
     checkpoints: tuple[Checkpoint, ...] = field(default=(), repr=False)
 
     @property

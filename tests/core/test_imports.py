@@ -44,7 +44,7 @@ TIERS = (
     ("store",),
     ("doctor", "differences", "paired", "frontier", "take_home"),
     ("jobs", "experiments", "comparison"),
-    ("playground", "finder", "verifying"),
+    ("playground", "finder"),
     ("cli",),
     ("__main__",),
 )
@@ -74,7 +74,7 @@ PACKAGES = {
     "export": (
         ("artifact", "in_browser"),
         ("trained",),
-        ("arrays", "tables", "archive", "onnx_graph", "tensorboard_log", "lab_page", "reporting"),
+        ("arrays", "tables", "archive", "onnx_graph", "tensorboard_log", "lab_page"),
         ("script_data", "script_model"),
         ("script_training",),
         ("script",),
@@ -82,7 +82,7 @@ PACKAGES = {
     "cli": (
         ("app",),
         ("words", "output", "settings"),
-        ("training", "model", "runs", "export", "corpora", "lab", "transfer", "verify"),
+        ("training", "model", "runs", "export", "corpora", "lab", "transfer"),
         ("sweeps", "workers"),
     ),
 }
