@@ -406,7 +406,7 @@ export function rateAt(rate, step, steps) {
   return rate * Math.min(1, (step + 1) / Math.max(1, 0.2 * steps), (1 - step / steps) / 0.8);
 }
 
-const CHECKS = 40; // validation losses along the way
+const CHECKS = 28; // validation losses along the way
 
 /** Train from scratch: { step, loss, seconds, model } of every check, whose loss is that of all validation data. */
 export function* trained({ train, val, settings: { config, steps, rate, batch, seed } }) {
