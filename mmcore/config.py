@@ -15,6 +15,7 @@ from .fields import Choice, Config, Flag, Real, Whole, require, whole
 
 STRETCHED = ("step", "one-cycle", "linear")  # the schedules that depend on max_steps
 
+NONE = "–"  # is said of a setting that an architecture does not have
 FREE_TO_CHANGE = frozenset({"dropout", "state_dropout"})  # of a model, as they act in training only
 
 SEED = Whole(
@@ -252,3 +253,16 @@ class RunConfig(Config):
             same += [(name, getattr(own, name, None), getattr(theirs, name)) for name in names]
         for name, value, wanted in same:
             require(value == wanted, name, f"{wanted}, as in the run it starts from", value)
+
+
+def said_of(config: RunConfig) -> dict[str, tuple[str, str]]:
+    """Title and value of each setting; by the title without what is in brackets, which architectures share."""
+    parts: tuple[Config, ...] = (config.model, config.train, config.split)
+    said = {"Architecture": ("Architecture", config.model.title)}
+    for part in parts:
+        for name, setting in part.settings().items():
+            said[setting.title.partition(" (")[0]] = (setting.title, setting.said(getattr(part, name)))
+    files = " + ".join(f"{count:,}" for count in config.split.fixed)
+    begun = f"step {config.origin.step:,} of run {config.origin.run_id}" if config.origin else "random numbers"
+    said |= {"Words of three files": ("Words of three files", files or "none")}
+    return said | {"First weights": ("First weights", begun)}

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .config import RunConfig
-from .fields import Config
+from .config import NONE, said_of
 from .losses import LOSSES, SHOWN
 
 if TYPE_CHECKING:
     from .store import Run, RunSummary
-
-NONE = "–"  # of a setting that an architecture does not have
 
 
 def settings_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -33,19 +30,6 @@ def settings_table(runs: Sequence[Run]) -> pd.DataFrame:
         title = titles.pop() if len(titles) == 1 else key
         rows.append({"setting": title, "same": len(set(values.values())) == 1} | values)
     return pd.DataFrame(rows, columns=["setting", "same", *said])
-
-
-def said_of(config: RunConfig) -> dict[str, tuple[str, str]]:
-    """Title and value of each setting; by the title without what is in brackets, which architectures share."""
-    parts: tuple[Config, ...] = (config.model, config.train, config.split)
-    said = {"Architecture": ("Architecture", config.model.title)}
-    for part in parts:
-        for name, setting in part.settings().items():
-            said[setting.title.partition(" (")[0]] = (setting.title, setting.said(getattr(part, name)))
-    files = " + ".join(f"{count:,}" for count in config.split.fixed)
-    begun = f"step {config.origin.step:,} of run {config.origin.run_id}" if config.origin else "random numbers"
-    said |= {"Words of three files": ("Words of three files", files or "none")}
-    return said | {"First weights": ("First weights", begun)}
 
 
 def _corpora(runs: Sequence[Run]) -> list[str]:

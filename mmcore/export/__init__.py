@@ -161,6 +161,18 @@ def _lab_page(trained: Trained) -> Files:
     return {"lab.html": lab_page(trained)}
 
 
+def _card(trained: Trained) -> Files:
+    from .card import model_card
+
+    return {"MODEL_CARD.md": model_card(trained).encode()}
+
+
+def _report(trained: Trained) -> Files:
+    from .report import report_files
+
+    return report_files(trained)
+
+
 def _everything(trained: Trained) -> Files:
     from .archive import everything
 
@@ -268,6 +280,22 @@ FORMATS: dict[str, Format] = {
         endings=("lab.html",),
         media_type="text/html",
         files=_lab_page,
+    ),
+    "card": Format(
+        title="Model card",
+        group="To show a friend",
+        use="Data, losses with intervals, samples, settings, and how to load it, as Markdown.",
+        endings=("model_card.md",),
+        media_type="text/markdown",
+        files=_card,
+    ),
+    "report": Format(
+        title="Lab report",
+        group="To show a friend",
+        use="The run to read, and its figures: `makemore-lab verify report.json` trains it again and compares.",
+        endings=("report.zip",),
+        media_type="application/zip",
+        files=_report,
     ),
     "onnx": Format(
         title="ONNX",

@@ -74,7 +74,9 @@ PACKAGES = {
     "export": (
         ("artifact", "in_browser"),
         ("trained",),
-        ("arrays", "tables", "archive", "onnx_graph", "tensorboard_log", "lab_page"),
+        ("arrays", "tables", "archive", "onnx_graph", "tensorboard_log", "lab_page", "figures"),
+        ("markdown",),
+        ("card", "report"),
         ("script_data", "script_model"),
         ("script_training",),
         ("script",),
@@ -82,7 +84,7 @@ PACKAGES = {
     "cli": (
         ("app",),
         ("words", "output", "settings"),
-        ("training", "model", "runs", "export", "corpora", "lab", "transfer"),
+        ("training", "model", "runs", "export", "report", "corpora", "lab", "transfer"),
         ("sweeps", "workers"),
     ),
 }

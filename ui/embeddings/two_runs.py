@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import streamlit as st
 
 from mmcore import Run, cost
-from mmcore.config import RunConfig
-from mmcore.differences import said_of
+from mmcore.config import RunConfig, said_of
 from mmcore.store import LIVE, RunFilter
 from ui import session, visitor
 from ui.embeddings import common_neighbours

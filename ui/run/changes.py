@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mmcore.config import RunConfig
-from mmcore.differences import NONE, said_of
+from mmcore.config import NONE, RunConfig, said_of
 
 MOST = 6  # settings that a sentence names
 
