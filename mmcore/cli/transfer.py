@@ -1,4 +1,4 @@
-"""``runs size``, ``runs pack`` and ``runs unpack``: the room that runs take, and runs as one file."""
+"""``runs size``, ``pack``, ``unpack``, ``add``: room that runs take, runs as one file, a weights file as a run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from ..cost import amount
+from ..corpus import BUNDLED_NAMES
+from ..cost import MAX_FILE_BYTES, amount
 from ..fields import require
+from ..reading import Reading, read_corpus
 from ..store import PARTS, RunFilter, RunStore
-from .app import AsJson, runs, sentences
+from .app import AsJson, Lowercase, runs, sentences
 from .output import said
 
 # ---- runs
@@ -82,3 +84,23 @@ def unpack_runs(
     for run_id, reason in report.skipped.items():
         typer.echo(f"Skipped {run_id}: {reason}", err=True)
     typer.echo(f"Imported {len(report.imported):,} of {len(report.imported) + len(report.skipped):,} runs.", err=True)
+
+
+@runs.command("add")
+@sentences
+def add_run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .safetensors file made by train or export.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Its words, if they are not in the store.", show_default="the names, or stored")
+    ] = None,
+    lowercase: Lowercase = True,
+    name: Annotated[str | None, typer.Option(help="Of the run.")] = None,
+) -> None:
+    """Make a weights file a run of the store, to be looked at, sampled and continued; its losses are computed anew."""
+    from ..take_in import take_in
+
+    require(file.stat().st_size <= MAX_FILE_BYTES, "file", f"at most {amount(MAX_FILE_BYTES)}", str(file))
+    store, content = RunStore(), file.read_bytes()
+    if data is not None or not len(store.corpora()):
+        store.add_corpus(read_corpus(data or BUNDLED_NAMES, Reading(lowercase=lowercase)))
+    typer.echo(take_in(store, content, name=name).id)

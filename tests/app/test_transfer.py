@@ -49,8 +49,8 @@ def import_form() -> AppTest:
     return AppTest.from_function(script, default_timeout=20).run()
 
 
-def upload(app: AppTest, content: bytes) -> AppTest:
-    app.file_uploader(key="runs_file").set_value(("runs.sqlite", content, "application/vnd.sqlite3")).run()
+def upload(app: AppTest, content: bytes, name: str = "runs.sqlite") -> AppTest:
+    app.file_uploader(key="runs_file").set_value((name, content, "application/octet-stream")).run()
     return press(app, "do_import")
 
 
@@ -167,3 +167,15 @@ def test_a_file_that_went_round_the_browsers_limit_is_refused(store: RunStore, m
     monkeypatch.setattr(transfer, "MAX_MB", 1)
     with pytest.raises(ValueError, match=r"file must be at most 1 MB, got '1.05 MB'"):
         transfer.unpacked(store, bytes(2**20 + 1), "me")
+
+
+def test_weights_are_imported_as_a_run_or_refused_with_the_reason(mine: Run, store: RunStore) -> None:
+    content = store.weights(mine.id) or b""
+    app = upload(import_form(), content[:-1], "Model.SAFETENSORS")
+    refused = app.error[0].value.replace("\\", "")
+    assert refused.startswith("weights file must be a whole .safetensors file") and store.count() == 1
+    app = upload(import_form(), content, "model.safetensors")
+    assert app.success[0].value == "Imported 1 of 1 run."
+    (added,) = (run for run in store.runs() if run.id != mine.id)
+    assert (added.owner, added.config, added.step) == ("me", mine.config, mine.step)
+    assert added.losses == pytest.approx(mine.losses)

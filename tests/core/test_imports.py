@@ -42,7 +42,7 @@ TIERS = (
     ("export",),
     ("diagnosis",),
     ("store",),
-    ("doctor", "differences", "paired", "frontier", "take_home"),
+    ("doctor", "differences", "paired", "frontier", "take_home", "take_in"),
     ("jobs", "experiments", "comparison"),
     ("playground", "finder"),
     ("cli",),

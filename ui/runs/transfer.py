@@ -16,7 +16,7 @@ from ui import session, visitor
 from ui.kit.text import plain
 
 MAX_MB = 100  # of 2**20 bytes, of a file here; on the command line it may be larger
-SUFFIX = ".sqlite"
+SUFFIX, WEIGHTS = ".sqlite", ".safetensors"
 
 
 def draw(current: Run | None = None, which: RunFilter | None = None) -> None:
@@ -74,10 +74,13 @@ def packed(store: RunStore, run_ids: list[str]) -> bytes:
 
 def draw_import() -> None:
     """A file from the visitor's disk, and what became of its runs."""
-    st.markdown("A file that Export made. Its runs become yours; those that are here already are left out.")
+    st.markdown(
+        "A file that Export made: its runs become yours; those that are here already are left out. Or the weights of "
+        f"one run, a {WEIGHTS} file: its words must be on Data, and its losses are computed anew."
+    )
     upload = st.file_uploader(
         "File of runs",
-        type=[SUFFIX[1:]],
+        type=[SUFFIX[1:], WEIGHTS[1:]],
         max_upload_size=MAX_MB,
         key="runs_file",
         help=f"At most {MAX_MB} MB. Larger ones: `python -m mmcore runs unpack`.",
@@ -87,7 +90,8 @@ def draw_import() -> None:
     if pressed and upload is not None:
         try:
             with st.spinner("Checking each run …"):
-                report = unpacked(session.store(), upload.getvalue(), visitor.identity())
+                read = added if upload.name.lower().endswith(WEIGHTS) else unpacked
+                report = read(session.store(), upload.getvalue(), visitor.identity())
         except ValueError as error:
             _forget_report()
             st.error(plain(error), icon=":material/error:")
@@ -108,6 +112,14 @@ def unpacked(store: RunStore, content: bytes, owner: str) -> ImportReport:
         path = Path(folder) / f"runs{SUFFIX}"
         path.write_bytes(content)
         return store.import_runs(path, owner)
+
+
+def added(store: RunStore, content: bytes, owner: str) -> ImportReport:
+    """Keep an uploaded weights file as a run; ``ValueError`` with what does not fit."""
+    from mmcore.take_in import take_in
+
+    run = take_in(store, content, owner=owner)
+    return ImportReport(imported={run.id: run.id})
 
 
 def _draw_report(report: ImportReport) -> None:
