@@ -62,6 +62,9 @@ def verify(
 
     reported = read_report(file)
     require(reported.config.origin is None, "report", "of a run that begins with random numbers", "a branch")
+    last = reported.config.train.max_steps
+    whole = reported.step == last or bool(reported.config.train.patience)
+    require(whole, "report", f"of a run that made all its {last:,} steps", f"one of {reported.step:,}")
     corpus = _corpus(reported.config.corpus_sha256, data, lowercase)
     with progress_bar(reported.config.train.max_steps) as show:
         again = trained_anew(reported.config, corpus, show)

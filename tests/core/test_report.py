@@ -102,13 +102,19 @@ def test_a_report_is_confirmed_figure_by_figure_and_one_that_is_wrong_denied(lab
     losses = json.loads(lab.file.read_text())["losses"]
     assert (found.exit_code, found.stdout.count("Confirmed. ")) == (0, len(losses) + 1)
     losses["val_loss"]["loss"] += 0.1
-    lab.change(losses=losses, run={"step": 19})
+    lab.change(losses=losses)
     denied = lab.call("verify", str(lab.file))
     assert denied.exit_code == 1
     assert [line.split(":")[0] for line in denied.stdout.splitlines() if line.startswith("Denied. ")] == [
-        "Denied. Steps",
         "Denied. Validation loss",
     ]
+
+
+def test_a_report_of_a_run_that_was_stopped_is_refused(lab: Lab) -> None:
+    lab.change(run={"step": 19})
+    found = lab.call("verify", str(lab.file))
+    said = "Error: report must be of a run that made all its 20 steps, got 'one of 19'"
+    assert found.exit_code == 2 and said in found.stderr
 
 
 def test_a_report_of_other_words_is_refused(lab: Lab, tmp_path: Path) -> None:
