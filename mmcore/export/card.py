@@ -26,12 +26,13 @@ def model_card(trained: Trained) -> str:
         "Losses": [
             *markdown.losses(figures(trained)),
             "",
-            "Exact, over whole splits. The intervals are bootstraps over words. The test split was not looked at.",
+            f"Exact, over whole splits. The intervals are bootstraps over {trained.corpus.item}s. "
+            "The test split was not looked at.",
         ],
         "Samples": [
             *markdown.words(drawn[:SHOWN]),
             "",
-            f"Of {DRAWN} words drawn, {new} occur in no split.",
+            f"Of {DRAWN} {trained.corpus.item}s drawn, {new} occur in no split.",
         ],
         "Settings": markdown.settings(trained),
         "How to load it": [

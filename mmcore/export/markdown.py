@@ -49,7 +49,7 @@ def data(trained: Trained) -> list[str]:
     rows = [
         ("Corpus", plain(trained.corpus.name)),
         ("SHA-256", trained.config.corpus_sha256),
-        ("Words", f"{len(trained.corpus.words):,}"),
+        (f"{trained.corpus.item.capitalize()}s", f"{len(trained.corpus.words):,}"),
         ("Train, validation, test", ", ".join(f"{len(words):,}" for _, words in splits.items())),
         (f"{len(symbols):,} symbols", plain(shown)),
     ]

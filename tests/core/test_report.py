@@ -50,6 +50,12 @@ def test_a_card_says_what_the_run_is(mine: Trained) -> None:
     assert "test_loss" not in card
 
 
+def test_a_card_of_running_text_speaks_of_sentences() -> None:
+    sentences = [f"{first} sees {second}" for first in WORDS[:6] for second in WORDS[6:12]]
+    card = FORMATS["card"].write(trained(MODEL, corpus_from_words(sentences, "text", "words"))).decode()
+    assert "| Sentences | 36 |" in card and "bootstraps over sentences" in card and "200 sentences drawn" in card
+
+
 def test_what_markdown_would_read_is_shown_as_it_is(mine: Trained) -> None:
     card = FORMATS["card"].write(dataclasses.replace(mine, name="<b>*my*\n| run</b>")).decode()
     assert card.startswith("# \\<b\\>\\*my\\* \\| run\\</b\\>\n")
