@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from mmcore import Run, RunStore, TrainConfig, Vocab, load, next_distribution, split_words
+from mmcore import Run, RunConfig, RunStore, TrainConfig, Vocab, load, next_distribution, split_words
 from mmcore.architectures import model_config
 from mmcore.export.in_browser import NETWORK, described, source
+from mmcore.gallery import gallery_corpus
+from mmcore.jobs import run_inline
 from mmcore.sample import label, probabilities
 from tests.browser.app_server import AppServer, wait_until_idle
 from tests.models import SMALL, shaken
@@ -177,3 +179,24 @@ def test_each_word_says_where_it_occurs(drawn: tuple[Locator, list[Any]], store:
     expect(tree.locator(".tree-count")).to_have_text(f"{fresh} of 12 are new: they occur in no split.")
     tree.get_by_role("button", name="Draw others").click()
     expect(words.locator("b").first).not_to_have_text(said[0][0])
+
+
+ORDER = """() => [...document.querySelectorAll('.tree-node:not([data-key="0"]) text')].map((text) => {
+  const at = (pattern) => text.getExtentOfChar(text.textContent.search(pattern)).x;
+  const symbol = text.querySelector('.tree-symbol').textContent.replace(/[\u2068\u2069]/g, '');
+  return [symbol, at(symbol), at(/\\d/)];
+})"""
+
+
+def test_letters_that_are_read_from_right_to_left_stand_before_their_share(
+    page: Page, server: AppServer, store: RunStore
+) -> None:
+    model = model_config(embedding_dim=4, hidden_sizes=(20,))
+    sha256 = store.add_corpus(gallery_corpus("hebrew"))
+    run = store.create(RunConfig(corpus_sha256=sha256, model=model, train=TrainConfig(max_steps=50)), token="tests")
+    run_inline(store, run.id, token="tests")
+    page.goto(f"{server.url}/generate?run={run.id}")
+    expect(page.locator(".tree-node").nth(4)).to_be_visible()
+    found = [(symbol, share - letter) for symbol, letter, share in page.evaluate(ORDER) if symbol > "\u0590"]
+    assert len(found) > 3 and min(after for _, after in found) > 5, found
+    expect(page.locator(".tree-note")).to_contain_text(re.compile("likeliest is \u2068.\u2069, \\d"))

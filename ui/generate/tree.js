@@ -106,7 +106,10 @@ function send(tree) {
 }
 
 const textOf = ({ data }, ids) => joinedText(ids, data.symbols, data);
-const spelt = ({ data }, ids) => joinedText(ids, data.labels, data) || fit("The empty word", data);
+const spelt = ({ data }, ids) => isolated(joinedText(ids, data.labels, data)) || fit("The empty word", data);
+
+/** Text that is read from right to left, between Unicode's isolates: what stands beside it keeps its place. */
+const isolated = (text) => (/[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/.test(text) ? `\u2068${text}\u2069` : text);
 
 // ---- what comes next
 
@@ -171,7 +174,7 @@ function show(tree) {
   const strange = tree.strange?.length ? `Not in the vocabulary: ${tree.strange.join(" ")}. ` : "";
   const best = finite ? tree.grown.children[0] : null;
   const where = tree.prefix.length ? `After ${spelt(tree, tree.prefix)}` : fit("At the start of a word", tree.data);
-  const likeliest = best ? `${where} the likeliest is ${best.ended ? "the end" : data.labels[best.id]}, ${share(best.p)}.` : "The scores of these weights are no finite numbers: nothing can be drawn from them.";
+  const likeliest = best ? `${where} the likeliest is ${best.ended ? "the end" : isolated(data.labels[best.id])}, ${share(best.p)}.` : "The scores of these weights are no finite numbers: nothing can be drawn from them.";
   tell(tree, `${strange}${cut}${likeliest}`);
   draw(tree);
   drawWords(tree);
@@ -246,11 +249,11 @@ function drawNode(tree, node, { column, narrow }) {
   const text = shape("text", { x: x + BAR + 6, y: middle });
   const part = (words, name) => text.append(shape("tspan", { class: `tree-${name}`, dx: text.childNodes.length ? 5 : 0 }, words));
   if (node.parent) {
-    part(tree.data.labels[node.id], "symbol");
+    part(isolated(tree.data.labels[node.id]), "symbol");
     part(share(node.p), "share");
     if (ended && !narrow) part(`${spelt(tree, node.ids)}${found(tree, node.ids)}`, "share");
   } else {
-    part(`${tree.data.labels[0]}${tree.data.between}${textOf(tree, tree.prefix.slice(narrow ? -4 : -12))}`, "symbol");
+    part(`${tree.data.labels[0]}${tree.data.between}${isolated(textOf(tree, tree.prefix.slice(narrow ? -4 : -12)))}`, "symbol");
   }
   const bars = [shape("rect", { x, y, width: BAR, height: thick, class: "tree-bar" })];
   const rest = node.children.length && node.depth < DEPTH ? y + thick - drawnTo : 0;
