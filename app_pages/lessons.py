@@ -39,12 +39,12 @@ with st.grid(2, min_column_width=260):
             st.markdown(challenge.task)
             st.caption(plain(challenge.evidence))
             if not challenge.done and st.button(
-                f"Start from {PRESETS[challenge.preset].title}",
+                f"Start from {PRESETS[lessons.BEGIN_WITH].title}",
                 icon=":material/arrow_forward:",
                 key=f"start_{challenge.title}",
                 help=f"Fills the form on {pages.TRAIN.title} with this preset; change it there.",
             ):
-                form.fill_preset(challenge.preset)
+                form.fill_preset(lessons.BEGIN_WITH)
                 pages.TRAIN.open()
 
 with st.container(key="evidence_guessing"):

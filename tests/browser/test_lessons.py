@@ -18,7 +18,9 @@ PLACE = """(key) => {
   const evidence = document.querySelector(`.st-key-${key}`);
   const box = evidence.getBoundingClientRect();
   const shown = Math.min(box.bottom, innerHeight) - Math.max(box.top, 0);
-  return { share: shown / Math.min(box.height, innerHeight), outline: getComputedStyle(evidence).outlineStyle };
+  const beside = document.querySelector('.st-key-lesson').getBoundingClientRect().left - box.right;
+  const outline = getComputedStyle(evidence).outlineStyle;
+  return { share: shown / Math.min(box.height, innerHeight), outline, beside };
 }"""
 
 
@@ -41,7 +43,8 @@ def test_every_lesson_is_done_by_what_the_strip_says(page: Page, server: AppServ
         expect(page.get_by_role("heading", name=pages.BY_NAME[lesson.page].title, exact=True)).to_be_visible()
         wait_until_idle(page)
         strip.get_by_role("button", name="Look here").click()
-        assert in_view(page, lesson.evidence)["outline"] == "solid", lesson.name
+        found = in_view(page, lesson.evidence)
+        assert found["outline"] == "solid" and found["beside"] > 0, (lesson.name, found)
         if lesson.name == "rate":
             page.get_by_role("button", name="Range test").click()
             expect(page.get_by_role("button", name=re.compile(r"Use [\d.]+"))).to_be_visible()

@@ -246,7 +246,8 @@ class Challenge:
     done: bool
     evidence: str
 
-    preset = "lecture"  # to start from; as it is, it passes none
+
+BEGIN_WITH = "lecture"  # the preset to start a challenge from; as it is, it passes none
 
 
 def challenges(runs: Sequence[Run], first_losses: Mapping[str, float], sizes: Mapping[str, int]) -> list[Challenge]:
