@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..corpus import BUNDLED_NAMES, Corpus
 from ..fields import require
-from ..reading import Reading, read_corpus
 from ..store import RunState, RunStore
 from ..take_home import take_home
 from .app import Lowercase, RunId, app, sentences
 from .output import check_place, progress_bar, write_file
+from .words import words_of
 
 if TYPE_CHECKING:
     from ..config import RunConfig
+    from ..corpus import Corpus
     from ..export.trained import Trained
     from ..training import Step
 
@@ -65,7 +65,7 @@ def verify(
     last = reported.config.train.max_steps
     whole = reported.step == last or bool(reported.config.train.patience)
     require(whole, "report", f"of a run that made all its {last:,} steps", f"one of {reported.step:,}")
-    corpus = _corpus(reported.config.corpus_sha256, data, lowercase)
+    corpus = words_of(RunStore(), reported.config.corpus_sha256, data, lowercase=lowercase)
     with progress_bar(reported.config.train.max_steps) as show:
         again = trained_anew(reported.config, corpus, show)
     said = verdicts(reported, again)
@@ -73,18 +73,6 @@ def verify(
         typer.echo(f"{'Confirmed' if confirmed else 'Denied'}. {sentence}")
     if not all(confirmed for confirmed, _ in said):
         raise typer.Exit(1)
-
-
-def _corpus(sha256: str, data: Path | None, lowercase: bool) -> Corpus:
-    """The words that a report names by their hash."""
-    if data is None:
-        store = RunStore()
-        if sha256 in set(store.corpora()["sha256"]):
-            return store.corpus(sha256)
-    corpus = read_corpus(data or BUNDLED_NAMES, Reading(lowercase=lowercase))
-    rule = f"those of the report, with the sha256 {sha256} (--data)"
-    require(corpus.sha256 == sha256, "words", rule, corpus.sha256)
-    return corpus
 
 
 def trained_anew(config: RunConfig, corpus: Corpus, show: Callable[[Step], None]) -> Trained:

@@ -11,13 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from ..corpus import BUNDLED_NAMES
 from ..cost import MAX_FILE_BYTES, amount
 from ..fields import require
-from ..reading import Reading, read_corpus
 from ..store import PARTS, RunFilter, RunStore
 from .app import AsJson, Lowercase, runs, sentences
 from .output import said
+from .words import words_of
 
 # ---- runs
 
@@ -91,16 +90,16 @@ def unpack_runs(
 def add_run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A .safetensors file made by train or export.")],
     data: Annotated[
-        Path | None, typer.Option(help="Its words, if they are not in the store.", show_default="the names, or stored")
+        Path | None, typer.Option(help="Its words.", show_default="the store's corpus of that sha256, or the names")
     ] = None,
     lowercase: Lowercase = True,
     name: Annotated[str | None, typer.Option(help="Of the run.")] = None,
 ) -> None:
     """Make a weights file a run of the store, to be looked at, sampled and continued; its losses are computed anew."""
+    from ..export.artifact import load
     from ..take_in import take_in
 
     require(file.stat().st_size <= MAX_FILE_BYTES, "file", f"at most {amount(MAX_FILE_BYTES)}", str(file))
     store, content = RunStore(), file.read_bytes()
-    if data is not None or not len(store.corpora()):
-        store.add_corpus(read_corpus(data or BUNDLED_NAMES, Reading(lowercase=lowercase)))
+    store.add_corpus(words_of(store, load(content).config.corpus_sha256, data, lowercase=lowercase))
     typer.echo(take_in(store, content, name=name).id)

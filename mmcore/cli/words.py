@@ -6,9 +6,10 @@ from pathlib import Path
 
 import typer
 
-from ..corpus import Corpus, CorpusReport, join
+from ..corpus import BUNDLED_NAMES, Corpus, CorpusReport, join
 from ..dataset import Splits
 from ..fields import require
+from ..gallery import FOLDER, GALLERY
 from ..reading import Reading, read_corpus
 from ..store import RunStore
 from ..symbols import TOKENS
@@ -36,6 +37,19 @@ def stored_sha256(store: RunStore, start: str) -> str:
     found = [sha256 for sha256 in store.corpora()["sha256"] if sha256.startswith(start)]
     require(len(found) == 1 and bool(start), "sha256", "the first digits of one corpus's in the store", start)
     return str(found[0])
+
+
+def words_of(store: RunStore, sha256: str, data: Path | None, *, lowercase: bool) -> Corpus:
+    """The corpus with a hash: from a file that is said to hold it, from the store, or among those that come with us."""
+    if data is None and sha256 in set(store.corpora()["sha256"]):
+        return store.corpus(sha256)
+    files = [data] if data else [BUNDLED_NAMES, *(FOLDER / f"{key}.txt" for key in GALLERY)]
+    found = [read_corpus(file, Reading(lowercase=lowercase)) for file in files]
+    known = next((corpus for corpus in found if corpus.sha256 == sha256), None)
+    if known is None:
+        got = found[0].sha256 if data else "none such in the store"
+        raise ValueError(f"words must be those with the sha256 {sha256} (--data), got {got}")
+    return known
 
 
 def say_reading(report: CorpusReport, name: str = "") -> None:

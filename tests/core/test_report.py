@@ -127,7 +127,7 @@ def test_a_report_of_other_words_is_refused(lab: Lab, tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
     words.write_text("some\nother\nwords\n")
     found = lab.call("verify", str(lab.file), "--data", str(words))
-    assert found.exit_code == 2 and "Error: words must be those of the report, with the sha256 " in found.stderr
+    assert found.exit_code == 2 and "Error: words must be those with the sha256 " in found.stderr
 
 
 @pytest.mark.parametrize(

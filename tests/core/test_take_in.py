@@ -19,10 +19,12 @@ from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import corpus_from_words
 from mmcore.dataset import Vocab
 from mmcore.export import FORMATS
+from mmcore.gallery import gallery_corpus
 from mmcore.jobs import run_inline
 from mmcore.store import Run, RunState, RunStore
 from mmcore.take_home import take_home
 from mmcore.take_in import take_in
+from tests import exported
 from tests.models import SMALL
 
 WORDS = ["anna", "bea", "cleo", "dora", "eve", "fay", "gina", "hedda", "ida", "june", "kim", "lea"] * 3
@@ -119,9 +121,23 @@ def test_the_command_adds_a_file_with_its_words(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "words.txt").write_text("\n".join(WORDS))
     (tmp_path / "m.safetensors").write_bytes(by_hand())
     refused = CliRunner().invoke(app, ["runs", "add", str(tmp_path / "m.safetensors")])
-    assert refused.exit_code == 2 and "Error: corpus must be in the store" in refused.stderr
+    assert refused.exit_code == 2 and "(--data), got none such in the store" in refused.stderr
     added = CliRunner().invoke(
         app, ["runs", "add", str(tmp_path / "m.safetensors"), "--data", str(tmp_path / "words.txt"), "--name", "mine"]
     )
     assert added.exit_code == 0
     assert [(run.id, run.name) for run in RunStore().runs()] == [(added.stdout.strip(), "mine")]
+
+
+def test_words_that_come_with_us_need_not_be_named_whatever_else_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMCORE_STORE", str(tmp_path / "other.sqlite"))
+    RunStore().add_corpus(corpus_from_words(WORDS, "others"))
+    run = exported.trained(
+        model_config(embedding_dim=2, hidden_sizes=(4,)), gallery_corpus("hebrew").words, max_steps=2
+    )
+    (tmp_path / "m.safetensors").write_bytes(run.artifact.to_bytes())
+    added = CliRunner().invoke(app, ["runs", "add", str(tmp_path / "m.safetensors")])
+    assert added.exit_code == 0, added.stderr
+    assert RunStore().run(added.stdout.strip()).config == run.config
