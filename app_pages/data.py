@@ -12,13 +12,15 @@ from ui.kit.theme import current_theme
 theme = current_theme()
 
 st.title(pages.DATA.title, anchor=False)
-st.markdown(
-    "A corpus is a list of words; the model reads it one character at a time and learns which character comes next. "
-    "The lecture's `names.txt` is such a list, and its `.` is the boundary that starts and ends every word."
-)
+WHAT = "A corpus is a list of words; the model reads it one character at a time and learns which character comes next. "
+said = st.empty()
 stored = corpora.stored()
 corpus = corpora.choose(stored)
 tokens = corpus.tokens
+said.markdown(
+    fit(WHAT, tokens)
+    + "The lecture's `names.txt` is a list of words, and its `.` is the boundary that starts and ends every word."
+)
 adding.draw()
 corpora.draw_deletion(corpus, runs=int(stored.runs.get(corpus.sha256, 0)))
 vocab = session.vocab(corpus.sha256)

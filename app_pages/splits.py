@@ -4,6 +4,7 @@ import streamlit as st
 
 from ui import pages, session
 from ui.kit import chart
+from ui.kit.nouns import fit
 from ui.kit.theme import current_theme
 from ui.run import in_words, results
 from ui.run.picker import trained_run
@@ -12,11 +13,15 @@ from ui.splits import breakdown, losses, ngram
 theme = current_theme()
 
 st.title(pages.SPLITS.title, anchor=False)
-st.markdown(
+WHAT = (
     "A model is judged by its loss on words it was not trained on: the validation split, which the lecture calls dev. "
     "The loss is the lecture's average negative log-likelihood, in nats per character; perplexity is e to its power."
 )
+said = st.empty()
+said.markdown(WHAT)
 run, artifact = trained_run()
+tokens = artifact.vocab.tokens
+said.markdown(fit(WHAT, tokens))
 dataset = session.run_dataset(run)
 # What a visitor opened stays open until a reload, which begins a new session; the store counts the openings.
 unsealed: set[str] = st.session_state.setdefault("unsealed", set())
@@ -24,17 +29,21 @@ found = losses.measure(run.id, artifact, dataset, test=run.id in unsealed)
 rows, train, val = list(found.values()), found["Train"], found["Validation"]
 
 with st.container(key="evidence_splits"):
-    losses.draw_cards(run, found, unsealed)
+    losses.draw_cards(run, found, unsealed, artifact.vocab)
     figure = losses.split_losses(rows, ngram.references(run.config), theme)
-    chart.draw(figure, "split_losses", "Loss of each split with 95 % intervals, and the reference models")
+    about = "Loss of each split with 95 % intervals, and the reference models"
+    chart.draw(figure, "split_losses", about, tokens=tokens)
     st.caption(
-        "Arms: 95 % bootstrap interval, resampling words. Dotted lines: validation loss of models that know only the "
-        "vocabulary (uniform), how frequent each character is (unigram), which follows which (bigram), and of the best "
-        "count model (Kneser-Ney)."
+        fit(
+            "Arms: 95 % bootstrap interval, resampling words. Dotted lines: validation loss of models that know only "
+            "the vocabulary (uniform), how frequent each character is (unigram), which follows which (bigram), and of "
+            "the best count model (Kneser-Ney).",
+            tokens,
+        )
     )
 
     st.header("Generalisation gap", anchor=False)
-    losses.draw_gap(train, val, learned=not results.in_vain(run))
+    losses.draw_gap(train, val, tokens, learned=not results.in_vain(run))
     if turn := in_words.turn_sentence(run):
         st.markdown(in_words.plain_bold(turn))
 with st.expander("All figures", icon=":material/table:"):
@@ -46,11 +55,11 @@ counting = st.expander(
 if counting.open:
     with counting:
         st.markdown(
-            "Before networks, language models counted: which character follows the last one, two, … five? Interpolated "
-            "Kneser-Ney smoothing is a strong way to do that, and a serious opponent on words this short; of those "
-            "that Chen & Goodman (1999) compared, its *modified* form did best."
+            fit("Before networks, language models counted: which character follows the last one, two, … five? ", tokens)
+            + "Interpolated Kneser-Ney smoothing is a strong way to do that; of those that Chen & Goodman (1999) "
+            "compared, its *modified* form did best."
         )
-        ngram.draw(run.config, artifact.model, dataset.val, val.loss, theme)
+        ngram.draw(run.config, artifact, dataset.val, val.loss, theme)
 
 taken_apart = st.expander("Where the loss comes from", icon=":material/biotech:", key="anatomy", on_change="rerun")
 if taken_apart.open:

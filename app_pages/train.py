@@ -7,6 +7,7 @@ from mmcore.cost import accept, amount, expected_time
 from mmcore.store import LIVE
 from ui import pages, session, visitor
 from ui.form import estimate, form, settings
+from ui.kit.nouns import fit
 from ui.kit.text import plain
 from ui.kit.theme import current_theme
 from ui.run import buttons, doctor, downloads, heading, in_words, progress, results
@@ -14,12 +15,13 @@ from ui.run.changes import changes
 from ui.train import branch, finder, one_thing
 
 st.title(pages.TRAIN.title, anchor=False)
-st.markdown(
-    "A model reads the last few characters and predicts the next one: the lecture's MLP, or one of its relatives. "
-    "Training repeats forward, backward, update; the loss says how surprised the model still is."
-)
 run = visitor.current_run()
 corpus = visitor.current_corpus()
+about = "A model reads the last few characters and predicts the next one: the lecture's MLP, or one of its relatives. "
+st.markdown(
+    fit(about, corpus.tokens)
+    + "Training repeats forward, backward, update; the loss says how surprised the model still is."
+)
 form.start(run.config if run else None)
 form.fill(st.session_state.pop("mended", {}))  # the doctor's settings, chosen below
 if run:

@@ -8,20 +8,23 @@ import math
 import pytest
 import torch
 
+from mmcore.dataset import Vocab
 from mmcore.diagnosis import FirstLoss, Turn
 from mmcore.trace import Neurons
 from ui.neurons import layer
 from ui.run import in_words
 
+VOCAB = Vocab.from_words(["abcdefghijklmnopqrstuvwxyz"])
+
 
 def test_a11_a_model_is_called_overconfident_where_it_is_right_less_often_than_it_says() -> None:
     for favourite, right in ((0.21, 0.05), (0.05, 0.21)):
         start = FirstLoss(loss=3.6, uniform=math.log(27), spread=1.0, favourite=favourite, right=right, examples=2_000)
-        said = in_words.first_loss_sentence(start, 27)
+        said = in_words.first_loss_sentence(start, VOCAB)
         assert ("overconfident" in said) == (favourite > right)
         assert f"{100 * favourite:.1f} % on average" in said and f"{100 * right:.1f} %" in said
         assert "knows nothing" not in said and "above ln 27 = 3.2958" in said
-    calm = in_words.first_loss_sentence(dataclasses.replace(start, loss=2.9), 27)
+    calm = in_words.first_loss_sentence(dataclasses.replace(start, loss=2.9), VOCAB)
     assert "below ln 27" in calm and "same chance for all would be 3.7 %" in calm
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from mmcore import Run, RunConfig, RunStore, TrainConfig, Vocab
 from mmcore.corpus import Corpus
 from mmcore.jobs import run_inline
-from mmcore.reading import Reading, read_corpus
+from mmcore.reading import LIMITS, Reading, read_corpus
 from mmcore.symbols import GRAPHEMES, WORDS
 from tests.app.conftest import PAGES, Open, texts
 from tests.app.elements import field, metrics
@@ -55,6 +59,26 @@ def test_words_of_running_text_are_called_words_of_sentences(store: RunStore, op
     assert score["symbol"].tolist() == ["the", "fox", "reads", "<unk>", ". (boundary)"]
     assert score["context"].tolist()[-1] == "fox reads <unk>"
     assert "next word" in texts(generate)
+
+
+@pytest.mark.parametrize("page", ["data", "train", "splits", "embeddings", "neurons", "generate"])
+def test_no_page_about_a_run_on_words_speaks_of_characters(store: RunStore, open_page: Open, page: str) -> None:
+    run = trained(store, "story")
+    app = open_page(page, run=run.id, corpus=run.config.corpus_sha256)
+    for opened in ("counting", "anatomy", "audit"):
+        app.session_state[opened] = True
+    app.run()
+    assert not app.exception
+    said = texts(app).replace(LIMITS, "") + " ".join(titles(app))
+    assert re.findall(r"[^.]*\bcharacters?\b[^.]*", said) == []
+
+
+def titles(app: AppTest) -> Iterator[str]:
+    """Of the page's charts and of their axes."""
+    for element in app.get("plotly_chart"):
+        layout = json.loads(element.proto.spec)["layout"]
+        yield from (str(layout.get(part, {}).get("title")) for part in ("xaxis", "yaxis"))
+        yield str(layout.get("title"))
 
 
 def test_graphemes_are_called_symbols(store: RunStore, open_page: Open) -> None:

@@ -14,6 +14,7 @@ from mmcore.config import RunConfig
 from mmcore.store import LIVE, Run, RunFilter
 from ui import pages, session, visitor
 from ui.form import settings
+from ui.kit.nouns import fit
 from ui.kit.text import nats, plain
 from ui.run.results import checked
 
@@ -68,11 +69,12 @@ def draw(run: Run) -> None:
 
 def draw_findings(run: Run, found: Sequence[Finding]) -> None:
     """Every finding with its number, its reason and its remedy."""
+    tokens = session.vocab(run.config.corpus_sha256).tokens
     for finding in found:
         with st.container(horizontal=True, vertical_alignment="center"):
             with st.container(gap=None):
-                st.markdown(f":material/warning: **{finding.title}**: {plain(finding.number)}.")
-                st.caption(finding.reason)
+                st.markdown(f":material/warning: **{finding.title}**: {plain(fit(finding.number, tokens))}.")
+                st.caption(fit(finding.reason, tokens))
             _draw_remedy(run, finding)
 
 

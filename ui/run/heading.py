@@ -39,10 +39,11 @@ def draw(run: Run, *, anchor: str | None = None) -> None:
     st.caption(plain(f"{run.corpus_name}: {settings.describe(run.config)}"))
     ancestry.draw(run)
     if vain:
-        size = session.vocab(run.config.corpus_sha256).size
+        vocab = session.vocab(run.config.corpus_sha256)
+        size = vocab.size
         st.warning(
             f"The train loss ended at {nats(run.losses['train_loss'])}, above ln {size} = {uniform_loss(size):.4f}: a "
-            "model that gives every character the same chance does better."
+            f"model that gives every {vocab.noun} the same chance does better."
         )
 
 

@@ -6,9 +6,11 @@ import dataclasses
 
 import streamlit as st
 
+from mmcore.dataset import Vocab
 from mmcore.diagnosis import RISE, FirstLoss, Turn, turning_point
 from mmcore.store import Run
 from ui import pages, session
+from ui.kit.nouns import fit
 from ui.kit.text import nats, plain
 
 CALM = 0.1  # nats above ln V up to which a start counts as knowing nothing
@@ -25,14 +27,15 @@ def first_loss(run_id: str, _run: Run) -> FirstLoss:
     return dataclasses.replace(start, loss=float(exact.iloc[0])) if len(exact) else start
 
 
-def first_loss_sentence(start: FirstLoss, vocab_size: int) -> str:
+def first_loss_sentence(start: FirstLoss, vocab: Vocab) -> str:
     """Why the first loss is what it is."""
-    uniform = f"ln {vocab_size} = {start.uniform:.4f}, what giving all {vocab_size} characters the same chance costs"
+    vocab_size, noun = vocab.size, vocab.noun
+    uniform = f"ln {vocab_size} = {start.uniform:.4f}, what giving all {vocab_size} {noun}s the same chance costs"
     over = start.loss - start.uniform
     where = "next to" if abs(over) <= CALM else "above" if over > 0 else "below"
     said = (
         f"**Before the first update the loss is {nats(start.loss)}**, {where} {uniform}. One example's logits differ "
-        f"by σ = {start.spread:.3g}, so softmax gives the likeliest character {100 * start.favourite:.1f} % on "
+        f"by σ = {start.spread:.3g}, so softmax gives the likeliest {noun} {100 * start.favourite:.1f} % on "
         f"average (of {start.examples:,} train examples)"
     )
     if over <= CALM:
@@ -73,17 +76,18 @@ def turn_sentence(run: Run) -> str | None:
     if turn is None:
         return None
     dataset = session.run_dataset(run)
-    return curve(turn, run.config.model.parameters(dataset.vocab.size), len(dataset.train))
+    said = curve(turn, run.config.model.parameters(dataset.vocab.size), len(dataset.train))
+    return fit(said, dataset.vocab.tokens)
 
 
 def draw(run: Run) -> None:
     """A run that has ended, in plain words."""
-    start, size = first_loss(run.id, run), session.vocab(run.config.corpus_sha256).size
+    start, vocab = first_loss(run.id, run), session.vocab(run.config.corpus_sha256)
     with st.container(border=True):
         st.markdown("**In plain words**")
         if origin := run.config.origin:
             st.markdown(f"It began with the weights that another run had at step {origin.step:,}.")
-        st.markdown(plain_bold(first_loss_sentence(start, size)))
+        st.markdown(plain_bold(first_loss_sentence(start, vocab)))
         if said := turn_sentence(run):
             st.markdown(plain_bold(said))
         pages.UNDER_THE_HOOD.link("Look inside")

@@ -142,6 +142,7 @@ def draw_curve(
         run_id=run.id,
         traces=curves.loss_traces(smoothing),
         title="Loss while training",
+        y_title=f"Loss (nats per {session.vocab(run.config.corpus_sha256).noun})",
         running=run.state in LIVE,
         log_x=log_x,
         whole=whole,

@@ -13,6 +13,7 @@ from mmcore.doctor import learned_nothing, looked_at
 from mmcore.ngram import LONGEST
 from mmcore.store import LIVE, Run
 from ui import pages, session
+from ui.kit.nouns import fit
 from ui.kit.text import LOSSES, nats, plain
 from ui.run import curves
 from ui.run.references import KNESER_NEY, references
@@ -53,8 +54,14 @@ def draw_verdict(run: Run, found: Sequence[Finding]) -> None:
             for name, label in LOSSES.items():
                 if name in run.losses:
                     st.metric(label, nats(run.losses[name]), width="content")
+            tokens = session.vocab(run.config.corpus_sha256).tokens
             for name, loss in beside.items():
-                st.metric(name, nats(loss), width="content", help=BESIDE[name])
+                st.metric(
+                    name,
+                    nats(loss),
+                    width="content",
+                    help=fit(BESIDE[name], tokens),
+                )
     for step, words in curves.telling_samples(session.store().samples(run.id))[:1]:
         with st.container(gap=None):
             st.caption(f"Sampled at step {step:,}")
@@ -76,7 +83,8 @@ def verdict(run: Run, found: Sequence[Finding], beside: Mapping[str, float]) -> 
 def checked(config: RunConfig) -> str:
     """What the doctor has looked at in a run."""
     *first, last = looked_at(config)
-    return f"Looked at: {', '.join(first)}, and {last}."
+    tokens = session.vocab(config.corpus_sha256).tokens
+    return fit(f"Looked at: {', '.join(first)}, and {last}.", tokens)
 
 
 def draw_summary(run: Run) -> None:
@@ -84,11 +92,11 @@ def draw_summary(run: Run) -> None:
     st.markdown("**Losses in three units**")
     table = curves.loss_table(run.losses)  # without an index, whose heading would be empty
     st.table(table, border="horizontal", alt="Losses of the saved weights", hide_index=True)
-    size = session.vocab(run.config.corpus_sha256).size
-    size_and_steps = f"{run.config.model.parameters(size):,} parameters, {run.weights_step or 0:,} steps"
+    vocab = session.vocab(run.config.corpus_sha256)
+    size_and_steps = f"{run.config.model.parameters(vocab.size):,} parameters, {run.weights_step or 0:,} steps"
     room = amount(session.store().stored([run.id])[run.id])
     st.caption(
-        f"{size_and_steps}, {cost.duration(run.seconds)}, {room} in the store. Loss in nats and bits per character, "
+        f"{size_and_steps}, {cost.duration(run.seconds)}, {room} in the store. Loss in nats and bits per {vocab.noun}, "
         f"exact over the whole split. The test split stays sealed; the page {pages.SPLITS.title} can open it."
     )
 

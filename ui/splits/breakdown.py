@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -49,7 +49,7 @@ def draw(run_id: str, artifact: Artifact, dataset: Dataset, theme: Theme, *, tes
     examples, role = parts[name]
     found = taken_apart(run_id, artifact.step, name, artifact.model, examples)
     _draw_places(found, artifact.vocab, role, theme)
-    _draw_words(found)
+    _draw_words(found, artifact.vocab)
     _draw_trust(found, artifact.vocab, role, theme)
 
 
@@ -58,30 +58,34 @@ def _draw_places(found: Breakdown, vocab: Vocab, role: Role, theme: Theme) -> No
     left, right = st.columns(2, gap="medium")
     with left:
         title = "Loss by position in the word"
-        chart.draw(bars(found.by_position(), "position", title, "Position", mean, role, theme), "by_position", title)
+        figure = bars(found.by_position(), "position", title, "Position", mean, role, theme)
+        chart.draw(figure, "by_position", title, tokens=vocab.tokens)
     with right:
         title = "Loss by word length"
-        chart.draw(
-            bars(found.by_length(), "length", title, "Length (characters)", mean, role, theme), "by_length", title
-        )
+        figure = bars(found.by_length(), "length", title, "Length (characters)", mean, role, theme)
+        chart.draw(figure, "by_length", title, tokens=vocab.tokens)
     table = found.by_character(vocab).sort_values("loss", ascending=False)
     table = table.assign(symbol=table["symbol"].map(show_symbol))
     title = "Loss by what came next, hardest first" + symbols.cut(table)
     figure = bars(table.head(symbols.MOST), "symbol", title, "Next character", mean, role, theme)
-    chart.draw(figure, "by_character", "Loss by next character")
+    chart.draw(figure, "by_character", "Loss by next character", tokens=vocab.tokens)
     most = table.sort_values("share", ascending=False).iloc[0]
     st.caption(
         f"The largest part of the whole loss, {100 * most['share']:.1f} %, is paid for “{most['symbol']}”: a rare "
-        "character costs much each time, a frequent one often. The dotted line is the mean over all."
+        f"{vocab.noun} costs much each time, a frequent one often. The dotted line is the mean over all."
     )
 
 
-def _draw_words(found: Breakdown) -> None:
+def _draw_words(found: Breakdown, vocab: Vocab) -> None:
     words = found.words()
-    columns = {"loss": st.column_config.NumberColumn("loss per character", format="%.4f")}
+    columns: dict[str, Any] = {
+        "word": vocab.item,
+        "loss": st.column_config.NumberColumn(f"loss per {vocab.noun}", format="%.4f"),
+        "characters": f"{vocab.noun}s",
+    }
     for place, title, part in zip(
         st.columns(2, gap="medium"),
-        ("Hardest words", "Easiest words"),
+        (f"Hardest {vocab.item}s", f"Easiest {vocab.item}s"),
         (words.head(LISTED), words.tail(LISTED)[::-1]),
         strict=True,
     ):
@@ -94,9 +98,9 @@ def _draw_trust(found: Breakdown, vocab: Vocab, role: Role, theme: Theme) -> Non
     table = found.calibration()
     error = 100 * expected_calibration_error(table)
     with left:
-        chart.draw(calibration(table, role, theme), "calibration", "Calibration")
+        chart.draw(calibration(table, role, theme), "calibration", "Calibration", tokens=vocab.tokens)
     left.caption(
-        f"Expected calibration error (ECE) of the likeliest character: {error:.2f} %, the mean distance from the "
+        f"Expected calibration error (ECE) of the likeliest {vocab.noun}: {error:.2f} %, the mean distance from the "
         f"diagonal over {BINS} equal bins of confidence, weighted by predictions. Below the diagonal the model is "
         "overconfident."
     )
@@ -114,7 +118,7 @@ def _draw_trust(found: Breakdown, vocab: Vocab, role: Role, theme: Theme) -> Non
         height=280,
         alt="Most frequent confusions",
     )
-    right.caption(f"The likeliest guess is right for {100 * found.accuracy:.1f} % of the characters.")
+    right.caption(f"The likeliest guess is right for {100 * found.accuracy:.1f} % of the {vocab.noun}s.")
 
 
 def bars(table: pd.DataFrame, key: str, title: str, x: str, mean: float, role: Role, theme: Theme) -> go.Figure:

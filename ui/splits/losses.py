@@ -11,11 +11,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from mmcore.dataset import Dataset, Examples
+from mmcore.dataset import Dataset, Examples, Vocab
 from mmcore.evaluation import bootstrap_interval, evaluate, word_losses
 from mmcore.model import Model
 from mmcore.store import Run
 from ui import session
+from ui.kit.nouns import fit
 from ui.kit.text import nats
 from ui.kit.theme import Role, Theme, color, figure_layout, line, marker
 
@@ -76,13 +77,13 @@ def split_parts(dataset: Dataset, *, test: bool) -> list[Part]:
     return [part for part in parts if len(part[2])]
 
 
-def draw_cards(run: Run, found: Mapping[str, SplitLoss], unsealed: set[str]) -> None:
+def draw_cards(run: Run, found: Mapping[str, SplitLoss], unsealed: set[str], vocab: Vocab) -> None:
     """A card each split; that of a sealed test split offers to open it."""
     with st.grid(3):
         for title in ("Train", "Validation", "Test"):
             with st.container(border=True, height="stretch"):
                 if title in found:
-                    _draw_card(found[title], found.get(f"{title}, unseen words"))
+                    _draw_card(found[title], found.get(f"{title}, unseen words"), vocab)
                 else:
                     _draw_sealed(run, unsealed)
                 if title == "Test":
@@ -90,14 +91,15 @@ def draw_cards(run: Run, found: Mapping[str, SplitLoss], unsealed: set[str]) -> 
                     st.caption(f"Opened {times}." if run.test_openings else "Never opened.")
 
 
-def _draw_card(whole: SplitLoss, unseen: SplitLoss | None) -> None:
-    st.metric(f"{whole.title} loss", nats(whole.loss), help="Exact, over every example; nats per character.")
+def _draw_card(whole: SplitLoss, unseen: SplitLoss | None, vocab: Vocab) -> None:
+    st.metric(f"{whole.title} loss", nats(whole.loss), help=f"Exact, over every example; nats per {vocab.noun}.")
     st.caption(f"95 % interval {nats(whole.low)} to {nats(whole.high)}")
-    st.markdown(f"Perplexity **{nats(whole.perplexity, 3)}**  \nBits per character **{nats(whole.bits, 3)}**")
-    st.markdown(f"Examples **{whole.examples:,}**  \nWords **{whole.words:,}**")
+    st.markdown(f"Perplexity **{nats(whole.perplexity, 3)}**  \nBits per {vocab.noun} **{nats(whole.bits, 3)}**")
+    st.markdown(f"Examples **{whole.examples:,}**  \n{vocab.item.capitalize()}s **{whole.words:,}**")
     if unseen is not None:
         share = unseen.words / whole.words
-        st.markdown(f"On unseen words **{nats(unseen.loss)}**  \n{100 * share:.1f} % of its words")
+        items = f"{vocab.item}s"
+        st.markdown(f"On unseen {items} **{nats(unseen.loss)}**  \n{100 * share:.1f} % of its {items}")
 
 
 def _draw_sealed(run: Run, unsealed: set[str]) -> None:
@@ -112,18 +114,15 @@ def _draw_sealed(run: Run, unsealed: set[str]) -> None:
         st.rerun()
 
 
-def draw_gap(train: SplitLoss, val: SplitLoss, *, learned: bool) -> None:
+def draw_gap(train: SplitLoss, val: SplitLoss, tokens: str, *, learned: bool) -> None:
     """How far validation is above train, and what that says; nothing of a run that learned nothing."""
     st.metric(
         "Validation − train",
         f"{val.loss - train.loss:+.4f}" if abs(val.loss) < 1e6 else nats(val.loss - train.loss),
-        help="Nats per character; the lecture compares the two.",
+        help=fit("Nats per character; the lecture compares the two.", tokens),
     )
-    st.markdown(
-        gap(train.loss, val.loss, (val.low, val.high))
-        if learned
-        else "This run learned nothing that could carry over to other words."
-    )
+    said = gap(train.loss, val.loss, (val.low, val.high))
+    st.markdown(fit(said if learned else "This run learned nothing that could carry over to other words.", tokens))
 
 
 def gap(train_loss: float, val_loss: float, interval: tuple[float, float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,12 @@ from mmcore.model import Model
 from mmcore.ngram import KneserNey, best_mixture, mixture_losses
 from ui import session
 from ui.kit import chart
+from ui.kit.nouns import fit
 from ui.kit.text import nats
 from ui.kit.theme import Role, Theme, figure_layout, line, marker
+
+if TYPE_CHECKING:
+    from mmcore import Artifact
 
 ORDERS = (1, 2, 3, 4, 5)
 WEIGHTS = np.linspace(0, 1, 101)
@@ -44,30 +49,30 @@ def table(sha256: str, split: SplitConfig) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw(config: RunConfig, model: Model, val: Examples, val_loss: float, theme: Theme) -> None:
+def draw(config: RunConfig, artifact: Artifact, val: Examples, val_loss: float, theme: Theme) -> None:
     """The count models beside a run, and their mixture with it."""
+    tokens = artifact.vocab.tokens
     left, right = st.columns(2, gap="medium")
     with left:
         counted = table(config.corpus_sha256, config.split)
-        chart.draw(
-            by_order(counted, val_loss, theme), "count_orders", "Loss of the count models by order, and of this run"
-        )
+        about = "Loss of the count models by order, and of this run"
+        chart.draw(by_order(counted, val_loss, theme), "count_orders", about, tokens=tokens)
         figures = {
             name: st.column_config.NumberColumn(format="%.4f") for name in ("train", "validation", "unseen words")
         }
         st.dataframe(shown(counted), hide_index=True, column_config=figures, alt="Losses of the count models")
     with right:
-        _draw_mixture(config, model, val, theme)
+        _draw_mixture(config, artifact.model, val, theme, tokens)
 
 
-def _draw_mixture(config: RunConfig, model: Model, val: Examples, theme: Theme) -> None:
+def _draw_mixture(config: RunConfig, model: Model, val: Examples, theme: Theme, tokens: str) -> None:
     order = st.segmented_control(
         "Mix the run with the count model of order",
         ORDERS,
         default=4,
         required=True,
         key="mix_order",
-        help="How many preceding characters it counts.",
+        help=fit("How many preceding characters it counts.", tokens),
     )
     weight = st.slider(
         "Weight of the network",
@@ -79,11 +84,13 @@ def _draw_mixture(config: RunConfig, model: Model, val: Examples, theme: Theme) 
         help="The paper averages the two: one half.",
     )
     mixed = mixture(config, model, val, order)
-    chart.draw(mixture_chart(mixed, weight, theme), "mixture", "Validation loss of the mixture by weight")
+    chart.draw(
+        mixture_chart(mixed, weight, theme), "mixture", "Validation loss of the mixture by weight", tokens=tokens
+    )
     chosen, best = st.columns(2)
     chosen.metric(f"Validation loss at weight {weight:.2f}", f"{mixed.at(weight):.4f}")
     best.metric(f"Best, at weight {mixed.best:.2f}", f"{mixed.at(mixed.best):.4f}", help="The optimum on validation.")
-    st.caption(mixture_sentence(mixed))
+    st.caption(fit(mixture_sentence(mixed), tokens))
 
 
 def shown(losses: pd.DataFrame) -> pd.DataFrame:

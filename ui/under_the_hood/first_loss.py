@@ -21,7 +21,7 @@ def draw(subject: Subject) -> None:
     """What the first loss is made of, and the example as the model before it saw it."""
     run, vocab, target = subject.run, subject.vocab, subject.target
     start = first_loss(run.id, run)
-    st.markdown(plain_bold(first_loss_sentence(start, vocab.size)))
+    st.markdown(plain_bold(first_loss_sentence(start, vocab)))
     if reason := spread_reason(start):
         st.markdown(reason)
     with st.container(horizontal=True, gap="medium"):
