@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from safetensors.torch import load_file
 
-from mmcore import RunStore
+from mmcore import RunStore, TrainConfig
+from mmcore.architectures import model_config
 from tests.browser.actions import badge, download, fill, nav, plain_val_loss
 from tests.browser.app_server import AppServer, wait_until_idle
 
@@ -58,3 +61,26 @@ def test_one_run_from_the_form_to_plain_torch(page: Page, server: AppServer, sto
     assert sorted(tensors) == ["C", "W1", "W2", "b1", "b2"]
     assert f"{plain_val_loss(tensors, run.config):.4f}" == loss
     assert store.run(run.id).losses["val_loss"] == run.losses["val_loss"]
+
+
+def test_a_lab_report_says_what_the_run_was_for_and_what_it_is_compared_with(
+    page: Page, server: AppServer, tmp_path: Path
+) -> None:
+    other = server.trained(model_config(hidden_sizes=(5,)), TrainConfig(max_steps=20))
+    run = server.trained(model_config(hidden_sizes=(10,)), TrainConfig(max_steps=20))
+    page.goto(f"{server.url}/train?run={run.id}")
+    page.get_by_role("button", name="Take home").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Lab report with your question").click()
+    dialog.get_by_label("Question", exact=True).fill("Are 10 units enough?")
+    dialog.get_by_label("Question", exact=True).press("Tab")
+    dialog.get_by_role("combobox", name="Compared with").click()
+    page.get_by_role("option").filter(has_text=other.id).click()
+    wait_until_idle(page)
+    with zipfile.ZipFile(download(page, "asked_report", tmp_path)) as archive:
+        report, text = json.loads(archive.read("report.json")), archive.read("report.md").decode()
+    assert (report["question"], report["against"]["id"]) == ("Are 10 units enough?", other.id)
+    assert report["against"]["differences"] == [{"setting": "Hidden units", "this": "10", "other": "5"}]
+    assert "Are 10 units enough?" in text and report["losses"]["val_loss"]["loss"] == pytest.approx(
+        run.losses["val_loss"], abs=1e-6
+    )

@@ -11,6 +11,7 @@ from mmcore import Run
 from mmcore.export import FORMATS, Format, file_name
 from mmcore.store import RunStore
 from ui import session
+from ui.run.picker import OFFERED, title
 
 
 def draw(run: Run) -> None:
@@ -26,6 +27,12 @@ def draw_formats(run: Run) -> None:
         st.subheader(group, anchor=False)
         for key, known in found:
             _draw_format(run, key, known)
+    asked = st.expander(
+        "Lab report with your question", icon=":material/lab_profile:", key="asked_report", on_change="rerun"
+    )
+    if asked.open:
+        with asked:
+            _draw_report(run)
     code = st.expander("Load the weights in plain torch", icon=":material/code:", key="code", on_change="rerun")
     if code.open:
         from mmcore.export.artifact import plain_torch
@@ -51,6 +58,50 @@ def _draw_format(run: Run, key: str, known: Format) -> None:
             disabled=missing is not None,
             width=200,
         )
+
+
+def _draw_report(run: Run) -> None:
+    """What the run was for, and the run it is compared with; all of it may be left empty."""
+    question = st.text_input("Question", key="report_question", max_chars=500, help="What the run was to answer.")
+    prediction = st.text_input(
+        "Prediction", key="report_prediction", max_chars=500, help="What you expected before it was trained."
+    )
+    others = {other.id: title(other) for other in _offered(run)}
+    against = st.selectbox(
+        "Compared with",
+        list(others),
+        index=None,
+        format_func=others.__getitem__,
+        key="report_against",
+        placeholder="No other run",
+        help=f"Settings that differ, and losses beside each other. The last {OFFERED} runs are offered.",
+    )
+    st.download_button(
+        "report.zip",
+        partial(reported, session.store(), run.id, question, prediction, against),
+        file_name(run.id, FORMATS["report"]),
+        FORMATS["report"].media_type,
+        key="save_asked_report",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+def _offered(run: Run) -> list[Run]:
+    """The last other runs that have weights."""
+    others = session.store().runs(limit=OFFERED)
+    return [other for other in others if other.id != run.id and other.weights_step is not None]
+
+
+def reported(store: RunStore, run_id: str, question: str, prediction: str, against: str | None) -> bytes:
+    """A lab report with its purpose. Called by a download button, as :func:`made` is."""
+    from mmcore.export.archive import zipped
+    from mmcore.export.report import Purpose, report_files
+    from mmcore.take_home import take_home
+
+    other = take_home(store, against) if against else None
+    purpose = Purpose(question=question, prediction=prediction, against=other)
+    return zipped(report_files(take_home(store, run_id), purpose))
 
 
 def made(store: RunStore, run_id: str, known: Format) -> bytes:
