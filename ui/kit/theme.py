@@ -6,7 +6,7 @@ the batch loss, a background curve, at 3 : 1. Each role also has a dash and a ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal
 
@@ -78,81 +78,14 @@ SURFACES: dict[Theme, Surface] = {
 }
 
 
-ROOM = "_room_"  # in a container's key, before the height of the live chart that will be drawn in it
-LIVE_HEIGHTS, AROUND = (330, 360, 370, 420), 64  # px; a chart's title and table are above and below it
+ROOM = "_room_"  # in a container's key, before what shell/style.css keeps room for in it
 
-# What the theme settings cannot say, for the head of the page: figures of equal width, so that numbers changing in
-# place do not jump; dark text on dark-theme primary buttons and chosen options, where Streamlit's white is 3 : 1 and
-# the background colour 5.9 : 1, and the text's colour on badges, whose own is 3.7 : 1; no heading over a room of one
-# page; the bar of run and checkpoint, by its key; the views of one page close together, to stand in one row; targets of
-# 24 px where Streamlit's and plotly's icons are of 16 and 22, in the same place; room for what comes late (in a row it
-# is mostly a field with its label, or a figure); a container, by its key, that only screens so narrow that columns
-# stack show, and there no plotly buttons over a chart's title. While Playground trains, its numbers fade, as all that
-# is about to change does in Streamlit, and its pictures do not; its numbers have their place before they are there, and
-# where columns stack they stay above the sliders.
-STYLE = f"""<style>
-.stApp {{ font-variant-numeric: tabular-nums; }}
-.stApp [data-testid^="stBaseButton-primary"]:not(:disabled) {{
-  color: light-dark({SURFACES["light"].background}, {SURFACES["dark"].background});
-}}
-.stApp [data-tag] {{ color: light-dark({SURFACES["light"].background}, {SURFACES["dark"].background}); }}
-.stApp .stMarkdownBadge {{
-  color: light-dark({SURFACES["light"].text}, {SURFACES["dark"].text}) !important;
-}}
-.stApp [data-testid="stCaptionContainer"] {{
-  opacity: 1;
-  color: light-dark({SURFACES["light"].muted}, {SURFACES["dark"].muted});
-}}
-.stApp .stTooltipHoverTarget > button:not([data-testid^="stBaseButton"]),
-.stApp [data-testid="stHeaderActionElements"] a {{
-  padding: 4px; margin: -4px; box-sizing: content-box;
-}}
-.stApp [data-testid="stSidebarNavItems"] > div:not(:has(li ~ li)) > header {{ display: none; }}
-.stApp [data-testid="stSidebarNavItems"] > div:not(:has(li ~ li)) + div:not(:has(li ~ li)) {{ margin-top: 0; }}
-.stApp .st-key-chosen {{
-  padding: 7px 12px; box-sizing: border-box;
-  border: 1px solid light-dark({SURFACES["light"].grid}, {SURFACES["dark"].grid}); border-radius: 8px;
-  background: light-dark({SURFACES["light"].raised}, {SURFACES["dark"].raised});
-}}
-@media (max-width: 640px) {{ .stApp .st-key-chosen [data-testid="stHorizontalBlock"] {{ gap: 6px; }} }}
-.stApp .st-key-hood_view [role="radio"] {{ padding-inline: 8px; }}
-.stApp .modebar-btn {{ min-height: 24px; }}
-.stApp [data-testid="stMainBlockContainer"] {{ padding-top: 4rem; }}
-{"".join(f'.stApp [class*="{ROOM}{height}"] {{ min-height: {height + AROUND}px; }}' for height in LIVE_HEIGHTS)}
-.stApp [class*="st-key-film_"] {{ min-height: 46rem; }}
-.stApp [class*="{ROOM}overlay"] {{ min-height: 520px; }}
-.stApp .st-key-compare_view {{ min-height: 140px; align-content: flex-end; }}
-.stApp .st-key-compare_view:has([data-testid="stSkeleton"]) {{ visibility: hidden; }}
-.stApp [class*="{ROOM}picture"] {{ min-height: 640px; }}
-.stApp [class*="{ROOM}small"] {{ min-height: 500px; }}
-.stApp [class*="{ROOM}tree"] {{ min-height: 742px; }}
-.stApp [data-testid="stVerticalBlock"] > [data-testid="stElementContainer"] > [data-testid="stSkeleton"] {{
-  min-height: 68px;
-}}
-.stApp [data-testid="stHorizontalBlock"] [data-testid="stSkeleton"] {{ min-height: 2.5rem; min-width: 6rem; }}
-.stApp .st-key-verdict > :nth-child(2) > :has(> * [data-testid="stSkeleton"]) {{ min-height: 150px; }}
-.stApp .st-key-chosen [data-testid="stElementContainer"] > [data-testid="stSkeleton"] {{ min-height: 40px !important; }}
-@media (max-width: 640px) {{
-  .stApp [class*="{ROOM}tree"] {{ min-height: 944px; }}
-  .stApp .st-key-compare_view {{ min-height: 316px; align-content: flex-start; }}
-}}
-.stApp :has(> .st-key-unseen) {{ display: none; }}
-.stApp .st-key-play_result [data-stale="true"] {{ opacity: 1 !important; transition: none; }}
-.stApp .st-key-play_numbers {{ min-height: 6.5rem; }}
-@media (min-width: 640px) {{ .stApp :has(> .st-key-narrow) {{ display: none; }} }}
-@media (max-width: 639px) {{
-  .stApp .modebar-container {{ display: none; }}
-  .stApp :has(> .st-key-play_numbers) {{
-    position: sticky; top: 3.75rem; z-index: 9;
-    background: light-dark({SURFACES["light"].background}, {SURFACES["dark"].background});
-  }}
-  .stApp .st-key-play_numbers {{ min-height: 4.5rem; padding: 0.25rem 0; }}
-  .stApp .st-key-play_losses {{ flex-wrap: nowrap; gap: 0.5rem; justify-content: space-between; }}
-  .stApp .st-key-play_losses [data-testid="stMetricValue"] {{ font-size: 1.125rem; }}
-  .stApp .st-key-play_losses [data-testid="stMetricLabel"] * {{ font-size: 0.6875rem; }}
-  .stApp :has(> .st-key-play_sizes) {{ display: none; }}
-}}
-</style>"""
+
+def colours() -> str:
+    """The surfaces of both themes as custom properties of CSS: ``--lab-background``, ``--lab-text`` and so on."""
+    pairs = zip(asdict(SURFACES["light"]).items(), asdict(SURFACES["dark"]).values(), strict=True)
+    named = [f"--lab-{name}: light-dark({light}, {dark});" for (name, light), dark in pairs if isinstance(light, str)]
+    return f":root {{ {' '.join(named)} }}"
 
 
 def current_theme() -> Theme:

@@ -11,12 +11,12 @@ from mmcore import RunConfig
 from mmcore.presets import PRESETS
 from ui import pages, session, visitor
 from ui.form import form
-from ui.kit import theme
 from ui.kit.text import plain
 from ui.lessons import checks, lessons
 from ui.lessons.lessons import LESSONS, Lesson
 
 HERE = Path(__file__).parent
+STYLE = (HERE / "strip.css").read_text("utf-8")
 
 _look_here = st.components.v2.component(
     "look_here",
@@ -63,15 +63,9 @@ def draw(page: str) -> None:
         _prepare(lesson)
     if st.query_params.get("lesson") != lesson.name:  # so that a reload goes on with it
         st.query_params["lesson"] = lesson.name
-    st.html(f"<style>{_style()}</style>")
+    st.html(f"<style>{STYLE}</style>")
     with st.container(key="lesson"):
         _draw(lesson, page)
-
-
-def _style() -> str:
-    light, dark = theme.SURFACES["light"], theme.SURFACES["dark"]
-    ink = f"background: light-dark({light.raised}, {dark.raised}); border-color: light-dark({light.grid}, {dark.grid});"
-    return (HERE / "strip.css").read_text("utf-8") + f".st-key-lesson {{ {ink} }}"
 
 
 def _draw(lesson: Lesson, page: str) -> None:

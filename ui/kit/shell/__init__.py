@@ -38,6 +38,6 @@ def page_html() -> str:
     html = (Path(spec.origin).parent / "static" / "index.html").read_text("utf-8")
     head, end, rest = html.partition("</head>")
     assert end, "Streamlit's page has a head"
-    room = (HERE / "shell.css").read_text("utf-8").replace("SIDEBAR", f"{SIDEBAR}px")
-    script = (HERE / "shell.js").read_text("utf-8")
-    return f'{head}{theme.STYLE}<style>{room}</style><script type="module">{script}</script>{end}{rest}'
+    style, shell, script = ((HERE / name).read_text("utf-8") for name in ("style.css", "shell.css", "shell.js"))
+    sheet = f"{theme.colours()}\n{style}{shell.replace('SIDEBAR', f'{SIDEBAR}px')}"
+    return f'{head}<style>{sheet}</style><script type="module">{script}</script>{end}{rest}'

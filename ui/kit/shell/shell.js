@@ -21,15 +21,9 @@ function skipHelp(button) {
   if (container(button)?.querySelector(FIELD)) button.tabIndex = -1;
 }
 
-/** A dialog keeps the keyboard, also where what was pressed in it is asleep or gone: Escape closes it. */
-function keepInDialog() {
-  if (document.activeElement === document.body) document.querySelector("[role=dialog]")?.focus();
-}
-
 function mend() {
   document.querySelectorAll(NAVIGATION).forEach(nameGroups);
   document.querySelectorAll(HELP).forEach(skipHelp);
-  keepInDialog();
 }
 
 let waiting = 0;
@@ -51,3 +45,15 @@ function point(field, event) {
 }
 document.addEventListener("focusin", ({ target }) => byKey && point(target, "pointerover"));
 document.addEventListener("focusout", ({ target }) => point(target, "pointerout"));
+
+// What was pressed in a dialog falls asleep while a file is made, and the keys go to the page: they are the dialog's.
+document.addEventListener(
+  "keydown",
+  ({ key }) => {
+    const dialog = document.activeElement === document.body && document.querySelector("[role=dialog]");
+    if (!dialog) return;
+    dialog.focus();
+    if (key === "Escape") dialog.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  },
+  true,
+);
