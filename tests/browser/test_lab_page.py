@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,17 @@ import torch
 
 from mmcore import build_dataset
 from mmcore.architectures import model_config
-from mmcore.config import SplitConfig
+from mmcore.config import SplitConfig, TrainConfig
+from mmcore.dataset import Dataset
 from mmcore.evaluation import evaluate
 from mmcore.export import FORMATS
 from mmcore.export.in_browser import NETWORK, described, source
 from mmcore.export.lab_page import TRAINER
 from mmcore.export.trained import Trained
-from mmcore.model import Model
+from mmcore.model import Model, views
+from mmcore.optimizer import update
+from mmcore.schedules import learning_rate_at
+from mmcore.train_state import TrainState
 from tests.browser.app_server import watched_page
 from tests.exported import trained
 from tests.models import SMALL, shaken
@@ -74,46 +79,116 @@ def test_probabilities_are_those_of_mmcore(opened: Open, name: str) -> None:
         assert np.abs(np.array(found) - expected).max() < 1e-5, (name, ids)
 
 
-GRADIENTS = """async ([source, described, flat, data, rows]) => {
-  const modules = await import(`data:text/javascript;base64,${source}`);
+LOAD = """async ([source, described, flat, data]) => {
+  window.trainModule ??= await import(`data:text/javascript;base64,${source}`);
   const bytes = Uint8Array.from(atob(flat), (character) => character.charCodeAt(0));
-  const model = modules.unpack(described, new Float32Array(bytes.buffer));
+  window.inTraining = trainModule.unpack(described, new Float32Array(bytes.buffer));
   for (const name of ["contexts", "starts", "columns", "counts"]) data[name] = Uint32Array.from(data[name]);
-  const { loss, gradients } = modules.gradientsOf(model, modules.batchOf(data, rows));
+  window.trainedOn = data;
+}"""
+GRADIENTS = """(rows) => {
+  const { loss, gradients } = trainModule.gradientsOf(inTraining, trainModule.batchOf(trainedOn, rows));
   const plain = Object.fromEntries(Object.entries(gradients).map(([name, values]) => [name, Array.from(values)]));
-  return { loss, gradients: plain, whole: modules.lossOf(model, data) };
+  return { loss, gradients: plain, whole: trainModule.lossOf(inTraining, trainedOn) };
+}"""
+UPDATED = """([rows, rates]) => {
+  const moments = {};
+  for (const rate of rates) {
+    const { gradients } = trainModule.gradientsOf(inTraining, trainModule.batchOf(trainedOn, rows));
+    trainModule.update(inTraining, gradients, rate, moments);
+  }
+  return Object.fromEntries(Object.entries(inTraining.tensors).map(([name, { values }]) => [name, Array.from(values)]));
 }"""
 
 
-@pytest.mark.parametrize("name", TRAINED)
-def test_gradients_and_losses_are_those_of_autograd(tab: Page, name: str) -> None:
-    config, words = TRAINED[name], [*WORDS, *WORDS[:5]]
-    data = build_dataset(words, SplitConfig(), config.context_size)
-    model = shaken(config, data.vocab.size, seed=3).copy(torch.float32)
+def loaded(tab: Page, model: Model, data: Dataset) -> None:
+    """Put a model and the train split of some data into the tab, for train.js to work on."""
+    counts = data.train.counts
+    following = counts.following
+    carried = {
+        "contexts": counts.contexts.ravel().tolist(),
+        "starts": following.starts.tolist(),
+        "columns": following.columns.tolist(),
+        "counts": following.values.tolist(),
+        "length": data.context_size,
+        "vocabSize": data.vocab.size,
+    }
+    text = source(*dict.fromkeys([*NETWORK, *TRAINER])) + "\nglobalThis.onmessage = null;"
+    encoded = [base64.b64encode(part).decode() for part in (text.encode(), model.flat.numpy().tobytes())]
+    tab.evaluate(LOAD, [encoded[0], described(model), encoded[1], carried])
+
+
+def example(name: str, seed: int) -> tuple[Model, Dataset, list[int], torch.Tensor, torch.Tensor]:
+    """A model, its data, and a batch of it: which distinct contexts, as ids, and what follows each."""
+    config = TRAINED[name]
+    data = build_dataset([*WORDS, *WORDS[:5]], SplitConfig(), config.context_size)
     counts, V = data.train.counts, data.vocab.size
     rows = [0, 5, 7, 7, len(counts.contexts) - 1]
     following = np.zeros((len(counts.contexts), V))
     starts, columns, values = counts.following.starts, counts.following.columns, counts.following.values
     for row, (start, end) in enumerate(itertools.pairwise(starts)):
         following[row, columns[start:end]] = values[start:end]
-    carried = {
-        "contexts": counts.contexts.ravel().tolist(),
-        "starts": starts.tolist(),
-        "columns": columns.tolist(),
-        "counts": values.tolist(),
-        "length": config.context_size,
-        "vocabSize": V,
-    }
-    text = source(*dict.fromkeys([*NETWORK, *TRAINER])) + "\nglobalThis.onmessage = null;"
-    encoded = [base64.b64encode(part).decode() for part in (text.encode(), model.flat.numpy().tobytes())]
-    found = tab.evaluate(GRADIENTS, [encoded[0], described(model), encoded[1], carried, rows])
-
     targets = torch.tensor(following[rows] / following[rows].sum(1, keepdims=True))
-    loss, expected = by_autograd(model, torch.tensor(counts.contexts[rows]), targets)
+    model = shaken(config, V, seed).copy(torch.float32)
+    return model, data, rows, torch.tensor(counts.contexts[rows]), targets
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_gradients_and_losses_are_those_of_autograd(tab: Page, name: str) -> None:
+    model, data, rows, contexts, targets = example(name, seed=3)
+    loaded(tab, model, data)
+    found = tab.evaluate(GRADIENTS, rows)
+    loss, expected = by_autograd(model, contexts, targets)
     assert found["loss"] == pytest.approx(loss, abs=1e-5)
     assert found["whole"] == pytest.approx(evaluate(model, data.train).loss, abs=1e-5)
     for tensor, gradient in expected.items():
         assert np.abs(np.array(found["gradients"][tensor]) - gradient.ravel()).max() < 1e-5, tensor
+
+
+def test_updates_are_those_of_mmcore(tab: Page) -> None:
+    model, data, rows, contexts, targets = example("relu", seed=4)
+    loaded(tab, model, data)
+    rates = [0.02, 0.01, 0.03]
+    found = tab.evaluate(UPDATED, [rows, rates])
+    state = TrainState(model.config, TrainConfig(weight_decay=0.0), data.vocab.size)
+    state.model.flat.copy_(model.flat)
+    for rate in rates:
+        _, gradients = by_autograd(state.model, contexts, targets)
+        flat = torch.zeros_like(state.model.flat)
+        for tensor, view in views(flat, model.config.shapes(data.vocab.size)).items():
+            view.copy_(torch.tensor(gradients[tensor]))
+        update(state, flat, rate)
+        state.step += 1
+    for tensor, values in state.model.tensors.items():
+        assert np.abs(np.array(found[tensor]) - values.numpy().ravel()).max() < 1e-5, tensor
+
+
+def test_the_rate_follows_the_one_cycle_schedule_of_mmcore(tab: Page) -> None:
+    model, data, *_ = example("one", seed=1)
+    loaded(tab, model, data)
+    config = TrainConfig(learning_rate=0.3, max_steps=37, schedule="one-cycle")
+    found = tab.evaluate("() => Array.from({ length: 37 }, (_, step) => trainModule.rateAt(0.3, step, 37))")
+    assert found == pytest.approx([learning_rate_at(config, step) for step in range(37)])
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_fresh_model_has_the_tensors_of_mmcore(tab: Page, name: str) -> None:
+    model, data, *_ = example(name, seed=1)
+    loaded(tab, model, data)
+    asked = [model.config.to_dict(), data.vocab.size]
+    shapes = tab.evaluate("([config, size]) => trainModule.shapesOf(config, size)", asked)
+    expected = {tensor: math.prod(shape) for tensor, shape in model.config.shapes(data.vocab.size).items()}
+    assert {tensor: rows * columns for tensor, (rows, columns, _) in shapes.items()} == expected
+
+
+def test_shorter_contexts_are_those_of_a_dataset_with_shorter_contexts(tab: Page) -> None:
+    _, data, *_ = example("relu", seed=1)  # of context 4
+    short = build_dataset([*WORDS, *WORDS[:5]], SplitConfig(), 2)
+    model = shaken(model_config(context_size=2, embedding_dim=3, hidden_sizes=(6,)), data.vocab.size, 5)
+    single = model.copy(torch.float32)
+    loaded(tab, single, data)
+    loss = tab.evaluate("() => trainModule.lossOf(inTraining, trainModule.shortened(trainedOn, 2))")
+    assert loss == pytest.approx(evaluate(single, short.train).loss, abs=1e-5)
 
 
 def by_autograd(
