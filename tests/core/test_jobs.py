@@ -614,6 +614,20 @@ def away(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> Away:
     return Away(store, monkeypatch)
 
 
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_short_run_that_nobody_watches_writes_at_its_end_only(
+    store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch, watched: bool
+) -> None:
+    monkeypatch.setattr(jobs, "TICK_SECONDS", 60.0)
+    config, written = store.run(make(5)).config, list[Progress]()
+    dataset = build_dataset(store.corpus(config.corpus_sha256), config.split, config.model.context_size)
+    training = jobs.Training(config, dataset, lambda progress: bool(written.append(progress)), 10 * watched)
+    assert training.go(None, threading.Event(), None) is S.FINISHED
+    assert bool(written) == watched
+    points = [point.step for progress in (*written, training.last()) for point in progress.points]
+    assert points[0] == 0 and points[-1] == 5
+
+
 @pytest.mark.parametrize("name", ["run", "corpus", "train_state", "history", "record", "finish"])
 def test_a_database_that_is_away_costs_a_pause_wherever_the_run_is(
     store: RunStore, make: Callable[..., str], away: Away, monkeypatch: pytest.MonkeyPatch, name: str

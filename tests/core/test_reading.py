@@ -144,6 +144,11 @@ def test_no_symbol_that_is_left_is_rarer_than_asked(words: list[str], least: int
     assert set(corpus.words) <= often
 
 
+def test_lines_of_which_some_have_a_comma_are_no_table() -> None:
+    lines = ["paris", "lyon,fr", "oslo,no", "rome", "bern,ch", "kiev,ua", "riga,lv", "prag,cz", "wien", "bonn"]
+    assert read_corpus("\n".join(lines).encode()).words == tuple(lines)
+
+
 def test_running_text_becomes_words_or_sentences() -> None:
     raw = "It’s late.\nShe said: “Go!” He\nwent on — 3 km.\n\nनमस्ते दुनिया। ok\n".encode()
     words = read_corpus(raw, Reading(layout="words"))

@@ -19,6 +19,7 @@ from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import corpus_from_words
 from mmcore.evaluation import bootstrap_interval, word_losses
 from mmcore.export import FORMATS
+from mmcore.export.figures import figures
 from mmcore.export.report import Purpose, read_report, report_files
 from mmcore.export.trained import Trained
 from mmcore.jobs import run_inline
@@ -62,11 +63,18 @@ def test_what_markdown_would_read_is_shown_as_it_is(mine: Trained) -> None:
     assert r"symbols | . \* a b c" in card and r" \| |" in card
 
 
+def test_words_that_train_does_not_have_are_a_figure_of_their_own() -> None:
+    run = trained(MODEL, [f"{first}{second}" for first in "abcdefgh" for second in "klmnop"])
+    assert figures(run)["val_loss_unseen"].loss == pytest.approx(run.artifact.losses["val_loss_unseen"], abs=1e-6)
+
+
 def test_a_report_has_the_run_its_purpose_and_what_differs(mine: Trained) -> None:
     other = trained(MODEL.replace(embedding_dim=2), WORDS, learning_rate=0.1)
     values, text = files_of(mine, Purpose(question="Is 3 better?", prediction="Yes", against=other))
     assert RunConfig.from_dict(values["config"]) == mine.config
-    assert values["losses"]["val_loss"]["loss"] == pytest.approx(mine.artifact.losses["val_loss"], abs=1e-6)
+    known = {name: figure["loss"] for name, figure in values["losses"].items()}
+    exact = {name: pytest.approx(loss, abs=1e-6) for name, loss in mine.artifact.losses.items()}
+    assert known == exact | {name: known[name] for name in ("bigram", "kneser_ney")}
     differences = {row["setting"]: (row["this"], row["other"]) for row in values["against"]["differences"]}
     assert differences == {"Embedding dimension": ("3", "2"), "Learning rate": ("0.02", "0.1")}
     assert len(values["curve"]) == len(mine.curve) and len(values["samples"]) == 20
