@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,8 @@ from tests.browser.app_server import wait_until_idle
 if TYPE_CHECKING:
     from playwright.sync_api import FilePayload, Page
 
-expect = pytest.importorskip("playwright.sync_api").expect
+playwright = pytest.importorskip("playwright.sync_api")
+expect, NotThere = playwright.expect, playwright.TimeoutError
 
 POINTS = "() => document.querySelector('.live-plot')?.data?.[0]?.x?.length ?? 0"
 
@@ -27,6 +30,19 @@ def fill(page: Page, label: str, value: object) -> None:
     field.fill(str(value))
     field.press("Tab")
     expect(field).to_have_value(str(value))
+    wait_until_idle(page)
+
+
+def choose(page: Page, label: str, option: str | re.Pattern[str]) -> None:
+    """Choose in a list, and wait until the app has taken it."""
+    wait_until_idle(page)
+    for _ in range(5):  # a list that is drawn anew just then closes
+        page.get_by_role("combobox", name=label, exact=True).click()
+        with contextlib.suppress(NotThere):
+            page.get_by_role("option", name=option, exact=True).click(timeout=15_000)
+            break
+    else:
+        raise AssertionError(f"the list {label!r} has no {option!r}")
     wait_until_idle(page)
 
 

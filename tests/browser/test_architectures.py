@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from mmcore import ARCHITECTURES, PRESETS
 from mmcore.presets import preset_for
-from tests.browser.actions import badge, download, fill, nav
+from tests.browser.actions import badge, choose, download, fill, nav
 from tests.browser.app_server import AppServer, wait_until_idle
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def test_from_training_to_the_weights(page: Page, server: AppServer, tmp_path: P
     family = ARCHITECTURES[architecture]
     page.goto(f"{server.url}/train")
     wait_until_idle(page)
-    page.get_by_role("combobox", name="Architecture").click()
-    page.get_by_role("option", name=family.title, exact=True).click()
+    choose(page, "Architecture", family.title)
     steps = PRESETS[preset_for(architecture)].train.max_steps
     expect(page.get_by_label("Steps", exact=True)).to_have_value(str(steps))  # what is typed before is overwritten
     wait_until_idle(page)

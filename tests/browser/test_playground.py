@@ -9,6 +9,7 @@ import pytest
 
 from mmcore import RunStore
 from mmcore.playground import MOST_SECONDS
+from tests.browser.actions import choose
 from tests.browser.app_server import AppServer, wait_until_idle, watched_page
 
 if TYPE_CHECKING:
@@ -87,8 +88,7 @@ def test_another_architecture_brings_its_own_sliders_and_can_be_found_again(page
     page.goto(f"{server.url}/playground?steps=20")
     expect(metric(page, "Steps")).to_have_text("20")
     mlp = metric(page, "Validation loss").inner_text()
-    page.get_by_role("combobox", name="Architecture").click()
-    page.get_by_role("option", name="GRU", exact=True).click()
+    choose(page, "Architecture", "GRU")
     expect(page.get_by_text("MLP → GRU")).to_be_visible()
     page.wait_for_url("**architecture=gru*")
     gru = metric(page, "Validation loss").inner_text()
@@ -101,8 +101,7 @@ def test_another_architecture_brings_its_own_sliders_and_can_be_found_again(page
     page.reload()
     expect(metric(page, "Validation loss")).to_have_text(smaller)
 
-    page.get_by_role("combobox", name="Architecture").click()
-    page.get_by_role("option", name="Bigram", exact=True).click()
+    choose(page, "Architecture", "Bigram")
     expect(page.get_by_text("GRU → Bigram")).to_be_visible()
     expect(page.get_by_role("slider", name="Hidden units")).to_have_count(0)
     expect(page.locator(".st-key-play_map").get_by_text("Probability of each next character")).to_be_visible()

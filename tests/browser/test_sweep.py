@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from mmcore import Run, RunConfig, RunState, RunStore, TrainConfig
 from mmcore.architectures import model_config
 from mmcore.store import LIVE, RunFilter, SweepState
 from mmcore.sweeps import Axis, Sweep
-from tests.browser.actions import badge, fill
+from tests.browser.actions import badge, choose, fill
 from tests.browser.app_server import VIEWPORT, AppServer, wait_until_idle, watched_page
 from tests.waiting import until
 
@@ -124,18 +123,6 @@ def test_a_journey_from_a_question_to_an_answer_that_anyone_can_open(
 def said(run: Run) -> str:
     """A run's setting, as a sweep over context size and embedding dimension says it."""
     return f"Context size {run.config.model.context_size}, embedding dimension {run.config.model.embedding_dim}"
-
-
-def choose(page: Page, label: str, option: str) -> None:
-    """Choose in a list, and wait until the app has taken it."""
-    from playwright.sync_api import TimeoutError as NotThere
-
-    for _ in range(5):  # a list that is drawn anew just then closes
-        page.get_by_role("combobox", name=label, exact=True).click()
-        with contextlib.suppress(NotThere):
-            page.get_by_role("option", name=option, exact=True).click(timeout=15_000)
-            break
-    wait_until_idle(page)
 
 
 def test_results_fill_in_place_keep_their_zoom_and_show_a_cells_runs_at_a_click(

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from mmcore import BUNDLED_NAMES, RunConfig, RunStore, TrainConfig, read_words
 from mmcore.presets import PRESETS, preset_for
-from tests.browser.actions import POINTS, badge, download, fill, nav, plain_val_loss, wait_for_more_points
+from tests.browser.actions import POINTS, badge, choose, download, fill, nav, plain_val_loss, wait_for_more_points
 from tests.browser.app_server import VIEWPORT, AppServer, wait_until_idle, watched_page
 
 if TYPE_CHECKING:
@@ -154,8 +154,7 @@ def train_what_was_typed(page: Page, store: RunStore) -> None:
 def test_downloads_hold_what_the_screen_says(page: Page, server: AppServer, tmp_path: Path) -> None:
     page.goto(f"{server.url}/train")
     wait_until_idle(page)
-    page.get_by_role("combobox", name="Preset").click()  # other tests may have left other settings
-    page.get_by_role("option", name=PRESETS["quick"].title, exact=True).click()
+    choose(page, "Preset", PRESETS["quick"].title)  # other tests may have left other settings
     expect(page.get_by_label("Steps", exact=True)).to_have_value(str(PRESETS["quick"].train.max_steps))
     wait_until_idle(page)
     fill(page, "Steps", 300)
