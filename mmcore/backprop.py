@@ -28,25 +28,13 @@ import torch
 from torch import Tensor
 
 from .architectures.interface import ModelConfig
-from .architectures.layers import dropout_mask
+from .architectures.layers import dropout_mask, tanh_
 from .architectures.mlp import MLPConfig
 from .architectures.prefix_tree import Levels
 from .model import Model, cross_entropy, views
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
-
-
-def tanh_(z: Tensor) -> Tensor:
-    """tanh in place as ``2σ(2z) − 1``.
-
-    In float32 seven times as fast as ``torch.tanh`` where measured, and within 2e-7 of it.
-    """
-    z.mul_(2).sigmoid_()
-    return torch.add(_MINUS_ONE, z, alpha=2, out=z) if z.dtype == torch.float32 else z.mul_(2).sub_(1)
-
-
-_MINUS_ONE = torch.tensor(-1.0)
 
 
 def _relu_backward(grad: Tensor, h: Tensor) -> Tensor:

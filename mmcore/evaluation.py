@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .contexts import Ids, by_prefix
 from .dataset import Dataset, Examples
+from .first_layer import ByTables
 from .model import Model
 
 CELLS = 2**20  # log-probabilities to compute together: 4 MB
@@ -41,8 +42,9 @@ class Losses:
 @torch.no_grad()
 def pieces(model: Model, contexts: Ids, order: Ids) -> Iterator[tuple[Tensor, Tensor]]:
     """Places (B,) of some of the contexts (M, T), and the log-probabilities (B, V) of what comes next; in time all."""
+    logits = ByTables(model) if ByTables.small(model) else model
     for rows in torch.from_numpy(order).split(rows_at_once(model)):  # what is read once stays in one piece
-        yield rows, torch.log_softmax(model(torch.from_numpy(contexts)[rows]), 1)
+        yield rows, torch.log_softmax(logits(torch.from_numpy(contexts)[rows]), 1)
 
 
 def rows_at_once(model: Model) -> int:
@@ -69,15 +71,14 @@ def evaluate(model: Model, examples: Examples) -> Losses:
 
 def _total(model: Model, examples: Examples, stop: Callable[[], bool]) -> float | None:
     """The log-probability of all examples; None once ``stop`` says so, which is asked after every piece."""
-    counts = examples.counts
-    log_p = torch.empty(len(counts.contexts), dtype=torch.float64)
+    counts, total = examples.counts, 0.0
     for rows, piece in pieces(model, counts.contexts, counts.order):
         if stop():
             return None
-        times = torch.from_numpy(counts.following.dense(rows.numpy())).to(piece.dtype)
-        # Row by row in float32 (exact enough for V terms), then over the M rows in float64.
-        log_p[rows] = torch.linalg.vecdot(piece, times).double()
-    return log_p.sum().item()
+        which, places = counts.following.entries(rows.numpy())
+        log_p = piece.numpy()[which, counts.following.columns[places]].astype(np.float64)
+        total += float(log_p @ counts.following.values[places])
+    return total
 
 
 def evaluate_parts(

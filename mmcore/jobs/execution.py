@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.15  # between two looks at training, so that writes are at most 0.25 s apart
 SAVE_SECONDS = 1.0  # between two saves of the weights
 SAVE_SHARE = 0.05  # of the time that saving a large model may take
-SPARING_SHARE = 0.05  # of the time of a run that keeps nothing along the way, for exact losses before its end
+SPARING_SHARE = 0.03  # of the time of a run that keeps nothing along the way, for exact losses before its end
 POLL_SECONDS = 0.25  # between a server's looks at the queue
 LAST_SECONDS = 0.25  # that the losses at the end may take once someone asked for it
 LONGEST_PAUSE = 2.0  # seconds between two tries of what the store refuses, so that little is lost by a kill right after

@@ -32,7 +32,7 @@ TIERS = (
     ),
     ("architectures", "tables"),
     ("config", "model", "logs"),
-    ("presets", "corpus", "schedules"),
+    ("presets", "corpus", "schedules", "first_layer"),
     ("dataset", "checkpoint", "reading"),
     ("gallery",),
     ("cost", "curves"),
