@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.15  # between two looks at training, so that writes are at most 0.25 s apart
 SAVE_SECONDS = 1.0  # between two saves of the weights
 SAVE_SHARE = 0.05  # of the time that saving a large model may take
-SPARING_SHARE = 0.03  # of the time of a run that keeps nothing along the way, for exact losses before its end
+SPARING_SHARE = 0.02  # of the time of a run that keeps nothing along the way, for exact losses before its end
 POLL_SECONDS = 0.25  # between a server's looks at the queue
 LAST_SECONDS = 0.25  # that the losses at the end may take once someone asked for it
 LONGEST_PAUSE = 2.0  # seconds between two tries of what the store refuses, so that little is lost by a kill right after
@@ -229,7 +229,7 @@ class Training:
         self.known: dict[int, dict[str, Any]] = {}  # what the curve has at the step from which it goes on
         self.newest: Step | None = None
         self.sparing = not checkpoints
-        self.tick_seconds = 2 * TICK_SECONDS if self.sparing else TICK_SECONDS
+        self.tick_seconds = 3 * TICK_SECONDS if self.sparing else TICK_SECONDS
         count = affordable(self.state.model.flat.numel(), checkpoints)
         self.film_steps = frozenset(checkpoint_steps(config.train.max_steps, count))
         self.points: list[Step] = []  # not written yet, as are these
