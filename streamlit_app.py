@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np  # noqa: F401 (before any thread starts: an import that two threads share can come out half done)
 import streamlit as st
 
-from ui import health, pages, picture, session
+from ui import health, pages, picture, session, warm_up
 from ui.generate import tree
 from ui.kit.live import plotly_route
 from ui.kit.shell import SIDEBAR, page_routes
@@ -27,7 +27,8 @@ if __name__ == "__main__":
             strip.draw(page.url_path or pages.HOME.name)
         page.run()
         session.queue()  # where the server did not start it: after the page, which comes first
+    warm_up.page_drawn()
 elif __name__ == "streamlit_app":
     routes = [plotly_route(), health.route(), picture.checkpoints_route(), tree.words_route()]
     routes += page_routes([*pages.BY_NAME, *pages.MOVED])
-    app = st.App(__file__, lifespan=session.serving, on_script_error=session.said, routes=routes)
+    app = st.App(__file__, lifespan=warm_up.serving, on_script_error=session.said, routes=routes)

@@ -23,5 +23,7 @@ st.header("One unit", anchor=False)
 loss = session.val_loss(run.id, artifact.step, run, model)
 unit.draw(run.id, artifact.step, number, seen, model, dataset, loss)
 
-st.header("While it learned", anchor=False)
-history.draw(run.id, model, session.store().checkpoints(run.id), dataset, number, theme)
+over_time = st.expander("While it learned", icon=":material/timeline:", key="neurons_history", on_change="rerun")
+if over_time.open:
+    with over_time:
+        history.draw(run.id, model, session.store().checkpoints(run.id), dataset, number, theme)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from mmcore import embedding, playground
-from ui import pages, picture, session, visitor
+from ui import counting, pages, picture, session, visitor
 from ui.form import settings
 from ui.kit import symbols
 from ui.kit.live import live_chart
@@ -39,7 +39,7 @@ if problem:
         result.caption(plain(f"Below is still the model before: {settings.describe(play.config)}."))
 if play is None and not problem:
     st.stop()
-bigram = session.baselines(corpus.sha256, asked.config.split)["bigram"]
+bigram = counting.baselines(corpus.sha256, asked.config.split)["bigram"]
 slow = models.too_little(play, asked, bigram) if play and not problem else None
 if slow:
     result.info(plain(slow), icon=":material/hourglass_bottom:")

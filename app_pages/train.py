@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mmcore import Run, RunConfig, split_words
+from mmcore import Run, RunConfig
 from mmcore.cost import accept, amount, expected_time
 from mmcore.store import LIVE
 from ui import pages, session, visitor
@@ -32,7 +32,7 @@ with left:
     config = form.draw(corpus.sha256)
     if isinstance(config, RunConfig):
         try:
-            split_words(corpus.words, config.split)
+            session.splits(corpus.sha256, config.split)
             cost = accept(config, corpus.report)
         except ValueError as error:
             config = error

@@ -1,7 +1,8 @@
 """How long a visitor waits for a page about a finished run, in Chromium: ``python -m benchmarks.opening [REPEATS]``.
 
-From a click on the navigation, and from a reload, to the last chart of the page drawn; and the same for other views,
-examples, steps and opened parts. Times are taken in the page itself. Needs requirements-dev.txt and Chromium.
+From a click on the navigation, and from a reload, to the last chart of the page drawn; the same for other views,
+examples, steps and opened parts; and for the first visit to each page, one after the other, of a server just started.
+Times are taken in the page itself. Needs requirements-dev.txt and Chromium.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from playwright.sync_api import sync_playwright
 from mmcore import BUNDLED_NAMES, RunConfig, RunStore, read_words
 from mmcore.jobs import run_inline
 from mmcore.presets import PRESETS
-from tests.browser.app_server import AppServer, launch, watched_page
+from tests.browser.app_server import VIEWPORT, AppServer, launch, watched_page
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 RESULTS = Path(__file__).parent / "results" / "opening.json"
 REPEATS = 20
+STARTS = 5  # of the server, for first visits
 PAGES = {
     "lessons": "Lessons",
     "train": "Run",
@@ -51,6 +53,7 @@ PARTS = {  # what a page holds folded, and how it begins
     "splits": ("Count models", "Where the loss comes from"),
     "generate": ("Sample audit",),
     "runs": ("Ask the doctor",),
+    "neurons": ("While it learned",),
     "train": ("Find a learning rate",),
 }
 # Says when a page that shows something new has everything drawn. (A short script run may end before a frame shows it.)
@@ -118,6 +121,20 @@ def type_word(page: Page, word: str, title: str) -> float:
     return float(page.evaluate("title => window.until(title)", title)) / 1000
 
 
+def first_visits(browser: Browser, server: AppServer, starts: int) -> dict[str, list[float]]:
+    """The first visit to each page in servers just started, whose first page is Data."""
+    found: dict[str, list[float]] = {name: [] for name in PAGES}
+    for _ in range(starts):
+        server.start()
+        with watched_page(browser, server.url, viewport=VIEWPORT) as page:
+            page.goto(f"{server.url}/data")
+            ready(page, "Data")
+            for name, title in PAGES.items():
+                found[name].append(click(page, NAVIGATION, title, title))
+        server.stop()
+    return found
+
+
 def measure(page: Page, url: str, run_id: str, repeats: int) -> dict[str, dict[str, list[float]]]:
     """Every wait, in the order taken: the first of each pays for what the server then keeps."""
     found: dict[str, dict[str, list[float]]] = {"switch": {}, "reload": {}, "part": {}, "view": {}, "example": {}}
@@ -163,11 +180,12 @@ def main() -> None:
         run = run_inline(store, store.create(RunConfig(corpus_sha256=sha256, model=quick.model, train=quick.train)).id)
         store.close()
         began = os.getloadavg()[0]
-        with watched_page(browser, server.url, viewport={"width": 1440, "height": 1000}) as page:
+        with watched_page(browser, server.url, viewport=VIEWPORT) as page:
             page.set_default_timeout(120_000)
             found = measure(page, server.url, run.id, repeats)
-        browser.close()
         server.stop()
+        found["first"] = first_visits(browser, server, STARTS)
+        browser.close()
     out = {"repeats": repeats, "load": [began, os.getloadavg()[0]], "seconds": found}
     RESULTS.write_text(json.dumps(out, indent=1) + "\n")
     for kind, waits in found.items():

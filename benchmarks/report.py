@@ -138,6 +138,7 @@ def playground(data: dict[str, Any]) -> str:
 
 
 OPENED = {
+    "first": "page, first visit after the server's start",
     "switch": "page, from the navigation",
     "reload": "page, reloaded",
     "view": "view of Network",

@@ -15,10 +15,8 @@ import streamlit as st
 
 from mmcore.config import RunConfig, SplitConfig
 from mmcore.corpus import BUNDLED_NAMES, Corpus, read_words
-from mmcore.dataset import Dataset, Vocab, build_dataset
+from mmcore.dataset import Dataset, Splits, Vocab, build_dataset, split_words
 from mmcore.logs import write_logs
-from mmcore.ngram import baselines as count_baselines
-from mmcore.ngram import counting_loss
 from mmcore.store import ENDED, Run, RunFilter, RunStore, StoreUnavailable
 from ui.kit.text import plain
 
@@ -172,6 +170,12 @@ def vocab(sha256: str) -> Vocab:
     return Vocab.of(corpus(sha256))
 
 
+@st.cache_resource(show_spinner=False, max_entries=16)
+def splits(sha256: str, split: SplitConfig) -> Splits:
+    """The words of a corpus's splits; ``ValueError`` where they cannot be made."""
+    return split_words(corpus(sha256).words, split)
+
+
 @st.cache_resource(show_spinner="Building the dataset …", max_entries=16)
 def dataset(sha256: str, split: SplitConfig, context_size: int) -> Dataset:
     """A corpus split and cut into context → next-character pairs."""
@@ -181,20 +185,6 @@ def dataset(sha256: str, split: SplitConfig, context_size: int) -> Dataset:
 def run_dataset(run: Run) -> Dataset:
     """The dataset a run was trained on."""
     return dataset(run.config.corpus_sha256, run.config.split, run.config.model.context_size)
-
-
-@st.cache_resource(show_spinner=False, max_entries=64)
-def baselines(sha256: str, split: SplitConfig) -> dict[str, float]:
-    """Validation losses of what a network has to beat: uniform, unigram, bigram."""
-    table = count_baselines(dataset(sha256, split, 1))  # they look at one character at most
-    return dict(zip(table["model"], table["val_loss"], strict=True))
-
-
-@st.cache_resource(show_spinner=False, max_entries=64)
-def kneser_ney(sha256: str, split: SplitConfig, context_size: int) -> float:
-    """The validation loss of counting contexts no longer than a network's."""
-    data = dataset(sha256, split, context_size)
-    return counting_loss(data.train, data.val)
 
 
 def artifact(run: Run) -> Artifact | None:

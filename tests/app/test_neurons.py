@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from mmcore import ModelConfig, Run, RunStore, TrainConfig, evaluate, load, restore, trace
 from mmcore.architectures import model_config
@@ -66,13 +67,19 @@ def test_a_unit_shows_the_contexts_that_drive_it_and_what_it_is_worth(
     assert metrics(app)["Validation loss without it"] == f"{evaluate(artifact.model, data.val).loss:.4f}"
 
 
+def with_history(app: AppTest) -> AppTest:
+    """The page with its last part unfolded."""
+    app.session_state["neurons_history"] = True
+    return app.run()
+
+
 def test_the_checkpoint_of_the_bar_is_the_one_that_is_shown(finished: Run, store: RunStore, open_page: Open) -> None:
     app = open_page("neurons", run=finished.id, step="0")
     kept, last = store.checkpoints(finished.id), load(store.weights(finished.id) or b"").model
     train = data_of(finished, store).train
     first = trace.neuron_report(restore(last, kept[0]), train.drawn(2_000)[0])
     assert metrics(app)["Saturated"] == f"{100 * first.saturated:.2f} %"
-    charts = keyed(app)
+    charts = keyed(with_history(app))
     known = [trace.neuron_report(restore(last, one), train.drawn(512)[0]).saturated for one in kept]
     assert numbers(charts["neurons_stuck_steps"]["data"][0]["y"]) == pytest.approx(100 * np.array(known))
     for key in ("neurons_sums_steps", "neurons_outputs_steps"):
@@ -82,7 +89,7 @@ def test_the_checkpoint_of_the_bar_is_the_one_that_is_shown(finished: Run, store
 
 def test_without_checkpoints_it_says_so(finished: Run, store: RunStore, open_page: Open) -> None:
     store.collect([finished.id], limit=0)
-    app = open_page("neurons", run=finished.id)
+    app = with_history(open_page("neurons", run=finished.id))
     assert "Train it again to see them" in texts(app) and "neurons_stuck_steps" not in keyed(app)
 
 

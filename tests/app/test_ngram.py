@@ -10,6 +10,7 @@ from mmcore.evaluation import target_probabilities
 from mmcore.ngram import KneserNey
 from tests.app.conftest import Open
 from tests.app.elements import field, figure, metrics, numbers, without_help
+from ui import counting
 from ui.splits import ngram
 
 
@@ -56,7 +57,7 @@ def test_a_mixture_that_gains_nothing_says_so(finished: Run) -> None:
 def test_a_large_corpus_is_only_counted_when_asked(
     finished: Run, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ngram, "QUICK", 10)
+    monkeypatch.setattr(counting, "QUICK", 10)
     app = open_page("splits", run=finished.id)
     assert len(app.get("plotly_chart")) == 1
     lines = [note["text"].split("<br>")[0] for note in figure(app, 0)["layout"]["annotations"]]

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mmcore import Run, show_symbol, split_words
+from mmcore import Run, show_symbol
 from mmcore.export.in_browser import NETWORK, described, source
 from ui import picture, session
 from ui.kit import theme
@@ -44,8 +44,7 @@ def words_route() -> Route:
             config = session.store().run(request.path_params["run_id"]).config
         except ValueError:
             return Response(status_code=404)
-        splits = split_words(session.corpus(config.corpus_sha256).words, config.split)
-        return JSONResponse(dict(splits.items()))
+        return JSONResponse(dict(session.splits(config.corpus_sha256, config.split).items()))
 
     base = st.get_option("server.baseUrlPath").strip("/")
     path = f"/{WORDS_URL}/{{run_id}}"

@@ -12,7 +12,7 @@ import streamlit as st
 
 from mmcore.config import RunConfig
 from mmcore.store import LIVE, Run, RunFilter
-from ui import pages, session, visitor
+from ui import counting, pages, session, visitor
 from ui.form import settings
 from ui.kit.nouns import fit
 from ui.kit.text import nats, plain
@@ -28,7 +28,7 @@ def findings(run_id: str, step: int, openings: int, later_runs: int, _run: Run) 
     from mmcore.doctor import examine, gather
 
     artifact, config = session.artifact(_run), _run.config
-    counted = session.baselines(config.corpus_sha256, config.split)
+    counted = counting.baselines(config.corpus_sha256, config.split)
     facts = gather(
         config,
         session.store().history(run_id),

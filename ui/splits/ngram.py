@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from mmcore.config import RunConfig, SplitConfig
+from mmcore.config import RunConfig
 from mmcore.dataset import Examples
 from mmcore.evaluation import target_probabilities
 from mmcore.model import Model
-from mmcore.ngram import KneserNey, best_mixture, mixture_losses
-from ui import session
+from mmcore.ngram import best_mixture, mixture_losses
+from ui import counting, session
 from ui.kit import chart
 from ui.kit.nouns import fit
 from ui.kit.text import nats
@@ -25,28 +25,7 @@ from ui.kit.theme import Role, Theme, figure_layout, line, marker
 if TYPE_CHECKING:
     from mmcore import Artifact
 
-ORDERS = (1, 2, 3, 4, 5)
 WEIGHTS = np.linspace(0, 1, 101)
-QUICK = 60_000  # words that are counted within a second or two; a larger corpus is counted when asked for
-
-
-@st.cache_resource(show_spinner="Counting …", max_entries=40)
-def fitted(sha256: str, split: SplitConfig, order: int) -> KneserNey:
-    """The count model of an order, fitted on a corpus's train split."""
-    return KneserNey(session.dataset(sha256, split, ORDERS[-1]).train, order)
-
-
-@st.cache_data(show_spinner="Counting …", max_entries=40)
-def table(sha256: str, split: SplitConfig) -> pd.DataFrame:
-    """Columns ``order, train_loss, val_loss, val_loss_unseen``; NaN where no validation word is unseen."""
-    data = session.dataset(sha256, split, ORDERS[-1])
-    rows = []
-    for order in ORDERS:
-        model = fitted(sha256, split, order)
-        row: dict[str, float] = {"order": order, "train_loss": model.loss(data.train), "val_loss": model.loss(data.val)}
-        unseen = data.val_unseen
-        rows.append(row | {"val_loss_unseen": model.loss(unseen) if len(unseen) else np.nan})
-    return pd.DataFrame(rows)
 
 
 def draw(config: RunConfig, artifact: Artifact, val: Examples, val_loss: float, theme: Theme) -> None:
@@ -54,7 +33,7 @@ def draw(config: RunConfig, artifact: Artifact, val: Examples, val_loss: float, 
     tokens = artifact.vocab.tokens
     left, right = st.columns(2, gap="medium")
     with left:
-        counted = table(config.corpus_sha256, config.split)
+        counted = counting.table(config.corpus_sha256, config.split)
         about = "Loss of the count models by order, and of this run"
         chart.draw(by_order(counted, val_loss, theme), "count_orders", about, tokens=tokens)
         figures = {
@@ -68,7 +47,7 @@ def draw(config: RunConfig, artifact: Artifact, val: Examples, val_loss: float, 
 def _draw_mixture(config: RunConfig, model: Model, val: Examples, theme: Theme, tokens: str) -> None:
     order = st.segmented_control(
         "Mix the run with the count model of order",
-        ORDERS,
+        counting.ORDERS,
         default=4,
         required=True,
         key="mix_order",
@@ -102,15 +81,15 @@ def shown(losses: pd.DataFrame) -> pd.DataFrame:
 
 def quick(config: RunConfig) -> bool:
     """Whether a corpus is small enough to be counted without being asked."""
-    return len(session.corpus(config.corpus_sha256).words) <= QUICK
+    return len(session.corpus(config.corpus_sha256).words) <= counting.QUICK
 
 
 def references(config: RunConfig) -> dict[str, float]:
     """Validation losses to beat: the simple baselines and, where quick, the best Kneser-Ney model."""
     if not quick(config):
-        return session.baselines(config.corpus_sha256, config.split)
-    counted = table(config.corpus_sha256, config.split)
-    return session.baselines(config.corpus_sha256, config.split) | {"Kneser-Ney": float(counted["val_loss"].min())}
+        return counting.baselines(config.corpus_sha256, config.split)
+    counted = counting.table(config.corpus_sha256, config.split)
+    return counting.baselines(config.corpus_sha256, config.split) | {"Kneser-Ney": float(counted["val_loss"].min())}
 
 
 @dataclass(frozen=True)
@@ -129,9 +108,11 @@ class Mixture:
 
 def mixture(config: RunConfig, model: Model, val: Examples, order: int) -> Mixture:
     """A run's network and a count model on the run's validation examples."""
-    wide = session.dataset(config.corpus_sha256, config.split, ORDERS[-1]).val  # the same words, longer contexts
+    wide = session.dataset(
+        config.corpus_sha256, config.split, counting.ORDERS[-1]
+    ).val  # the same words, longer contexts
     network = target_probabilities(model, val)
-    counted = fitted(config.corpus_sha256, config.split, order).probability(wide.contexts, wide.targets)
+    counted = counting.fitted(config.corpus_sha256, config.split, order).probability(wide.contexts, wide.targets)
     losses = mixture_losses(network, counted, WEIGHTS.tolist())
     return Mixture(network, counted, losses, best_mixture(network, counted))
 

@@ -13,7 +13,6 @@ import streamlit as st
 
 from mmcore.config import RunConfig
 from mmcore.corpus import Corpus
-from mmcore.dataset import split_words
 from mmcore.fields import Setting, require
 from mmcore.limits import MAX_NAME
 from mmcore.presets import PRESETS
@@ -136,7 +135,7 @@ def _draw_base(corpus: Corpus) -> RunConfig:
         latest = session.store().latest()
         form.start(latest.config if latest else None)
         base = settings.read_config(form.settings(), corpus.sha256)
-    split_words(corpus.words, base.split)
+    session.splits(corpus.sha256, base.split)
     st.caption(plain(settings.describe_any_seed(base)))
     return base
 
