@@ -32,6 +32,7 @@ from .architectures.layers import dropout_mask, tanh_
 from .architectures.mlp import MLPConfig
 from .architectures.prefix_tree import Levels
 from .model import Model, cross_entropy, views
+from .tree_backprop import TreeBackprop
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -184,10 +185,16 @@ class Autograd:
         return loss.item()
 
 
-def gradients_of(model: Model, batch_size: int, *, autograd: bool = False) -> Autograd | Backprop:
+Gradients = Autograd | Backprop | TreeBackprop
+
+
+def gradients_of(model: Model, batch_size: int, *, autograd: bool = False) -> Gradients:
     """What computes a model's gradients: those derived by hand where there are some, else PyTorch's."""
-    by_hand = Backprop.handles(model.config) and not autograd
-    return Backprop(model, batch_size) if by_hand else Autograd(model)
+    if not autograd and Backprop.handles(model.config):
+        return Backprop(model, batch_size)
+    if not autograd and TreeBackprop.handles(model.config):
+        return TreeBackprop(model)
+    return Autograd(model)
 
 
 def loss_and_dlogits(logits: Tensor, targets: Tensor) -> tuple[float, Tensor]:

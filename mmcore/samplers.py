@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from .architectures.prefix_tree import Levels, prefixes
-from .contexts import ContextCounts, by_prefix
+from .contexts import ContextCounts, Ids, by_prefix
 from .dataset import Examples
 
-DENSE = 2**20  # cells of a table of targets that is kept whole: 4 MB, and a tenth of the time a batch
+DENSE = 2**21  # cells of a table of targets that is kept whole: 8 MB, and a tenth of the time a batch
 
 
 class Sampler(Protocol):
@@ -92,40 +92,50 @@ class WordSampler:
         counts, T = examples.counts, examples.contexts.shape[1]
         levels, ends = prefixes(torch.from_numpy(counts.contexts))
         sizes = [len(characters) for characters, _ in levels]
-        self.starts = torch.tensor([0, *accumulate(sizes)])  # of each level
-        self.characters = torch.cat([characters for characters, _ in levels])
-        root = torch.full_like(levels[0][1], len(self.characters))  # above the first level; its own parent
-        above = [parents + start for (_, parents), start in zip(levels[1:], self.starts[:-2], strict=True)]
-        self.parents = torch.cat([root, *above, root[:1]])
+        self.starts = np.array([0, *accumulate(sizes)])  # of each level
+        self.characters = np.concatenate([characters for characters, _ in levels])
+        root = np.full(sizes[0], len(self.characters))  # above the first level; its own parent
+        above = [parents.numpy() + start for (_, parents), start in zip(levels[1:], self.starts[:-2], strict=True)]
+        self.parents = np.concatenate([root, *above, root[:1]])
         self.targets = _Targets(counts)
-        self.contexts = torch.full_like(self.characters, len(ends))  # which each prefix is, or none
-        self.contexts[ends] = torch.arange(len(ends))
+        self.contexts = np.full(len(self.characters), len(ends))  # which each prefix is, or none
+        self.contexts[ends] = np.arange(len(ends))
         order = by_prefix(examples.contexts, examples.vocab_size)
         place = np.arange(len(examples)) - np.flatnonzero(np.diff(examples.word_index, prepend=-1))[examples.word_index]
         whole = (place == T - 1) | ((examples.targets == 0) & (place < T))  # the last of each word that fits
         rows = np.concatenate([order[whole[order]], np.flatnonzero(place >= T)])
-        self.rows, self.words = ends[torch.from_numpy(counts.rows[rows])], int(whole.sum())
+        self.rows, self.words = ends.numpy()[counts.rows[rows]], int(whole.sum())
         self.spacing = len(rows) / batch_size
         self.points = torch.arange(batch_size, dtype=torch.float64) * self.spacing
 
     def __call__(self, generator: torch.Generator) -> tuple[Levels, Tensor]:
         offsets = torch.rand(len(self.points), generator=generator, dtype=torch.float64) * self.spacing
-        places = (self.points + offsets).long().clamp_(max=len(self.rows) - 1)
-        path = [self.rows[places]]
-        for _ in range(len(self.starts) - 2):
-            path.append(self.parents[path[-1]])
-        nodes, which = torch.unique(torch.stack(path), return_inverse=True)
-        which[1:, places >= self.words] = len(nodes)  # only their ends are predicted
-        weights = torch.bincount(which.flatten(), minlength=len(nodes))[: len(nodes)]
-        keep = nodes < len(self.characters)
-        nodes, weights = nodes[keep], weights[keep]
-        begins = torch.searchsorted(nodes, self.starts).tolist()
-        parents = torch.searchsorted(nodes, self.parents[nodes])
-        levels = [(self.characters[nodes[: begins[1]]], torch.zeros_like(nodes[: begins[1]]))]
-        for before, begin, end in zip(begins, begins[1:], begins[2:], strict=False):
+        places = (self.points + offsets).long().clamp_(max=len(self.rows) - 1).numpy()
+        nodes, weights = self._prefixes(places)
+        begins = np.searchsorted(nodes, self.starts)
+        found = np.searchsorted(nodes, self.parents[nodes])
+        found[: begins[1]] = 0
+        characters, levels = torch.from_numpy(self.characters[nodes]), list[tuple[Tensor, Tensor]]()
+        for before, begin, end in zip([0, *begins], begins, begins[1:], strict=False):
             if begin < end:
-                levels.append((self.characters[nodes[begin:end]], parents[begin:end] - before))
-        return levels, self.targets(self.contexts[nodes]) * (weights * len(nodes) / weights.sum())[:, None]
+                levels.append((characters[begin:end], torch.from_numpy(found[begin:end] - before)))
+        scale = torch.from_numpy(weights) * len(nodes) / int(weights.sum())
+        return levels, self.targets(torch.from_numpy(self.contexts[nodes])) * scale[:, None]
+
+    def _prefixes(self, places: Ids) -> tuple[Ids, Ids]:
+        """Every prefix of some words, in the order of the tree, and how often it is predicted."""
+        nodes, path = self.rows[places], [self.rows[places] * 2]
+        unseen = (places >= self.words).astype(np.int64)  # of these only the ends are predicted
+        while len(nodes):
+            nodes = self.parents[nodes]
+            inside = nodes < len(self.characters)
+            nodes, unseen = nodes[inside], unseen[inside]
+            path.append(nodes * 2 + unseen)
+        keys = np.concatenate(path)
+        keys.sort(kind="stable")  # long runs of them are in order already
+        nodes = keys >> 1
+        first = np.flatnonzero(np.diff(nodes, prepend=-1))
+        return nodes[first], np.add.reduceat(1 - (keys & 1), first)
 
 
 SAMPLERS: dict[str, Callable[[Examples, int], Sampler]] = {

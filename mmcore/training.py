@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from .architectures.interface import is_statistic
-from .backprop import Autograd, Backprop, gradients_of
+from .backprop import Gradients, gradients_of
 from .checkpoint import TensorUpdate
 from .config import TrainConfig
 from .dataset import Dataset
@@ -196,7 +196,7 @@ def train(
     yield replace(last, updates=updates)
 
 
-def _updates(model: Model, before: Tensor, gradients: Autograd | Backprop) -> dict[str, TensorUpdate]:
+def _updates(model: Model, before: Tensor, gradients: Gradients) -> dict[str, TensorUpdate]:
     """What the update from the flat weights ``before`` did to each tensor, whatever optimiser made it."""
     old, found = views(before, model.config.shapes(model.vocab_size)), {}
     for name, tensor in model.tensors.items():

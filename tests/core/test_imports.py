@@ -36,7 +36,7 @@ TIERS = (
     ("dataset", "checkpoint", "reading"),
     ("gallery",),
     ("cost", "curves"),
-    ("limits", "samplers", "sweeps", "train_state"),
+    ("limits", "samplers", "sweeps", "train_state", "tree_backprop"),
     ("backprop", "evaluation", "ngram", "sample", "embedding", "optimizer", "search"),
     ("training", "trace", "scoring", "breakdown", "guessing"),
     ("export",),
@@ -70,6 +70,7 @@ PACKAGES = {
         ("store",),
     ),
     "jobs": (("worker",), ("execution", "turns", "sweeping"), ("processes", "queue", "dask"), ("scheduler",)),
+    "tree_backprop": (("tree",), ("passes", "layers", "attention"), ("rnn", "gru", "lstm", "transformer")),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (
         ("artifact", "in_browser"),
