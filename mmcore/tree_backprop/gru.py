@@ -47,16 +47,15 @@ class GRUPass(Pass[GRUConfig]):
         self.difference = torch.empty_like(self.states[1:])  # h − n
         self.read, products = (inputs.new_empty(len(tree.continued), size) for size in (H, 3 * H))
         self.masks, self.m = list[Tensor | None](), list[Tensor]()
-        for (continued, read, product), (parents, above, gates, state, difference) in zip(
+        for (continued, read, product), (parents, above, rz, r, z, n, state, difference) in zip(
             tree.split_continued(tree.continued, self.read, products),
-            tree.split(tree.parents, tree.above, self.gates, self.states[1:], self.difference),
+            tree.split(tree.parents, tree.above, *_columns(self.gates), self.states[1:], self.difference),
             strict=True,
         ):
             torch.index_select(self.states, 0, continued, out=read)
             torch.addmm(inner, read, p["W_hh"], out=product)
             m_rz, m_n = products.index_select(0, above).split([2 * H, H], 1)
-            r, z, n = gates.split(H, 1)
-            gates[:, : 2 * H].add_(m_rz).sigmoid_()
+            rz.add_(m_rz).sigmoid_()
             tanh_(n.addcmul_(r, m_n))
             mask = dropout_mask(state, rate, training) if training is not None and rate else None
             kept = n if mask is None else n * mask
@@ -69,33 +68,37 @@ class GRUPass(Pass[GRUConfig]):
 
     def backward(self, dstates: Tensor) -> None:
         dstates = self.seen.backward(dstates)
-        p, tree, H = self.p, self.tree, self.config.hidden_size
+        p, g, tree, H, V = self.p, self.g, self.tree, self.config.hidden_size, len(self.p["C"])
         W, dh = p["W_hh"].T, torch.cat([torch.zeros_like(dstates[:1]), dstates])
-        d, da = dstates.new_empty(len(tree), 4 * H), torch.empty_like(dstates)  # dm, dh' ⊙ z
-        dsums = d.new_zeros(len(tree.continued), 4 * H)
-        for (continued, dm_sum, dh_sum), (above, gates, difference, dstate, dlevel, dn), mask, m_n in zip(
-            reversed(tree.split_continued(tree.continued, dsums[:, : 3 * H], dsums[:, 3 * H :])),
-            reversed(tree.split(tree.above, self.gates, self.difference, dh[1:], d, da)),
-            reversed(self.masks),
-            reversed(self.m),
-            strict=True,
+        dm, da = torch.empty_like(self.gates), torch.empty_like(dstates)
+        dproducts = dm.new_zeros(len(tree.continued), 3 * H)
+        values = *_columns(self.gates), self.difference
+        rows = tree.split(tree.parents, tree.above, *values, dh[1:], dm, *_columns(dm), da)
+        of_parents = tree.split_continued(tree.continued, dproducts)
+        for (continued, dproduct), level, mask, m_n in zip(
+            reversed(of_parents), reversed(rows), reversed(self.masks), reversed(self.m), strict=True
         ):
-            r, z, n = gates.split(H, 1)
-            dr, dz, dm_n, dkept = dlevel.split(H, 1)
-            torch.mul(dstate, z, out=dkept)
-            torch.sub(dstate, dkept, out=dn)
+            parents, above, rz, r, z, n, difference, dstate, dgates, drz, dr, dz, dm_n, dn = level
+            through = dstate * z
+            torch.sub(dstate, through, out=dn)
             if mask is not None:
                 dn.mul_(mask)
             tanh_backward(dn, n, grad_input=dn)
             torch.mul(dn, m_n, out=dr)
             torch.mul(dstate, difference, out=dz)
-            drz = dlevel[:, : 2 * H]
-            sigmoid_backward(drz, gates[:, : 2 * H], grad_input=drz)
+            sigmoid_backward(drz, rz, grad_input=drz)
             torch.mul(dn, r, out=dm_n)
-            dsums.index_add_(0, above, dlevel)
-            dh.index_add_(0, continued, dh_sum.addmm_(dm_sum, W))
-        torch.mm(self.read.T, dsums[:, : 3 * H], out=self.g["W_hh"])
-        dtable = by_character(tree, d[:, : 3 * H], len(p["C"]))
-        torch.sum(dtable, 0, out=self.g["b_hh"])
-        dtable[:, 2 * H :] = by_character(tree, da, len(p["C"]))
-        table_backward(p, self.g, dtable)
+            dproducts.index_add_(0, above, dgates)
+            dh.index_add_(0, parents, through)
+            dh.index_add_(0, continued, dproduct @ W)
+        torch.mm(self.read.T, dproducts, out=g["W_hh"])
+        dtable = by_character(tree, dm, V)
+        torch.sum(dtable, 0, out=g["b_hh"])
+        dtable[:, 2 * H :] = by_character(tree, da, V)
+        table_backward(p, g, dtable)
+
+
+def _columns(gates: Tensor) -> tuple[Tensor, ...]:
+    """Both gates, and each of the three parts."""
+    r, z, n = gates.chunk(3, 1)
+    return gates[:, : 2 * r.shape[1]], r, z, n

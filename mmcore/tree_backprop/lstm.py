@@ -47,60 +47,38 @@ class LSTMPass(Pass[LSTMConfig]):
         self.bent = torch.empty_like(self.states[1:])  # tanh(c)
         self.read, products = (inputs.new_empty(len(tree.continued), size) for size in (H, 4 * H))
         self.masks, self.before = list[Tensor | None](), list[Tensor]()
-        columns = self.gates.split([H, H, H, H], 1)
-        for (continued, read, product), (parents, above, gates, ifo, i, f, o, g, state, cell, bent) in zip(
-            tree.split_continued(tree.continued, self.read, products),
-            tree.split(
-                tree.parents,
-                tree.above,
-                self.gates,
-                self.gates[:, : 3 * H],
-                *columns,
-                self.states[1:],
-                self.cells[1:],
-                self.bent,
-            ),
-            strict=True,
-        ):
+        of_parents = tree.split_continued(tree.continued, self.read, products)
+        made = self.states[1:], self.cells[1:], self.bent
+        rows = tree.split(tree.parents, tree.above, self.gates, *_columns(self.gates), *made)
+        for (continued, read, product), level in zip(of_parents, rows, strict=True):
+            parents, above, gates, ifo, i, f, o, g, state, cell, bent = level
             torch.index_select(self.states, 0, continued, out=read)
             torch.mm(read, W, out=product)
             gates.add_(products.index_select(0, above))
             ifo.sigmoid_()
             tanh_(g)
             mask = dropout_mask(state, rate, training) if training is not None and rate else None
-            self.masks.append(mask)
-            self.before.append(self.cells.index_select(0, parents))
-            torch.mul(i, g if mask is None else g * mask, out=cell).addcmul_(f, self.before[-1])
+            before = self.cells.index_select(0, parents)
+            torch.mul(i, g if mask is None else g * mask, out=cell).addcmul_(f, before)
             torch.mul(tanh_(bent.copy_(cell)), o, out=state)
+            self.masks.append(mask)
+            self.before.append(before)
         self.seen.generator = training
         return self.seen.forward(self.states[1:])
 
     def backward(self, dstates: Tensor) -> None:
         dstates = self.seen.backward(dstates)
-        p, tree, H = self.p, self.tree, self.config.hidden_size
-        W, dh = p["W_hh"].T, torch.cat([torch.zeros_like(dstates[:1]), dstates])
-        dc = torch.zeros_like(dh)
-        d = dstates.new_empty(len(tree), 5 * H)  # da, dc' ⊙ f
-        dsums = d.new_zeros(len(tree.continued), 5 * H)
-        for (continued, da_sum, dc_sum), rows, mask, before in zip(
-            reversed(tree.split_continued(tree.continued, dsums[:, : 4 * H], dsums[:, 4 * H :])),
-            reversed(
-                tree.split(
-                    tree.above,
-                    self.gates,
-                    self.bent,
-                    dh[1:],
-                    dc[1:],
-                    d,
-                )
-            ),
-            reversed(self.masks),
-            reversed(self.before),
-            strict=True,
+        p, tree, W = self.p, self.tree, self.p["W_hh"].T
+        dh = torch.cat([torch.zeros_like(dstates[:1]), dstates])
+        dc, da = torch.zeros_like(dh), torch.empty_like(self.gates)
+        dproducts = da.new_zeros(len(tree.continued), da.shape[1])
+        values = *_columns(self.gates), self.bent
+        rows = tree.split(tree.parents, tree.above, *values, dh[1:], dc[1:], da, *_columns(da))
+        of_parents = tree.split_continued(tree.continued, dproducts)
+        for (continued, dproduct), level, mask, before in zip(
+            reversed(of_parents), reversed(rows), reversed(self.masks), reversed(self.before), strict=True
         ):
-            above, gates, bent, dstate, dcell, dlevel = rows
-            i, f, o, g = gates.split(H, 1)
-            di, df, do, dg, dbefore = dlevel.split(H, 1)
+            parents, above, ifo, i, f, o, g, bent, dstate, dcell, dgates, difo, di, df, do, dg = level
             torch.mul(dstate, bent, out=do)
             dcell.add_(tanh_backward(dstate.mul_(o), bent, grad_input=dstate))
             torch.mul(dcell, i, out=dg)
@@ -109,12 +87,16 @@ class LSTMPass(Pass[LSTMConfig]):
                 dg.mul_(mask)
                 di.mul_(mask)
             torch.mul(dcell, before, out=df)
-            torch.mul(dcell, f, out=dbefore)
-            difo = dlevel[:, : 3 * H]
-            sigmoid_backward(difo, gates[:, : 3 * H], grad_input=difo)
+            dc.index_add_(0, parents, dcell * f)
+            sigmoid_backward(difo, ifo, grad_input=difo)
             tanh_backward(dg, g, grad_input=dg)
-            dsums.index_add_(0, above, dlevel)
-            dh.index_add_(0, continued, da_sum @ W)
-            dc.index_add_(0, continued, dc_sum)
-        torch.mm(self.read.T, dsums[:, : 4 * H], out=self.g["W_hh"])
-        table_backward(p, self.g, by_character(tree, d[:, : 4 * H], len(p["C"])))
+            dproducts.index_add_(0, above, dgates)
+            dh.index_add_(0, continued, dproduct @ W)
+        torch.mm(self.read.T, dproducts, out=self.g["W_hh"])
+        table_backward(p, self.g, by_character(tree, da, len(p["C"])))
+
+
+def _columns(gates: Tensor) -> tuple[Tensor, ...]:
+    """The three gates, and each of the four parts."""
+    i, f, o, g = gates.chunk(4, 1)
+    return gates[:, : 3 * i.shape[1]], i, f, o, g
