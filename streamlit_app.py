@@ -7,6 +7,7 @@ import streamlit as st
 
 from ui import health, pages, picture, session, warm_up
 from ui.generate import tree
+from ui.kit import terms
 from ui.kit.live import plotly_route
 from ui.kit.shell import SIDEBAR, page_routes
 
@@ -26,6 +27,7 @@ if __name__ == "__main__":
 
             strip.draw(page.url_path or pages.HOME.name)
         page.run()
+        terms.draw()
         session.queue()  # where the server did not start it: after the page, which comes first
     warm_up.page_drawn()
 elif __name__ == "streamlit_app":

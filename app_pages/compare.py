@@ -4,13 +4,14 @@ import streamlit as st
 
 from ui import pages
 from ui.compare import choice, curves, embeddings, losses, settings
+from ui.kit import terms
 from ui.kit.theme import current_theme
 
 st.title(pages.COMPARE.title, anchor=False)
 st.markdown("Runs side by side: their curves on the same axes, the settings in which they differ, their exact losses.")
 runs = choice.choose()
 if not runs:
-    st.stop()
+    terms.stop()
 curves.draw(runs)
 settings.draw(runs)
 losses.draw(runs, current_theme())

@@ -5,7 +5,7 @@ import streamlit as st
 from ui import pages, session
 from ui.embeddings import neighbours, pictures, two_runs
 from ui.embeddings.table import Table
-from ui.kit import symbols
+from ui.kit import symbols, terms
 from ui.kit.nouns import fit
 from ui.kit.theme import current_theme
 from ui.run.picker import trained_run
@@ -24,7 +24,7 @@ said.markdown(fit(WHAT, artifact.vocab.tokens))
 if "C" not in artifact.model.tensors:
     noun = artifact.vocab.noun
     st.info(f"{run.config.model.title} has no embedding table: a {noun} is a row of probabilities, not a point.")
-    st.stop()
+    terms.stop()
 # Of a large vocabulary all below is about its most frequent symbols, the places in a list of which are not their ids.
 C, vocab, sha256 = artifact.model.tensors["C"].numpy(), artifact.vocab, run.config.corpus_sha256
 ids = symbols.shown(session.corpus(sha256), vocab)

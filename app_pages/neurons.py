@@ -3,6 +3,7 @@
 import streamlit as st
 
 from ui import pages, session
+from ui.kit import terms
 from ui.kit.theme import current_theme
 from ui.neurons import history, layer, unit
 from ui.run.picker import trained_run
@@ -15,7 +16,7 @@ run, artifact = trained_run()
 model, dataset = artifact.model, session.run_dataset(run)
 if reason := layer.nothing(model):
     st.info(reason)
-    st.stop()
+    terms.stop()
 number, seen = layer.choose(model, dataset)
 layer.draw(seen.report, theme)
 

@@ -5,7 +5,7 @@ import streamlit as st
 from mmcore import embedding, playground
 from ui import counting, pages, picture, session, visitor
 from ui.form import settings
-from ui.kit import symbols
+from ui.kit import symbols, terms
 from ui.kit.live import live_chart
 from ui.kit.nouns import fit, fitted
 from ui.kit.text import LOSSES, plain
@@ -31,14 +31,14 @@ with controls:
     asked = sliders.draw_sliders(corpus.sha256)
     if isinstance(asked, ValueError):
         result.error(plain(asked), icon=":material/error:")
-        st.stop()
+        terms.stop()
     play, problem = models.current(asked)
 if problem:
     result.error(plain(problem))
     if play:
         result.caption(plain(f"Below is still the model before: {settings.describe(play.config)}."))
 if play is None and not problem:
-    st.stop()
+    terms.stop()
 bigram = counting.baselines(corpus.sha256, asked.config.split)["bigram"]
 slow = models.too_little(play, asked, bigram) if play and not problem else None
 if slow:
@@ -60,7 +60,7 @@ if slow or isinstance(problem, (playground.BudgetTooSmall, playground.TooManySte
         ):
             models.train_as_run(asked.config)
 if play is None:
-    st.stop()
+    terms.stop()
 sliders.write_address(play)
 before = st.session_state.get("play_before")
 

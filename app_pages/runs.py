@@ -4,6 +4,7 @@ import streamlit as st
 
 from mmcore.store import LIVE, RunFilter, RunState
 from ui import pages, session, visitor
+from ui.kit import terms
 from ui.run import workers
 from ui.runs import actions, card, deleted, listing, selection, size, table, transfer
 
@@ -19,7 +20,7 @@ if not store.count():
     pages.TRAIN.link()
     transfer.draw()
     deleted.draw_bin()
-    st.stop()
+    terms.stop()
 
 part = listing.choose()
 runs, states = part.runs(), part.states()
@@ -28,7 +29,7 @@ if not runs:
     searched = part.which != RunFilter()
     st.info("Change the search or the filter above." if searched else "None can be read.", title="No run")
     deleted.draw_bin()
-    st.stop()
+    terms.stop()
 actions.draw(part.which, part.found)
 current = visitor.current_run() or runs[0]
 table.draw(runs, store.stored(states), tags=bool(store.tags()))

@@ -4,6 +4,7 @@ import streamlit as st
 
 from mmcore.store import RunFilter, StoredSweep
 from ui import pages, session, visitor
+from ui.kit import terms
 from ui.kit.theme import current_theme
 from ui.run import sweeps
 from ui.sweep import change, choose, define, progress, results
@@ -15,7 +16,7 @@ if stored is None:
 choose.draw(stored)
 if stored is None:
     define.draw(visitor.current_corpus())
-    st.stop()
+    terms.stop()
 
 found = sweeps.of(stored.config, session.store().summaries(RunFilter(sweep=stored.id)))
 choose.heading(stored)

@@ -4,6 +4,7 @@ import streamlit as st
 
 from mmcore.ngram import uniform_loss
 from ui import pages, picture, session, visitor
+from ui.kit import terms
 from ui.kit.nouns import fit
 from ui.kit.text import nats
 from ui.kit.theme import current_theme
@@ -49,7 +50,7 @@ vocab, dataset = artifact.vocab, session.run_dataset(run)
 if artifact.model.flat.numel() > subject.MAX_PARAMETERS:
     most = f"{subject.MAX_PARAMETERS:,} parameters"
     st.info(f"Copies of this model in double precision would fill the memory. Choose a run of at most {most}.")
-    st.stop()
+    terms.stop()
 
 model, kept = artifact.model, session.store().checkpoints(run.id)
 film = picture.Film(run_id=run.id, steps=[checkpoint.step for checkpoint in kept])

@@ -52,8 +52,9 @@ def symbol_map(app: AppTest) -> dict[str, Any]:
 
 
 def components(app: AppTest) -> list[dict[str, Any]]:
-    """What each component of the page is given."""
-    return [json.loads(component.proto.json) for component in app.get("bidi_component")]
+    """What each component of the page is given; not what explains the terms of every page."""
+    given = (json.loads(component.proto.json) for component in app.get("bidi_component"))
+    return [data for data in given if "sentences" not in data]
 
 
 def numbers(values: Any) -> NDArray[Any]:

@@ -32,7 +32,7 @@ def trained(finished: Run, store: RunStore, model: ModelConfig, **settings: Any)
 def test_a_run_without_checkpoints_has_one_map(finished: Run, store: RunStore, open_page: Open) -> None:
     store.collect([finished.id], limit=0)
     app = open_page("embeddings", run=finished.id)
-    assert not app.get("bidi_component") and symbol_map(app)["layout"]["title"]["text"]
+    assert not components(app) and symbol_map(app)["layout"]["title"]["text"]
 
 
 def test_it_opens_at_the_checkpoint_of_the_bar(finished: Run, open_page: Open) -> None:

@@ -12,7 +12,7 @@ import torch
 from mmcore.dataset import Splits, Vocab, show_symbol
 from mmcore.sample import draw_symbol, label, next_distribution
 from ui.generate.samples import LABEL_TITLES, Sampling
-from ui.kit import plots, symbols
+from ui.kit import plots, symbols, terms
 from ui.kit.nouns import fitted
 from ui.kit.text import plain
 from ui.kit.theme import PLOTLY_CONFIG, Theme, color, figure_layout
@@ -36,7 +36,7 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling, theme: 
         distribution = next_distribution(artifact.model, vocab, written, temperature=how.temperature, top_k=how.top_k)
     except ValueError as error:
         st.error(plain(error), icon=":material/error:")
-        st.stop()
+        terms.stop()
     ranked = distribution.sort_values("probability", ascending=False, kind="stable")
     st.markdown(f"The {vocab.item} so far, from its start:")
     st.code(vocab.cutting.between.join(map(show_symbol, ["", *built])), language=None, wrap_lines=True)

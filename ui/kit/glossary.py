@@ -56,3 +56,10 @@ GLOSSARY = dict(
     )
 )
 """Term → sentence, in alphabetical order."""
+
+_OF_WORDS = r"(?= (?:and|split|set|loss|words|examples|figure)\b)"
+SPELLED = {term: f"{term}(?:e?s)?" for term in GLOSSARY} | {
+    "Train": f"train{_OF_WORDS}|(?<=in )train",  # elsewhere it is what one does with a model
+    "Test": f"test{_OF_WORDS}",
+}
+"""Term → how a page says it, as a regular expression of Python and of JavaScript, in either case."""

@@ -13,5 +13,6 @@ def draw() -> None:
     st.header("Glossary", anchor="glossary")
     entries = [f"**{plain(term)}**: {plain(sentence)}" for term, sentence in GLOSSARY.items()]
     half = (len(entries) + 1) // 2
-    for column, part in zip(st.columns(2, gap="medium"), (entries[:half], entries[half:]), strict=True):
-        column.markdown("\n\n".join(part))
+    with st.container(key="glossary"):
+        for column, part in zip(st.columns(2, gap="medium"), (entries[:half], entries[half:]), strict=True):
+            column.markdown("\n\n".join(part))

@@ -10,6 +10,7 @@ import streamlit as st
 from mmcore import Run
 from mmcore.store import RunFilter, RunState
 from ui import pages, session, visitor
+from ui.kit import terms
 from ui.kit.text import nats
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def trained_run() -> tuple[Run, Artifact]:
     if run is None:
         st.info("Train a first model, which takes seconds, then come back.", title="No run yet", icon=":material/info:")
         pages.TRAIN.link()
-        st.stop()
+        terms.stop()
     visitor.open_run(run.id)
     with st.container(key="chosen"):
         place = _Places.of(many=session.store().count() > OFFERED)
@@ -41,7 +42,7 @@ def trained_run() -> tuple[Run, Artifact]:
     if artifact is None:
         st.info(f"This run is {run.state} and has saved no weights.", title="No weights yet", icon=":material/info:")
         pages.TRAIN.link()
-        st.stop()
+        terms.stop()
     return run, artifact
 
 

@@ -13,6 +13,7 @@ from mmcore.dataset import Dataset, Vocab, show_symbol
 from mmcore.model import Model
 from mmcore.store import Run
 from mmcore.symbols import CHARACTERS
+from ui.kit import terms
 from ui.kit.nouns import fit
 from ui.kit.plots import SPELLED
 from ui.kit.symbols import context_text
@@ -67,7 +68,7 @@ def choose_example(vocab: Vocab, dataset: Dataset, context_size: int) -> tuple[l
         titles = example_titles(word, vocab, context_size)
     except ValueError as error:
         st.error(plain(error), icon=":material/error:")
-        st.stop()
+        terms.stop()
     position = st.selectbox(
         "Position",
         range(len(titles)),

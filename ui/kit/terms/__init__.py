@@ -1,0 +1,31 @@
+"""The glossary's terms on a page: underlined where each stands first, explained there and at the page's end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import streamlit as st
+
+from ui.kit.glossary import GLOSSARY, SPELLED
+
+HERE = Path(__file__).parent
+
+_component = st.components.v2.component(
+    "glossary_terms",
+    html=(HERE / "terms.html").read_text("utf-8"),
+    css=(HERE / "terms.css").read_text("utf-8"),
+    js=(HERE / "terms.js").read_text("utf-8"),
+    isolate_styles=False,  # what it marks is all of the page
+)
+
+
+def draw() -> None:
+    """Explain the terms that the page above says, as it is now and as it changes."""
+    _component(key="terms", data={"sentences": GLOSSARY, "spelled": SPELLED})
+
+
+def stop() -> NoReturn:
+    """End a page here: nothing can be drawn after Streamlit's own ``stop``."""
+    draw()
+    st.stop()
