@@ -159,3 +159,49 @@ def test_every_page_does_its_task_by_keyboard(page: Page, server: AppServer) -> 
     reach(page, check)
     page.keyboard.press("Enter")
     expect(strip.get_by_text(re.compile("^(Right|No)\\.$"))).to_be_visible()
+
+
+def test_runs_are_selected_compared_and_deleted_by_keyboard(page: Page, server: AppServer) -> None:
+    server.empty()
+    for size in (2, 3):
+        server.trained(model_config(hidden_sizes=(size,)), TrainConfig(max_steps=5))
+    page.goto(f"{server.url}/runs")
+    heading(page, "Runs")
+    main = page.get_by_test_id("stMain")
+    expect(main.get_by_text("in the table, arrow keys and Shift + Space")).to_be_visible()
+    reach(page, page.get_by_test_id("data-grid-canvas").first)
+    page.keyboard.press("Shift+Space")
+    expect(main.get_by_text("1 selected")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+Space")
+    expect(main.get_by_text("2 selected")).to_be_visible()
+    wait_until_idle(page)
+    press(page, "button", "Compare")
+    heading(page, "Compare")
+    expect(main.get_by_text("2 runs")).to_be_visible()
+    visit(page, "Runs")
+    press(page, "button", "Delete")
+    expect(main.get_by_text("No run", exact=False).first).to_be_visible()
+    press(page, "button", "Undo")
+    expect(main.get_by_text("2 selected")).to_be_visible()
+
+
+def test_a_sweep_and_an_experiment_are_started_by_keyboard(page: Page, server: AppServer, store: RunStore) -> None:
+    server.empty()
+    server.trained(model_config(hidden_sizes=(2,)), TrainConfig(max_steps=5))
+    page.goto(f"{server.url}/sweep")
+    heading(page, "Sweep")
+    for title in ("Context size (characters)", "Embedding dimension (numbers)", "Seeds"):
+        press(page, "textbox", title, "Control+a 2 Enter")
+    expect(page.get_by_text("1 setting × 1 seed = 1 run")).to_be_visible()
+    press(page, "button", "Start the sweep")
+    page.wait_for_url("**/sweep?sweep=*")
+    expect(page.get_by_text("1 of 1 runs done")).to_be_visible()
+
+    visit(page, "Lessons")
+    press(page, "radio", "Initialisation", "ArrowRight Space")
+    press(page, "button", re.compile(r"^Train the \d+ runs$"))
+    press(page, "button", "Stop")
+    expect(page.get_by_role("button", name="Go on", exact=True)).to_be_visible()
+    started = store.sweeps()
+    assert len(started) == 2 and "Context" in [one.name for one in started]

@@ -31,7 +31,10 @@ def draw(which: RunFilter, found: int) -> None:
         if chosen:
             st.button("Clear selection", icon=":material/deselect:", key="clear", on_click=selection.select, args=((),))
         else:
-            st.caption("Tick runs to compare, tag or delete them.", width="content")
+            st.caption(
+                "Tick runs to compare, tag or delete them; in the table, arrow keys and Shift + Space do the same.",
+                width="content",
+            )
         if found > len(chosen):
             label = f"Select all {found:,}"
             st.button(label, icon=":material/select_all:", key="select_all", on_click=_select_all, args=(which,))
