@@ -89,7 +89,9 @@ def references(config: RunConfig) -> dict[str, float]:
     if not quick(config):
         return counting.baselines(config.corpus_sha256, config.split)
     counted = counting.table(config.corpus_sha256, config.split)
-    return counting.baselines(config.corpus_sha256, config.split) | {"Kneser-Ney": float(counted["val_loss"].min())}
+    best = counted.loc[counted["val_loss"].idxmin()]
+    found = {f"Kneser-Ney, order {best['order']:.0f}": float(best["val_loss"])}
+    return counting.baselines(config.corpus_sha256, config.split) | found
 
 
 @dataclass(frozen=True)
