@@ -7,6 +7,8 @@ from mmcore.store import LIVE
 from ui import pages, picture, session, visitor
 from ui.run import heading, progress, results
 
+ROOMS = ("Learn", "Data", "Generate"), ("Train",), ("Look inside",)  # a column each
+
 st.title("Makemore Lab")
 st.markdown("Learn how a neural network writes new names, one character at a time, by training one and watching it.")
 run = visitor.current_run()
@@ -15,7 +17,9 @@ if st.button("Train a model", type="primary", icon=":material/play_arrow:", key=
     sha256 = session.bundled_sha256()
     run = visitor.start_run(RunConfig(corpus_sha256=sha256, model=preset.model, train=preset.train)) or run
 words = len(session.corpus(session.bundled_sha256()).words)
-st.caption(f"The quick preset on {words:,} first names: some seconds. The loss falls, and the names get better.")
+st.caption(
+    f"The quick preset on {words:,} first names: it takes some seconds. The loss falls, and the names get better."
+)
 
 
 @st.fragment(run_every=progress.tick(run, 0.25))
@@ -54,7 +58,8 @@ if run:
             results.draw_short(run)
 
 st.header("Then look closer")
-with st.container(gap="xxsmall"):
-    for page in pages.PAGES:
-        if page is not pages.HOME:
+for column, rooms in zip(st.columns(3, gap="medium"), ROOMS, strict=True):
+    with column.container(gap="xxsmall"):
+        st.caption(" · ".join(rooms))
+        for page in (page for room in rooms for page in pages.GROUPS[room]):
             page.link(f"**{page.title}** {page.question}")

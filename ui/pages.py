@@ -43,7 +43,7 @@ TRAIN = Page(name="train", title="Run", icon=":material/model_training:", questi
 PLAYGROUND = Page(name="playground", title="Playground", icon=":material/tune:", question="What does one slider do?")
 SWEEP = Page(name="sweep", title="Sweep", icon=":material/grid_on:", question="Which settings are best?")
 SPLITS = Page(
-    name="splits", title="Splits", icon=":material/call_split:", question="Does it overfit? Train, dev and test"
+    name="splits", title="Splits", icon=":material/call_split:", question="Does it overfit? Train, validation and test"
 )
 EMBEDDINGS = Page(
     name="embeddings",

@@ -60,7 +60,7 @@ def draw(table: Table, place: int, metric: str, theme: Theme, noun: str) -> None
     st.dataframe(
         nearest,
         hide_index=True,
-        column_config={"closeness": st.column_config.NumberColumn(closeness, format="%.6f"), "id": "id"},
+        column_config={"closeness": st.column_config.NumberColumn(closeness, format="%.3f"), "id": "id"},
         height=248,
         alt=f"Nearest neighbours of {titles[place]}",
     )

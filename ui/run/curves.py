@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -69,8 +69,8 @@ def telling_samples(samples: pd.DataFrame, count: int = 6) -> list[tuple[int, st
     drawn: list[tuple[int, list[str]]] = []
     newest = samples["step"].max()
     for step, words in samples.itertuples(index=False):
-        same = bool(drawn) and words == drawn[-1][1]  # the very first updates change no word yet
-        if words and (not same or step == newest):
+        alike = bool(drawn) and _alike(words, drawn[-1][1])  # the very first updates change next to no word yet
+        if words and (not alike or step == newest):
             drawn.append((int(step), words))
     if len(drawn) > 2:
         steps = np.array([step for step, _ in drawn])
@@ -79,6 +79,11 @@ def telling_samples(samples: pd.DataFrame, count: int = 6) -> list[tuple[int, st
         near = {i for i in chosen if i + 1 in chosen and steps[i + 1] < 1.2 * steps[i]}
         drawn = [drawn[i] for i in sorted({0} | chosen - near)]
     return [(step, ", ".join(map(shown_word, words))) for step, words in drawn[::-1]]
+
+
+def _alike(words: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether at least half of the words are the same."""
+    return 2 * sum(map(str.__eq__, words, others)) >= len(words)
 
 
 def shown_word(word: str, longest: int = 18) -> str:

@@ -50,7 +50,7 @@ def draw_verdict(run: Run, found: Sequence[Finding]) -> None:
     said = checked(run.config) if fine else None
     st.markdown(f"{icon} **{plain(verdict(run, found, beside))}**", help=said)
     if run.losses:
-        with st.container(horizontal=True, gap="medium"):
+        with st.container(horizontal=True, gap="small"):
             for name, label in LOSSES.items():
                 if name in run.losses:
                     st.metric(label, nats(run.losses[name]), width="content")

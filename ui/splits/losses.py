@@ -185,6 +185,6 @@ def draw_table(rows: Sequence[SplitLoss]) -> None:
     table = pd.DataFrame([asdict(row) for row in rows]).drop(columns="role")
     shown = table.rename(columns={"title": "split", "low": "95 % from", "high": "to"})
     figures = {
-        name: st.column_config.NumberColumn(format="%.6f") for name in ("loss", "95 % from", "to", "perplexity", "bits")
+        name: st.column_config.NumberColumn(format="%.4f") for name in ("loss", "95 % from", "to", "perplexity", "bits")
     }
     st.dataframe(shown, hide_index=True, column_config=figures, alt="Every figure of this page")
