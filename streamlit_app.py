@@ -10,6 +10,7 @@ from ui.generate import tree
 from ui.kit import terms
 from ui.kit.live import plotly_route
 from ui.kit.shell import SIDEBAR, page_routes
+from ui.run import link
 
 # A visit runs this script as __main__, the server imports it once under its name; a worker process does neither.
 if __name__ == "__main__":
@@ -26,7 +27,13 @@ if __name__ == "__main__":
             from ui.lessons import strip
 
             strip.draw(page.url_path or pages.HOME.name)
+        here = pages.BY_NAME.get(page.url_path or pages.HOME.name)
+        if here:
+            link.receive(here)
+            link.draw(here)
         page.run()
+        if here is pages.TRAIN:
+            link.write()
         terms.draw()
         session.queue()  # where the server did not start it: after the page, which comes first
     warm_up.page_drawn()

@@ -16,6 +16,7 @@ import streamlit as st
 from mmcore.config import RunConfig, SplitConfig
 from mmcore.corpus import BUNDLED_NAMES, Corpus, read_words
 from mmcore.dataset import Dataset, Splits, Vocab, build_dataset, split_words
+from mmcore.gallery import GALLERY, gallery_corpus
 from mmcore.logs import write_logs
 from mmcore.store import ENDED, Run, RunFilter, RunStore, StoreUnavailable
 from ui.kit.text import plain
@@ -162,6 +163,22 @@ def on_worker(function: Task[T], *args: object, doing: str) -> T:
 def corpus(sha256: str) -> Corpus:
     """A stored corpus, by its hash."""
     return store().corpus(sha256)
+
+
+@st.cache_resource(show_spinner=False)
+def _gallery() -> dict[str, str]:
+    """Which of the lists that come with the app has which hash."""
+    return {gallery_corpus(key).sha256: key for key in GALLERY}
+
+
+def corpus_here(sha256: str) -> Corpus | None:
+    """A stored corpus, by its hash, or one of those that come with the app, which is then stored; else None."""
+    with contextlib.suppress(ValueError):
+        return corpus(sha256)
+    if (key := _gallery().get(sha256)) is None:
+        return None
+    store().add_corpus(gallery_corpus(key))
+    return corpus(sha256)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)

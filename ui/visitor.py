@@ -12,9 +12,10 @@ import streamlit as st
 
 from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import Corpus
+from mmcore.fields import cut
 from mmcore.store import Run, RunSummary, StoredSweep, UnreadableRun
 from ui.kit.text import plain
-from ui.session import bundled, bundled_sha256, corpus, queue, store
+from ui.session import bundled, bundled_sha256, corpus, corpus_here, queue, store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 
 NEW_SWEEP = "new"  # in place of a sweep's id, while one is defined
+MAX_LINKED = 80  # characters of a name in an address
+CORPUS = ("corpus", "corpus_name", "corpus_items")  # what a link says of one
 
 
 def current_corpus() -> Corpus:
@@ -33,18 +36,40 @@ def current_corpus() -> Corpus:
     Where a page shows a run too, ask for that first: opening a run selects its corpus.
     """
     sha256 = st.query_params.get("corpus") or st.session_state.get("corpus_sha256") or bundled_sha256()
-    try:
-        found = corpus(sha256)
-    except ValueError:
-        st.warning("This address names a corpus that this server does not have. Showing the bundled names instead.")
+    found = corpus_here(sha256)
+    if found is None:
+        said = "This address names a corpus that this server does not have"
+        st.warning(plain(f"{said}{_described(sha256)} Showing the bundled names instead."))
         found = bundled()
     choose_corpus(found.sha256)
     return found
 
 
+def corpus_to_show() -> Corpus:
+    """What :func:`current_corpus` will be once the page has opened its run, without making it so."""
+    run, asked = run_asked_for(), st.query_params.get("corpus")
+    if asked is None and run and st.session_state.get("run_id") != run.id:
+        asked = run.config.corpus_sha256
+    return corpus_here(asked or st.session_state.get("corpus_sha256") or bundled_sha256()) or bundled()
+
+
+def _described(sha256: str) -> str:
+    """What somebody who has the corpus knows it by, as far as the address says it, and what to do with it."""
+    _, name, items = (st.query_params.get(part, "") for part in CORPUS)
+    known = [f"“{cut(name, MAX_LINKED)}”"] if name else []
+    if len(sha256) == 64 and set(sha256) <= set("0123456789abcdef"):
+        known.append(f"sha256 {sha256[:10]}…")
+    known += [f"{int(items):,} items"] if items.isdecimal() and len(items) < 10 else []
+    if not known:
+        return "."
+    return f": {', '.join(known)}. Add its file on the page Data, with the same options, and open the link again."
+
+
 def choose_corpus(sha256: str) -> None:
     """Make a stored corpus the visitor's current one, here, in the URL, and on every other page."""
     st.session_state["corpus_sha256"] = sha256
+    for name in CORPUS[1:]:
+        st.query_params.pop(name, None)
     if sha256 == _implied_corpus():
         st.query_params.pop("corpus", None)
     elif st.query_params.get("corpus") != sha256:
@@ -84,7 +109,8 @@ def current_run() -> Run | None:
             st.warning(plain(f"{unreadable}. Showing the newest one that can be read instead."))
             close_run()
         except ValueError:
-            st.warning("This address names a run that this server does not have. Showing the newest one instead.")
+            instead = " Showing the newest one instead." if store().latest() else ""
+            st.warning(f"This address names a run that this server does not have.{instead}")
             close_run()
         else:
             open_run(run.id)

@@ -52,9 +52,18 @@ def symbol_map(app: AppTest) -> dict[str, Any]:
 
 
 def components(app: AppTest) -> list[dict[str, Any]]:
-    """What each component of the page is given; not what explains the terms of every page."""
-    given = (json.loads(component.proto.json) for component in app.get("bidi_component"))
-    return [data for data in given if "sentences" not in data]
+    """What each component of the page is given; not what explains the terms of every page, nor the link to it."""
+    return [given for given in _given(app) if "more" not in given and "sentences" not in given]
+
+
+def link(app: AppTest) -> dict[str, str]:
+    """What the link to the page adds to its address."""
+    (more,) = [given["more"] for given in _given(app) if "more" in given]
+    return dict(more)
+
+
+def _given(app: AppTest) -> list[dict[str, Any]]:
+    return [json.loads(component.proto.json) for component in app.get("bidi_component")]
 
 
 def numbers(values: Any) -> NDArray[Any]:
