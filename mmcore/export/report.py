@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..config import NONE, RunConfig, said_of
+from ..config import NONE, RunConfig, TrainConfig, said_of
 from ..fields import cut, require, whole
 from ..losses import nats
 from ..sample import drawn_words
+from ..schedules import learning_rate_at
 from ..version import __version__
 from . import markdown
 from .figures import Figure, figures
@@ -94,12 +95,19 @@ def text(trained: Trained, values: Mapping[str, Any]) -> str:
         "Samples": markdown.words(values["samples"]),
         "Data": markdown.data(trained),
         "Settings": markdown.settings(trained),
-        "Again": ["This trains it anew and compares every loss:", "", f"    {values['command']}"],
+        "Again": _again(trained, values),
     }
     lines = [f"# {markdown.plain(trained.name)}", "", f"Run {trained.run_id}, {trained.artifact.step:,} steps."]
     for title, part in parts.items():
         lines += ["", f"## {title}", "", *part]
     return "\n".join(lines) + "\n"
+
+
+def _again(trained: Trained, values: Mapping[str, Any]) -> list[str]:
+    """How its figures can be confirmed, or why they cannot."""
+    if why := other_schedule(trained.config.train, _rates(values["curve"])):
+        return [f"It cannot be verified by training it anew: {why}."]
+    return ["This trains it anew and compares every loss:", "", f"    {values['command']}"]
 
 
 def _compared(found: Mapping[str, Figure], other: Mapping[str, Any]) -> list[str]:
@@ -138,6 +146,7 @@ class Reported:
     config: RunConfig
     step: int
     losses: Mapping[str, Figure]  # nats per symbol
+    rates: Mapping[int, float]  # learning rates by step, as its curve has them
 
 
 def read_report(path: Path) -> Reported:
@@ -156,7 +165,31 @@ def read_report(path: Path) -> Reported:
     whole("step", step, 0, 2**53)
     require(isinstance(losses, dict) and bool(losses), "losses", "at least one figure by name", losses)
     claimed = {name: _figure(name, loss) for name, loss in losses.items()}
-    return Reported(config=RunConfig.from_dict(config), step=step, losses=claimed)
+    rates = _rates(values.get("curve"))
+    return Reported(config=RunConfig.from_dict(config), step=step, losses=claimed, rates=rates)
+
+
+def _rates(curve: object) -> dict[int, float]:
+    """Of the points that have both, without those that are no points."""
+    points = [point for point in curve if isinstance(point, dict)] if isinstance(curve, list) else []
+    known = [(point.get("step"), point.get("learning_rate")) for point in points]
+    return {step: rate for step, rate in known if type(step) is int and type(rate) in (int, float)}
+
+
+def other_schedule(train: TrainConfig, rates: Mapping[int, float]) -> str | None:
+    """Where a run has followed another schedule than its settings say, in words; None where it has not.
+
+    A run that is trained longer has its schedule stretched over all its steps, and what it has done, it has done with
+    the one before: its settings alone do not lead to its weights.
+    """
+    for step, rate in sorted(rates.items()):
+        planned = learning_rate_at(train, min(step, train.max_steps - 1)) if step >= 0 else rate
+        if not math.isclose(rate, planned, rel_tol=1e-6) and len(rates) > 1:
+            return (
+                f"its learning rate at step {step:,} was {rate:.4g} where its settings say {planned:.4g}, as in a run "
+                "that was trained longer"
+            )
+    return None
 
 
 def _figure(name: str, values: object) -> Figure:

@@ -131,6 +131,34 @@ def test_a_report_of_a_run_that_was_stopped_is_refused(lab: Lab) -> None:
     assert found.exit_code == 2 and said in found.stderr
 
 
+def longer(lab: Lab, **changed: Any) -> Lab:
+    """The report of a run that was trained twice as long when it had ended."""
+    store = RunStore()
+    config = lab.run.config.replace(train=lab.run.config.train.replace(**changed))
+    run = run_inline(store, store.create(config).id)
+    run = run_inline(store, store.continue_run(run.id, max_steps=40).id)
+    lab.call("report", run.id, "--out", str(lab.file.parent))
+    return lab
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "step", "linear"])
+def test_a_run_that_was_trained_longer_on_another_schedule_is_not_denied_but_said_to_be_unverifiable(
+    lab: Lab, schedule: str
+) -> None:
+    found = longer(lab, schedule=schedule).call("verify", str(lab.file))
+    assert found.exit_code == 2 and "Denied" not in found.stdout
+    said = r"Error: report cannot be verified by training its run anew: its learning rate at step [\d,]+ was \S+ where"
+    assert re.search(said, found.stderr)
+    assert "It cannot be verified by training it anew: its learning" in lab.file.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize("schedule", ["constant", "inverse-time"])
+def test_a_run_that_was_trained_longer_on_the_same_schedule_is_confirmed(lab: Lab, schedule: str) -> None:
+    found = longer(lab, schedule=schedule, decay_rate=0.1).call("verify", str(lab.file))
+    assert found.exit_code == 0 and "Denied" not in found.stdout
+    assert "This trains it anew" in lab.file.with_suffix(".md").read_text()
+
+
 def test_a_report_of_other_words_is_refused(lab: Lab, tmp_path: Path) -> None:
     words = tmp_path / "words.txt"
     words.write_text("some\nother\nwords\n")
