@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .architectures.prefix_tree import Levels, prefixes
@@ -105,6 +106,7 @@ class WordSampler:
         whole = (place == T - 1) | ((examples.targets == 0) & (place < T))  # the last of each word that fits
         rows = np.concatenate([order[whole[order]], np.flatnonzero(place >= T)])
         self.rows, self.words = ends.numpy()[counts.rows[rows]], int(whole.sum())
+        self.paths, self.found = self._paths(), np.zeros_like(self.parents)
         self.spacing = len(rows) / batch_size
         self.points = torch.arange(batch_size, dtype=torch.float64) * self.spacing
 
@@ -112,9 +114,9 @@ class WordSampler:
         offsets = torch.rand(len(self.points), generator=generator, dtype=torch.float64) * self.spacing
         places = (self.points + offsets).long().clamp_(max=len(self.rows) - 1).numpy()
         nodes, weights = self._prefixes(places)
-        begins = np.searchsorted(nodes, self.starts)
-        found = np.searchsorted(nodes, self.parents[nodes])
-        found[: begins[1]] = 0
+        begins = np.searchsorted(nodes, self.starts).tolist()
+        self.found[nodes] = np.arange(len(nodes))
+        found = self.found[self.parents[nodes]]  # 0 on the first level, whose parent is in no batch
         characters, levels = torch.from_numpy(self.characters[nodes]), list[tuple[Tensor, Tensor]]()
         for before, begin, end in zip([0, *begins], begins, begins[1:], strict=False):
             if begin < end:
@@ -122,20 +124,23 @@ class WordSampler:
         scale = torch.from_numpy(weights) * len(nodes) / int(weights.sum())
         return levels, self.targets(torch.from_numpy(self.contexts[nodes])) * scale[:, None]
 
-    def _prefixes(self, places: Ids) -> tuple[Ids, Ids]:
-        """Every prefix of some words, in the order of the tree, and how often it is predicted."""
-        nodes, path = self.rows[places], [self.rows[places] * 2]
-        unseen = (places >= self.words).astype(np.int64)  # of these only the ends are predicted
-        while len(nodes):
+    def _paths(self) -> NDArray[np.int32]:
+        """Of every row drawn from, each prefix of it, last to first: doubled, plus 1 where it is not predicted."""
+        paths = np.empty((len(self.starts) - 1, len(self.rows)), dtype=np.int32)
+        nodes, unseen = self.rows, np.arange(len(self.rows)) >= self.words  # of these only the ends are predicted
+        for place, path in enumerate(paths):
+            path[:] = nodes * 2 + (unseen if place else 0)
             nodes = self.parents[nodes]
-            inside = nodes < len(self.characters)
-            nodes, unseen = nodes[inside], unseen[inside]
-            path.append(nodes * 2 + unseen)
-        keys = np.concatenate(path)
+        return paths
+
+    def _prefixes(self, places: Ids) -> tuple[Ids, Ids]:
+        """Every prefix of some rows, in the order of the tree, and how often it is predicted."""
+        keys = self.paths[:, places].ravel()
         keys.sort(kind="stable")  # long runs of them are in order already
+        keys = keys[: np.searchsorted(keys, 2 * len(self.characters))]  # what is above the first level is none
         nodes = keys >> 1
         first = np.flatnonzero(np.diff(nodes, prepend=-1))
-        return nodes[first], np.add.reduceat(1 - (keys & 1), first)
+        return nodes[first].astype(np.int64), np.add.reduceat(1 - (keys & 1), first, dtype=np.int64)
 
 
 SAMPLERS: dict[str, Callable[[Examples, int], Sampler]] = {
