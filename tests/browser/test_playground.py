@@ -95,8 +95,8 @@ def test_another_architecture_brings_its_own_sliders_and_can_be_found_again(page
     assert gru != mlp
 
     slide(page, "Hidden units", "ArrowLeft")
-    expect(page.get_by_text("hidden size 32 → 20")).to_be_visible()
-    page.wait_for_url("**hidden_size=20*")
+    expect(page.get_by_text("hidden size 64 → 50")).to_be_visible()
+    page.wait_for_url("**hidden_size=50*")
     smaller = metric(page, "Validation loss").inner_text()
     page.reload()
     expect(metric(page, "Validation loss")).to_have_text(smaller)

@@ -26,7 +26,7 @@ BUDGETS = (0.3, 0.5, 0.7, 1.0, 2.0, 4.0)
 MOST = 1_000_000  # steps, and the highest seed
 FIRST = ("weight_decay",)  # beside those that the form shows first
 # Of slower architectures, whose presets take minutes: sizes to begin with, and a rate that gets far in few updates.
-AT_MOST = {"context_size": 8, "embedding_dim": 16, "hidden_size": 32, "layers": 1}
+AT_MOST = {"context_size": 8, "embedding_dim": 16, "hidden_size": 64, "layers": 1}
 RATE = 0.03
 STEPS = 300  # the same for all architectures, so that their losses compare; half a second or so for an MLP
 HELP = {
