@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from ..architectures.interface import is_statistic
-from ..backprop import Autograd, Backprop
+from ..backprop import Autograd, gradients_of
 from ..fields import require
 from ..model import Model, cross_entropy
-from .example import can_trace
 
 ENTRIES = 64  # of each tensor that a gradient check nudges, where it does not nudge all
 NUDGE = 1e-5  # of a central difference: its truncation and its rounding error are both near 1e-10 in float64
@@ -38,8 +37,9 @@ def gradient_check(
     twin = model.copy(torch.float64)
     automatic = Autograd(twin)
     automatic(contexts, targets)
-    hand = Backprop(twin, len(contexts)) if can_trace(twin) else None
-    if hand is not None:
+    hand = gradients_of(twin, len(contexts))  # as training uses them
+    by_hand = not isinstance(hand, Autograd)
+    if by_hand:
         hand(contexts, targets)
     rows = []
     for name, weights in trained_names(twin):
@@ -48,7 +48,7 @@ def gradient_check(
         numeric = _central_differences(twin, contexts, targets, weights, ids, nudge)
         row: dict[str, object] = {"tensor": name, "shape": " × ".join(map(str, gradient.shape))}
         row |= {"largest": gradient.abs().max().item(), "exact": None, "hand_autograd": math.nan, "nudged": len(ids)}
-        if hand is not None:
+        if by_hand:
             row["exact"] = torch.equal(hand.gradients[name], gradient)
             row["hand_autograd"] = (hand.gradients[name] - gradient).abs().max().item()
         rows.append(row | {"autograd_numeric": (numeric - gradient.flatten()[ids]).abs().max().item()})

@@ -216,7 +216,7 @@ def test_what_is_left_of_a_gradient_through_time_is_said_and_drawn(
     assert "3 steps back in time" in texts(app)
 
 
-@pytest.mark.parametrize("model", [SMALL["gru"], model_config(normalisation="batch")])
+@pytest.mark.parametrize("model", [SMALL["wavenet"], model_config(normalisation="batch")])
 def test_what_is_not_written_out_is_said_and_not_shown(
     finished: Run, store: RunStore, open_page: Open, model: ModelConfig
 ) -> None:
@@ -226,6 +226,16 @@ def test_what_is_not_written_out_is_said_and_not_shown(
     assert list(table) == ["tensor", "shape", "largest", "autograd_numeric", "nudged"]
     assert list(metrics(app)) == ["Autograd against differences, at most"]
     assert "By hand" not in texts(app)
+
+
+def test_the_gradients_by_hand_of_what_reads_from_left_to_right_are_checked(
+    finished: Run, store: RunStore, open_page: Open
+) -> None:
+    config = finished.config.replace(model=SMALL["gru"], train=TrainConfig(max_steps=3))
+    app = open_page("under_the_hood", run=run_inline(store, store.create(config).id).id)
+    table = view(app, "Gradient check").dataframe[0].value
+    assert table["hand_autograd"].max() < 1e-10 and set(table["equal"]) <= {"exact", "rounding"}
+    assert "By hand: formulas for whole batches, as training uses them." in texts(app)
 
 
 def test_the_gradients_agree(finished: Run, open_page: Open) -> None:

@@ -13,9 +13,10 @@ def draw(subject: Subject) -> None:
     """How far the ways are apart at most, and each tensor's gradient by each."""
     table = trace.gradient_check(subject.model, *choose_examples(subject, "check"))
     worst = table[["hand_autograd", "autograd_numeric"]].max()
-    by_hand = trace.can_trace(subject.model)
+    by_hand = table["exact"].notna().any()
+    formulas = "the formulas of the view Backward" if trace.can_trace(subject.model) else "formulas for whole batches"
     st.markdown(
-        ("By hand: the formulas of the view Backward, as training uses them. " if by_hand else "")
+        (f"By hand: {formulas}, as training uses them. " if by_hand else "")
         + f"Autograd: PyTorch's{'' if by_hand else ', as training uses them'}. Central differences: "
         r"$(\text{loss}(w + \varepsilon) - \text{loss}(w - \varepsilon)) / 2\varepsilon$ with $\varepsilon = 10^{-5}$, "
         "for up to 64 numbers of each tensor, the largest gradients among them. All in float64."
