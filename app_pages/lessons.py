@@ -12,6 +12,7 @@ from ui.lessons.lessons import LESSONS
 
 st.title(pages.LESSONS.title, anchor=False)
 st.markdown("Make a prediction first, then look. Each lesson goes with you to the page that shows the answer.")
+corpus = visitor.current_corpus()
 done = session.store().lesson_answers(visitor.identity())
 st.progress(len(done) / len(LESSONS), f"{len(done)} of {len(LESSONS)} lessons finished")
 first = next((lesson for lesson in LESSONS if lesson.name not in done), LESSONS[0])
@@ -51,5 +52,5 @@ with st.container(key="evidence_guessing"):
     guessing.draw()
 goals.draw(current_theme())
 with st.container(key="evidence_experiments"):
-    experiments.draw(visitor.current_corpus().sha256, current_theme())
-glossary.draw()
+    experiments.draw(corpus, current_theme())
+glossary.draw(corpus.tokens)

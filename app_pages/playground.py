@@ -18,8 +18,8 @@ theme = current_theme()
 
 st.title(pages.PLAYGROUND.title, anchor=False)
 st.markdown(
-    "Move a slider and the model is trained again from scratch: the loss, the embedding table and the names below are "
-    "those of the new one. Nothing is stored until you keep one; the test split stays sealed."
+    "Move a slider and the model is trained again from scratch: the loss, the embedding table and the samples "
+    "below are those of the new one. Nothing is stored until you keep one; the test split stays sealed."
 )
 corpus = visitor.current_corpus()
 if wrong := sliders.start(st.query_params):
@@ -28,7 +28,7 @@ numbers = st.container(key="play_numbers")  # on a phone they stay on screen whi
 numbers.empty()  # without content there would be no container, nor the room that it keeps
 controls, result = st.columns([1, 3], gap="large")
 with controls:
-    asked = sliders.draw_sliders(corpus.sha256)
+    asked = sliders.draw_sliders(corpus)
     if isinstance(asked, ValueError):
         result.error(plain(asked), icon=":material/error:")
         terms.stop()
@@ -80,7 +80,7 @@ with numbers, st.container(horizontal=True, gap="medium", key="play_losses"):
         st.metric("Parameters", f"{play.parameters:,}", width="content")
         st.metric("Steps", f"{play.step:,}", width="content", help=f"Trained and measured in {play.seconds:.2f} s.")
 with result.container(key="play_result"):
-    st.caption(f"{models.difference(play, before)} Losses in nats per character.")
+    st.caption(f"{models.difference(play, before)} {fit('Losses in nats per character.', corpus.tokens)}")
     model = session.loaded(play.weights)
     picture.draw(model.model, model.vocab, play.step, key="play_picture", small=True)
     left, right = st.columns(2, gap="medium")
@@ -91,10 +91,11 @@ with result.container(key="play_result"):
             run_id="playground",
             traces=[*curves.GHOST, *curves.loss_traces(0)],
             title="Loss while training",
+            y_title=fit("Loss (nats per character)", corpus.tokens),
             references=references(play.config),
             height=370,
         )
-        st.markdown("**Sampled names**")
+        st.markdown(fit("**Sampled words**", corpus.tokens))
         st.text(", ".join(curves.shown_word(word) for word in play.samples))
     with right:
         ids = symbols.shown(corpus, model.vocab)

@@ -29,7 +29,7 @@ if run:
 left, result = st.columns([1, 2], gap="large")
 
 with left:
-    config = form.draw(corpus.sha256)
+    config = form.draw(corpus.sha256, corpus.tokens)
     if isinstance(config, RunConfig):
         try:
             session.splits(corpus.sha256, config.split)
@@ -46,7 +46,9 @@ with left:
         st.error(plain(str(config)))
     if run and isinstance(config, RunConfig) and (changed := changes(run.config.replace(origin=None), config)):
         st.markdown(plain(f"Other than the run shown: {changed}."))
-    st.text(f"Corpus: {corpus.name}, {len(corpus.words):,} words", help=f"Chosen on the page {pages.DATA.title}.")
+    st.text(
+        f"Corpus: {corpus.name}, {len(corpus.words):,} {corpus.item}s", help=f"Chosen on the page {pages.DATA.title}."
+    )
     if st.button(
         "Train",
         type="primary",

@@ -19,10 +19,11 @@ from mmcore.dataset import Dataset, Splits, Vocab, build_dataset, split_words
 from mmcore.gallery import GALLERY, gallery_corpus
 from mmcore.logs import write_logs
 from mmcore.store import ENDED, Run, RunFilter, RunStore, StoreUnavailable
+from ui.kit.nouns import shared
 from ui.kit.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from mmcore import Artifact
     from mmcore.jobs import JobQueue, ProcessWorkers, Turns
@@ -191,6 +192,11 @@ def vocab(sha256: str) -> Vocab:
 def splits(sha256: str, split: SplitConfig) -> Splits:
     """The words of a corpus's splits; ``ValueError`` where they cannot be made."""
     return split_words(corpus(sha256).words, split)
+
+
+def tokens(configs: Iterable[RunConfig]) -> str:
+    """What the symbols of some runs are, as sentences about all of them have it."""
+    return shared(corpus(sha256).tokens for sha256 in {config.corpus_sha256 for config in configs})
 
 
 @st.cache_resource(show_spinner="Building the dataset …", max_entries=16)

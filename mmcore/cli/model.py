@@ -71,7 +71,11 @@ def evaluate(
         }
         typer.echo(json.dumps(losses | facts | {"same_corpus": True}))
         return
-    print_losses({name.replace("_loss", "").replace("_", ", "): value for name, value in values.items()}, "split")
+    print_losses(
+        {name.replace("_loss", "").replace("_", ", "): value for name, value in values.items()},
+        "split",
+        artifact.vocab.noun,
+    )
 
 
 def _evaluate_list(artifact: Artifact, words: tuple[str, ...], as_json: bool) -> None:
@@ -79,14 +83,15 @@ def _evaluate_list(artifact: Artifact, words: tuple[str, ...], as_json: bool) ->
     from ..dataset import build_examples
     from ..evaluation import evaluate as exact
 
+    item = artifact.vocab.item
     losses = exact(artifact.model, build_examples(words, artifact.vocab, artifact.config.model.context_size))
     trained = _trained_on(artifact, words)
     if as_json:
         facts = {"words": len(words), "trained_words": trained, "same_corpus": False}
         typer.echo(json.dumps({"loss": finite(losses.loss), "examples": losses.examples} | facts))
         return
-    print_losses({"all words": (losses.loss, losses.examples)}, "list")
-    told = "this word" if len(words) == 1 else f"these {len(words):,} words"
+    print_losses({f"all {item}s": (losses.loss, losses.examples)}, "list", artifact.vocab.noun)
+    told = f"this {item}" if len(words) == 1 else f"these {len(words):,} {item}s"
     if trained is None:
         typer.echo(f"Of {told} it is not known how many the model was trained on: its file does not say.")
     else:
@@ -122,20 +127,24 @@ def sample(
     n: Annotated[int, typer.Option("-n", "--number", help="How many words.")] = 20,
     seed: Annotated[int, typer.Option(help="The same seed gives the same words.")] = 0,
     temperature: Annotated[float, typer.Option(help="Below 1 plays safe, above 1 takes risks; 0 is argmax.")] = 1.0,
-    top_k: Annotated[int | None, typer.Option(help="Draw from the k most likely characters only.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw from the k most likely symbols only.")] = None,
     prefix: Annotated[str, typer.Option(help="What every word starts with.")] = "",
-    max_length: Annotated[int, typer.Option(help="Characters at most; a word that is cut there is reported.")] = 100,
+    max_length: Annotated[int, typer.Option(help="Symbols at most; a word that is cut there is reported.")] = 100,
 ) -> None:
     """Draw words from a model, one a line."""
     from ..export.artifact import load
     from ..sample import generate
 
     artifact = load(model)
-    if (typed := artifact.vocab.typed(prefix)) != prefix:
+    vocab = artifact.vocab
+    if (typed := vocab.typed(prefix)) != prefix:
         typer.echo(f"The prefix is read as {typed!r}, cleaned as the model's words were.", err=True)
     wishes: dict[str, Any] = {"temperature": temperature, "top_k": top_k, "prefix": prefix, "max_length": max_length}
-    words = generate(artifact.model, artifact.vocab, n, sample_seed=seed, **wishes)
+    words = generate(artifact.model, vocab, n, sample_seed=seed, **wishes)
     for drawn in words:
         typer.echo(drawn.word)
     if cut := sum(not drawn.ended for drawn in words):
-        typer.echo(f"Warning: {cut:,} of {n:,} words were cut at {max_length:,} characters (--max-length).", err=True)
+        typer.echo(
+            f"Warning: {cut:,} of {n:,} {vocab.item}s were cut at {max_length:,} {vocab.noun}s (--max-length).",
+            err=True,
+        )

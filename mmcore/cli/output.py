@@ -179,8 +179,9 @@ def _end(run: Run) -> None:
     raise ValueError(run.error or f"run {run.id} was {run.state} at step {run.step:,}; it is kept in the store")
 
 
-def print_losses(values: Mapping[str, tuple[float, int]], of: str) -> None:
-    table = Table(of, "loss (nats)", "perplexity", "bits per character", "examples")
+def print_losses(values: Mapping[str, tuple[float, int]], of: str, noun: str) -> None:
+    """Losses as a table, in three units; `noun`: what a symbol is called."""
+    table = Table(of, "loss (nats)", "perplexity", f"bits per {noun}", "examples")
     for label, (loss, examples) in values.items():
         perplexity = f"{math.exp(loss):.2f}" if loss < 20 else f"{math.exp(loss):.2g}" if loss < 700 else "∞"
         table.add_row(label, said_loss(loss), perplexity, said_loss(loss / math.log(2)), f"{examples:,}")

@@ -79,10 +79,13 @@ def test_a_corpus_without_such_words_says_so(store: RunStore, open_page: Open) -
 def test_a_difference_within_two_errors_may_be_chance() -> None:
     shares = np.array([0.5, 0.25, 0.25])
     close = {guessing.YOU: Player((1, 2, 1, 3)), "Bigram": Player((2, 1, 3, 1))}
-    assert "which may be chance" in guessing.verdict(close, shares)[0]
+    assert "which may be chance" in guessing.verdict(close, shares, "character")[0]
     far = {guessing.YOU: Player((1,) * 40), "Bigram": Player((1, 3) * 20)}
-    (said,) = guessing.verdict(far, shares)
+    (said,) = guessing.verdict(far, shares, "character")
     assert "lower" in said and "more than chance makes likely" in said
     few = {name: Player(player.ranks[: guessing.CHARACTERS - 1]) for name, player in far.items()}
-    assert "may be chance" in guessing.verdict(few, shares)[0], "too few characters to tell"
-    assert "may be chance" in guessing.verdict({guessing.YOU: Player((1,)), "Bigram": Player((3,))}, shares)[0]
+    assert "may be chance" in guessing.verdict(few, shares, "character")[0], "too few characters to tell"
+    assert (
+        "may be chance"
+        in guessing.verdict({guessing.YOU: Player((1,)), "Bigram": Player((3,))}, shares, "character")[0]
+    )

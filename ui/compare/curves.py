@@ -13,6 +13,7 @@ from mmcore.differences import distinct_names
 from mmcore.store import LIVE, Run, RunFilter
 from ui import session
 from ui.kit.live.overlay import Line, overlay
+from ui.kit.nouns import fit
 
 X = {"step": "Steps", "seen": "Examples seen", "seconds": "Seconds"}
 Y = {"val_loss": "Validation", "train_loss": "Train", "both": "Both", "batch_loss": "Batch"}
@@ -97,7 +98,7 @@ def _draw(runs: Sequence[Run], view: View) -> None:
         same=" ".join((*histories, view.x, view.y, str(view.log_x), str(view.log_y))),
         title=f"{TITLES[view.y]} by {X[view.x].lower()}{smooth}",
         x_title=x_title(runs, view.x),
-        y_title="Loss (nats per character)",
+        y_title=fit("Loss (nats per character)", session.tokens(run.config for run in runs)),
         log_x=view.log_x,
         log_y=view.log_y,
     )

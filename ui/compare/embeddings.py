@@ -51,7 +51,7 @@ def _draw(runs: Sequence[Run], theme: Theme) -> None:
     if artifacts[0] is None or artifacts[1] is None:  # deleted meanwhile
         st.rerun()
     if artifacts[0].vocab.symbols != artifacts[1].vocab.symbols:
-        st.info("These two have different vocabularies, so their maps are of other characters.")
+        st.info("These two have different vocabularies: their maps have no points in common.")
         return
     vocab = artifacts[0].vocab
     shown = symbols.shown(session.corpus(first.config.corpus_sha256), vocab)

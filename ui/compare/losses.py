@@ -14,6 +14,7 @@ from mmcore.differences import distinct_names, losses_table
 from mmcore.store import Run
 from ui import pages, session
 from ui.kit import chart
+from ui.kit.nouns import fit
 from ui.kit.text import LOSSES, counted, nats, plain
 from ui.kit.theme import Role, Theme, color, figure_layout
 from ui.run.embedding_map import BELOW
@@ -43,8 +44,9 @@ def draw(runs: Sequence[Run], theme: Theme) -> None:
         return
     _draw_table(runs, table, titles, names)
     figure = bars(table, titles, names, theme)
-    chart.draw(figure, "compare_losses", "Exact losses of each run, a bar for each split")
-    st.caption("Exact, over every example of the split; nats per character." + seal(runs))
+    tokens = session.tokens(run.config for run in runs)
+    chart.draw(figure, "compare_losses", "Exact losses of each run, a bar for each split", tokens=tokens)
+    st.caption(fit("Exact, over every example of the split; nats per character.", tokens) + seal(runs))
 
 
 def titles_of(table: pd.DataFrame, test: bool) -> dict[str, str]:
@@ -88,9 +90,10 @@ def lowest(table: pd.DataFrame, names: Mapping[str, str]) -> str:
 def _draw_table(runs: Sequence[Run], table: pd.DataFrame, titles: Mapping[str, str], names: Mapping[str, str]) -> None:
     shown = pd.DataFrame({"Run": list(names.values())})
     columns: dict[str, Any] = {"Run": st.column_config.TextColumn(pinned=True, width="medium")}
+    unit = fit("Nats per character.", session.tokens(run.config for run in runs))
     for name, title in titles.items():
         shown[title] = table[name]
-        columns[title] = st.column_config.NumberColumn(format="%.4f", help="Nats per character.")
+        columns[title] = st.column_config.NumberColumn(format="%.4f", help=unit)
         if len(runs) > 1 and table[f"{name}_more"].iloc[1:].notna().any():
             shown[f"{title} − first"] = table[f"{name}_more"].where(table.index > 0)
             help = "How much higher or lower than the first run's."

@@ -10,6 +10,7 @@ function mount(root) {
   const film = { root, drawn: "", frame: null, find };
   film.button = find("play");
   film.slider = find("slider");
+  film.wrote = find("wrote");
   film.pictures = ["map", "curve"].map((name) => ({ name, plot: find(name) }));
   label(film, "Play");
   film.button.addEventListener("click", () => {
@@ -44,6 +45,7 @@ function fit(film, picture) {
 }
 
 async function draw(film) {
+  film.wrote.textContent = film.data.wrote;
   for (const { name, plot } of film.pictures) {
     plot.style.minHeight = `${film.data[name].layout.height}px`; // nothing below moves when a picture appears
     plot.previousElementSibling.textContent = film.data[name].title;

@@ -19,7 +19,7 @@ from mmcore.checkpoint import weights_of
 from ui import session
 from ui.kit import theme
 from ui.kit.live import LOAD_PLOTLY, PLOTLY_URL
-from ui.kit.nouns import fitted
+from ui.kit.nouns import fit, fitted
 from ui.run import embedding_map
 from ui.run.embedding_map import Coloring
 
@@ -193,6 +193,7 @@ def play(
 
     frame = frames.steps.index(step)
     data = film_data(frames, picture, curve) | {"frame": frame, "labels": None}
+    data["wrote"] = fit("Words it writes at this checkpoint", tokens)
     if picture.layout.yaxis.scaleanchor:  # a plane: where the film rests, labels are pushed apart
         span = max(float(np.ptp(axis.range)) for axis in (picture.layout.xaxis, picture.layout.yaxis))
         data["labels"] = embedding_map.labels(frames.points[frame], symbols, span, current)

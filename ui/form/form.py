@@ -20,6 +20,7 @@ from mmcore.fields import Config, Flag
 from mmcore.presets import PRESETS, Preset, preset_for, preset_of
 from ui.form.settings import read_config, values_of
 from ui.form.widgets import draw as draw_setting
+from ui.kit.nouns import fit, fit_settings
 
 
 def fill(values: Mapping[str, Any]) -> None:
@@ -48,8 +49,8 @@ def start(config: RunConfig | None) -> None:
         fill(values_of(*parts))
 
 
-def draw(corpus_sha256: str) -> RunConfig | ValueError:
-    """Draw the form; its config, or what is wrong with it."""
+def draw(corpus_sha256: str, tokens: str) -> RunConfig | ValueError:
+    """Draw the form for a corpus whose symbols are `tokens`; its config, or what is wrong with it."""
     _keep_what_was_typed()
     try:
         config: RunConfig | ValueError = read_config(settings(), corpus_sha256)
@@ -59,11 +60,11 @@ def draw(corpus_sha256: str) -> RunConfig | ValueError:
     with st.container(key="unseen"):
         st.number_input("Answer", 0, key="answer", label_visibility="collapsed")
     model = ARCHITECTURES[st.session_state["form_architecture"]]
-    _draw_main(model)
+    _draw_main(model, tokens)
     with st.expander("More settings", icon=":material/tune:"):
-        _draw_more("Model", model)
-        _draw_more("Training", TrainConfig, {"sampler": model.samplers})
-        _draw_split()
+        _draw_more("Model", model, tokens)
+        _draw_more("Training", TrainConfig, tokens, {"sampler": model.samplers})
+        _draw_split(tokens)
     return config
 
 
@@ -171,7 +172,7 @@ ARCHITECTURE_HELP = (
 FIXED_HELP = "Which words are in which split was said when the run was made. Drawing shuffles all of them together."
 
 
-def _draw_main(model: type[ModelConfig]) -> None:
+def _draw_main(model: type[ModelConfig], tokens: str) -> None:
     st.selectbox(
         "Preset",
         list(PRESETS),
@@ -184,7 +185,7 @@ def _draw_main(model: type[ModelConfig]) -> None:
         persist_state="session",
     )
     chosen = PRESETS.get(st.session_state["form_preset"] or "")
-    st.caption(chosen.note if chosen else "Changed from the presets. Choose one to go back to it.")
+    st.caption(fit(chosen.note, tokens) if chosen else "Changed from the presets. Choose one to go back to it.")
     st.selectbox(
         "Architecture",
         list(ARCHITECTURES),
@@ -195,14 +196,17 @@ def _draw_main(model: type[ModelConfig]) -> None:
         persist_state="session",
     )
     with st.grid(2, min_column_width=140, vertical_alignment="bottom"):
-        for name, setting in (model.settings() | TrainConfig.settings()).items():
+        for name, setting in fit_settings(model.settings() | TrainConfig.settings(), tokens).items():
             if setting.on_form and not setting.more:
                 draw_setting(name, setting)
 
 
-def _draw_more(title: str, owner: type[Config], options: Mapping[str, Sequence[str]] | None = None) -> None:
+def _draw_more(
+    title: str, owner: type[Config], tokens: str, options: Mapping[str, Sequence[str]] | None = None
+) -> None:
     """The less usual settings of a part of the run: those with a line each in a grid, then those to tick."""
-    settings = {name: setting for name, setting in owner.settings().items() if setting.on_form and setting.more}
+    every = fit_settings(owner.settings(), tokens)
+    settings = {name: setting for name, setting in every.items() if setting.on_form and setting.more}
     if not settings:
         return
     st.markdown(f"**{title}**")
@@ -215,12 +219,14 @@ def _draw_more(title: str, owner: type[Config], options: Mapping[str, Sequence[s
             draw_setting(name, setting)
 
 
-def _draw_split() -> None:
+def _draw_split(tokens: str) -> None:
     fixed = st.session_state.get("form_fixed")
     if not fixed:
-        _draw_more("Split", SplitConfig)
+        _draw_more("Split", SplitConfig, tokens)
         return
     st.markdown("**Split**")
     train, val, test = (f"{count:,}" for count in fixed)
-    st.markdown(f"Fixed by files: {train} train, {val} validation and {test} test words.")
-    st.button("Draw a split instead", on_click=fill, args=({"fixed": ()},), key="draw_split", help=FIXED_HELP)
+    st.markdown(fit(f"Fixed by files: {train} train, {val} validation and {test} test words.", tokens))
+    st.button(
+        "Draw a split instead", on_click=fill, args=({"fixed": ()},), key="draw_split", help=fit(FIXED_HELP, tokens)
+    )

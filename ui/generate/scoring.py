@@ -134,5 +134,5 @@ def draw(run_id: str, artifact: Artifact, word: str, val: Examples, theme: Theme
                 "expected_probability": st.column_config.NumberColumn("with (%)", format="%.4f"),
                 "context": "after",
             },
-            alt="Each letter's score",
+            alt=fit("Each letter's score", artifact.vocab.tokens),
         )

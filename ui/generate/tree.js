@@ -170,7 +170,7 @@ function show(tree) {
   if (document.activeElement !== find("top")) find("top").value = sampling.topK;
   find("back").disabled = !tree.prefix.length;
   const seen = tree.model.config.context_size ?? 1;
-  const cut = tree.prefix.length > seen ? `The model sees the last ${seen === 1 ? "character" : `${seen} characters`} only. ` : "";
+  const cut = tree.prefix.length > seen ? fit(`The model sees the last ${seen === 1 ? "character" : `${seen} characters`} only. `, tree.data) : "";
   const strange = tree.strange?.length ? `Not in the vocabulary: ${tree.strange.join(" ")}. ` : "";
   const best = finite ? tree.grown.children[0] : null;
   const where = tree.prefix.length ? `After ${spelt(tree, tree.prefix)}` : fit("At the start of a word", tree.data);
@@ -200,7 +200,7 @@ function draw(tree) {
   const reached = svg.querySelector(`[data-key="${tree.at}"]`) ?? svg.querySelector(".tree-node");
   reached.tabIndex = 0;
   if (held) reached.focus();
-  svg.setAttribute("aria-label", `What may follow the prefix, ${DEPTH} characters ahead`);
+  svg.setAttribute("aria-label", fit(`What may follow the prefix, ${DEPTH} characters ahead`, tree.data));
   fillTable(tree);
 }
 
@@ -341,7 +341,7 @@ function itemOf(tree, { ids, ended }) {
 function counted(tree, made) {
   const whole = made.filter(({ ended }) => ended);
   const fresh = whole.filter(({ ids }) => whereOf(tree, ids) === "new").length;
-  const cut = whole.length < made.length ? ` ${made.length - whole.length} were cut at ${LONGEST} characters.` : "";
+  const cut = whole.length < made.length ? fit(` ${made.length - whole.length} were cut at ${LONGEST} characters.`, tree.data) : "";
   return tree.known ? `${fresh} of ${whole.length} are new: they occur in no split.${cut}` : cut.trim();
 }
 

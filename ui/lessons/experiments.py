@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from mmcore import cost, experiments
+from mmcore.corpus import Corpus
 from mmcore.experiments import STEPS
 from mmcore.frontier import NOISE
 from mmcore.jobs import WORKERS
@@ -19,8 +20,10 @@ from mmcore.presets import PRESETS, starting_points
 from mmcore.store import LIVE, Run, RunFilter, RunState, StoredSweep, SweepState
 from mmcore.sweeps import Sweep
 from ui import pages, session, visitor
+from ui.kit import chart
+from ui.kit.nouns import fit
 from ui.kit.text import nats
-from ui.kit.theme import PLOTLY_CONFIG, Theme
+from ui.kit.theme import Theme
 from ui.lessons import plots
 
 
@@ -185,7 +188,7 @@ EXPERIMENTS: dict[str, Experiment] = {
 # ---- the section
 
 
-def draw(corpus_sha256: str, theme: Theme) -> None:
+def draw(corpus: Corpus, theme: Theme) -> None:
     """One experiment at a time: its sweep, how far that is, and what the runs that have finished say."""
     st.header("Experiments", anchor=False)
     moving = _moving()
@@ -205,12 +208,13 @@ def draw(corpus_sha256: str, theme: Theme) -> None:
             help="Each is a small sweep: runs that differ in what the question is about.",
         )
         experiment = EXPERIMENTS[str(name)]
-        st.markdown(f"{experiment.about}\n\n**Before you press:** {experiment.question}")
-        sweep = experiment.sweep(corpus_sha256)
+        st.markdown(fit(f"{experiment.about}\n\n**Before you press:** {experiment.question}", corpus.tokens))
+        sweep = experiment.sweep(corpus.sha256)
         runs = session.store().runs(RunFilter(configs=list(experiments.configs(sweep))))
         _draw_buttons(experiment, sweep, runs)
-        size = session.vocab(corpus_sha256).size
-        _draw_found(experiment, experiments.results(sweep, runs, size), sweep.run_count, theme)
+        size = session.vocab(corpus.sha256).size
+        found = experiments.results(sweep, runs, size)
+        _draw_found(experiment, found, sweep.run_count, corpus.tokens, theme)
 
     watch()
 
@@ -277,7 +281,7 @@ def _label(left: int, of: int) -> str:
     return f"Train the {left} that are missing" if left else f"Make the {of} runs a sweep"
 
 
-def _draw_found(experiment: Experiment, found: pd.DataFrame, of: int, theme: Theme) -> None:
+def _draw_found(experiment: Experiment, found: pd.DataFrame, of: int, tokens: str, theme: Theme) -> None:
     if found.empty:
         return
     done = found[found["state"] == "finished"].dropna(subset=list(SHOWN))
@@ -288,9 +292,7 @@ def _draw_found(experiment: Experiment, found: pd.DataFrame, of: int, theme: The
     if done.empty:
         return
     done = done.assign(time=done["seconds"].map(cost.duration))
-    st.plotly_chart(
-        experiment.figure(done, theme), theme=None, config=PLOTLY_CONFIG, key="experiment_figure", alt=experiment.alt
-    )
+    chart.draw(experiment.figure(done, theme), "experiment_figure", experiment.alt, tokens=tokens)
     sentences = [lowest(done), *experiment.findings(done)]
     st.markdown("\n".join(f"- {sentence}" for sentence in sentences))
     with st.expander("All figures", icon=":material/table:"):

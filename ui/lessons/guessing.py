@@ -18,30 +18,44 @@ from mmcore.guessing import Game, Player
 from mmcore.ngram import KneserNey, NGram
 from mmcore.store import Run
 from ui import pages, session, visitor
+from ui.kit.nouns import fit
 from ui.kit.symbols import MOST
 from ui.kit.text import counted, plain
 
 ORDER = 4  # of Kneser-Ney
-YOU, BIGRAM, KNESER_NEY = "You", "Bigram, counted", f"Kneser-Ney, {ORDER} characters"
+YOU, BIGRAM, KNESER_NEY = "You", "Bigram, counted", f"Kneser-Ney, order {ORDER}"
 END = "End of the word"
 ENOUGH = 2  # standard errors, from where on a difference is said to be one,
 CHARACTERS = 30  # and characters: the standard error of fewer is itself a guess
+KEPT = "The game is kept until you close or reload this tab."
+BY_GUESSES = (
+    "Nats per character, by one rule for you and the models: what telling which guess was right costs someone who "
+    "knows how often each guess has been right before. It starts from the bigram's shares on train, worth "
+    f"{guessing.WORTH} characters."
+)
+BY_PROBABILITIES = "Nats per character, as on Splits: −ln of the probability that the model gave the letter."
 
 
 def draw() -> None:
     """The game of this visit, on the split of the visitor's run, or of their corpus."""
     st.header("You against the model", anchor="you-against-the-model")
-    st.markdown(
+    said = (
         "Guess validation words letter by letter, the likeliest letter first, as in Shannon's experiment of 1951. They "
         "are drawn from those that occur neither in train nor in test: no model here has learned from them."
     )
     run, corpus = visitor.current_run(), visitor.current_corpus()
+    st.markdown(fit(said, corpus.tokens))
     if run is not None and run.config.corpus_sha256 != corpus.sha256:
         run = None
     split = run.config.split if run is not None else SplitConfig()
     game = _game(corpus.sha256, split)
     if game is None:
-        if st.button("Draw the first word", icon=":material/casino:", key="start_guessing", help="It stays hidden."):
+        if st.button(
+            fit("Draw the first word", corpus.tokens),
+            icon=":material/casino:",
+            key="start_guessing",
+            help="It stays hidden.",
+        ):
             _start(corpus.sha256, split)
         return
 
@@ -75,18 +89,19 @@ def _start(sha256: str, split: SplitConfig) -> None:
 
 
 def _title(symbol: int, vocab: Vocab) -> str:
-    return plain(show_symbol(vocab.symbols[symbol])) if symbol else END
+    return plain(show_symbol(vocab.symbols[symbol])) if symbol else fit(END, vocab.tokens)
 
 
 def _draw_guess(game: Game) -> None:
     """What is known of the word, what it is not, and a button for every letter that is left."""
     place = len(game.ranks) + 1
-    st.caption(f"Word {len(game.done) + 1:,}, letter {place}")
+    st.caption(fit(f"Word {len(game.done) + 1:,}, letter {place}", game.vocab.tokens))
     st.code(game.vocab.drawn(game.vocab.encode(game.prefix)) + game.vocab.cutting.between + "_", language=None)
     if game.wrong:
         st.caption(f"Not: {', '.join(_title(symbol, game.vocab) for symbol in game.wrong)}")
     key = f"guess_{len(game.done)}_{place}_{len(game.wrong)}"  # a new one each time: nothing is chosen yet
-    label, options = "The next letter", sorted(game.left, key=lambda symbol: symbol or game.vocab.size)  # end last
+    label = fit("The next letter", game.vocab.tokens)
+    options = sorted(game.left, key=lambda symbol: symbol or game.vocab.size)  # end last
     asked: dict[str, Any] = {"format_func": lambda symbol: _title(symbol, game.vocab), "key": key}
     asked |= {"on_change": _guessed, "args": (game, key), "help": "The likeliest one. If it is wrong, guess again."}
     if game.vocab.size <= MOST:
@@ -147,27 +162,30 @@ def _draw_last(game: Game, sha256: str, split: SplitConfig, run: Run | None) -> 
     """The last word, letter by letter: which guess was right."""
     word, mine = game.guessed[-1], game.done[-1]
     players = _players(game, sha256, split, run)
-    st.markdown(f"The last word was **{plain(word)}**. How many guesses each letter took:")
+    tokens = game.vocab.tokens
+    asked = fit("How many guesses each letter took:", tokens)
+    st.markdown(f"{fit('The last word was', tokens)} **{plain(word)}**. {asked}")
     letters = [*map(show_symbol, game.vocab.cutting.cut(word)), "end"]
     rows = {name: dict(enumerate(player.ranks[-len(mine) :])) for name, player in players.items()}
     table = pd.DataFrame(rows).T
     table.columns = pd.Index([f"{place}: {letter}" for place, letter in enumerate(letters, start=1)])
-    st.dataframe(table, alt=f"Guesses that each letter of {word} took, a row a player")
+    st.dataframe(table, alt=f"{fit('Guesses that each letter took', tokens)}, a row a player, of {word}")
 
 
 def _draw_standings(game: Game, sha256: str, split: SplitConfig, run: Run | None) -> None:
     players = _players(game, sha256, split, run)
     shares = guessing.first_shares(_counts(sha256, split)[0])
     table = guessing.standings(players, shares)
-    st.markdown(f"After {counted(len(players[YOU].ranks), 'character')}:")
-    st.markdown("\n".join(f"- {said}" for said in verdict(players, shares)))
+    tokens = game.vocab.tokens
+    st.markdown(f"After {counted(len(players[YOU].ranks), game.vocab.noun)}:")
+    st.markdown("\n".join(f"- {said}" for said in verdict(players, shares, game.vocab.noun)))
     if run is None:
         pages.TRAIN.link("Train a model to play against")
     shown = table.assign(first=100 * table["first"]).rename(
         columns={
             "player": "Who",
             "first": "Right at once",
-            "guesses": "Guesses per character",
+            "guesses": fit("Guesses per character", tokens),
             "coded": "Loss by guesses",
             "loss": "Loss by probabilities",
         }
@@ -175,29 +193,24 @@ def _draw_standings(game: Game, sha256: str, split: SplitConfig, run: Run | None
     st.dataframe(
         shown,
         hide_index=True,
-        column_config=COLUMNS,
+        column_config=columns(tokens),
         placeholder="–",
         alt="Each player on what you have guessed: share right at once, guesses, losses",
     )
-    st.caption("The end of a word counts as a character. The game is kept until you close or reload this tab.")
+    st.caption(f"{fit('The end of a word counts as a character.', tokens)} {KEPT}")
 
 
-COLUMNS = {
-    "Right at once": st.column_config.NumberColumn(format="%.0f %%"),
-    "Guesses per character": st.column_config.NumberColumn(format="%.2f"),
-    "Loss by guesses": st.column_config.NumberColumn(
-        format="%.4f",
-        help="Nats per character, by one rule for you and the models: what telling which guess was right costs someone "
-        "who knows how often each guess has been right before. It starts from the bigram's shares on train, worth "
-        f"{guessing.WORTH} characters.",
-    ),
-    "Loss by probabilities": st.column_config.NumberColumn(
-        format="%.4f", help="Nats per character, as on Splits: −ln of the probability that the model gave the letter."
-    ),
-}
+def columns(tokens: str) -> dict[str, Any]:
+    """What the figures of the table are; its symbols are `tokens`."""
+    return {
+        "Right at once": st.column_config.NumberColumn(format="%.0f %%"),
+        fit("Guesses per character", tokens): st.column_config.NumberColumn(format="%.2f"),
+        "Loss by guesses": st.column_config.NumberColumn(format="%.4f", help=fit(BY_GUESSES, tokens)),
+        "Loss by probabilities": st.column_config.NumberColumn(format="%.4f", help=fit(BY_PROBABILITIES, tokens)),
+    }
 
 
-def verdict(players: Mapping[str, Player], shares: NDArray[np.float64]) -> list[str]:
+def verdict(players: Mapping[str, Player], shares: NDArray[np.float64], noun: str) -> list[str]:
     """Whom the visitor beats on what was guessed so far, and whether that may be chance; a sentence a model."""
     said = []
     for name, player in players.items():
@@ -206,7 +219,7 @@ def verdict(players: Mapping[str, Player], shares: NDArray[np.float64]) -> list[
         more, error = guessing.gap(players[YOU], player, shares)
         certain = len(player.ranks) >= CHARACTERS and abs(more) >= ENOUGH * error
         said.append(
-            f"{plain(name)}: your loss by guesses is {abs(more):.2f} nats per character "
+            f"{plain(name)}: your loss by guesses is {abs(more):.2f} nats per {noun} "
             f"{'higher' if more > 0 else 'lower'}, standard error {error:.2f}, "
             f"{'more than chance makes likely' if certain else 'which may be chance'}."
         )

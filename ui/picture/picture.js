@@ -145,7 +145,7 @@ function append(picture, id) {
   compute(picture);
 }
 
-/** Write a name, one drawn character after the other, each from the picture's own probabilities. */
+/** Write a word, one drawn character after the other, each from the picture's own probabilities. */
 function writeName(picture) {
   append(picture, 0);
   picture.find("write").textContent = "Stop";
@@ -159,7 +159,7 @@ function writeName(picture) {
 function stopWriting(picture) {
   clearInterval(picture.writing);
   picture.writing = null;
-  picture.find("write").textContent = "Write a name";
+  picture.find("write").textContent = fit("Write a word", picture.data);
 }
 
 // ---- weights along the way
@@ -510,6 +510,7 @@ function update(picture, data) {
   const before = picture.data;
   const changed = before?.weights !== data.weights;
   picture.data = data;
+  if (before?.tokens !== data.tokens) for (const said of picture.root.querySelectorAll(".picture-fitted")) said.textContent = fit((said.dataset.said ??= said.textContent), data);
   picture.root.classList.toggle("picture-small", data.small);
   picture.root.classList.toggle("picture-driven", Boolean(data.contexts));
   if (JSON.stringify(before?.model) !== JSON.stringify(data.model)) Object.assign(picture, { off: {}, hover: null, pinned: null });

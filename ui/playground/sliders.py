@@ -16,10 +16,12 @@ from mmcore import RunConfig
 from mmcore.architectures import ARCHITECTURES, ModelConfig, architecture_of
 from mmcore.architectures.mlp import MLPConfig
 from mmcore.config import TrainConfig
+from mmcore.corpus import Corpus
 from mmcore.fields import Setting, Sizes, cut
 from mmcore.playground import KEPT, Play
 from mmcore.presets import PRESETS, preset_for
 from ui.form.widgets import slider
+from ui.kit.nouns import fit_settings
 
 Value = Any  # of a setting
 BUDGETS = (0.3, 0.5, 0.7, 1.0, 2.0, 4.0)
@@ -212,7 +214,7 @@ def _take_architecture() -> None:
         st.session_state[f"play_{name}"] = values[name]
 
 
-def draw_sliders(corpus_sha256: str) -> Asked | ValueError:
+def draw_sliders(corpus: Corpus) -> Asked | ValueError:
     """The controls; what they ask for, or why nothing can be made of them."""
     architecture = st.selectbox(
         "Architecture",
@@ -223,7 +225,8 @@ def draw_sliders(corpus_sha256: str) -> Asked | ValueError:
         help=HELP["architecture"],
         persist_state="session",
     )
-    settings = {name: setting for name, (_, setting) in model_sliders(architecture).items()} | train_sliders()
+    every = {name: setting for name, (_, setting) in model_sliders(architecture).items()} | train_sliders()
+    settings = fit_settings(every, corpus.tokens)
     first = [name for name, setting in settings.items() if not setting.more or name in FIRST]
     chosen: dict[str, Value] = {"architecture": architecture}
     for name in first:
@@ -240,7 +243,7 @@ def draw_sliders(corpus_sha256: str) -> Asked | ValueError:
         train = train.replace(max_steps=steps, seed=int(seed), **{name: chosen[name] for name in train_sliders()})
     except ValueError as error:
         return error
-    return Asked(RunConfig(corpus_sha256=corpus_sha256, model=model, train=train), budget)
+    return Asked(RunConfig(corpus_sha256=corpus.sha256, model=model, train=train), budget)
 
 
 def _draw_steps() -> tuple[int, float | None]:

@@ -156,7 +156,7 @@ def draw_samples(run: Run, count: int = 6) -> None:
     st.markdown("**Sampled while it learns**" if run.state in LIVE else "**Sampled while it learned**")
     rows = curves.telling_samples(session.store().samples(run.id), count)
     if not rows:
-        st.caption("The first names appear with the first step.")
+        st.caption("The first samples appear with the first step.")
     for step, words in rows:
         with st.container(gap=None):
             first = " (its first weights)" if run.config.origin else " (untrained)"

@@ -9,8 +9,9 @@ import streamlit as st
 
 from mmcore.cost import duration
 from mmcore.store import Run
-from ui import pages
+from ui import pages, session
 from ui.form import settings
+from ui.kit.nouns import fit
 from ui.run.heading import state_title
 from ui.runs import selection
 
@@ -27,6 +28,7 @@ def draw(runs: Sequence[Run], stored: Mapping[str, int], *, tags: bool) -> None:
     def choose() -> None:
         selection.select_here(shown, (shown[row] for row in st.session_state[key]["selection"]["rows"]))
 
+    unit = fit("Nats per character.", session.tokens(run.config for run in runs))
     st.dataframe(
         rows(runs, stored, tags=tags),
         key=key,
@@ -38,10 +40,8 @@ def draw(runs: Sequence[Run], stored: Mapping[str, int], *, tags: bool) -> None:
         column_config={
             "Step": st.column_config.NumberColumn(format="localized"),
             "Name": st.column_config.TextColumn(pinned=True, width="medium"),
-            "Train": st.column_config.NumberColumn("Train loss", format="%.4f", help="Nats per character."),
-            "Validation": st.column_config.NumberColumn(
-                "Validation loss", format="%.4f", help="Nats per character.", width=110
-            ),
+            "Train": st.column_config.NumberColumn("Train loss", format="%.4f", help=unit),
+            "Validation": st.column_config.NumberColumn("Validation loss", format="%.4f", help=unit, width=110),
             "Unseen": st.column_config.NumberColumn(
                 "On unseen words", format="%.4f", help="Validation loss on words that do not occur in train."
             ),

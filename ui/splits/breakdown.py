@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -77,12 +77,8 @@ def _draw_places(found: Breakdown, vocab: Vocab, role: Role, theme: Theme) -> No
 
 
 def _draw_words(found: Breakdown, vocab: Vocab) -> None:
-    words = found.words()
-    columns: dict[str, Any] = {
-        "word": vocab.item,
-        "loss": st.column_config.NumberColumn(f"loss per {vocab.noun}", format="%.4f"),
-        "characters": f"{vocab.noun}s",
-    }
+    words = found.words().rename(columns={"word": vocab.item, "characters": f"{vocab.noun}s"})
+    columns = {"loss": st.column_config.NumberColumn(f"loss per {vocab.noun}", format="%.4f")}
     for place, title, part in zip(
         st.columns(2, gap="medium"),
         (f"Hardest {vocab.item}s", f"Easiest {vocab.item}s"),

@@ -35,7 +35,7 @@ def draw(found: Found, sweep_id: str) -> None:
         return
     difference = paired_difference(found.losses[a], found.losses[b])
     for sentence in sentences(found, a, b, difference):
-        st.markdown(sentence)
+        st.markdown(found.fit(sentence))
     if difference.pairs:
         table = pd.DataFrame({"A": found.losses[a], "B": found.losses[b]}).dropna().rename_axis("Seed").reset_index()
         table["A − B"] = table["A"] - table["B"]

@@ -12,6 +12,7 @@ from mmcore.bands import band
 from mmcore.store import RunState
 from ui import session
 from ui.kit.live.figure import live_figure
+from ui.kit.nouns import fitted
 from ui.kit.theme import Theme
 from ui.sweep.found import LOSS, Found, count
 from ui.sweep.looks import head, line_look
@@ -43,7 +44,7 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
         st.info("Choose settings that have finished runs to see how they learned.")
         return
     alt = f"Validation loss over steps of {count(len(curves), 'setting')}: mean over seeds, with their range as a band"
-    live_figure(figure(curves, seeds, theme), f"sweep_bands_{sweep_id}", alt)
+    live_figure(fitted(figure(curves, seeds, theme), found.tokens), f"sweep_bands_{sweep_id}", alt)
     missing = [found.names[keys[i]] for i in chosen if found.names[keys[i]] not in curves]
     st.caption(legend(curves, seeds, missing))
 

@@ -13,6 +13,7 @@ from mmcore.store import StoredSweep, SweepState
 from mmcore.store.sweeps import MAX_QUESTION
 from mmcore.sweeps import MINUTES, SETTINGS, Axis, Sweep, axis_settings, read_axis, read_seeds
 from ui import pages, session, visitor
+from ui.kit.nouns import fit_settings
 from ui.kit.text import plain
 from ui.run.sweeps import Progress
 from ui.sweep import axes, define
@@ -89,7 +90,8 @@ def _draw_add(stored: StoredSweep) -> None:
             key=f"more_minutes_{stored.id}",
             help=MINUTES.help,
         )
-    possible = axis_settings(sweep.base)
+    tokens = session.corpus(sweep.base.corpus_sha256).tokens
+    possible = fit_settings(axis_settings(sweep.base), tokens)
     typed = {axis.name: _draw_values(stored, axis, possible[axis.name]) for axis in sweep.axes if not axis.is_range}
     try:
         wider = widened(sweep, seeds, typed).replace(**more)

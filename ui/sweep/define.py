@@ -31,6 +31,7 @@ from mmcore.sweeps import (
 )
 from ui import pages, session, visitor
 from ui.form import form, settings
+from ui.kit.nouns import fit_settings
 from ui.kit.text import plain
 from ui.run import picker
 from ui.sweep import axes, estimate
@@ -59,8 +60,11 @@ def draw(corpus: Corpus) -> None:
     with what:
         st.markdown("**What varies**")
         base = _tried(lambda: _draw_base(corpus))
-        varied = None if base is None else _draw_axes(base)
-        st.text(f"Corpus: {corpus.name}, {len(corpus.words):,} words", help=f"Chosen on the page {pages.DATA.title}.")
+        varied = None if base is None else _draw_axes(base, corpus.tokens)
+        st.text(
+            f"Corpus: {corpus.name}, {len(corpus.words):,} {corpus.item}s",
+            help=f"Chosen on the page {pages.DATA.title}.",
+        )
     with how:
         st.markdown("**How it is tried**")
         picked = _draw_method()
@@ -152,9 +156,9 @@ def _draw_preset(corpus_sha256: str) -> RunConfig:
     return RunConfig(corpus_sha256=corpus_sha256, model=PRESETS[name].model, train=PRESETS[name].train)
 
 
-def _draw_axes(base: RunConfig) -> tuple[Axis, ...] | None:
+def _draw_axes(base: RunConfig, tokens: str) -> tuple[Axis, ...] | None:
     """What varies, and the values of each; None after saying what is wrong."""
-    possible = axis_settings(base)
+    possible = fit_settings(axis_settings(base), tokens)
     first = [name for name in FIRST_AXES if name in possible]
     chosen = [name for name in st.session_state.get("sweep_axes", first) if name in possible]
     st.session_state["sweep_axes"] = chosen

@@ -11,6 +11,8 @@ from mmcore.fields import Real, Setting, Whole
 from mmcore.paired import Key, Mean, averaged, mean_of, runs_by_setting, val_losses
 from mmcore.store import Run
 from mmcore.sweeps import Axis, Sweep, axis_settings
+from mmcore.symbols import CHARACTERS
+from ui.kit.nouns import fit, fit_settings
 from ui.kit.text import nats
 
 AVERAGE: Any = object()  # instead of a value: over all of an axis that a figure has no room for
@@ -19,15 +21,20 @@ LOSS = "Validation loss (nats per character)"
 
 @dataclass(frozen=True)
 class Found:
-    """A sweep with the run of each setting and seed."""
+    """A sweep with the run of each setting and seed, and what the symbols of its corpus are."""
 
     sweep: Sweep
     runs: dict[Key, dict[int, Run]]
+    tokens: str = CHARACTERS
 
     @classmethod
-    def of(cls, sweep: Sweep, runs: Sequence[Run]) -> Found:
+    def of(cls, sweep: Sweep, runs: Sequence[Run], tokens: str) -> Found:
         """From the sweep's stored runs."""
-        return cls(sweep, runs_by_setting(sweep, runs))
+        return cls(sweep, runs_by_setting(sweep, runs), tokens)
+
+    def fit(self, text: str) -> str:
+        """A sentence about characters and words as one about the symbols of the sweep's corpus."""
+        return fit(text, self.tokens)
 
     @cached_property
     def losses(self) -> dict[Key, dict[int, float]]:
@@ -48,7 +55,7 @@ class Found:
     @cached_property
     def settings(self) -> dict[str, Setting]:
         """What each axis means, by its name."""
-        possible = axis_settings(self.sweep.base)
+        possible = fit_settings(axis_settings(self.sweep.base), self.tokens)
         return {axis.name: possible[axis.name] for axis in self.sweep.axes}
 
     @property

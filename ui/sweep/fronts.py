@@ -11,6 +11,7 @@ import streamlit as st
 from mmcore.cost import duration
 from mmcore.fronts import pareto
 from ui.kit.live.figure import live_figure
+from ui.kit.nouns import fitted
 from ui.kit.text import nats
 from ui.kit.theme import Role, Theme, color, line, marker
 from ui.sweep.found import LOSS
@@ -20,7 +21,7 @@ COSTS = {"parameters": "Parameters", "seconds": "Training time (seconds)"}
 FRONT = "Pareto front"
 
 
-def draw(table: pd.DataFrame, sweep_id: str, theme: Theme) -> None:
+def draw(table: pd.DataFrame, sweep_id: str, theme: Theme, tokens: str) -> None:
     """Both figures, and the settings on their fronts by name. ``table``: that of the sweep, with ``name``."""
     known = table.dropna(subset=["val_loss"])
     for column, place in zip(COSTS, st.columns(2, gap="large"), strict=True):
@@ -33,7 +34,7 @@ def draw(table: pd.DataFrame, sweep_id: str, theme: Theme) -> None:
             alt = f"Validation loss against {column} of {len(points)} settings, {len(front)} on the Pareto front"
             plot = figure(points, column, theme)
             above = show_losses(plot, points["val_loss"].tolist())
-            live_figure(plot, f"sweep_{column}_{sweep_id}", alt)
+            live_figure(fitted(plot, tokens), f"sweep_{column}_{sweep_id}", alt)
             if above:
                 st.caption(above)
             st.dataframe(

@@ -204,7 +204,7 @@ def _add_points(
         selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
         customdata=[f"{row},{column}" for row, column in placed],
-        hovertext=[f"{cell_name(found, *names, cell)}<br>{cell_hover(cell)}" for cell in placed.values()],
+        hovertext=[f"{cell_name(found, *names, cell)}<br>{found.fit(cell_hover(cell))}" for cell in placed.values()],
         hovertemplate="%{hovertext}<extra></extra>",
     )
 

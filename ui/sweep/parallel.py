@@ -13,6 +13,7 @@ from plotly.colors import sample_colorscale
 
 from mmcore.paired import Key, Mean
 from ui.kit.live.figure import live_figure
+from ui.kit.nouns import fitted
 from ui.kit.text import nats
 from ui.kit.theme import SURFACES, Theme
 from ui.sweep.found import Found, count, with_error
@@ -28,7 +29,7 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
     """The figure, and how to read it."""
     shown, left_out = worth_drawing(found)
     alt = f"Parallel coordinates of {count(len(shown), 'setting')}: mean validation loss, then each axis"
-    live_figure(figure(found, shown, theme), f"sweep_parallel_{sweep_id}", alt)
+    live_figure(fitted(figure(found, shown, theme), found.tokens), f"sweep_parallel_{sweep_id}", alt)
     st.caption(
         "Each line is a setting: its mean validation loss on the left, then its value on each axis. The lower the "
         "loss, the stronger the colour; the lowest is drawn thick."

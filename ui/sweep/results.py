@@ -17,7 +17,7 @@ from ui.sweep.found import Found
 
 def draw(stored: StoredSweep, runs: Sequence[Run], theme: Theme) -> None:
     """All of it, from the sweep's runs as they are now."""
-    found = Found.of(stored.config, runs)
+    found = Found.of(stored.config, runs, session.corpus(stored.config.base.corpus_sha256).tokens)
     st.header("Results", anchor=False)
     if not found.means:
         st.info("Results appear here as soon as the first run of the sweep has finished.")
@@ -46,7 +46,7 @@ def _draw_figure(found: Found, rows: pd.DataFrame, sweep_id: str, theme: Theme) 
     )
     if chosen == "Cost":
         named = rows.assign(name=[found.names[tuple(key)] for key in rows[found.axis_names].to_numpy(dtype=object)])
-        fronts.draw(named, sweep_id, theme)
+        fronts.draw(named, sweep_id, theme, found.tokens)
     else:
         figures[str(chosen)](found, sweep_id, theme)
 

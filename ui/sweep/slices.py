@@ -10,6 +10,7 @@ import streamlit as st
 
 from mmcore.paired import Key, Mean
 from ui.kit.live.figure import live_figure
+from ui.kit.nouns import fitted
 from ui.kit.theme import Theme
 from ui.sweep.found import AVERAGE, LOSS, Found, count, lowered, with_error
 from ui.sweep.heatmap import choose_fixed
@@ -30,7 +31,7 @@ def draw(found: Found, sweep_id: str, theme: Theme) -> None:
     alt = about + (f", a line for each {lowered(found.settings[lines].title)}" if lines else "")
     plot = figure(found, along, lines, shown, theme)
     above = show_losses(plot, [mean.mean for made in shown.values() for _, mean, _ in made])
-    live_figure(plot, f"sweep_slices_{sweep_id}", alt)
+    live_figure(fitted(plot, found.tokens), f"sweep_slices_{sweep_id}", alt)
     st.caption(_legend(found, fixed, series) + above)
 
 

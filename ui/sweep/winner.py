@@ -26,11 +26,12 @@ def draw(found: Found, runs: Sequence[Run]) -> None:
     unsealed: set[str] = st.session_state.setdefault("unsealed", set())
     ids = [run.id for run in won.runs.values()]
     with st.container(horizontal=True, gap="medium"):
-        st.metric("Validation loss", with_error(won.val), width="content", help="Nats per character, mean over seeds.")
+        unit = found.fit("Nats per character, mean over")
+        st.metric("Validation loss", with_error(won.val), width="content", help=f"{unit} seeds.")
         opened = unsealed.issuperset(ids)
         test = mean_of(test_losses(won.runs.values())) if opened else None
         said = with_error(test) if test else "Sealed"
-        st.metric("Test loss", said, width="content", help="Nats per character, mean over the same runs.")
+        st.metric("Test loss", said, width="content", help=f"{unit} the same runs.")
     st.caption(openings(won, runs))
     if not opened and st.button(
         "Open its test split",

@@ -10,7 +10,7 @@ import streamlit as st
 
 from mmcore.trace import Trace, TraceStep, backward_trace, can_trace, forward_trace
 from ui.kit import chart, plots
-from ui.kit.nouns import fit_around
+from ui.kit.nouns import fit, fit_around
 from ui.kit.text import plain
 from ui.under_the_hood import backward, forward, step_plots
 from ui.under_the_hood.step import by_character, shape_text
@@ -40,7 +40,7 @@ class Pass:
     def sentence(self, step: TraceStep) -> str:
         """What happens at a step."""
         say = forward.sentence if self.forward else backward.sentence
-        return say(step, self.trace, self.subject.vocab)
+        return fit_around(lambda vocab: say(step, self.trace, vocab), self.subject.vocab)
 
 
 def draw_forward(subject: Subject) -> None:
@@ -94,7 +94,8 @@ def _move(key: str, names: tuple[str, ...], by: int) -> None:
 
 def _choose_step(way: Pass) -> TraceStep:
     """The buttons that lead from step to step, a box that leads to any, and the switch."""
-    names, titles = way.trace.names, {step.name: f"{step.name}: {step.title}" for step in way.trace.steps}
+    names, tokens = way.trace.names, way.subject.vocab.tokens
+    titles = {step.name: fit(f"{step.name}: {step.title}", tokens) for step in way.trace.steps}
     number = names.index(st.session_state[way.key])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.button(
@@ -131,7 +132,7 @@ def _draw_step(way: Pass, step: TraceStep) -> None:
     for line in step.formula.splitlines():
         st.latex(line)
     st.markdown(f"Shape {shape_text(step)}")
-    st.markdown(plain(fit_around(way.sentence(step), way.subject.vocab)))
+    st.markdown(plain(way.sentence(step)))
     _draw_value(way, step)
     vocab, theme, context = way.subject.vocab, way.subject.theme, way.trace.context
     if step.local is not None:
