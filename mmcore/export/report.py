@@ -173,7 +173,7 @@ def _rates(curve: object) -> dict[int, float]:
     """Of the points that have both, without those that are no points."""
     points = [point for point in curve if isinstance(point, dict)] if isinstance(curve, list) else []
     known = [(point.get("step"), point.get("learning_rate")) for point in points]
-    return {step: rate for step, rate in known if type(step) is int and type(rate) in (int, float)}
+    return {step: float(rate) for step, rate in known if type(step) is int and isinstance(rate, (int, float))}
 
 
 def other_schedule(train: TrainConfig, rates: Mapping[int, float]) -> str | None:

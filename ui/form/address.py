@@ -9,7 +9,7 @@ from typing import Any
 from mmcore.architectures import ARCHITECTURES, ModelConfig
 from mmcore.architectures.mlp import MLPConfig
 from mmcore.config import RunConfig, SplitConfig, TrainConfig
-from mmcore.fields import Setting, Sizes, choice, require
+from mmcore.fields import Config, Setting, Sizes, choice, require
 from mmcore.presets import PRESETS, preset_for
 from ui.form.settings import read_config, values_of
 
@@ -39,8 +39,8 @@ def query_of(config: RunConfig) -> dict[str, str]:
 def in_address(query: Mapping[str, str]) -> dict[str, str]:
     """The parameters that are settings; none where no architecture is named."""
     known = {"architecture", FIXED, ORIGIN}
-    for part in (*ARCHITECTURES.values(), TrainConfig, SplitConfig):
-        known |= part.settings().keys()
+    parts: list[type[Config]] = [*ARCHITECTURES.values(), TrainConfig, SplitConfig]
+    known.update(name for part in parts for name in part.settings())
     return {name: text for name, text in query.items() if name in known} if "architecture" in query else {}
 
 
