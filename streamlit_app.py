@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np  # noqa: F401 (before any thread starts: an import that two threads share can come out half done)
 import streamlit as st
 
-from ui import health, pages, picture, session, warm_up
+from ui import health, pages, picture, session, terms, warm_up
 from ui.generate import tree
-from ui.kit import terms
 from ui.kit.live import plotly_route
 from ui.kit.shell import SIDEBAR, page_routes
 from ui.run import link

@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from ui import pages
+from ui import pages, terms
 from ui.compare import choice, curves, embeddings, losses, settings
-from ui.kit import terms
 from ui.kit.theme import current_theme
 
 st.title(pages.COMPARE.title, anchor=False)

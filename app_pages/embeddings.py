@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from ui import pages, session
+from ui import pages, session, terms
 from ui.embeddings import neighbours, pictures, two_runs
 from ui.embeddings.table import Table
-from ui.kit import symbols, terms
+from ui.kit import symbols
 from ui.kit.nouns import fit
 from ui.kit.theme import current_theme
 from ui.run.picker import trained_run

@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from ui import pages, session
-from ui.kit import terms
+from ui import pages, session, terms
 from ui.kit.theme import current_theme
 from ui.neurons import history, layer, unit
 from ui.run.picker import trained_run

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from mmcore import embedding, playground
-from ui import counting, pages, picture, session, visitor
+from ui import counting, pages, picture, session, terms, visitor
 from ui.form import settings
-from ui.kit import symbols, terms
+from ui.kit import symbols
 from ui.kit.live import live_chart
 from ui.kit.nouns import fit, fitted
 from ui.kit.text import LOSSES, plain

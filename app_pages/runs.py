@@ -3,8 +3,7 @@
 import streamlit as st
 
 from mmcore.store import LIVE, RunFilter, RunState
-from ui import pages, session, visitor
-from ui.kit import terms
+from ui import pages, session, terms, visitor
 from ui.run import workers
 from ui.runs import actions, card, deleted, listing, selection, size, table, transfer
 

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from mmcore.store import RunFilter, StoredSweep
-from ui import pages, session, visitor
-from ui.kit import terms
+from ui import pages, session, terms, visitor
 from ui.kit.theme import current_theme
 from ui.run import sweeps
 from ui.sweep import change, choose, define, progress, results

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from mmcore.ngram import uniform_loss
-from ui import pages, picture, session, visitor
-from ui.kit import terms
+from ui import pages, picture, session, terms, visitor
 from ui.kit.nouns import fit
 from ui.kit.text import nats
 from ui.kit.theme import current_theme

@@ -57,7 +57,7 @@ def test_lessons_shows_it(open_page: Open) -> None:
 
 def test_every_page_ends_with_its_terms() -> None:
     """Streamlit's own ``stop`` would end a page without them."""
-    own = ROOT / "ui" / "kit" / "terms" / "__init__.py"
+    own = ROOT / "ui" / "terms" / "__init__.py"
     files = {*(ROOT / "app_pages").glob("*.py"), *(ROOT / "ui").rglob("*.py")} - {own}
     assert "st.stop()" in own.read_text("utf-8")
     assert [path.name for path in files if "st.stop()" in path.read_text("utf-8")] == []

@@ -183,7 +183,15 @@ def test_the_test_above_can_fail(name: str, line: str, sentence: str) -> None:
 
 # Of ui: what every page may use, in order; then the pages' rooms, none of which imports another.
 SHARED = ("kit", "form", "run", "picture")
-SERVER = ("session", "counting", "warm_up", "visitor", "pages", "health")  # about a visit: kit knows nothing of it
+SERVER = (
+    "session",
+    "counting",
+    "warm_up",
+    "visitor",
+    "terms",
+    "pages",
+    "health",
+)  # about a visit: kit knows nothing of it
 PAGE = ("streamlit", "ui", "mmcore")  # all that a page needs: numbers, charts and files are its room's
 
 

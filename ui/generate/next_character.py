@@ -11,8 +11,9 @@ import torch
 
 from mmcore.dataset import Splits, Vocab, show_symbol
 from mmcore.sample import draw_symbol, label, next_distribution
+from ui import terms
 from ui.generate.samples import LABEL_TITLES, Sampling
-from ui.kit import plots, symbols, terms
+from ui.kit import plots, symbols
 from ui.kit.nouns import fitted
 from ui.kit.text import plain
 from ui.kit.theme import PLOTLY_CONFIG, Theme, color, figure_layout

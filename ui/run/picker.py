@@ -9,8 +9,7 @@ import streamlit as st
 
 from mmcore import Run
 from mmcore.store import RunFilter, RunState
-from ui import pages, session, visitor
-from ui.kit import terms
+from ui import pages, session, terms, visitor
 from ui.kit.text import nats
 
 if TYPE_CHECKING:

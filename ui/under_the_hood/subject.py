@@ -13,7 +13,7 @@ from mmcore.dataset import Dataset, Vocab, show_symbol
 from mmcore.model import Model
 from mmcore.store import Run
 from mmcore.symbols import CHARACTERS
-from ui.kit import terms
+from ui import terms
 from ui.kit.nouns import fit
 from ui.kit.plots import SPELLED
 from ui.kit.symbols import context_text

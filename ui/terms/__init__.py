@@ -7,7 +7,9 @@ from typing import NoReturn
 
 import streamlit as st
 
+from ui import visitor
 from ui.kit.glossary import GLOSSARY, SPELLED
+from ui.kit.nouns import fit
 
 HERE = Path(__file__).parent
 
@@ -21,8 +23,10 @@ _component = st.components.v2.component(
 
 
 def draw() -> None:
-    """Explain the terms that the page above says, as it is now and as it changes."""
-    _component(key="terms", data={"sentences": GLOSSARY, "spelled": SPELLED})
+    """Explain the terms that the page above says, as it is now and as it changes, for the corpus it is about."""
+    tokens = visitor.corpus_to_show().tokens
+    sentences = {term: fit(sentence, tokens) for term, sentence in GLOSSARY.items()}
+    _component(key="terms", data={"sentences": sentences, "spelled": SPELLED})
 
 
 def stop() -> NoReturn:
