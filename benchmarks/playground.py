@@ -14,7 +14,6 @@ from typing import Any
 
 from mmcore import ARCHITECTURES, BUNDLED_NAMES, RunConfig, RunStore, Worker, read_words
 from mmcore.playground import BudgetTooSmall, request
-from mmcore.presets import PRESETS, preset_for
 from ui.playground import sliders
 
 RESULTS = Path(__file__).parent / "results" / "playground.json"
@@ -25,9 +24,8 @@ def start_config(architecture: str, sha256: str, seed: int) -> RunConfig:
     """Where an architecture's sliders stand at first."""
     values = sliders.start_values(architecture)
     names = ("learning_rate", "weight_decay", "sampler")
-    train = PRESETS[preset_for(architecture)].train.replace(
-        max_steps=1, seed=seed, **{name: values[name] for name in names}
-    )
+    settings = {name: values[name] for name in names}
+    train = sliders.start_train(architecture).replace(max_steps=1, seed=seed, **settings)
     return RunConfig(corpus_sha256=sha256, model=sliders.read_model(values), train=train)
 
 

@@ -30,6 +30,7 @@ FIRST = ("weight_decay",)  # beside those that the form shows first
 # Of slower architectures, whose presets take minutes: sizes to begin with, and a rate that gets far in few updates.
 AT_MOST = {"context_size": 8, "embedding_dim": 16, "hidden_size": 64, "layers": 1}
 RATE = 0.03
+WORDS = 128  # of a batch, at most: twice as many updates of half as many words end lower in a second
 STEPS = 300  # the same for all architectures, so that their losses compare; half a second or so for an MLP
 HELP = {
     "architecture": "What stands between the context and the logits. Each has sliders of its own, and starts small.",
@@ -95,6 +96,12 @@ def start_values(architecture: str) -> dict[str, Value]:
         "steps": STEPS,  # 0: as many as the time budget allows
         "sampler": preset.train.sampler,
     }
+
+
+def start_train(architecture: str) -> TrainConfig:
+    """How an architecture is trained here, but for what the sliders set: as by its preset, in batches of few words."""
+    train = PRESETS[preset_for(architecture)].train
+    return train.replace(batch_size=min(WORDS, train.batch_size)) if train.sampler == "words" else train
 
 
 def _slider_values(model: ModelConfig) -> dict[str, Value]:
@@ -237,10 +244,11 @@ def draw_sliders(corpus: Corpus) -> Asked | ValueError:
     with st.expander("More settings", icon=":material/tune:"):
         for name in (name for name in settings if name not in first):
             chosen[name] = slider(name, settings[name], options(name, architecture))
-    train = PRESETS[preset_for(architecture)].train
     try:
         model = read_model(chosen)
-        train = train.replace(max_steps=steps, seed=int(seed), **{name: chosen[name] for name in train_sliders()})
+        train = start_train(architecture).replace(
+            max_steps=steps, seed=int(seed), **{name: chosen[name] for name in train_sliders()}
+        )
     except ValueError as error:
         return error
     return Asked(RunConfig(corpus_sha256=corpus.sha256, model=model, train=train), budget)
