@@ -147,6 +147,18 @@ OPENED = {
 }
 
 
+def sequences(data: dict[str, Any]) -> str:
+    """Updates a second of models that read from left to right, each way, and how many times as many by hand."""
+    rows = []
+    for row in data["rows"]:
+        ways = [row[way] for way in ("module", "autograd", "by hand")]
+        middles = [statistics.median(way) for way in ways]
+        ratios = [f"{middles[2] / middle:.1f} ×" for middle in middles[:2]]
+        rows.append((row["name"], row["batch_size"], *(spread(way, 1) for way in ways), *ratios))
+    header = ("", "words", "PyTorch's module", "autograd", "by hand", "of the module's", "of autograd's")
+    return table(header, rows)
+
+
 def opening(data: dict[str, Any]) -> str:
     """Median and first wait for every page, view and part."""
     rows = []
@@ -336,6 +348,9 @@ def main() -> None:
         "growth": growth(data) if "growth" in data else "Not measured in a quick run.\n",
         "memory": f"{data['peak_memory_mib']:.0f}",
     }
+    read_on = read("sequences")
+    parts["sequences"] = sequences(read_on) if read_on else "Not measured.\n"
+    parts["sequences_load"] = f"{read_on['load']:.1f}" if read_on else "not measured"
     played = read("playground")
     parts["playground"] = playground(played) if played else "Not measured.\n"
     parts["playground_load"] = f"{played['load']:.1f}" if played else "not measured"

@@ -149,7 +149,9 @@ def test_every_architecture_has_its_own_sliders_and_comes_back_from_its_address(
     kept = app.session_state["play"]
     assert kept.config.model.architecture == architecture
     assert (kept.config.train.seed, kept.step) == (4, 3), "seed and steps stay"
-    assert kept.config.model == sliders.read_model(sliders.start_values(architecture))
+    start, train = sliders.start_values(architecture), sliders.start_train(architecture)
+    assert kept.config.model == sliders.read_model(start)
+    assert kept.config.train.batch_size == train.batch_size <= (128 if train.sampler == "words" else 256)
     assert len(app.get("plotly_chart")) == 2, "a picture of what was learned, and the strip"
     corpus = store.corpus(kept.config.corpus_sha256)
     dataset = build_dataset(corpus, kept.config.split, kept.config.model.context_size)
