@@ -43,7 +43,7 @@ VIEWS = {
 }
 
 st.title(pages.UNDER_THE_HOOD.title, anchor=False)
-st.markdown("Every number between a name and its loss, computed from the weights of your own run.")
+st.markdown("Every number between a context and its loss, computed from the weights of your own run.")
 run, artifact = trained_run()
 vocab, dataset = artifact.vocab, session.run_dataset(run)
 if artifact.model.flat.numel() > subject.MAX_PARAMETERS:

@@ -27,3 +27,11 @@ export function fit(text, { tokens }) {
 
 /** Some symbols one after the other, by their names in a list. */
 export const joinedText = (ids, names, { between }) => ids.map((id) => names[id]).join(between);
+
+/** A text, or as much of its beginning as fits. */
+export function shortened(text, fits) {
+  const parts = symbolsOf(text, "graphemes");
+  let count = parts.length;
+  while (count > 1 && !fits(parts.slice(0, count).join("") + (count < parts.length ? "…" : ""))) count -= 1;
+  return parts.slice(0, count).join("") + (count < parts.length ? "…" : "");
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from mmcore.architectures import model_config
 from mmcore.export.in_browser import NETWORK, described, source
 from mmcore.gallery import gallery_corpus
 from mmcore.jobs import run_inline
+from mmcore.reading import Reading, read_corpus
 from mmcore.sample import label, probabilities
+from mmcore.symbols import WORDS
 from tests.browser.app_server import AppServer, wait_until_idle
 from tests.models import SMALL, shaken
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
+TEXTS = Path(__file__).parents[1] / "core" / "texts"
 VOCAB_SIZE = 11
 MOST_ROWS = 14  # that the tree draws, at its end
 DRAWN = """async ([source, described, flat, contexts, choices]) => {
@@ -200,3 +204,22 @@ def test_letters_that_are_read_from_right_to_left_stand_before_their_share(
     found = [(symbol, share - letter) for symbol, letter, share in page.evaluate(ORDER) if symbol > "\u0590"]
     assert len(found) > 3 and min(after for _, after in found) > 5, found
     expect(page.locator(".tree-note")).to_contain_text(re.compile("likeliest is \u2068.\u2069, \\d"))
+
+
+def test_long_words_stand_beside_each_other_on_a_phone(page: Page, server: AppServer, store: RunStore) -> None:
+    corpus = read_corpus(TEXTS / "story.txt", Reading(tokens=WORDS))
+    config = RunConfig(corpus_sha256=store.add_corpus(corpus), train=TrainConfig(max_steps=20))
+    run = run_inline(store, store.create(config, token="tests").id, token="tests")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{server.url}/generate?run={run.id}")
+    tree = page.get_by_role("region", name="Probability tree")
+    expect(tree.locator(".tree-count")).to_contain_text("are new")
+    page.wait_for_function(APART)
+
+
+APART = """() => {
+  const texts = [...document.querySelectorAll(".tree-drawn text")].map((text) => text.getBoundingClientRect());
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top + 6 < b.bottom && b.top + 6 < a.bottom;
+  const inside = (text) => text.right <= document.querySelector(".tree-drawn").getBoundingClientRect().right;
+  return texts.length > 3 && texts.every((a, i) => inside(a) && texts.every((b, j) => i === j || !meet(a, b)));
+}"""

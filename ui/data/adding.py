@@ -84,10 +84,10 @@ def _options() -> Reading:
     settings = Reading.settings()
     for option, value in Reading().to_dict().items():
         st.session_state.setdefault(f"{FORM}_{option}", value)
-    with st.grid(4, min_column_width=150):
+    with st.grid(4, min_column_width=150, vertical_alignment="bottom"):
         for option in ASKED:
             widgets.draw(option, settings[option], form=FORM)
-    with st.expander("More"), st.grid(4, min_column_width=150):
+    with st.expander("More"), st.grid(4, min_column_width=150, vertical_alignment="bottom"):
         for option, setting in settings.items():
             if setting.more or option in OF_FILES:
                 widgets.draw(option, setting, form=FORM)

@@ -1,6 +1,9 @@
 /** What a model may write after a prefix, as a tree that is drawn anew for every letter and temperature in the browser. */
 
-const DEPTH = 4; // characters ahead
+const DEPTHS = [2, 4]; // characters ahead: as many as their labels have room for
+const LETTER = 9.7; // px, of a label
+const LONGEST_LABEL = 14; // letters of it
+const SHARE = 64; // px, of a share beside it
 const ROWS = 14; // of the picture, at most
 const LEAST = 0.001; // share of its parent below which a branch is not drawn
 const ROW = 27; // px, of the last nodes: targets that a finger hits
@@ -34,7 +37,7 @@ function mount(root) {
   tree.svg.addEventListener("keydown", (event) => pressed(tree, event));
   tree.svg.addEventListener("focusin", ({ target }) => (tree.at = nodeOf(tree, target)?.key ?? tree.at));
   root.querySelector("details").addEventListener("toggle", () => fillTable(tree));
-  tree.observer = new ResizeObserver(() => tree.svg.clientWidth !== tree.width && draw(tree));
+  tree.observer = new ResizeObserver(() => tree.svg.clientWidth !== tree.width && tree.data && show(tree));
   tree.observer.observe(tree.svg);
   return tree;
 }
@@ -128,9 +131,9 @@ const after = (tree, ids) => probabilities(logitsAfter(tree, ids), tree.sampling
 /** A node and, below it, the likeliest ways on: each gets its part of the picture's rows. */
 function grow(tree, node, rows) {
   node.children = [];
-  if (node.ended || node.depth === DEPTH) return node;
+  if (node.ended || node.depth === tree.depth) return node;
   const p = after(tree, node.ids);
-  const parts = shared(p, rows, node.depth + 1 === DEPTH);
+  const parts = shared(p, rows, node.depth + 1 === tree.depth);
   for (const [id, part] of parts) {
     const ended = id === 0;
     const ids = ended ? node.ids : [...node.ids, id];
@@ -164,6 +167,7 @@ function show(tree) {
   const { data, find, sampling } = tree;
   const root = { ids: tree.prefix, key: "0", p: 1, path: 1, depth: 0 };
   const finite = logitsAfter(tree, tree.prefix).every(Number.isFinite);
+  measure(tree);
   tree.grown = finite ? grow(tree, root, ROWS) : null;
   find("temperature").value = sampling.temperature;
   find("hot").textContent = sampling.temperature.toFixed(2);
@@ -180,6 +184,23 @@ function show(tree) {
   drawWords(tree);
 }
 
+/** How wide a label and its share are, and how many of them fit beside each other. */
+function measure(tree) {
+  tree.label = LETTER * tree.letters + SHARE;
+  const [least, most] = DEPTHS;
+  tree.depth = Math.min(Math.max(Math.floor((tree.svg.clientWidth || Infinity) / tree.label), least), most);
+}
+
+const lettersOf = (text) => symbolsOf(text, "graphemes").length;
+const labelOf = ({ data }, id) => shortened(data.labels[id], (part) => lettersOf(part) <= LONGEST_LABEL);
+
+/** The end of the prefix, as much as stands beside the root. */
+function tail(tree, narrow) {
+  let ids = tree.prefix.slice(narrow ? -4 : -12);
+  while (tree.data.between && ids.length > 1 && textOf(tree, ids).length > LONGEST_LABEL) ids = ids.slice(1);
+  return isolated(textOf(tree, ids));
+}
+
 const tell = (tree, text) => (tree.find("note").textContent = text);
 const share = (p) => (p >= 0.1 ? `${(100 * p).toFixed(0)} %` : `${(100 * p).toFixed(1)} %`);
 
@@ -192,7 +213,7 @@ function draw(tree) {
   if (!tree.grown) return fillTable(tree);
   let flow = FLOW;
   while (slot(tree.grown, flow) > HEIGHT && flow > 60) flow *= 0.9;
-  const look = { flow, column: (tree.width - (tree.width < NARROW ? 66 : 200)) / DEPTH, narrow: tree.width < NARROW };
+  const look = { flow, column: (tree.width - (tree.width < NARROW ? tree.label : tree.label + 134)) / tree.depth, narrow: tree.width < NARROW };
   place(tree.grown, (HEIGHT - slot(tree.grown, flow)) / 2, look);
   const all = nodes(tree.grown);
   for (const node of all.slice(1)) svg.append(branch(node, look));
@@ -200,7 +221,7 @@ function draw(tree) {
   const reached = svg.querySelector(`[data-key="${tree.at}"]`) ?? svg.querySelector(".tree-node");
   reached.tabIndex = 0;
   if (held) reached.focus();
-  svg.setAttribute("aria-label", fit(`What may follow the prefix, ${DEPTH} characters ahead`, tree.data));
+  svg.setAttribute("aria-label", fit(`What may follow the prefix, ${tree.depth} characters ahead`, tree.data));
   fillTable(tree);
 }
 
@@ -249,14 +270,14 @@ function drawNode(tree, node, { column, narrow }) {
   const text = shape("text", { x: x + BAR + 6, y: middle });
   const part = (words, name) => text.append(shape("tspan", { class: `tree-${name}`, dx: text.childNodes.length ? 5 : 0 }, words));
   if (node.parent) {
-    part(isolated(tree.data.labels[node.id]), "symbol");
+    part(isolated(labelOf(tree, node.id)), "symbol");
     part(share(node.p), "share");
     if (ended && !narrow) part(`${spelt(tree, node.ids)}${found(tree, node.ids)}`, "share");
   } else {
-    part(`${tree.data.labels[0]}${tree.data.between}${isolated(textOf(tree, tree.prefix.slice(narrow ? -4 : -12)))}`, "symbol");
+    part(`${tree.data.labels[0]}${tree.data.between}${tail(tree, narrow)}`, "symbol");
   }
   const bars = [shape("rect", { x, y, width: BAR, height: thick, class: "tree-bar" })];
-  const rest = node.children.length && node.depth < DEPTH ? y + thick - drawnTo : 0;
+  const rest = node.children.length && node.depth < tree.depth ? y + thick - drawnTo : 0;
   if (rest > 1) bars.push(shape("rect", { x, y: drawnTo, width: BAR, height: rest, class: "tree-rest" }));
   const high = Math.min(Math.max(thick, ROW - 2), tall);
   const wide = Math.min(column - 4, tree.width - x);
@@ -363,6 +384,7 @@ function fillTable(tree) {
 function update(tree, data) {
   const before = tree.data;
   tree.data = data;
+  if (before?.labels.join() !== data.labels.join()) tree.letters = Math.min(Math.max(...data.labels.map(lettersOf)), LONGEST_LABEL);
   if (!before) for (const said of tree.root.querySelectorAll(".tree-said")) said.textContent = fit(said.textContent, data);
   tree.find("top").max = data.symbols.length;
   tree.find("temperature").max = data.hottest;

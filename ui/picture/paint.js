@@ -3,6 +3,7 @@
 const SHADES = 24; // between nothing and the strongest colour
 const SATURATED = 0.97; // |tanh| beyond it passes back less than 6 % of a gradient, as in mmcore.trace
 const HEADS = [[], [5, 3], [2, 2], [8, 3]]; // dashes, so that colour does not tell heads apart alone
+const PERCENT = 18; // px that a percentage over a bar takes at each side
 
 /** The colours of the page as it is now: theme variables, and the legend's swatches. */
 export function colours(root) {
@@ -80,7 +81,7 @@ const PAINTERS = {
   },
 
   bars(pen, palette, block, { best, labels }) {
-    const { values, ids, x, y, cell, tall } = block;
+    const { values, ids, x, y, cell, tall, below, upright } = block;
     const wide = Math.max(cell - Math.max(2, cell * 0.25), 3);
     values.forEach((value, i) => {
       const height = barHeight(block, value);
@@ -90,8 +91,9 @@ const PAINTERS = {
       const at = x + (i + 0.5) * cell;
       const style = { size: Math.min(14, cell * 0.8), align: "center", room: cell };
       const bold = likeliest ? { weight: 700, colour: palette.text } : { colour: palette.muted };
-      write(pen, palette, labels[ids[i]], at, y + tall + 17, { ...style, ...bold });
-      if (likeliest) write(pen, palette, `${Math.round(100 * value)} %`, at, y + tall - height - 4, { size: 12, weight: 600, align: "center", halo: true });
+      if (upright) writeUpright(pen, palette, labels[ids[i]], at, y + tall + 6, { ...style, ...bold, align: "right", room: below - 12 });
+      else write(pen, palette, labels[ids[i]], at, y + tall + 17, { ...style, ...bold });
+      if (likeliest) write(pen, palette, `${Math.round(100 * value)} %`, Math.max(at, PERCENT), y + tall - height - 4, { size: 12, weight: 600, align: "center", halo: true });
     });
   },
 };
@@ -249,4 +251,14 @@ function write(pen, palette, text, x, y, { size, weight = 400, align = "left", c
   }
   pen.fillStyle = colour;
   pen.fillText(text, x, y, room);
+}
+
+/** A word below a bar, read from below; one that is too long is cut. */
+function writeUpright(pen, palette, text, x, y, style) {
+  pen.save();
+  pen.translate(x, y);
+  pen.rotate(-Math.PI / 2);
+  pen.font = `${style.weight ?? 400} ${style.size}px ${palette.font}`;
+  write(pen, palette, shortened(text, (part) => pen.measureText(part).width <= style.room), 0, style.size * 0.35, style);
+  pen.restore();
 }

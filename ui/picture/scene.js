@@ -6,6 +6,8 @@
 const TITLE = 22; // height of a band's title
 const GAP = 26; // between bands, for the lines
 const BARS = 96; // height of the tallest bar
+const LABEL = 24; // room below a bar for a letter,
+const UPRIGHT = 84; // and for a word, which stands upright
 const COLUMN = 56; // of a word that is unrolled: below it the earliest characters are left out
 
 /** A scene of a view { model, made, symbols } in so many pixels. */
@@ -174,8 +176,10 @@ function bars(scene, { model, made, symbols }) {
   const x = (scene.width - room * ids.length) / 2;
   const tall = scene.small ? 64 : BARS;
   const values = Float64Array.from(ids, (id) => made.p[id]);
-  add(scene, { name: "p", at: 0, last: 0, values, ids, kind: "bars", x, y: scene.y + 18, columns: ids.length, cell: room, tall });
-  scene.y += 18 + tall + 24;
+  const upright = scene.tokens === "words";
+  const below = upright ? UPRIGHT : LABEL;
+  add(scene, { name: "p", at: 0, last: 0, values, ids, kind: "bars", x, y: scene.y + 18, columns: ids.length, cell: room, tall, below, upright });
+  scene.y += 18 + tall + below;
 }
 
 /** Which symbols have a bar, and how wide it is. */
@@ -266,7 +270,7 @@ export function under(scene, x, y) {
   for (const block of scene.blocks) {
     const column = Math.floor((x - block.x) / block.cell);
     const line = Math.floor((y - block.y) / block.tall);
-    const reach = block.kind === "bars" ? block.tall + 24 : 0; // the letter belongs to its bar
+    const reach = block.kind === "bars" ? block.tall + block.below : 0; // the letter belongs to its bar
     if (reach && column >= 0 && column < block.columns && y >= block.y - 14 && y < block.y + reach) {
       return { block, index: column };
     }
