@@ -163,7 +163,7 @@ def opening(data: dict[str, Any]) -> str:
     """Median and first wait for every page, view and part."""
     rows = []
     for kind, title in OPENED.items():
-        for name, times in data["seconds"][kind].items():
+        for name, times in data["seconds"].get(kind, {}).items():
             shown = name.replace("_", " ").capitalize() if kind in ("switch", "reload") else name
             rows.append((title, shown, f"{times[0]:.2f}", spread(times, 2)))
     return table(("seconds to", "", "first", "median"), rows)

@@ -56,7 +56,7 @@ def in_words(sweep: Sweep, table: pd.DataFrame) -> pd.DataFrame:
     said = {possible[axis.name].title: ordered[axis.name].map(possible[axis.name].said) for axis in sweep.axes}
     losses = zip(ordered["val_loss"], ordered["val_loss_error"], strict=True)
     said["Validation loss"] = pd.Series([_with_error(*pair) for pair in losses], index=ordered.index)
-    for title, name in (("On unseen words", "val_loss_unseen"), ("Train loss", "train_loss")):
+    for title, name in (("Loss on unseen words", "val_loss_unseen"), ("Train loss", "train_loss")):
         said[title] = ordered[name].map(lambda loss: "" if math.isnan(loss) else f"{loss:.4f}")
     said["Parameters"] = ordered["parameters"].map("{:,}".format)
     said["Seconds"] = ordered["seconds"].map(lambda seconds: "" if math.isnan(seconds) else f"{seconds:.2f}")

@@ -63,7 +63,7 @@ def test_each_loss_is_the_mean_over_all_its_examples(
     assert f"Bits per character **{val / math.log(2):.3f}**" in said
     assert f"Examples **{len(dataset.val):,}**" in said
     share = 100 * len(dataset.val_unseen.words) / len(dataset.val.words)
-    assert f"On unseen words **{unseen:.4f}**  \n{share:.1f} % of its words" in said
+    assert f"Loss on unseen words **{unseen:.4f}**  \n{share:.1f} % of its words" in said
 
 
 def test_the_chart_shows_the_same_losses_with_intervals_that_hold_them(

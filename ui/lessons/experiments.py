@@ -300,7 +300,7 @@ def _draw_found(experiment: Experiment, found: pd.DataFrame, of: int, tokens: st
 
 
 def _draw_table(done: pd.DataFrame) -> None:
-    names = {"name": "Run", "val_loss": "Validation", "val_loss_unseen": "On unseen words", "train_loss": "Train"}
+    names = {"name": "Run", "val_loss": "Validation", "val_loss_unseen": "Loss on unseen words", "train_loss": "Train"}
     names |= {"parameters": "Parameters", "step": "Updates", "time": "Time"}
     columns = {name: st.column_config.NumberColumn(format="%.4f") for name in list(names.values())[1:4]}
     columns |= {name: st.column_config.NumberColumn(format="localized") for name in ("Parameters", "Updates")}

@@ -128,7 +128,7 @@ def change(name: str, now: Play, before: Play | None) -> str | None:
 def difference(now: Play, before: Play | None) -> str:
     """The settings in which two models differ, and whether their losses compare, in a few words."""
     if before is None:
-        return f"Move a slider: the model is trained again from scratch. Trained in {now.seconds:.2f} s."
+        return f"Trained in {now.seconds:.2f} s."
     seconds = f"Trained in {now.seconds:.2f} s, the one before in {before.seconds:.2f} s."
     changed = "Compared with the setting before"
     if now.step == before.step:

@@ -43,7 +43,7 @@ def draw(runs: Sequence[Run], stored: Mapping[str, int], *, tags: bool) -> None:
             "Train": st.column_config.NumberColumn("Train loss", format="%.4f", help=unit),
             "Validation": st.column_config.NumberColumn("Validation loss", format="%.4f", help=unit, width=110),
             "Unseen": st.column_config.NumberColumn(
-                "On unseen words", format="%.4f", help="Validation loss on words that do not occur in train."
+                "Loss on unseen words", format="%.4f", help="Validation loss on words that do not occur in train."
             ),
             "Stored": st.column_config.NumberColumn(
                 "In the store", format="%.1f MB", help="Weights, training state, checkpoints, curve and samples."

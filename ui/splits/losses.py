@@ -99,7 +99,7 @@ def _draw_card(whole: SplitLoss, unseen: SplitLoss | None, vocab: Vocab) -> None
     if unseen is not None:
         share = unseen.words / whole.words
         items = f"{vocab.item}s"
-        st.markdown(f"On unseen {items} **{nats(unseen.loss)}**  \n{100 * share:.1f} % of its {items}")
+        st.markdown(f"Loss on unseen {items} **{nats(unseen.loss)}**  \n{100 * share:.1f} % of its {items}")
 
 
 def _draw_sealed(run: Run, unsealed: set[str]) -> None:

@@ -47,13 +47,20 @@ def draw(subject: Subject) -> None:
 def _draw_losses(update: Update) -> None:
     with st.container(horizontal=True, gap="medium"):
         st.metric("Learning rate", f"{update.learning_rate:.4g}", width="content")
-        st.metric("Loss before", f"{update.before:.6f}", width="content")
-        change = f"{update.after - update.before:+.6f}"
-        st.metric("Loss after", f"{update.after:.6f}", change, delta_color="inverse", width="content")
+        st.metric("Loss before", _figure(update.before), width="content")
+        change = _figure(update.after - update.before, "+")
+        st.metric("Loss after", _figure(update.after), change, delta_color="inverse", width="content")
         st.metric(
-            "Predicted change", f"{update.predicted:+.6f}", help="To first order, −η‖g‖²: right where steps are small."
+            "Predicted change",
+            _figure(update.predicted, "+"),
+            help="To first order, −η‖g‖²: right where steps are small.",
         )
         st.metric("Gradient norm", f"{update.gradient_norm:.4f}", width="content")
+
+
+def _figure(value: float, sign: str = "") -> str:
+    """As many decimals as tell a small update from its first-order estimate; two of a number that has blown up."""
+    return f"{value:{sign}.{2 if abs(value) >= 10 else 6}f}"
 
 
 def _draw_ratios(subject: Subject, contexts: Tensor, targets: Tensor, learning_rate: float) -> None:
