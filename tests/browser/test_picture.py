@@ -202,7 +202,7 @@ def test_the_keyboard_reaches_every_number_and_switches_units_off(drawn: Drawn, 
     artifact = load(store.weights(run.id) or b"")
     canvas, panel = picture.get_by_role("application"), picture.locator(".picture-panel")
     picture.get_by_label("Prefix").press("Tab")
-    picture.get_by_role("button", name="Write a name").press("Tab")
+    picture.get_by_role("button", name="Write a word").press("Tab")
     picture.get_by_role("button", name="Watch it learn").press("Tab")
     picture.get_by_role("slider", name="Checkpoint").press("Tab")
     expect(canvas).to_be_focused()
@@ -247,7 +247,7 @@ def test_a_name_is_written_character_by_character(drawn: Drawn) -> None:
     picture, spoken = drawn
     prefix = picture.get_by_label("Prefix")
     prefix.fill("")
-    picture.get_by_role("button", name="Write a name").click()
+    picture.get_by_role("button", name="Write a word").click()
     expect(prefix).not_to_have_value("")
     picture.get_by_role("button", name="Stop").click()
     written = prefix.input_value()

@@ -108,7 +108,7 @@ def explanation(frames: Frames) -> str:
         "fit the next, so that only what moves among the letters is seen to move."
     )
     losses = "Losses are exact" if all(frames.measured) else "Losses with ≈ lie between two exact ones"
-    return f"{axes.get(frames.dimensions, turned)} {losses}; names are drawn with the same sample seed at each."
+    return f"{axes.get(frames.dimensions, turned)} {losses}; samples are drawn with the same sample seed at each."
 
 
 def map_figure(frames: Frames, symbols: Sequence[str], look: Coloring, current: theme.Theme) -> go.Figure:

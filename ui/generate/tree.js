@@ -3,7 +3,8 @@
 const DEPTHS = [2, 4]; // characters ahead: as many as their labels have room for
 const LETTER = 9.7; // px, of a label
 const LONGEST_LABEL = 14; // letters of it
-const SHARE = 64; // px, of a share beside it
+const SHARE = 55; // px, of a bar and a share beside it
+const WIDE = /\p{Extended_Pictographic}|\p{Regional_Indicator}|\p{Script=Hangul}|\p{Script=Han}/u; // as wide as two letters
 const ROWS = 14; // of the picture, at most
 const LEAST = 0.001; // share of its parent below which a branch is not drawn
 const ROW = 27; // px, of the last nodes: targets that a finger hits
@@ -188,11 +189,10 @@ function show(tree) {
 function measure(tree) {
   tree.label = LETTER * tree.letters + SHARE;
   const [least, most] = DEPTHS;
-  tree.depth = Math.min(Math.max(Math.floor((tree.svg.clientWidth || Infinity) / tree.label), least), most);
+  tree.depth = Math.min(Math.max(Math.floor((tree.svg.clientWidth || Infinity) / tree.label) - 1, least), most);
 }
 
-const lettersOf = (text) => symbolsOf(text, "graphemes").length;
-const labelOf = ({ data }, id) => shortened(data.labels[id], (part) => lettersOf(part) <= LONGEST_LABEL);
+const lettersOf = (text) => symbolsOf(text, "graphemes").reduce((sum, letter) => sum + (WIDE.test(letter) ? 2 : 1), 0);
 
 /** The end of the prefix, as much as stands beside the root. */
 function tail(tree, narrow) {
@@ -268,9 +268,10 @@ function drawNode(tree, node, { column, narrow }) {
   const { x, y, thick, tall, ended, drawnTo } = node;
   const middle = y + thick / 2;
   const text = shape("text", { x: x + BAR + 6, y: middle });
+  const most = ended || node.depth === tree.depth ? LONGEST_LABEL : Math.min(Math.floor((column - SHARE) / LETTER), LONGEST_LABEL);
   const part = (words, name) => text.append(shape("tspan", { class: `tree-${name}`, dx: text.childNodes.length ? 5 : 0 }, words));
   if (node.parent) {
-    part(isolated(labelOf(tree, node.id)), "symbol");
+    part(isolated(shortened(tree.data.labels[node.id], (label) => lettersOf(label) <= most)), "symbol");
     part(share(node.p), "share");
     if (ended && !narrow) part(`${spelt(tree, node.ids)}${found(tree, node.ids)}`, "share");
   } else {
