@@ -162,3 +162,18 @@ def test_every_figure_is_in_the_table_and_every_field_has_help(finished: Run, op
     assert table["loss"]["Train"] == pytest.approx(finished.losses["train_loss"], abs=1e-12)
     assert table["loss"]["Validation"] == pytest.approx(finished.losses["val_loss"], abs=1e-12)
     assert without_help(app) == []
+
+
+@pytest.mark.parametrize(
+    ("places", "lines"),
+    [
+        ([3.3, 2.8, 2.4, 2.0], [0, 0, 0, 0]),
+        ([1.0, 0.9, 0.95, 2.0], [2, 0, 1, 0]),
+        ([1.0, 1.0, 1.4], [0, 1, 0]),
+        ([], []),
+    ],
+)
+def test_labels_of_reference_models_that_would_overlap_stand_above_each_other(
+    places: list[float], lines: list[int]
+) -> None:
+    assert losses.lines_above(places, 0.3) == lines

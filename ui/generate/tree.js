@@ -213,7 +213,7 @@ function draw(tree) {
   if (!tree.grown) return fillTable(tree);
   let flow = FLOW;
   while (slot(tree.grown, flow) > HEIGHT && flow > 60) flow *= 0.9;
-  const look = { flow, column: (tree.width - (tree.width < NARROW ? tree.label : tree.label + 134)) / tree.depth, narrow: tree.width < NARROW };
+  const look = { flow, column: (tree.width - (tree.width < NARROW ? tree.label + 6 : tree.label + 134)) / tree.depth, narrow: tree.width < NARROW };
   place(tree.grown, (HEIGHT - slot(tree.grown, flow)) / 2, look);
   const all = nodes(tree.grown);
   for (const node of all.slice(1)) svg.append(branch(node, look));

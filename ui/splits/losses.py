@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 Part = tuple[str, Role, Examples]
 
 
+LABEL = 32  # px, of the two lines of a label above the figure
+NEAR = 0.24  # of the axis: on a phone, labels that are nearer to each other would overlap
+
+
 @dataclass(frozen=True, kw_only=True)
 class SplitLoss:
     """One split's exact loss, in three units, with its 95 % interval over words."""
@@ -158,7 +162,9 @@ def split_losses(rows: Sequence[SplitLoss], references: Mapping[str, float], the
             "<extra></extra>",
             showlegend=False,
         )
-    for name, loss in references.items():
+    ends = [*(row.low for row in rows), *(row.high for row in rows), *references.values()]
+    lines = lines_above(list(references.values()), NEAR * (max(ends) - min(ends)))
+    for (name, loss), above in zip(references.items(), lines, strict=True):
         figure.add_vline(
             loss,
             line=line("reference", theme),
@@ -168,16 +174,28 @@ def split_losses(rows: Sequence[SplitLoss], references: Mapping[str, float], the
                 "yref": "paper",
                 "y": 1,
                 "yanchor": "bottom",
+                "yshift": LABEL * above,
                 "xanchor": "center",
             },
         )
     layout = figure_layout("Loss of each split", x="Loss (nats per character)", y="", theme=theme)
-    figure.update_layout(layout, height=190 + 46 * len(rows), margin_t=92, margin_r=24)
-    ends = [*(row.low for row in rows), *(row.high for row in rows), *references.values()]
+    higher = LABEL * max(lines, default=0)
+    figure.update_layout(layout, height=190 + 46 * len(rows) + higher, margin_t=92 + higher, margin_r=24)
+    figure.update_layout(title={"yref": "container", "y": 1, "yanchor": "top", "pad": {"t": 12}})
     room = 0.08 * (max(ends) - min(ends))
     figure.update_xaxes(range=[min(ends) - room, max(ends) + room])
     figure.update_yaxes(autorange="reversed", type="category")
     return figure
+
+
+def lines_above(places: Sequence[float], near: float) -> list[int]:
+    """On which line above a figure, from 0, the label of each place stands: nothing on its line is nearer to it."""
+    ends: list[float] = []  # the last place on each line
+    found = [0] * len(places)
+    for i in sorted(range(len(places)), key=places.__getitem__):
+        found[i] = next((above for above, end in enumerate(ends) if places[i] - end >= near), len(ends))
+        ends[found[i] : found[i] + 1] = [places[i]]
+    return found
 
 
 def draw_table(rows: Sequence[SplitLoss]) -> None:
