@@ -18,6 +18,7 @@ from .config import RunConfig
 from .corpus import CorpusReport
 
 MAX_FILE_BYTES = 512 * 2**20  # of a weights file that will be read again
+MAX_HEADER_BYTES = 8 * 2**20  # of what stands before its numbers: as Python objects up to thirty times as much
 MAX_ROW_BYTES = 10**9  # SQLite's limit of a row, as it is compiled by default; PostgreSQL's of a value is 2**30
 MEMORY_SHARE = 0.5  # of the machine's, that one run may take
 PROCESS = 350 * 2**20  # Python and torch themselves

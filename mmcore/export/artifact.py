@@ -23,6 +23,7 @@ from ..architectures.interface import ModelConfig
 from ..architectures.old_names import renamed
 from ..config import RunConfig
 from ..cost import MAX_FILE_BYTES as MAX_BYTES
+from ..cost import MAX_HEADER_BYTES
 from ..dataset import Splits, Vocab
 from ..fields import choice, cut, quoted
 from ..model import Model
@@ -31,6 +32,7 @@ from ..text import MAX_WORD_LENGTH
 from ..version import __version__
 
 FORMAT, OLDER = "makemore-lab/2", "makemore-lab/1"  # the older one has other names for some tensors
+MAX_TENSORS = 10_000
 Hashes = NDArray[np.uint64]
 
 
@@ -94,6 +96,7 @@ def load(source: bytes | str | Path) -> Artifact:
     data = source if isinstance(source, bytes) else _read(Path(source))
     if len(data) > MAX_BYTES:
         raise ValueError(f"weights file must be at most {MAX_BYTES:,} bytes, got {len(data):,}")
+    _check_header(data)
     try:
         tensors = load_tensors(data)
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
@@ -112,6 +115,15 @@ def load(source: bytes | str | Path) -> Artifact:
             tensor.copy_(tensors[name])
     cleaning, hashes = _cleaning(values.get("cleaning", {})), _hashes(values.get("trained_words"))
     return Artifact(model, vocab, config, _losses(values["losses"]), _step(values["step"]), cleaning, hashes)
+
+
+def _check_header(data: bytes) -> None:
+    """Refuse what would take memory and minutes to be read before it can be looked at."""
+    size = int.from_bytes(data[:8], "little")
+    if MAX_HEADER_BYTES < size <= len(data):
+        raise ValueError(f"weights file header must be at most {MAX_HEADER_BYTES:,} bytes, got {size:,}")
+    if (tensors := data.count(b'"data_offsets"', 8, 8 + size)) > MAX_TENSORS:
+        raise ValueError(f"weights file must have at most {MAX_TENSORS:,} tensors, got {tensors:,}")
 
 
 def word_hashes(words: Sequence[str]) -> Hashes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 
@@ -17,6 +19,7 @@ from mmcore.architectures import model_config
 from mmcore.cli import app
 from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import corpus_from_words
+from mmcore.cost import MAX_HEADER_BYTES
 from mmcore.dataset import Vocab
 from mmcore.export import FORMATS
 from mmcore.gallery import gallery_corpus
@@ -114,6 +117,51 @@ def test_a_damaged_file_is_a_run_or_refused_in_a_sentence(store: RunStore) -> No
             assert all(map(math.isfinite, run.losses.values()))
         assert store.count() == kept
     assert 0 < kept < FUZZED / 2
+
+
+def with_header(header: bytes) -> bytes:
+    return struct.pack("<Q", len(header)) + header
+
+
+def nasty(name: str) -> bytes:
+    """Files that are small for what they ask for."""
+    zero, text = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}, {"format": '"makemore-lab/2"', "config": "{}"}
+    text |= {"version": '"1"', "losses": "{}", "step": "1", "vocab": f"[{'{},' * 2_700_000}1]"}
+    headers: dict[str, object] = {
+        "shapes": {"C": zero | {"shape": [2**40, 2**20]}},
+        "tensors": {f"t{i}": zero for i in range(90_000)},
+        "vocabulary": {"__metadata__": text},
+        "header": {"__metadata__": text | {"more": " " * MAX_HEADER_BYTES}},
+    }
+    return with_header(json.dumps(headers[name]).encode())
+
+
+PEAK = """
+import resource, sys
+from mmcore.export.artifact import load
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+content = open(sys.argv[1], "rb").read()
+before = peak()
+try: load(content)
+except ValueError as error: print(peak() - before, error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("shapes", "weights file must be a whole .safetensors file"),
+        ("tensors", "weights file must have at most 10,000 tensors, got 90,000"),
+        ("vocabulary", "RunConfig fields must be at least corpus_sha256"),
+        ("header", "weights file header must be at most 8,388,608 bytes"),
+    ],
+)
+def test_a_file_takes_no_more_memory_than_thirty_times_its_longest_header(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "nasty.safetensors").write_bytes(nasty(name))
+    command = [sys.executable, "-c", PEAK, str(tmp_path / "nasty.safetensors")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    taken, _, sentence = done.stdout.partition(" ")
+    assert sentence.startswith(said) and int(taken) < 30 * MAX_HEADER_BYTES
 
 
 def test_the_command_adds_a_file_with_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

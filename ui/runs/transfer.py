@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from mmcore.cost import amount
+from mmcore.cost import MAX_HEADER_BYTES, amount
 from mmcore.fields import require
 from mmcore.store import ImportReport, Run, RunFilter, RunStore
 from ui import session, visitor
@@ -83,7 +83,8 @@ def draw_import() -> None:
         type=[SUFFIX[1:], WEIGHTS[1:]],
         max_upload_size=MAX_MB,
         key="runs_file",
-        help=f"At most {MAX_MB} MB. Larger ones: `python -m mmcore runs unpack`.",
+        help=f"At most {MAX_MB} MB, of weights {MAX_HEADER_BYTES // 2**20} MB before the numbers. Larger ones: "
+        "`python -m mmcore runs unpack` and `runs add`.",
         on_change=_forget_report,
     )
     pressed = st.button("Import", type="primary", icon=":material/upload:", key="do_import", disabled=upload is None)
@@ -118,6 +119,7 @@ def added(store: RunStore, content: bytes, owner: str) -> ImportReport:
     """Keep an uploaded weights file as a run; ``ValueError`` with what does not fit."""
     from mmcore.take_in import take_in
 
+    require(len(content) <= MAX_MB * 2**20, "file", f"at most {MAX_MB} MB", amount(len(content)))
     run = take_in(store, content, owner=owner)
     return ImportReport(imported={run.id: run.id})
 
