@@ -366,7 +366,9 @@ class RunStore:
 
     def latest(self) -> Run | None:
         """The newest run that can be read."""
-        newest = (run for start in range(0, self.count(), 20) for run in self.runs(limit=20, offset=start))
+        if first := self.runs(limit=1):  # as a rule it can
+            return first[0]
+        newest = (run for start in range(1, self.count(), 20) for run in self.runs(limit=20, offset=start))
         return next(newest, None)
 
     def runs_table(self, which: RunFilter = ALL, *, limit: int | None = None) -> pd.DataFrame:

@@ -1,7 +1,8 @@
-"""Other people's text in a browser (E7): an address in it is no link."""
+"""Links in a browser: those that are copied, and (E7) those that other people's text is not."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,12 +10,13 @@ import pytest
 from mmcore import RunConfig, RunStore, TrainConfig, corpus_from_words
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
-from tests.browser.app_server import AppServer, wait_until_idle
+from tests.browser.app_server import AppServer, wait_until_idle, watched_page
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
 
 TEXT = "https://a.example/x www.b.example c@d.example [e](https://f.example)"
 
@@ -33,3 +35,34 @@ def test_e7_an_address_in_a_name_is_no_link(page: Page, server: AppServer, store
         assert not [link for link in links if "example" in link], name
         if name in ("train", "runs"):  # it is there to be read
             assert "a.example/x" in page.get_by_test_id("stMain").inner_text()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    """The app on another server, with a store of its own."""
+    other = AppServer(tmp_path_factory.mktemp("elsewhere"))
+    other.start()
+    yield other
+    other.stop()
+    other.check_log()
+
+
+def test_a_copied_link_fills_the_form_of_another_server(
+    page: Page, browser: Browser, server: AppServer, elsewhere: AppServer
+) -> None:
+    run = server.trained(
+        model_config(context_size=5, hidden_sizes=(7,)), TrainConfig(max_steps=5, learning_rate=0.0123)
+    )
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+    page.goto(f"{server.url}/generate?run={run.id}")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    page.context.clear_permissions()
+    assert copied.startswith(f"{server.url}/generate?run={run.id}&") and len(copied) < 1_500
+    with watched_page(browser, elsewhere.url) as visitor:
+        visitor.goto(copied.replace(server.url, elsewhere.url))
+        visitor.get_by_role("link", name="Train it here").click()
+        expect(visitor.get_by_label("Learning rate", exact=True)).to_have_value("0.0123")
+        expect(visitor.get_by_label("Context size", exact=True)).to_have_value("5")
+        expect(visitor.get_by_label("Hidden units (per layer)", exact=True)).to_have_value("7")
