@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 PATIENCE = 10.0  # seconds for which a server that nobody visits leaves the processor to its workers, which start too
+SETTLED = 1.0  # seconds after its script for which the first page has the processor to itself: browsers fetch its parts
 
 log = logging.getLogger(__name__)
 _first_page = threading.Event()
@@ -40,7 +42,8 @@ def page_drawn() -> None:
 
 
 def _begin() -> None:
-    _first_page.wait(PATIENCE)
+    if _first_page.wait(PATIENCE):
+        time.sleep(SETTLED)
     try:
         make_ready(session.store().latest())
     except (StoreUnavailable, ValueError) as problem:  # the page that needs it says the same
