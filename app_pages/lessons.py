@@ -14,7 +14,8 @@ st.title(pages.LESSONS.title, anchor=False)
 st.markdown("Make a prediction first, then look. Each lesson goes with you to the page that shows the answer.")
 corpus = visitor.current_corpus()
 done = session.store().lesson_answers(visitor.identity())
-st.progress(len(done) / len(LESSONS), f"{len(done)} of {len(LESSONS)} lessons finished")
+with st.container(key="lessons_done"):
+    st.progress(len(done) / len(LESSONS), f"{len(done)} of {len(LESSONS)} lessons finished")
 first = next((lesson for lesson in LESSONS if lesson.name not in done), LESSONS[0])
 for number, lesson in enumerate(LESSONS):
     with st.container(horizontal=True, vertical_alignment="center"):

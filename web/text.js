@@ -29,7 +29,7 @@ export function fit(text, { tokens }) {
 export const joinedText = (ids, names, { between }) => ids.map((id) => names[id]).join(between);
 
 /** A text, or as much of its beginning as fits. */
-export function shortened(text, fits) {
+export function abridged(text, fits) {
   const parts = symbolsOf(text, "graphemes");
   let count = parts.length;
   while (count > 1 && !fits(parts.slice(0, count).join("") + (count < parts.length ? "…" : ""))) count -= 1;

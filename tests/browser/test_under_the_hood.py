@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import statistics
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,15 +21,13 @@ def run(server: AppServer) -> Run:
     return server.trained(model_config(), TrainConfig(max_steps=100))
 
 
-def press_next(page: Page, number: int, steps: int, title: str) -> float:
-    """Press Next and wait for the step it leads to; how long that took."""
+def press_next(page: Page, number: int, steps: int, title: str) -> None:
+    """Press Next and wait for the step it leads to."""
     from playwright.sync_api import expect
 
-    began = time.perf_counter()
     page.get_by_role("button", name="Next").click()
     expect(page.get_by_text(f"Step {number} of {steps}")).to_be_visible()
     expect(page.locator(".gtitle").filter(has_text=re.compile(f"^{re.escape(title)}")).first).to_be_visible()
-    return time.perf_counter() - began
 
 
 def test_step_through_a_forward_and_a_backward_pass(page: Page, server: AppServer, run: Run) -> None:
@@ -40,7 +36,8 @@ def test_step_through_a_forward_and_a_backward_pass(page: Page, server: AppServe
     page.goto(f"{server.url}/under_the_hood?run={run.id}")
     expect(page.get_by_text("Step 1 of 8")).to_be_visible()
     forward = ["rows: ", "x: ", "z1: ", "h1: ", "logits: ", "p: ", "Loss: "]
-    took = [press_next(page, number, 8, title) for number, title in enumerate(forward, start=2)]
+    for number, title in enumerate(forward, start=2):
+        press_next(page, number, 8, title)
     expect(page.get_by_role("button", name="Next")).to_be_disabled()
     expect(page.get_by_text(re.compile("^Loss = −ln"))).to_be_visible()
     page.get_by_role("button", name="Previous").click()
@@ -49,10 +46,9 @@ def test_step_through_a_forward_and_a_backward_pass(page: Page, server: AppServe
     page.get_by_test_id("stButtonGroup").get_by_text("Backward", exact=True).click()
     expect(page.get_by_text("Step 1 of 11")).to_be_visible()
     backward = ["dlogits", "db2", "dW2", "dh1", "dz1", "db1", "dW1", "dx", "drows", "dC"]
-    took += [press_next(page, number, 11, f"{name}: ") for number, name in enumerate(backward, start=2)]
+    for number, name in enumerate(backward, start=2):
+        press_next(page, number, 11, f"{name}: ")
     expect(page.get_by_role("button", name="Next")).to_be_disabled()
-    print(f"a step: median {1000 * statistics.median(took):.0f} ms of {len(took)}")
-    assert statistics.median(took) < 1.0  # 0.4 on a quiet machine; this one may be shared
 
 
 def test_play_walks_by_itself(page: Page, server: AppServer, run: Run) -> None:

@@ -1023,7 +1023,7 @@ def test_c6_a_corpus_without_runs_is_listed_and_can_be_deleted(model: Path, stor
 def test_b5_a_loss_that_went_astray_is_said_by_its_size(
     loss: float, said: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mmcore.cli.output.print_losses({"val": (loss, 7)}, "split")
+    mmcore.cli.output.print_losses({"val": (loss, 7)}, "split", "character")
     row = next(line for line in capsys.readouterr().out.splitlines() if "val" in line)
     assert [part for part in row.split() if part[0].isalnum() or part == "∞"] == ["val", *said, "7"]
     step = Step(step=1, learning_rate=1.0, seconds=1.0, train_loss=loss, val_loss=loss)

@@ -271,7 +271,7 @@ function drawNode(tree, node, { column, narrow }) {
   const most = ended || node.depth === tree.depth ? LONGEST_LABEL : Math.min(Math.floor((column - SHARE) / LETTER), LONGEST_LABEL);
   const part = (words, name) => text.append(shape("tspan", { class: `tree-${name}`, dx: text.childNodes.length ? 5 : 0 }, words));
   if (node.parent) {
-    part(isolated(shortened(tree.data.labels[node.id], (label) => lettersOf(label) <= most)), "symbol");
+    part(isolated(abridged(tree.data.labels[node.id], (label) => lettersOf(label) <= most)), "symbol");
     part(share(node.p), "share");
     if (ended && !narrow) part(`${spelt(tree, node.ids)}${found(tree, node.ids)}`, "share");
   } else {

@@ -259,6 +259,6 @@ function writeUpright(pen, palette, text, x, y, style) {
   pen.translate(x, y);
   pen.rotate(-Math.PI / 2);
   pen.font = `${style.weight ?? 400} ${style.size}px ${palette.font}`;
-  write(pen, palette, shortened(text, (part) => pen.measureText(part).width <= style.room), 0, style.size * 0.35, style);
+  write(pen, palette, abridged(text, (part) => pen.measureText(part).width <= style.room), 0, style.size * 0.35, style);
   pen.restore();
 }
