@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from mmcore import TrainConfig
 from mmcore.architectures import model_config
 from tests.browser.app_server import AppServer, wait_until_idle
@@ -21,6 +23,12 @@ PLACE = """(key) => {
   const beside = document.querySelector('.st-key-lesson').getBoundingClientRect().left - box.right;
   const outline = getComputedStyle(evidence).outlineStyle;
   return { share: shown / Math.min(box.height, innerHeight), outline, beside };
+}"""
+
+FREE = """() => {
+  const link = document.querySelector('.copy-link');
+  const { left, top, width, height } = link?.getBoundingClientRect() ?? {};
+  return link?.contains(document.elementFromPoint(left + width / 2, top + height / 2));
 }"""
 
 
@@ -67,3 +75,12 @@ def test_every_lesson_is_done_by_what_the_strip_says(page: Page, server: AppServ
     expect(page.get_by_text(f"{len(LESSONS)} of {len(LESSONS)} lessons finished")).to_be_visible()
     page.locator(".st-key-lesson").get_by_role("button", name="Close").click()
     expect(page.locator(".st-key-lesson")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_link_to_a_page_is_not_beneath_the_strip(page: Page, server: AppServer, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"{server.url}/data?lesson=window")
+    page.locator(".st-key-lesson").wait_for()
+    wait_until_idle(page)
+    page.wait_for_function(FREE)
