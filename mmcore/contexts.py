@@ -5,6 +5,7 @@ Everything here is about integer arrays; what the integers stand for is the busi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -90,6 +91,37 @@ def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCount
     following = SparseRows(starts, targets[where], counts, vocab_size)
     totals = np.bincount(rows, minlength=size).astype(np.float64)
     return ContextCounts(contexts[first], following, totals, rows, pairs)
+
+
+@dataclass(frozen=True)
+class SharedContexts:
+    """The distinct contexts of several parts of a corpus, and what follows them in each.
+
+    What a model predicts after one is computed once: most contexts of validation occur in train too. At context size 3
+    the names have 5,566 in train, validation and its unseen words together, and 11,343 with each counted apart.
+    """
+
+    contexts: Ids  # (M, T)
+    order: Ids  # (M,), that of :func:`by_prefix`
+    following: Mapping[str, SparseRows]  # of each part (M, V), whole numbers
+
+
+def share(parts: Mapping[str, ContextCounts]) -> SharedContexts:
+    """Put the distinct contexts of one or more parts together, in lexicographic order; a part alone is not copied."""
+    if len(parts) == 1:
+        [(name, counts)] = parts.items()
+        return SharedContexts(counts.contexts, counts.order, {name: counts.following})
+    width = max(counts.following.width for counts in parts.values())
+    contexts = np.concatenate([counts.contexts for counts in parts.values()])
+    size, first, rows = _unique_rows(contexts, width)
+    following, begin = {}, 0
+    for name, counts in parts.items():
+        own = counts.following
+        sizes = np.zeros(size + 1, dtype=np.int64)
+        sizes[rows[begin : begin + len(own)] + 1] = np.diff(own.starts)
+        following[name] = replace(own, starts=np.cumsum(sizes))
+        begin += len(own)
+    return SharedContexts(contexts[first], by_prefix(contexts[first], width), following)
 
 
 def by_prefix(contexts: Ids, vocab_size: int) -> Ids:

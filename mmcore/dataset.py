@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .config import SplitConfig
-from .contexts import ContextCounts, Ids, SparseRows, count_contexts
+from .contexts import ContextCounts, Ids, SharedContexts, SparseRows, count_contexts, share
 from .corpus import Corpus
 from .fields import choice, cut, quoted
 from .symbols import CHARACTERS, TOKENS, UNKNOWN, WORDS, Tokens, words_only
@@ -287,10 +287,24 @@ class Dataset:
         """Test words that do not occur in train; may be empty."""
         return build_examples(self._unseen(self.splits.test), self.vocab, self.context_size)
 
+    @cached_property
+    def shown(self) -> SharedContexts:
+        """What the losses that may be shown are computed on, by their names."""
+        return self._shared({"train_loss": self.train, "val_loss": self.val, "val_loss_unseen": self.val_unseen})
+
+    @cached_property
+    def sealed(self) -> SharedContexts:
+        """The same of the test split."""
+        return self._shared({"test_loss": self.test, "test_loss_unseen": self.test_unseen})
+
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays that have been made so far."""
         return _bytes(self)
+
+    @staticmethod
+    def _shared(parts: Mapping[str, Examples]) -> SharedContexts:
+        return share({name: examples.counts for name, examples in parts.items() if len(examples)})
 
     def _unseen(self, words: Sequence[str]) -> list[str]:
         seen = set(self.splits.train)
@@ -300,7 +314,9 @@ class Dataset:
 def _bytes(part: object) -> int:
     if isinstance(part, np.ndarray):
         return part.nbytes
-    made_of = isinstance(part, (Dataset, Examples, ContextCounts, SparseRows))
+    if isinstance(part, dict):
+        return sum(map(_bytes, part.values()))
+    made_of = isinstance(part, (Dataset, Examples, ContextCounts, SharedContexts, SparseRows))
     return sum(map(_bytes, vars(part).values())) if made_of else 0
 
 

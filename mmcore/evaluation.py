@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .contexts import Ids, by_prefix
+from .contexts import Ids, SharedContexts, by_prefix, share
 from .dataset import Dataset, Examples
 from .first_layer import ByTables
+from .losses import LOSSES, SHOWN
 from .model import Model
 
 CELLS = 2**20  # log-probabilities to compute together: 4 MB
@@ -66,38 +67,27 @@ def evaluate(model: Model, examples: Examples) -> Losses:
 
     Touches no random generator and drops no units. Sums are in float64. No examples: the loss is NaN.
     """
-    return Losses(evaluate_parts(model, {"loss": examples}).get("loss", math.nan), len(examples))
+    return Losses(losses_on(model, share({"loss": examples.counts}))["loss"], len(examples))
 
 
-def _total(model: Model, examples: Examples, stop: Callable[[], bool]) -> float | None:
-    """The log-probability of all examples; None once ``stop`` says so, which is asked after every piece."""
-    counts, total = examples.counts, 0.0
-    for rows, piece in pieces(model, counts.contexts, counts.order):
-        if stop():
-            return None
-        which, places = counts.following.entries(rows.numpy())
-        log_p = piece.numpy()[which, counts.following.columns[places]].astype(np.float64)
-        total += float(log_p @ counts.following.values[places])
-    return total
-
-
-def evaluate_parts(
-    model: Model, parts: Mapping[str, Examples], stop: Callable[[], bool] = lambda: False
-) -> dict[str, float]:
-    """The exact loss of each part that has examples.
+def losses_on(model: Model, shared: SharedContexts, stop: Callable[[], bool] = lambda: False) -> dict[str, float]:
+    """The exact loss of each part; NaN for one without examples.
 
     Parameters
     ----------
     stop : asked after every piece; once it says so there are no losses
     """
-    losses = {}
-    for name, examples in parts.items():
-        if len(examples):
-            total = _total(model, examples, stop)
-            if total is None:
-                return {}
-            losses[name] = -total / len(examples)
-    return losses
+    totals = dict.fromkeys(shared.following, 0.0)
+    for rows, piece in pieces(model, shared.contexts, shared.order):
+        if stop():
+            return {}
+        log_p = piece.numpy()
+        for name, following in shared.following.items():
+            which, places = following.entries(rows.numpy())
+            of_examples = log_p[which, following.columns[places]].astype(np.float64)
+            totals[name] += float(of_examples @ following.values[places])
+    counted = {name: float(following.values.sum(dtype=np.float64)) for name, following in shared.following.items()}
+    return {name: -total / counted[name] if counted[name] else math.nan for name, total in totals.items()}
 
 
 def evaluate_splits(
@@ -115,29 +105,29 @@ def evaluate_splits(
     Parameters
     ----------
     known : losses of this very model that need not be computed again
-    stop : as for :func:`evaluate_parts`
+    stop : as for :func:`losses_on`
     """
-    parts = {"train_loss": dataset.train, "val_loss": dataset.val, "val_loss_unseen": dataset.val_unseen}
-    if test:
-        parts |= {"test_loss": dataset.test, "test_loss_unseen": dataset.test_unseen}
-    known = dict(known or {})
-    fresh = {name: examples for name, examples in parts.items() if name not in known}
-    measured = evaluate_parts(model, fresh, stop)
-    return {name: loss for name in parts if (loss := (known | measured).get(name)) is not None}
+    found = dict(known or {})
+    for shared in [dataset.shown, *([dataset.sealed] if test else [])]:
+        if not shared.following.keys() <= found.keys():
+            measured = losses_on(model, shared, stop)
+            if not measured:
+                break
+            found = measured | found
+    return {name: found[name] for name in (LOSSES if test else SHOWN) if name in found}
 
 
 def expected_seconds(model: Model, dataset: Dataset, tries: int = 3) -> float:
     """How long the losses on train and validation take, judged by a few of their contexts."""
-    contexts, order = dataset.train.counts.contexts, dataset.train.counts.order
+    contexts, order = dataset.shown.contexts, dataset.shown.order
     few = contexts[order[len(order) // 2 :][: rows_at_once(model)]]  # as they are evaluated: those that share prefixes
     seconds = []
     for _ in range(tries):
         began = time.perf_counter()
         log_probabilities(model, few)
         seconds.append(time.perf_counter() - began)
-    parts = (dataset.train, dataset.val, dataset.val_unseen)
-    rows = sum(len(part.counts.contexts) for part in parts if len(part))
-    return min(seconds) * rows / len(few)  # of another process's turn on the core, the least has the least
+    least = min(seconds)  # the others waited for a turn on the core
+    return least * len(contexts) / len(few)
 
 
 def target_log_probabilities(model: Model, examples: Examples) -> NDArray[np.float64]:

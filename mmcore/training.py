@@ -14,8 +14,9 @@ from .architectures.interface import is_statistic
 from .backprop import Gradients, gradients_of
 from .checkpoint import TensorUpdate
 from .config import TrainConfig
+from .contexts import share
 from .dataset import Dataset
-from .evaluation import evaluate_parts, evaluate_splits, expected_seconds
+from .evaluation import evaluate_splits, expected_seconds, losses_on
 from .fields import require
 from .losses import SHOWN
 from .model import Model, views
@@ -27,7 +28,7 @@ from .train_state import TrainState
 
 FIRST_SECONDS = 2.0  # that the exact losses before the first update may take
 EARLY_SECONDS = 2.0  # that those at round steps may take before their share of the time allows it
-HEAD_START = 0.5  # seconds that count as passed when a run begins, so that its first moments can be evaluated
+HEAD_START = 0.5  # seconds, so that a run's first moments can be evaluated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ class Pace:
     at: frozenset[int] = frozenset()
     first: float = FIRST_SECONDS  # that the exact losses before the first update may take; longer ones wait their turn
     early: float = EARLY_SECONDS  # that those at round steps may take beyond their share, which is small at first
+    head_start: float = HEAD_START  # seconds that count as passed when it begins: what evaluations have a share of
     losses: bool = True  # False: no exact losses at all, for a caller that only wants the speed or the weights
 
     def __post_init__(self) -> None:
@@ -74,6 +76,7 @@ class Pace:
         require(0 <= self.share <= 1, "share", "from 0 to 1", self.share)
         require(self.first >= 0, "first", "at least 0 seconds", self.first)
         require(self.early >= 0, "early", "at least 0 seconds", self.early)
+        require(self.head_start >= 0, "head_start", "at least 0 seconds", self.head_start)
 
 
 def is_round(step: int) -> bool:
@@ -114,7 +117,7 @@ class _Reporter:
 
     def affordable(self) -> bool:
         """Whether evaluating now keeps evaluations within their share of the time."""
-        elapsed = time.perf_counter() - self.began + HEAD_START
+        elapsed = time.perf_counter() - self.began + self.pace.head_start
         allowed = self.pace.share * elapsed + (self.pace.early if is_round(self.state.step) else 0.0)
         return self.pace.every is not None or self.evaluating <= allowed
 
@@ -238,7 +241,7 @@ def _check(state: TrainState, dataset: Dataset, stop: Callable[[], bool]) -> Non
     """Early stopping: remember the weights if validation improved. A check that is left for a stop stays due."""
     if not state.check_due:
         return
-    loss = evaluate_parts(state.model, {"val_loss": dataset.val}, stop).get("val_loss", math.nan)
+    loss = losses_on(state.model, share({"val_loss": dataset.val.counts}), stop).get("val_loss", math.nan)
     if math.isnan(loss) and stop():
         return  # the caller is asked at once, and who goes on from here begins with it
     state.check_due = False

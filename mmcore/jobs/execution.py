@@ -248,7 +248,7 @@ class Training:
 
         write = functools.partial(store.record, run.id, token)
         training = cls(run.config, dataset, write, run.checkpoints)
-        if saved := store.train_state(run.id):
+        if run.weights_step is not None and (saved := store.train_state(run.id)):
             training.state.load(load(saved))
             training.goes_on_from(store.history(run.id))
         elif run.config.origin:
@@ -283,7 +283,7 @@ class Training:
         self.events = [event for event in (leaving, stopped) if event]
         pace = Pace(seconds=self.tick_seconds, at=self.film_steps)
         if self.sparing:
-            pace = replace(pace, share=SPARING_SHARE, first=0.0, early=0.0)
+            pace = replace(pace, share=SPARING_SHARE, first=0.0, early=0.0, head_start=0.0)
         for step in train(self.state, self.dataset, pace=pace, stop=self.stops):
             known = self.known.pop(step.step, {})
             self.newest = replace(step, seconds=step.seconds + self.seconds_before, **known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mmcore.contexts import ContextCounts, Ids, _rank, count_contexts
+from mmcore.contexts import ContextCounts, Ids, _rank, count_contexts, share
 from mmcore.corpus import Corpus
 from mmcore.dataset import Dataset, Vocab, build_examples
 
@@ -92,6 +93,30 @@ def test_each_example_is_counted_in_its_own_pair(dataset: Dataset) -> None:
     counts, examples = dataset.val.counts, dataset.val
     assert counts.following.columns[counts.pairs].tolist() == examples.targets.tolist()
     assert np.array_equal(np.bincount(counts.pairs), counts.following.values)
+
+
+words_of_three = st.lists(st.text(alphabet="ab.é", min_size=1, max_size=6), min_size=1, max_size=12)
+
+
+@given(words_of_three, words_of_three, words_of_three, st.integers(1, 5))
+def test_shared_contexts_hold_each_once_and_what_follows_it_in_every_part(
+    first: list[str], second: list[str], third: list[str], context_size: int
+) -> None:
+    vocab = Vocab.from_words([*first, *second, *third])
+    counts = {str(i): build_examples(part, vocab, context_size).counts for i, part in enumerate((first, second, third))}
+    shared = share(counts)
+    rows = shared.contexts.tolist()
+    assert rows == sorted(rows) and len(set(map(tuple, rows))) == len(rows)
+    assert sorted(shared.order.tolist()) == list(range(len(rows)))
+    for name, alone in counts.items():
+        among_others = replace(alone, contexts=shared.contexts, following=shared.following[name])
+        assert as_counter(among_others) == as_counter(alone)
+
+
+def test_a_part_alone_is_shared_without_a_copy(dataset: Dataset) -> None:
+    counts = dataset.val.counts
+    shared = share({"val_loss": counts})
+    assert shared.contexts is counts.contexts and shared.following["val_loss"] is counts.following
 
 
 def test_targets_must_be_as_many_as_contexts() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,6 +59,29 @@ def test_many_chunks_give_what_one_gives(model: MLP, dataset: Dataset, monkeypat
     whole = evaluate(model, dataset.val).loss
     monkeypatch.setattr(type(model.config), "rows_at_once", 100)
     assert evaluate(model, dataset.val).loss == pytest.approx(whole, abs=1e-7)
+
+
+def test_the_losses_of_the_splits_together_are_those_of_each_alone(
+    model: MLP, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = {"train_loss": "train", "val_loss": "val", "val_loss_unseen": "val_unseen"}
+    sealed = {"test_loss": "test", "test_loss_unseen": "test_unseen"}
+    alone = {name: evaluate(model, getattr(dataset, part)).loss for name, part in (parts | sealed).items()}
+    rows: list[int] = []
+
+    def counted(*args: Any) -> Iterator[Any]:
+        for which, piece in pieces(*args):
+            rows.append(len(which))
+            yield which, piece
+
+    monkeypatch.setattr("mmcore.evaluation.pieces", counted)
+    shown = evaluate_splits(model, dataset, test=False)
+    assert shown == pytest.approx({name: alone[name] for name in parts}, abs=1e-7)
+    distinct = len({*map(tuple, dataset.train.contexts.tolist()), *map(tuple, dataset.val.contexts.tolist())})
+    assert sum(rows) == distinct, "each context once"
+    rows.clear()
+    assert evaluate_splits(model, dataset, test=True, known=shown) == pytest.approx(alone, abs=1e-7)
+    assert sum(rows) == len(dataset.test.counts.contexts), "what is known is not computed again"
 
 
 def test_c1_with_many_symbols_the_loss_is_computed_on_fewer_contexts_at_once() -> None:
