@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from mmcore import BUNDLED_NAMES, Run, RunConfig, RunStore, TrainConfig, read_words
@@ -21,6 +23,9 @@ PAGES = tuple(page.name for page in pages.PAGES)
 
 
 torch.set_num_threads(1)  # tensors this small only lose time to threads
+
+# Every AppTest looks through all installed packages for components, which takes longer than most pages: once will do.
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 class IdleQueue:
