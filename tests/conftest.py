@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,12 @@ settings.register_profile("suite", deadline=None, max_examples=40, derandomize=T
 settings.load_profile("suite")
 
 torch.set_num_threads(1)  # tensors this small only lose time to threads
+
+# SQLite waits for disks, for a failure of the machine that no test survives: folders of tests are in memory, if it has
+# room for those of a whole suite.
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 * 2**30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 # A shell that runs the suite in the background has Ctrl-C ignored, and what it starts inherits that; tests that press
 # Ctrl-C mean an ordinary one.
