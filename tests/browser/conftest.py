@@ -73,13 +73,15 @@ def tab(browser: Browser) -> Iterator[Page]:
     """One tab for all tests: it has compiled the app's scripts, for which a new one needs seconds."""
     context = browser.new_context()
     context.set_default_timeout(app_server.TIMEOUT_MS)
-    yield context.new_page()
+    opened = context.new_page()
+    app_server.forget(opened)
+    yield opened
     context.close()
 
 
 @pytest.fixture
 def page(tab: Page, server: AppServer) -> Iterator[Page]:
-    """A fresh visitor, not yet on any page: ``page.goto(server.url)``."""
-    app_server.forget(tab)
+    """A fresh visitor, not yet on any page: ``page.goto(server.url)``. Who leaves no page open keeps no core busy."""
     with app_server.watched(tab.context, server.url):
         yield tab
+    app_server.forget(tab)

@@ -10,7 +10,7 @@ import pytest
 from mmcore import RunStore, TrainConfig
 from mmcore.architectures import model_config
 from tests.browser.actions import badge
-from tests.browser.app_server import AppServer
+from tests.browser.app_server import AppServer, wait_until_idle
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ def test_begin_an_experiment_and_stop_it(page: Page, server: AppServer, store: R
     from playwright.sync_api import expect
 
     page.goto(f"{server.url}/lessons")
+    wait_until_idle(page)
     page.get_by_role("radio", name="Context", exact=True).click()
+    wait_until_idle(page)
     page.get_by_role("button", name="Train the 24 runs").click()
     expect(page.get_by_text(re.compile(r"^[1-9]\d* of 24 have finished"))).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
