@@ -323,7 +323,10 @@ def thought_dead(store: RunStore, run_id: str) -> None:
 
 
 @pytest.mark.usefixtures("unrenewed")
-def test_e1_a_worker_thought_dead_takes_its_run_back(store: RunStore, make: Callable[..., str]) -> None:
+def test_e1_a_worker_thought_dead_takes_its_run_back(
+    store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "TICK_SECONDS", 0.0)  # a record at every step, however quick they are
     run_id, lost = make(300), []
 
     def lose(step: Step) -> None:
