@@ -4,7 +4,7 @@ import streamlit as st
 
 from mmcore import embedding, playground
 from ui import counting, pages, picture, session, terms, visitor
-from ui.form import settings
+from ui.form import settings, trained_on
 from ui.kit import symbols
 from ui.kit.live import live_chart
 from ui.kit.nouns import fit, fitted
@@ -29,6 +29,7 @@ numbers.empty()  # without content there would be no container, nor the room tha
 controls, result = st.columns([1, 3], gap="large")
 with controls:
     asked = sliders.draw_sliders(corpus)
+    trained_on.draw(corpus)
     if isinstance(asked, ValueError):
         result.error(plain(asked), icon=":material/error:")
         terms.stop()
@@ -138,3 +139,4 @@ with result.container(key="play_result"):
         else:
             visitor.open_run(kept.id)
             st.success(f"Kept as run {kept.id}, “{plain(kept.name)}”. It opens on every page.", icon=":material/check:")
+            pages.TRAIN.link("Open this run", {"run": kept.id}, icon=":material/open_in_new:")

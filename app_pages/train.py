@@ -6,7 +6,7 @@ from mmcore import Run, RunConfig
 from mmcore.cost import accept, amount, expected_time
 from mmcore.store import LIVE
 from ui import pages, session, visitor
-from ui.form import estimate, form, settings
+from ui.form import estimate, form, settings, trained_on
 from ui.kit.nouns import fit
 from ui.kit.text import plain
 from ui.kit.theme import current_theme
@@ -46,9 +46,7 @@ with left:
         st.error(plain(str(config)))
     if run and isinstance(config, RunConfig) and (changed := changes(run.config.replace(origin=None), config)):
         st.markdown(plain(f"Other than the run shown: {changed}."))
-    st.text(
-        f"Corpus: {corpus.name}, {len(corpus.words):,} {corpus.item}s", help=f"Chosen on the page {pages.DATA.title}."
-    )
+    trained_on.draw(corpus)
     if st.button(
         "Train",
         type="primary",

@@ -81,8 +81,16 @@ def first_model(config: RunConfig, vocab_size: int, start: bytes | None = None) 
     return restore(model, Checkpoint(step=0, weights=start)) if start else model
 
 
-def longer(train: TrainConfig, step: int, max_steps: int) -> str:
-    """What training a run that has made `step` updates on to `max_steps` comes to."""
+def longer(train: TrainConfig, step: int, max_steps: int, *, goes_on: bool = True) -> str:
+    """What training a run that has made `step` updates on to `max_steps` comes to.
+
+    Without a saved state that it `goes_on` from, it is trained anew.
+    """
+    if not goes_on:
+        return (
+            f"{max_steps:,} steps in all, from the first one: nothing that training could go on from is stored of this "
+            "run. The weights come out as those of a run of so many."
+        )
     in_all, rate = f"{max_steps:,} steps in all", learning_rate_at(train.replace(max_steps=max_steps), step)
     if train.schedule in STRETCHED:
         return (

@@ -149,7 +149,8 @@ def continue_run(
     max_steps, token = run.max_steps + (more_steps or 0), new_token()
     store.continue_run(run.id, max_steps=max_steps if more_steps else None, token=token)
     if more_steps:
-        typer.echo(longer(run.config.train, run.step, max_steps), err=True)
+        goes_on = store.goes_on(run.id)
+        typer.echo(longer(run.config.train, run.step, max_steps, goes_on=goes_on), err=True)
     with progress_bar(max_steps) as show:
         run = run_inline(store, run.id, show, token)
     conclude(store, run, {}, out, as_json)

@@ -86,6 +86,7 @@ def _about(trained: Trained) -> list[tuple[str, str]]:
     ]
     names = {"train_loss": "Train loss", "val_loss": "Validation loss", "val_loss_unseen": "Loss on unseen words"}
     return [
+        ("Run", f"{trained.name}, {trained.run_id}"),
         *((title, f"{nats(losses[name])} nats per symbol") for name, title in names.items() if name in losses),
         ("Parameters", f"{config.model.parameters(trained.artifact.vocab.size):,}"),
         ("Corpus", f"{trained.corpus.name}: {len(splits.train):,} train, {len(splits.val):,} validation {item}s"),

@@ -438,6 +438,12 @@ class RunStore:
         """What training goes on from; belongs to the same step as :meth:`weights`."""
         return self._checkpoint(run_id, CHECKPOINTS.c.train_state)
 
+    def goes_on(self, run_id: str) -> bool:
+        """Whether there is a :meth:`train_state`; of a model that was kept from Playground only weights are stored."""
+        saved = (CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == "last", CHECKPOINTS.c.train_state.is_not(None))
+        with self._read() as db:
+            return db.scalar(sa.select(sa.literal(1)).where(*saved)) is not None
+
     def checkpoints(self, run_id: str) -> list[Checkpoint]:
         """The weights kept along the way, first to last; none for runs of older stores, or once collected."""
         columns = (CHECKPOINTS.c.step, CHECKPOINTS.c.weights, CHECKPOINTS.c.updates)

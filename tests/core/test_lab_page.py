@@ -45,6 +45,7 @@ def test_a_page_carries_the_run_and_what_it_learned_from() -> None:
     assert np.diff(arrays["train_starts"]).min() > 0 and arrays["train_columns"].max() < V
     said = dict(data["about"])
     assert said["Validation loss"] == f"{run.artifact.losses['val_loss']:.4f} nats per symbol"
+    assert said["Run"] == f"{run.name}, {run.run_id}"
     assert (said["Parameters"], said["Context size"]) == (f"{run.artifact.model.flat.numel():,}", "2")
     assert data["train"]["curve"][-1] == [20, pytest.approx(run.artifact.losses["val_loss"])]
 

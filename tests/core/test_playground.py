@@ -24,7 +24,8 @@ from mmcore import (
     steps_within,
 )
 from mmcore.architectures import model_config
-from mmcore.jobs import Worker
+from mmcore.diagnosis import longer
+from mmcore.jobs import Worker, run_inline
 from mmcore.playground import MIN_STEPS, BudgetTooSmall, TooManySteps, keep, request
 
 WORDS = ("anna", "hannah", "bob", "otto", "eve", "ada", "elle", "noon", "level", "kayak", "anna", "nan")
@@ -157,6 +158,24 @@ def test_keeping_stores_a_finished_run(corpus: Corpus, config: RunConfig, tmp_pa
     store.open_test(run.id)
     test = build_dataset(corpus, config.split, 3).test
     assert store.run(run.id).losses["test_loss"] == evaluate(load(result.weights).model, test).loss
+    store.close()
+
+
+def test_one_that_was_kept_is_trained_longer_from_the_first_step_on(
+    corpus: Corpus, config: RunConfig, tmp_path: Path
+) -> None:
+    store = RunStore(str(tmp_path / "store.sqlite"))
+    store.add_corpus(corpus)
+    dataset = build_dataset(corpus, config.split, 3)
+    kept = keep(store, play(config, dataset))
+    assert not store.goes_on(kept.id)
+    assert longer(config.train, 40, 80, goes_on=False).startswith("80 steps in all, from the first one: ")
+    run = run_inline(store, store.continue_run(kept.id, max_steps=80).id)
+    at_once = play(run.config, dataset)
+    weights = store.weights(run.id)
+    assert weights is not None and store.goes_on(run.id)
+    assert torch.equal(load(weights).model.flat, load(at_once.weights).model.flat)
+    assert store.history(run.id).step.iloc[[0, -1]].tolist() == [0, 80]
     store.close()
 
 

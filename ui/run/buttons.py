@@ -6,7 +6,7 @@ import streamlit as st
 
 from mmcore.diagnosis import longer
 from mmcore.store import LIVE, Run, RunState
-from ui import visitor
+from ui import session, visitor
 from ui.form import form, settings
 
 
@@ -49,7 +49,8 @@ def draw(run: Run) -> None:
 def _draw_longer(run: Run) -> None:
     with st.popover("Train longer", icon=":material/more_time:", key="longer"):
         more = st.number_input("More steps", 1, 10_000_000, run.max_steps, key=f"more_{run.id}")
-        st.caption(longer(run.config.train, run.step, run.max_steps + more))
+        goes_on = session.store().goes_on(run.id)
+        st.caption(longer(run.config.train, run.step, run.max_steps + more, goes_on=goes_on))
         st.button("Go on", on_click=visitor.continue_run, args=(run.id, run.max_steps + more), key="go_on")
 
 

@@ -30,7 +30,7 @@ from mmcore.sweeps import (
     read_seeds,
 )
 from ui import pages, session, visitor
-from ui.form import form, settings
+from ui.form import form, settings, trained_on
 from ui.kit.nouns import fit_settings
 from ui.kit.text import plain
 from ui.run import picker
@@ -61,10 +61,7 @@ def draw(corpus: Corpus) -> None:
         st.markdown("**What varies**")
         base = _tried(lambda: _draw_base(corpus))
         varied = None if base is None else _draw_axes(base, corpus.tokens)
-        st.text(
-            f"Corpus: {corpus.name}, {len(corpus.words):,} {corpus.item}s",
-            help=f"Chosen on the page {pages.DATA.title}.",
-        )
+        trained_on.draw(corpus)
     with how:
         st.markdown("**How it is tried**")
         picked = _draw_method()
