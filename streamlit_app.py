@@ -7,6 +7,7 @@ import streamlit as st
 
 from ui import health, pages, picture, session, terms, warm_up
 from ui.generate import tree
+from ui.kit import linked
 from ui.kit.live import plotly_route
 from ui.kit.shell import SIDEBAR, page_routes
 from ui.run import link
@@ -30,7 +31,9 @@ if __name__ == "__main__":
         if here:
             link.receive(here)
             link.draw(here)
+        linked.begin()
         page.run()
+        linked.end()
         if here is pages.TRAIN:
             link.write()
         terms.draw()

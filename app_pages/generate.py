@@ -5,7 +5,9 @@ import streamlit as st
 from mmcore.symbols import CHARACTERS
 from ui import pages, session
 from ui.generate import audit, next_character, samples, scoring, tree
+from ui.kit import linked
 from ui.kit.nouns import fit
+from ui.kit.symbols import spelt
 from ui.kit.theme import current_theme
 from ui.run.picker import trained_run
 
@@ -39,9 +41,10 @@ st.caption(fit("From the prefix on: click a bar to choose the next character, or
 next_character.draw(run.id, artifact, splits, how, theme)
 
 st.header(fit("Score a word", tokens), anchor=False)
+known = "emma" if artifact.vocab.spells("emma") else splits.train[0]
+linked.keep("scored", "scored", known, spelt(artifact.vocab, MAX_SCORED), typed=True)
 scored_word = st.text_input(
     fit("Word to score", tokens),
-    "emma" if artifact.vocab.spells("emma") else splits.train[0],
     key="scored",
     max_chars=MAX_SCORED,
     persist_state="session",
@@ -50,6 +53,7 @@ scored_word = st.text_input(
 )
 scoring.draw(run.id, artifact, scored_word, dataset.val, theme)
 
+linked.keep("audit", "audit", False, linked.flag())
 opened = st.expander("Sample audit: new, or memorised?", icon=":material/fact_check:", key="audit", on_change="rerun")
 if opened.open:
     with opened:

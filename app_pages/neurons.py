@@ -3,6 +3,7 @@
 import streamlit as st
 
 from ui import pages, session, terms
+from ui.kit import linked
 from ui.kit.theme import current_theme
 from ui.neurons import history, layer, unit
 from ui.run.picker import trained_run
@@ -23,6 +24,7 @@ st.header("One unit", anchor=False)
 loss = session.val_loss(run.id, artifact.step, run, model)
 unit.draw(run.id, artifact.step, number, seen, model, dataset, loss)
 
+linked.keep("history", "neurons_history", False, linked.flag())
 over_time = st.expander("While it learned", icon=":material/timeline:", key="neurons_history", on_change="rerun")
 if over_time.open:
     with over_time:

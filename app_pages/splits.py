@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ui import pages, session
-from ui.kit import chart
+from ui.kit import chart, linked
 from ui.kit.nouns import fit
 from ui.kit.theme import current_theme
 from ui.run import in_words, results
@@ -49,9 +49,8 @@ with st.container(key="evidence_splits"):
 with st.expander("All figures", icon=":material/table:"):
     losses.draw_table(rows)
 
-counting = st.expander(
-    "Count models", ngram.quick(run.config), icon=":material/tag:", key="counting", on_change="rerun"
-)
+linked.keep("counting", "counting", ngram.quick(run.config), linked.flag())
+counting = st.expander("Count models", icon=":material/tag:", key="counting", on_change="rerun")
 if counting.open:
     with counting:
         st.markdown(
@@ -61,6 +60,7 @@ if counting.open:
         )
         ngram.draw(run.config, artifact, dataset.val, val.loss, theme)
 
+linked.keep("anatomy", "anatomy", False, linked.flag())
 taken_apart = st.expander("Where the loss comes from", icon=":material/biotech:", key="anatomy", on_change="rerun")
 if taken_apart.open:
     with taken_apart:

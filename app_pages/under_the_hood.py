@@ -4,6 +4,7 @@ import streamlit as st
 
 from mmcore.ngram import uniform_loss
 from ui import pages, picture, session, terms, visitor
+from ui.kit import linked
 from ui.kit.nouns import fit
 from ui.kit.text import nats
 from ui.kit.theme import current_theme
@@ -64,16 +65,17 @@ picture.draw(
 )
 with st.container(horizontal=True, vertical_alignment="bottom"):
     context, target = subject.choose_example(vocab, dataset, model.config.context_size)
+    linked.keep("view", "hood_view", "Forward", linked.one_of(VIEWS))
     view = st.segmented_control(
         "View",
         list(VIEWS),
-        default="Forward",
         required=True,
         key="hood_view",
         persist_state="session",
         width="content",
         help="What to look at.",
     )
+assert view is not None  # required
 said, draw = VIEWS[view]
 loss, uniform = session.val_loss(run.id, artifact.step, run, model), uniform_loss(vocab.size)
 st.caption(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmcore import embedding
 from mmcore.embedding import vowel_neighbours
 from ui.embeddings.table import Table, row_chart
-from ui.kit import chart
+from ui.kit import chart, linked
 from ui.kit.nouns import fit
 from ui.kit.symbols import symbol_title
 from ui.kit.theme import Theme
@@ -22,8 +22,8 @@ NEAREST = 4  # neighbours of a vowel that are looked at
 
 def choose(table: Table, tokens: str) -> tuple[int, str]:
     """The row of the character looked at, and how distance is measured."""
-    if st.session_state.get("embedding_symbol") not in table.symbols:
-        st.session_state["embedding_symbol"] = table.symbols[min(1, len(table.symbols) - 1)]
+    first = table.symbols[min(1, len(table.symbols) - 1)]
+    linked.keep("character", "embedding_symbol", first, linked.one_of(table.symbols, "one of those on the map"))
     symbol = st.selectbox(
         fit("Character", tokens),
         table.symbols,
@@ -32,16 +32,17 @@ def choose(table: Table, tokens: str) -> tuple[int, str]:
         on_change=_drop_selection,
         help=fit("The character looked at; clicking one on the map chooses it too.", tokens),
     )
+    linked.keep("metric", "metric", "cosine", linked.one_of(embedding.METRICS))
     metric = st.segmented_control(
         "Neighbours by",
         embedding.METRICS,
-        default="cosine",
         required=True,
         format_func=str.capitalize,
         key="metric",
         persist_state="session",
         help="Cosine compares directions, Euclidean distance compares places. Both use all dimensions, not the map.",
     )
+    assert metric is not None  # required
     return table.symbols.index(symbol), metric
 
 

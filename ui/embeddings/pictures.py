@@ -18,7 +18,7 @@ from mmcore.symbols import WORDS
 from ui import session, visitor
 from ui.embeddings import film
 from ui.embeddings.table import Table
-from ui.kit import plots
+from ui.kit import linked, plots
 from ui.kit.nouns import fit
 from ui.kit.theme import PLOTLY_CONFIG, Theme
 from ui.run import embedding_map
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CLASS, SET = "Vowel or consonant", "My own set"
 PCA, TSNE = "PCA", "t-SNE"
+MAX_SET, MOST_SEED = 1_000, 2**31 - 1
 COLORINGS = {
     CLASS: None,
     "Frequency": "share",
@@ -53,20 +54,23 @@ def choose(table: Table, vocab: Vocab, sha256: str) -> Picture:
     dimensions = table.rows.shape[1]
     offered = projections(dimensions)
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        linked.keep("view", f"view_{dimensions}", offered[0], linked.one_of(offered))
         projection = st.segmented_control(
             "View",
             offered,
-            default=offered[0],
             required=True,
             key=f"view_{dimensions}",
             persist_state="session",
             help="Raw axes where the table has up to 3 columns, else the plane of most variance (PCA); t-SNE on "
             "request.",
         )
+        names = [name for name in COLORINGS if name != CLASS or vocab.tokens != WORDS]
+        key = "coloring" if vocab.tokens != WORDS else "coloring_of_words"
+        linked.keep("colour", key, names[0], linked.one_of(names))
         name = st.selectbox(
             "Colour by",
-            [name for name in COLORINGS if name != CLASS or vocab.tokens != WORDS],
-            key="coloring" if vocab.tokens != WORDS else "coloring_of_words",
+            names,
+            key=key,
             format_func=lambda name: fit(name, vocab.tokens),
             persist_state="session",
             width=260,
@@ -76,8 +80,10 @@ def choose(table: Table, vocab: Vocab, sha256: str) -> Picture:
         if name == SET:
             help_set = fit("Any characters; they are told from the rest.", vocab.tokens)
             title = fit("Characters of the set", vocab.tokens)
-            typed = st.text_input(title, "aeiouy", key="wanted", width=260, help=help_set)
+            linked.keep("set", "wanted", "aeiouy", linked.line(MAX_SET))
+            typed = st.text_input(title, key="wanted", width=260, max_chars=MAX_SET, help=help_set)
             wanted = vocab.cutting.cut(vocab.typed(typed))
+    assert projection is not None  # required
     where = positions(sha256).iloc[list(table.ids)]
     points, axes = project(table.rows, projection)
     return Picture(projection, points, axes, coloring(name, table.symbols, where, wanted))
@@ -138,9 +144,9 @@ def project(rows: NDArray[np.floating], projection: str) -> tuple[NDArray[np.flo
     if projection == PCA:
         return embedding.plane(rows)
     if projection == TSNE:
-        seed = st.number_input(
-            "Map seed", 0, 2**31 - 1, 0, width=260, help="Groups that only one seed shows are chance."
-        )
+        linked.keep("map_seed", "map_seed", 0, linked.whole(0, MOST_SEED))
+        help_seed = "Groups that only one seed shows are chance."
+        seed = st.number_input("Map seed", 0, MOST_SEED, key="map_seed", width=260, help=help_seed)
         return tsne(rows, seed), ["t-SNE 1", "t-SNE 2"]
     return rows, [f"Dimension {i}" for i in range(rows.shape[1])]
 

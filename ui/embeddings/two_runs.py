@@ -13,6 +13,7 @@ from mmcore.config import RunConfig, said_of
 from mmcore.store import LIVE, RunFilter
 from ui import session, visitor
 from ui.embeddings import common_neighbours
+from ui.kit import linked
 from ui.kit.text import plain
 from ui.kit.theme import Theme
 from ui.run import buttons, picker, procrustes, progress
@@ -49,12 +50,13 @@ def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Co
     with which:
         second = _choose(offered)
     with how_many:
+        key = f"neighbours_compared_{most}"
+        linked.keep("k", key, min(5, most), linked.whole(1, most))
         count = st.number_input(
             "Neighbours compared (k)",
             1,
             most,
-            min(5, most),
-            key=f"neighbours_compared_{most}",
+            key=key,
             persist_state="session",
             help="How many nearest neighbours of each character are looked for in the other run.",
         )
@@ -135,8 +137,7 @@ def _choose(offered: Sequence[Run]) -> Run:
     by_id = {other.id: other for other in offered}
     if st.session_state.get(WANTED) in by_id:
         st.session_state["second_run"] = st.session_state.pop(WANTED)
-    if st.session_state.get("second_run") not in by_id:
-        st.session_state["second_run"] = offered[0].id
+    linked.keep("second", "second_run", offered[0].id, linked.one_of(by_id, "a run that is offered"))
     chosen = st.selectbox(
         "Second run",
         list(by_id),

@@ -10,7 +10,8 @@ import streamlit as st
 
 from mmcore import scoring
 from mmcore.dataset import Splits, show_symbol
-from ui.kit import chart, symbols
+from ui.generate.tree import HOTTEST
+from ui.kit import chart, linked, symbols
 from ui.kit.nouns import fit
 from ui.kit.plots import every
 from ui.kit.theme import Role, Theme, color, figure_layout, line, marker
@@ -18,6 +19,7 @@ from ui.kit.theme import Role, Theme, color, figure_layout, line, marker
 if TYPE_CHECKING:
     from mmcore import Artifact
 
+MOST, MOST_SEED, COLDEST = 2_000, 2**31 - 1, 0.1  # words, temperature
 CLOSEST = 20  # samples that are compared with the train words
 
 
@@ -43,19 +45,18 @@ def audited(
 def draw(run_id: str, artifact: Artifact, splits: Splits, theme: Theme) -> None:
     """Novelty against temperature, nearest train words, and two distributions against the corpus."""
     tokens = artifact.vocab.tokens
+    linked.keep("audit_n", "audit_n", 200, linked.whole(20, MOST))
+    linked.keep("audit_seed", "audit_seed", 0, linked.whole(0, MOST_SEED))
+    linked.keep("audit_temperature", "audit_temperature", 1.0, linked.real(COLDEST, HOTTEST))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        n = st.number_input(
-            fit("Words per temperature", tokens), 20, 2_000, 200, 20, key="audit_n", width=190, help="More is slower."
-        )
-        seed = st.number_input(
-            "Audit seed", 0, 2**31 - 1, 0, key="audit_seed", width=150, help="Same seed, same words."
-        )
+        title = fit("Words per temperature", tokens)
+        n = st.number_input(title, 20, MOST, step=20, key="audit_n", width=190, help="More is slower.")
+        seed = st.number_input("Audit seed", 0, MOST_SEED, key="audit_seed", width=150, help="Same seed, same words.")
         heat = st.number_input(
             "Audit temperature",
-            0.1,
-            5.0,
-            1.0,
-            0.1,
+            COLDEST,
+            HOTTEST,
+            step=0.1,
             key="audit_temperature",
             width=170,
             help="Of the words compared below.",

@@ -12,12 +12,16 @@ import streamlit as st
 from mmcore.dataset import Splits, Vocab
 from mmcore.sample import MAX_LENGTH, Sample, generate, labels
 from ui.generate.tree import HOTTEST
+from ui.kit import linked
 from ui.kit.nouns import fit
+from ui.kit.symbols import spelt
 from ui.kit.text import csv, plain
 
 if TYPE_CHECKING:
     from mmcore import Artifact
 
+MOST, MOST_SEED = 1_000, 2**31 - 1  # words, and symbols of each
+MAX_PREFIX = 1_000  # characters
 LABEL_TITLES = {"new": "New", "train": "In train", "val": "In validation", "test": "In test"}
 
 
@@ -35,22 +39,26 @@ class Sampling:
 
 def choose(vocab: Vocab) -> Sampling:
     """The fields that say how to sample."""
+    linked.keep("count", "count", 20, linked.whole(1, MOST))
+    linked.keep("temperature", "temperature", 1.0, linked.real(0, HOTTEST))
+    linked.keep("top_k", "top_k", 0, linked.whole(0, vocab.size))
+    linked.keep("prefix", "prefix", "", spelt(vocab, MAX_PREFIX), typed=True)
+    linked.keep("sample_seed", "sample_seed", 0, linked.whole(0, MOST_SEED))
+    linked.keep("max_length", "max_length", MAX_LENGTH, linked.whole(1, MOST))
     with st.grid("auto", min_column_width=150):
         count = st.number_input(
             fit("Number of words", vocab.tokens),
             1,
-            1_000,
-            20,
+            MOST,
             key="count",
             persist_state="session",
-            help="At most 1,000.",
+            help=f"At most {MOST:,}.",
         )
         temperature = st.number_input(
             "Temperature",
             0.0,
             HOTTEST,
-            1.0,
-            0.1,
+            step=0.1,
             key="temperature",
             persist_state="session",
             help="Divides the logits. 1 samples the model as it is, lower is safer, 0 always takes the likeliest.",
@@ -59,19 +67,21 @@ def choose(vocab: Vocab) -> Sampling:
             "Top-k",
             0,
             vocab.size,
-            0,
             key="top_k",
             persist_state="session",
             help="Draw among the k likeliest only; 0 is off.",
         )
         prefix = st.text_input(
-            "Prefix", key="prefix", persist_state="session", help=fit("What every word begins with.", vocab.tokens)
+            "Prefix",
+            key="prefix",
+            max_chars=MAX_PREFIX,
+            persist_state="session",
+            help=fit("What every word begins with.", vocab.tokens),
         )
         sample_seed = st.number_input(
             "Sample seed",
             0,
-            2**31 - 1,
-            0,
+            MOST_SEED,
             key="sample_seed",
             persist_state="session",
             help=fit("Same seed, same words.", vocab.tokens),
@@ -79,8 +89,7 @@ def choose(vocab: Vocab) -> Sampling:
         max_length = st.number_input(
             "Length cap",
             1,
-            1_000,
-            MAX_LENGTH,
+            MOST,
             key="max_length",
             persist_state="session",
             help=fit("Longer words are cut, and say so.", vocab.tokens),

@@ -6,6 +6,8 @@ from collections.abc import Sequence, Sized
 from heapq import nlargest
 
 from mmcore import BOUNDARY, Corpus, Vocab, show_symbol
+from mmcore.fields import require
+from ui.kit import linked
 
 MOST = 256  # on a map, in a bar chart or in a list to choose from
 
@@ -16,6 +18,20 @@ def shown(corpus: Corpus, vocab: Vocab, most: int = MOST) -> list[int]:
         return list(range(vocab.size))
     characters = corpus.report.characters
     return [0, *sorted(vocab.stoi[symbol] for symbol in nlargest(most - 1, characters, key=characters.__getitem__))]
+
+
+def spelt(vocab: Vocab, most: int) -> linked.Reader:
+    """What an address may say of a word, or of a prefix."""
+
+    def read(name: str, text: str) -> str:
+        found: str = linked.line(most)(name, text)
+        try:
+            vocab.encode(vocab.typed(found))
+        except ValueError:
+            require(False, name, f"made of {vocab.noun}s of the vocabulary", found)
+        return found
+
+    return read
 
 
 def left_out(ids: Sized, vocab: Vocab) -> str:

@@ -13,13 +13,14 @@ from mmcore import trace
 from mmcore.dataset import Dataset
 from mmcore.model import Model
 from mmcore.trace import Neurons
-from ui.kit import chart, plots
+from ui.kit import chart, linked, plots
 from ui.kit.plots import MAX_COLUMNS, every
 from ui.kit.theme import Theme, color, figure_layout
 from ui.run import hidden_layer
 from ui.run.in_words import plain_bold
 
 LISTED = 200  # dead units
+MOST = 20_000  # examples
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ def choose(model: Model, dataset: Dataset) -> tuple[int, Seen]:
     """The hidden layer looked at, and what it does on as many examples as the visitor wants; both as they choose."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer = hidden_layer.choose(len(hidden_layer.sizes(model)))
+        linked.keep("examples", "neurons_examples", 2_000, linked.whole(1, MOST))
         count = st.number_input(
             "Examples",
             1,
-            20_000,
-            2_000,
-            500,
+            MOST,
+            step=500,
             key="neurons_examples",
             persist_state="session",
             width=160,

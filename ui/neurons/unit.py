@@ -11,6 +11,7 @@ from mmcore import trace
 from mmcore.dataset import Dataset, Vocab
 from mmcore.evaluation import evaluate
 from mmcore.model import Model
+from ui.kit import linked
 from ui.kit.symbols import context_text
 from ui.neurons.layer import Seen
 
@@ -21,12 +22,13 @@ def draw(run_id: str, step: int, layer: int, seen: Seen, model: Model, dataset: 
     """A unit of the layer, as the visitor chooses it."""
     units = seen.report.outputs.shape[1]
     with st.container(horizontal=True, gap="medium"):
+        key = f"neurons_unit_{layer}_{units}"
+        linked.keep("unit", key, 0, linked.whole(0, units - 1))
         unit = st.number_input(
             "Unit",
             0,
             units - 1,
-            0,
-            key=f"neurons_unit_{layer}_{units}",
+            key=key,
             width=160,
             help=f"From 0 to {units - 1}, as in the chart above.",
         )

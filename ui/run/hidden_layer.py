@@ -6,6 +6,7 @@ import streamlit as st
 
 from mmcore import trace
 from mmcore.model import Model
+from ui.kit import linked
 
 
 def sizes(model: Model) -> tuple[int, ...]:
@@ -17,4 +18,5 @@ def choose(layers: int) -> int:
     """A hidden layer, counted from 1."""
     key = f"hidden_layer_{layers}"
     help_layer = "Counted from the input."
-    return st.number_input("Hidden layer", 1, layers, 1, key=key, persist_state="session", width=160, help=help_layer)
+    linked.keep("layer", key, 1, linked.whole(1, layers))
+    return st.number_input("Hidden layer", 1, layers, key=key, persist_state="session", width=160, help=help_layer)

@@ -12,7 +12,7 @@ import streamlit as st
 from mmcore.breakdown import BINS, Breakdown, expected_calibration_error
 from mmcore.dataset import Dataset, Examples, Vocab, show_symbol
 from mmcore.model import Model
-from ui.kit import chart, symbols
+from ui.kit import chart, linked, symbols
 from ui.kit.plots import every
 from ui.kit.symbols import symbol_title
 from ui.kit.text import nats
@@ -38,14 +38,15 @@ def draw(run_id: str, artifact: Artifact, dataset: Dataset, theme: Theme, *, tes
     }
     if test:
         parts["Test"] = (dataset.test, "test")
+    linked.keep("split", "anatomy_split", "Validation", linked.one_of(parts))
     name = st.segmented_control(
         "Split taken apart",
         list(parts),
-        default="Validation",
         required=True,
         key="anatomy_split",
         help="Test is offered once it has been opened above.",
     )
+    assert name is not None  # required
     examples, role = parts[name]
     found = taken_apart(run_id, artifact.step, name, artifact.model, examples)
     _draw_places(found, artifact.vocab, role, theme)

@@ -17,7 +17,7 @@ from mmcore.evaluation import target_probabilities
 from mmcore.model import Model
 from mmcore.ngram import best_mixture, mixture_losses
 from ui import counting, session
-from ui.kit import chart
+from ui.kit import chart, linked
 from ui.kit.nouns import fit
 from ui.kit.text import nats
 from ui.kit.theme import Role, Theme, figure_layout, line, marker
@@ -45,10 +45,11 @@ def draw(config: RunConfig, artifact: Artifact, val: Examples, val_loss: float, 
 
 
 def _draw_mixture(config: RunConfig, model: Model, val: Examples, theme: Theme, tokens: str) -> None:
+    linked.keep("order", "mix_order", 4, linked.whole(min(counting.ORDERS), max(counting.ORDERS)))
+    linked.keep("weight", "mix_weight", 0.5, linked.real(0, 1))
     order = st.segmented_control(
         "Mix the run with the count model of order",
         counting.ORDERS,
-        default=4,
         required=True,
         key="mix_order",
         help=fit("How many preceding characters it counts.", tokens),
@@ -57,11 +58,11 @@ def _draw_mixture(config: RunConfig, model: Model, val: Examples, theme: Theme, 
         "Weight of the network",
         0.0,
         1.0,
-        0.5,
-        0.01,
+        step=0.01,
         key="mix_weight",
         help="The paper averages the two: one half.",
     )
+    assert order is not None  # required
     mixed = mixture(config, model, val, order)
     chart.draw(
         mixture_chart(mixed, weight, theme), "mixture", "Validation loss of the mixture by weight", tokens=tokens

@@ -14,7 +14,7 @@ from mmcore import trace
 from mmcore.checkpoint import Checkpoint, restore
 from mmcore.model import Model
 from mmcore.trace import Histograms
-from ui.kit import chart
+from ui.kit import chart, linked
 from ui.kit.theme import Role, Theme, color, figure_layout, line, marker
 from ui.run.over_steps import over_steps
 from ui.under_the_hood.subject import Subject
@@ -45,9 +45,9 @@ def _draw_updates(subject: Subject) -> None:
 
 def _draw_gradients(subject: Subject, steps: tuple[int, ...]) -> None:
     spread = gradients(subject.run.id, steps, subject)
-    tensor = st.selectbox(
-        "Gradients of", list(spread), key="hood_gradients_of", width=260, help="Which tensor's gradients are shown."
-    )
+    key, tensors = "hood_gradients_of", list(spread)
+    linked.keep("tensor", key, tensors[0], linked.one_of(tensors))
+    tensor = st.selectbox("Gradients of", tensors, key=key, width=260, help="Which tensor's gradients are shown.")
     title = f"Gradients of {tensor} by step"
     figure = over_steps(spread[tensor], steps, title, "Size, log₁₀ |gradient|", subject.theme)
     chart.draw(figure, "hood_gradients_steps", title)

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from mmcore.trace import Trace, TraceStep, backward_trace, can_trace, forward_trace
-from ui.kit import chart, plots
+from ui.kit import chart, linked, plots
 from ui.kit.nouns import fit, fit_around
 from ui.kit.text import plain
 from ui.under_the_hood import backward, forward, step_plots
@@ -58,7 +58,7 @@ def draw_backward(subject: Subject) -> None:
 
 def _draw(way: Pass) -> None:
     """One step, which is drawn alone when another is chosen; goes on by itself while the switch is on."""
-    if st.session_state.get(way.key) not in way.trace.names:
+    if st.session_state.get(way.key, way.trace.names[0]) not in way.trace.names:
         st.session_state[way.key] = way.trace.names[0]
     if st.session_state.pop("hood_ended", False):
         st.session_state["hood_play"] = False
@@ -66,8 +66,10 @@ def _draw(way: Pass) -> None:
 
     @st.fragment(run_every=PLAY_SECONDS if playing else None)
     def step_by_step() -> None:
-        if playing:
+        if playing:  # not in the address: each step would be one in the browser's history
             _play(way)
+        else:
+            linked.keep("operation", way.key, way.trace.names[0], linked.one_of(way.trace.names))
         step = _choose_step(way)
         if st.session_state["hood_play"] != playing:
             st.rerun()  # the switch lies in what it lets go on

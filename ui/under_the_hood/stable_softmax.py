@@ -9,7 +9,7 @@ import streamlit as st
 import torch
 
 from mmcore import trace
-from ui.kit import chart
+from ui.kit import chart, linked
 from ui.kit.theme import Theme, figure_layout, line, marker
 from ui.under_the_hood.subject import Subject
 
@@ -21,12 +21,12 @@ def draw(subject: Subject) -> None:
         r"$\ln \sum_v e^{l_v - m} + m - l_y$ with $m = \max_v l_v$. In float32 $e^{88.73}$ is already infinite, and "
         r"an $e^{-104}$ is 0."
     )
+    linked.keep("scale", "hood_scale", 2.5, linked.real(0, 4))
     most = st.slider(
         "Scale the logits up to, as a power of ten",
         0.0,
         4.0,
-        2.5,
-        0.5,
+        step=0.5,
         key="hood_scale",
         help="Multiplies every logit.",
     )

@@ -14,15 +14,18 @@ from mmcore.model import Model
 from mmcore.store import Run
 from mmcore.symbols import CHARACTERS
 from ui import terms
+from ui.kit import linked
 from ui.kit.nouns import fit
 from ui.kit.plots import SPELLED
-from ui.kit.symbols import context_text
+from ui.kit.symbols import context_text, spelt
 from ui.kit.text import plain
 from ui.kit.theme import Theme
 from ui.run import hidden_layer
 
 POSITION = "Which character of the word is to be predicted from those before it; a dot is the boundary."
+EXAMPLES = ("This example", "A batch")
 MAX_TYPED = 1_000  # characters
+MOST_ROWS, MOST_SEED = 4_096, 2**31 - 1  # of a batch
 MAX_PARAMETERS = 5_000_000  # gradients and copies in float64 come on top, for every visitor
 
 
@@ -54,9 +57,9 @@ class Subject:
 def choose_example(vocab: Vocab, dataset: Dataset, context_size: int) -> tuple[list[int], int]:
     """The context and the target at a position of a word, both as the visitor chooses; a wrong word ends the script."""
     known = "emma" if vocab.spells("emma") else dataset.splits.train[0]
+    linked.keep("word", "hood_word", known, spelt(vocab, MAX_TYPED), typed=True)
     word = st.text_input(
         fit("Word", vocab.tokens),
-        known,
         key="hood_word",
         persist_state="session",
         width=110 if vocab.tokens == CHARACTERS else 320,
@@ -69,11 +72,13 @@ def choose_example(vocab: Vocab, dataset: Dataset, context_size: int) -> tuple[l
     except ValueError as error:
         st.error(plain(error), icon=":material/error:")
         terms.stop()
+    key, one = f"hood_at_{word}_{context_size}", linked.whole(1, len(titles))
+    first = min(3, len(titles) - 1)
+    linked.keep("position", key, first, lambda *said: one(*said) - 1, lambda at: f"{at + 1}")
     position = st.selectbox(
         "Position",
         range(len(titles)),
-        min(3, len(titles) - 1),
-        key=f"hood_at_{word}_{context_size}",
+        key=key,
         format_func=lambda i: f"{i + 1}: {titles[i]}",
         width=170 if vocab.tokens == CHARACTERS else 400,
         help=fit(POSITION, vocab.tokens),
@@ -100,17 +105,19 @@ def example(word: str, position: int, vocab: Vocab, context_size: int) -> tuple[
 def choose_examples(subject: Subject, key: str) -> tuple[Tensor, Tensor]:
     """The example, or a batch of train examples: contexts (B, T) and targets (B,)."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        linked.keep("examples", f"{key}_which", EXAMPLES[0], linked.one_of(EXAMPLES))
         which = st.segmented_control(
             "Examples",
-            ["This example", "A batch"],
-            default="This example",
+            EXAMPLES,
             required=True,
             key=f"{key}_which",
             help="The one chosen above, or train examples drawn at random.",
         )
-        if which == "This example":
+        if which == EXAMPLES[0]:
             return subject.example
-        rows = st.number_input("Batch size", 1, 4_096, 32, key=f"{key}_rows", width=140, help="The lecture takes 32.")
-        seed = st.number_input("Batch seed", 0, 2**31 - 1, 0, key=f"{key}_seed", width=140, help="Which batch.")
+        linked.keep("batch", f"{key}_rows", 32, linked.whole(1, MOST_ROWS))
+        linked.keep("batch_seed", f"{key}_seed", 0, linked.whole(0, MOST_SEED))
+        rows = st.number_input("Batch size", 1, MOST_ROWS, key=f"{key}_rows", width=140, help="The lecture takes 32.")
+        seed = st.number_input("Batch seed", 0, MOST_SEED, key=f"{key}_seed", width=140, help="Which batch.")
     contexts, targets = subject.dataset.train.drawn(rows, seed)
     return torch.from_numpy(contexts), torch.from_numpy(targets)

@@ -1,0 +1,114 @@
+"""Fields whose values are in the page's address: a reload and a link show what was seen.
+
+Values that a field begins with are not in the address. What makes no sense there gives that value, and a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import streamlit as st
+
+from mmcore.fields import Flag, Line, Real, Whole, require
+from ui.kit.text import plain
+
+Reader = Callable[[str, str], Any]  # name and text -> value; ValueError with name, rule and text
+PLACE, DRAWN, WRITTEN = "linked_place", "linked_drawn", "linked_written"  # in the session
+
+
+def begin() -> None:
+    """Before a page is drawn: its notes will stand here."""
+    st.session_state[PLACE], st.session_state[DRAWN] = st.container(), set()
+
+
+def end() -> None:
+    """After a page is drawn: fields that it no longer has leave the address."""
+    for name in st.session_state.get(WRITTEN, {}).keys() - st.session_state[DRAWN]:
+        del st.session_state[WRITTEN][name]
+        st.query_params.pop(name, None)
+
+
+def keep(
+    name: str,
+    key: str,
+    default: Any,
+    read: Reader,
+    write: Callable[[Any], str] | None = None,
+    *,
+    typed: bool = False,
+) -> None:
+    """Give a field what a new address says, and the address what the field has. Before the field is drawn.
+
+    The field has no default of its own. One that now has another ``key``, as the position in another word, begins anew,
+    and so does one whose value it no longer allows; what is ``typed`` is for the page to judge.
+    """
+    text_of = write or _written
+    written: dict[str, tuple[str, str]] = st.session_state.setdefault(WRITTEN, {})
+    st.session_state.setdefault(DRAWN, set()).add(name)
+    said, (last_key, last) = st.query_params.get(name), written.get(name, (key, None))
+    if said is not None and (said != last or (key == last_key and key not in st.session_state)):
+        try:
+            st.session_state[key] = read(name, said)
+        except ValueError as error:
+            _note(f"In the address, {error}. Using {text_of(st.session_state.get(key, default)) or 'nothing'}.")
+    value = st.session_state.setdefault(key, default)
+    if not typed and not _is_allowed(text_of(value), read):
+        value = st.session_state[key] = default
+    if value == default:
+        written.pop(name, None)
+        st.query_params.pop(name, None)
+        return
+    written[name] = key, text_of(value)
+    if said != text_of(value):
+        st.query_params[name] = text_of(value)
+
+
+def _is_allowed(text: str, read: Reader) -> bool:
+    try:
+        read("", text)
+    except ValueError:
+        return False
+    return True
+
+
+def _note(sentence: str) -> None:
+    st.session_state[PLACE].warning(plain(sentence))
+
+
+def _written(value: Any) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(int(value) if isinstance(value, bool) else value)
+
+
+# ---- what may be in an address
+
+
+def whole(low: int, high: int) -> Reader:
+    """A whole number in a closed range."""
+    return Whole(title="", help="", low=low, high=high).read
+
+
+def real(low: float, high: float) -> Reader:
+    """A number in a closed range, as Python's ``float``: sliders of such numbers take no other type."""
+    setting = Real(title="", help="", low=low, high=high)
+    return lambda name, text: float(setting.read(name, text))
+
+
+def line(most: int) -> Reader:
+    """A line of text, which may be empty."""
+    return Line(title="", help="", most=most).read
+
+
+def flag() -> Reader:
+    """Yes or no."""
+    return Flag(title="", help="").read
+
+
+def one_of(options: Collection[str], rule: str = "") -> Reader:
+    """One of some words; ``rule`` says so in their place where they are many."""
+
+    def read(name: str, text: str) -> str:
+        require(text in options, name, rule or f"one of {', '.join(options)}", text)
+        return text
+
+    return read
