@@ -67,8 +67,7 @@ def _draw_field(runs: Sequence[Run]) -> None:
     known = {run.id: run for run in (*session.store().summaries(limit=OFFERED), *runs)}
     offered = distinct_names(list(known.values()))
     st.session_state[FIELD] = [run.id for run in runs]  # the address leads, the field follows
-    field, link = st.columns([6, 1], vertical_alignment="bottom")
-    field.multiselect(
+    st.multiselect(
         "Runs",
         list(offered),
         format_func=offered.__getitem__,
@@ -79,8 +78,3 @@ def _draw_field(runs: Sequence[Run]) -> None:
         on_change=lambda: _keep(st.session_state[FIELD]),
         help=f"Up to {compared.MOST}; the list holds the newest {OFFERED}. Differences are to the first one.",
     )
-    if runs:
-        with link.popover("Link", icon=":material/link:", key="link", width="stretch"):
-            st.markdown("This address shows the same runs again, as long as they are kept.")
-            address = f"{(st.context.url or '').split('?')[0]}?runs={compared.query(run.id for run in runs)['runs']}"
-            st.code(address, language=None, wrap_lines=True)
