@@ -10,6 +10,7 @@ import pytest
 from mmcore import RunConfig, RunStore, TrainConfig, corpus_from_words
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
+from tests.browser.actions import fill
 from tests.browser.app_server import AppServer, wait_until_idle, watched_page
 
 if TYPE_CHECKING:
@@ -47,21 +48,56 @@ def elsewhere(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Ite
     other.check_log()
 
 
+def copied(page: Page, server: AppServer) -> str:
+    """What *Copy link* puts onto the clipboard."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    link: str = page.evaluate("navigator.clipboard.readText()")
+    page.context.clear_permissions()
+    return link
+
+
+def test_a_reload_and_a_copied_link_show_what_was_seen(page: Page, browser: Browser, server: AppServer) -> None:
+    run = server.trained(model_config(hidden_sizes=(7,)), TrainConfig(max_steps=5))
+    page.goto(f"{server.url}/under_the_hood?run={run.id}")
+    wait_until_idle(page)
+    fill(page, "Word", "ava")
+    page.get_by_test_id("stButtonGroup").get_by_text("Backward", exact=True).click()
+    for number in (2, 3):
+        page.get_by_role("button", name="Next", exact=True).click()
+        expect(page.get_by_text(f"Step {number} of 11")).to_be_visible()
+    page.wait_for_url("**operation=db2*")
+
+    def seen(tab: Page) -> None:
+        expect(tab.get_by_label("Word", exact=True)).to_have_value("ava")
+        expect(tab.get_by_role("radio", name="Backward", exact=True)).to_be_checked()
+        expect(tab.get_by_text("Step 3 of 11")).to_be_visible()
+        expect(tab.get_by_test_id("stMain").get_by_text("In the address")).to_have_count(0)
+
+    link = copied(page, server)
+    page.reload()
+    seen(page)
+    page.goto(f"{server.url}/generate?run={run.id}&temperature=hot&prefix=mar")
+    note = "In the address, temperature must be a number from 0 to 5, got 'hot'. Using 1."
+    expect(page.get_by_text(note)).to_be_visible()
+    expect(page.locator(".tree-prefix")).to_have_value("mar")
+    with watched_page(browser, server.url) as visitor:
+        visitor.goto(link)
+        seen(visitor)
+
+
 def test_a_copied_link_fills_the_form_of_another_server(
     page: Page, browser: Browser, server: AppServer, elsewhere: AppServer
 ) -> None:
     run = server.trained(
         model_config(context_size=5, hidden_sizes=(7,)), TrainConfig(max_steps=5, learning_rate=0.0123)
     )
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
     page.goto(f"{server.url}/generate?run={run.id}")
-    page.get_by_role("button", name="Copy link").click()
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
-    copied = page.evaluate("navigator.clipboard.readText()")
-    page.context.clear_permissions()
-    assert copied.startswith(f"{server.url}/generate?run={run.id}&") and len(copied) < 1_500
+    link = copied(page, server)
+    assert link.startswith(f"{server.url}/generate?run={run.id}&") and len(link) < 1_500
     with watched_page(browser, elsewhere.url) as visitor:
-        visitor.goto(copied.replace(server.url, elsewhere.url))
+        visitor.goto(link.replace(server.url, elsewhere.url))
         visitor.get_by_role("link", name="Train it here").click()
         expect(visitor.get_by_label("Learning rate", exact=True)).to_have_value("0.0123")
         expect(visitor.get_by_label("Context size", exact=True)).to_have_value("5")
