@@ -156,3 +156,30 @@ def test_a_number_that_another_run_does_not_allow_is_no_error(finished: Run, sto
     app.selectbox(key="run_choice").set_value(other.id).run()
     assert not app.exception and "are new" in texts(app)
     assert query(app, "top_k") in (None, "3")
+
+
+def a_page_that_may_be_cut_short() -> None:
+    import streamlit as st
+
+    from ui.kit import linked
+
+    linked.begin()
+    linked.keep("view", "chosen", "first", linked.one_of(("first", "second")))
+    if st.session_state["cut"]:
+        st.stop()
+    st.segmented_control("View", ["first", "second"], key="chosen")
+    linked.end()
+
+
+def test_the_browser_is_told_of_a_value_again_if_the_page_was_cut_short() -> None:
+    at = AppTest.from_function(a_page_that_may_be_cut_short)
+    at.query_params["view"] = "second"
+    at.session_state["cut"] = True
+    at.run()
+    assert not at.get("button_group")
+    at.session_state["cut"] = False
+    for told in (True, False):  # and not once more, which could undo what someone has chosen in the meantime
+        at.run()
+        [drawn] = at.get("button_group")
+        assert drawn.proto.set_value is told
+        assert at.session_state["chosen"] == "second"

@@ -14,16 +14,19 @@ from mmcore.fields import Flag, Line, Real, Whole, require
 from ui.kit.text import plain
 
 Reader = Callable[[str, str], Any]  # name and text -> value; ValueError with name, rule and text
-PLACE, DRAWN, WRITTEN = "linked_place", "linked_drawn", "linked_written"  # in the session
+# In the session; CUT: whether the run of the page before this one was cut short.
+PLACE, DRAWN, WRITTEN, CUT, DRAWING = (f"linked_{name}" for name in ("place", "drawn", "written", "cut", "drawing"))
 
 
 def begin() -> None:
     """Before a page is drawn: its notes will stand here."""
     st.session_state[PLACE], st.session_state[DRAWN] = st.container(), set()
+    st.session_state[CUT], st.session_state[DRAWING] = st.session_state.get(DRAWING, False), True
 
 
 def end() -> None:
     """After a page is drawn: fields that it no longer has leave the address."""
+    st.session_state[DRAWING] = False
     for name in st.session_state.get(WRITTEN, {}).keys() - st.session_state[DRAWN]:
         del st.session_state[WRITTEN][name]
         st.query_params.pop(name, None)
@@ -55,6 +58,8 @@ def keep(
     value = st.session_state.setdefault(key, default)
     if not typed and not _is_allowed(text_of(value), read):
         value = st.session_state[key] = default
+    if st.session_state.get(CUT):  # a browser that was not told of the value would answer with none
+        st.session_state[key] = value
     if value == default:
         written.pop(name, None)
         st.query_params.pop(name, None)
