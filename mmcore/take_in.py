@@ -59,6 +59,7 @@ def _progress(artifact: Artifact, data: Dataset) -> Progress:
     from .evaluation import evaluate_splits
     from .export.artifact import Artifact
     from .sample import drawn_words
+    from .schedules import learning_rate_at
     from .store.points import Progress, SavedWeights
     from .train_state import TrainState
     from .training import Step
@@ -73,7 +74,7 @@ def _progress(artifact: Artifact, data: Dataset) -> Progress:
     train, val, unseen = (losses.get(name) for name in SHOWN)
     point = Step(
         step=step,
-        learning_rate=config.train.learning_rate,
+        learning_rate=learning_rate_at(config.train, min(step, config.train.max_steps - 1)),
         seconds=0.0,
         train_loss=train,
         val_loss=val,

@@ -58,14 +58,14 @@ def verify(
     lowercase: Lowercase = True,
 ) -> None:
     """Train a reported run anew, and say of each figure whether it comes out again; exit code 1 if one does not."""
-    from ..export.report import other_schedule, read_report, verdicts
+    from ..export.report import read_report, unverifiable, verdicts
 
     reported = read_report(file)
     require(reported.config.origin is None, "report", "of a run that begins with random numbers", "a branch")
     last = reported.config.train.max_steps
     whole = reported.step == last or bool(reported.config.train.patience)
     require(whole, "report", f"of a run that made all its {last:,} steps", f"one of {reported.step:,}")
-    if why := other_schedule(reported.config.train, reported.rates):
+    if why := unverifiable(reported.config.train, reported.rates):
         raise ValueError(f"report cannot be verified by training its run anew: {why}")
     corpus = words_of(RunStore(), reported.config.corpus_sha256, data, lowercase=lowercase)
     with progress_bar(reported.config.train.max_steps) as show:

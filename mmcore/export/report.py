@@ -105,7 +105,7 @@ def text(trained: Trained, values: Mapping[str, Any]) -> str:
 
 def _again(trained: Trained, values: Mapping[str, Any]) -> list[str]:
     """How its figures can be confirmed, or why they cannot."""
-    if why := other_schedule(trained.config.train, _rates(values["curve"])):
+    if why := unverifiable(trained.config.train, _rates(values["curve"])):
         return [f"It cannot be verified by training it anew: {why}."]
     return ["This trains it anew and compares every loss:", "", f"    {values['command']}"]
 
@@ -176,15 +176,19 @@ def _rates(curve: object) -> dict[int, float]:
     return {step: float(rate) for step, rate in known if type(step) is int and isinstance(rate, (int, float))}
 
 
-def other_schedule(train: TrainConfig, rates: Mapping[int, float]) -> str | None:
-    """Where a run has followed another schedule than its settings say, in words; None where it has not.
+def unverifiable(train: TrainConfig, rates: Mapping[int, float]) -> str | None:
+    """Why a run's settings alone do not lead to its weights, in words; None where its curve does not deny that.
 
     A run that is trained longer has its schedule stretched over all its steps, and what it has done, it has done with
-    the one before: its settings alone do not lead to its weights.
+    the one before. Of one that goes on from a file of weights nobody knows how they came about.
     """
+    if len(rates) < 2:
+        return None
+    if first := min(rates):
+        return f"its curve begins at step {first:,}, as that of a run that goes on from a file of weights"
     for step, rate in sorted(rates.items()):
         planned = learning_rate_at(train, min(step, train.max_steps - 1)) if step >= 0 else rate
-        if not math.isclose(rate, planned, rel_tol=1e-6) and len(rates) > 1:
+        if not math.isclose(rate, planned, rel_tol=1e-6):
             return (
                 f"its learning rate at step {step:,} was {rate:.4g} where its settings say {planned:.4g}, as in a run "
                 "that was trained longer"

@@ -25,6 +25,7 @@ from mmcore.export.trained import Trained
 from mmcore.jobs import run_inline
 from mmcore.ngram import NGram
 from mmcore.store import RunStore
+from mmcore.take_in import take_in
 from tests.exported import trained
 
 WORDS = ["anna", "bea", "cleo", "dora", "eve", "fay", "gina", "hedda", "ida", "june", "kim", "lea", "a|b", "*c*"] * 3
@@ -157,6 +158,19 @@ def test_a_run_that_was_trained_longer_on_the_same_schedule_is_confirmed(lab: La
     found = longer(lab, schedule=schedule, decay_rate=0.1).call("verify", str(lab.file))
     assert found.exit_code == 0 and "Denied" not in found.stdout
     assert "This trains it anew" in lab.file.with_suffix(".md").read_text()
+
+
+def test_a_run_that_goes_on_from_a_file_of_weights_is_not_denied_but_said_to_be_unverifiable(lab: Lab) -> None:
+    store = RunStore()
+    config = lab.run.config.replace(train=lab.run.config.train.replace(schedule="constant"))
+    made = run_inline(store, store.create(config).id)
+    taken = take_in(store, store.weights(made.id) or b"", name="taken in")
+    run = run_inline(store, store.continue_run(taken.id, max_steps=40).id)
+    lab.call("report", run.id, "--out", str(lab.file.parent))
+    found = lab.call("verify", str(lab.file))
+    assert found.exit_code == 2 and "Denied" not in found.stdout
+    assert "its curve begins at step 20, as that of a run that goes on from a file of weights" in found.stderr
+    assert "It cannot be verified by training it anew: its curve begins" in lab.file.with_suffix(".md").read_text()
 
 
 def test_a_report_of_other_words_is_refused(lab: Lab, tmp_path: Path) -> None:
