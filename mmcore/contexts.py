@@ -85,10 +85,10 @@ def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCount
     if len(contexts) != len(targets):
         raise ValueError(f"targets must be as many as contexts ({len(contexts)}), got {len(targets)}")
     size, first, rows = _unique_rows(contexts, vocab_size)
-    found, where, pairs = _rank(rows * vocab_size + targets, size * vocab_size)
-    counts = np.bincount(pairs, minlength=found).astype(np.float32)
-    starts = np.searchsorted(rows[where], np.arange(size + 1))
-    following = SparseRows(starts, targets[where], counts, vocab_size)
+    found, pairs = _rank(rows * vocab_size + targets, size * vocab_size)
+    counts = np.bincount(pairs, minlength=len(found)).astype(np.float32)
+    starts = np.searchsorted(found, np.arange(size + 1) * vocab_size)
+    following = SparseRows(starts, found % vocab_size, counts, vocab_size)
     totals = np.bincount(rows, minlength=size).astype(np.float64)
     return ContextCounts(contexts[first], following, totals, rows, pairs)
 
@@ -138,26 +138,27 @@ def by_prefix(contexts: Ids, vocab_size: int) -> Ids:
 
 
 def _unique_rows(contexts: Ids, vocab_size: int) -> tuple[int, Ids, Ids]:
-    """How many distinct rows, where each first stands, and which of them every row is."""
-    if not len(contexts):
-        return 0, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    """How many distinct rows, where one of each stands, and which of them every row is."""
     keys, bound = np.zeros(len(contexts), dtype=np.int64), 1
     for column in contexts.T:
         if bound * vocab_size >= 2**62:  # ranks in place of keys begin again below N, however long the context is
-            bound, _, keys = _rank(keys, bound)
+            values, keys = _rank(keys, bound)
+            bound = len(values)
         keys, bound = keys * vocab_size + column, bound * vocab_size
-    return _rank(keys, bound)
+    values, ranks = _rank(keys, bound)
+    places = np.empty(len(values), dtype=np.int64)
+    places[ranks] = np.arange(len(ranks))
+    return len(values), places, ranks
 
 
-def _rank(keys: Ids, bound: int) -> tuple[int, Ids, Ids]:
-    """Dense ranks of integer keys in [0, bound): by counting where that is small, by sorting elsewhere."""
+def _rank(keys: Ids, bound: int) -> tuple[Ids, Ids]:
+    """The distinct values of keys in [0, bound), ascending, and of every key which of them it is.
+
+    By counting where the bound is small, by sorting elsewhere.
+    """
     if bound > 8 * len(keys) + 1_000_000:
-        values, first, ranks = np.unique(keys, return_index=True, return_inverse=True)
-        return len(values), first, ranks
+        values, ranks = np.unique(keys, return_inverse=True)
+        return values, ranks
     present = np.zeros(bound, dtype=bool)
     present[keys] = True
-    values = np.flatnonzero(present)
-    ranks = (np.cumsum(present) - 1)[keys]
-    first = np.empty(len(values), dtype=np.int64)
-    first[ranks[::-1]] = np.arange(len(keys) - 1, -1, -1)
-    return len(values), first, ranks
+    return np.flatnonzero(present), (np.cumsum(present) - 1).take(keys)

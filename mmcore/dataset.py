@@ -50,6 +50,8 @@ class Vocab:
     @classmethod
     def from_words(cls, words: Iterable[str], tokens: str = CHARACTERS) -> Vocab:
         """The sorted distinct characters of some words, or what else `tokens` cuts them into, after the boundary."""
+        if tokens == CHARACTERS:
+            return cls((BOUNDARY, *_characters(words)))
         return cls((BOUNDARY, *sorted(set(chain.from_iterable(map(TOKENS[tokens].cut, words))))), tokens)
 
     @classmethod
@@ -133,6 +135,12 @@ class Vocab:
         return self.cutting.between.join(show_symbol(self.symbols[i]) for i in ids)
 
 
+def _characters(words: Iterable[str]) -> Iterable[str]:
+    """The distinct characters of some words, sorted: a tenth of the time of a set of all of them."""
+    points = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    return map(chr, np.flatnonzero(np.bincount(points)).tolist())
+
+
 @dataclass(frozen=True)
 class Splits:
     """The words of the three splits, in shuffled order."""
@@ -159,7 +167,7 @@ def split_words(words: Sequence[str], config: SplitConfig) -> Splits:
     if config.fixed:
         return _fixed_split(words, config.fixed)
     shuffled = list(dict.fromkeys(words)) if config.deduplicate else list(words)
-    random.Random(config.split_seed).shuffle(shuffled)
+    shuffle(shuffled, config.split_seed)
     # 0.8 + 0.1 is 0.9 to within a rounding error; int() must not see 0.8999….
     fractions = (config.train_fraction, config.train_fraction + config.val_fraction)
     cuts = [int(round(fraction, 9) * len(shuffled)) for fraction in fractions]
@@ -168,6 +176,24 @@ def split_words(words: Sequence[str], config: SplitConfig) -> Splits:
         if not part:
             raise ValueError(f"{name} split must have at least one word, got 0 of the corpus's {len(shuffled):,}")
     return splits
+
+
+def shuffle(items: list[Any], seed: int) -> None:
+    """``random.Random(seed).shuffle(items)``, swap for swap, in half its time: without two calls for each of them.
+
+    Each item, from the last on, changes places with one drawn from those up to it: as many random bits as the greatest
+    place has, drawn again while they are beyond it.
+    """
+    draw, last = random.Random(seed).getrandbits, len(items) - 1
+    while last > 0:
+        bits = (last + 1).bit_length()
+        fewer = max(0, 2 ** (bits - 1) - 2)  # from this place down one bit less is drawn
+        for i in range(last, fewer, -1):
+            j = draw(bits)
+            while j > i:
+                j = draw(bits)
+            items[i], items[j] = items[j], items[i]
+        last = fewer
 
 
 def _fixed_split(words: Sequence[str], fixed: tuple[int, ...]) -> Splits:
@@ -230,8 +256,10 @@ def build_examples(words: Sequence[str], vocab: Vocab, context_size: int) -> Exa
     inside = ids != 0
     inside[1:] |= inside[:-1].copy()
     ends = np.flatnonzero(inside)
-    windows = np.lib.stride_tricks.sliding_window_view(ids, context_size)
-    return Examples(tuple(words), windows[ends - context_size], ids[ends], vocab.size)
+    contexts = np.empty((len(ends), context_size), dtype=np.int64)
+    for place in range(context_size):
+        contexts[:, place] = ids[ends - context_size + place]
+    return Examples(tuple(words), contexts, ids[ends], vocab.size)
 
 
 def _id_stream(words: Sequence[str], vocab: Vocab, gap: int) -> Ids:
@@ -307,8 +335,8 @@ class Dataset:
         return share({name: examples.counts for name, examples in parts.items() if len(examples)})
 
     def _unseen(self, words: Sequence[str]) -> list[str]:
-        seen = set(self.splits.train)
-        return [word for word in words if word not in seen]
+        unseen = set(words).difference(self.splits.train)
+        return [word for word in words if word in unseen]
 
 
 def _bytes(part: object) -> int:

@@ -63,12 +63,11 @@ def test_distinct_contexts_of_the_names(names: Corpus, dataset: Dataset, context
 @given(st.lists(st.integers(0, 30), max_size=60))
 def test_ranking_by_counting_and_by_sorting_agree(keys: list[int]) -> None:
     array = np.array(keys, dtype=np.int64)
-    expected = np.unique(array, return_index=True, return_inverse=True)
+    expected = np.unique(array, return_inverse=True)
     for bound in (31, 10_000_000):  # small enough to count, too large to
-        distinct, first, ranks = _rank(array, bound)
-        assert distinct == len(expected[0])
-        assert first.tolist() == expected[1].tolist(), "the first place of each key"
-        assert ranks.tolist() == expected[2].tolist()
+        values, ranks = _rank(array, bound)
+        assert values.tolist() == expected[0].tolist()
+        assert ranks.tolist() == expected[1].tolist()
 
 
 def test_a_large_vocabulary_and_a_long_context_do_not_overflow() -> None:

@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 from mmcore.config import SplitConfig
 from mmcore.corpus import BUNDLED_NAMES, Corpus, corpus_from_words, join, read_words
-from mmcore.dataset import BOUNDARY, Dataset, Vocab, build_dataset, build_examples, leakage, show_symbol, split_words
+from mmcore.dataset import (
+    BOUNDARY,
+    Dataset,
+    Vocab,
+    build_dataset,
+    build_examples,
+    leakage,
+    show_symbol,
+    shuffle,
+    split_words,
+)
 
 # Letters, the full stop, a space inside, an accent, and characters beyond the first 65,536.
 WORDS = st.lists(st.text(alphabet="abc. é\u4e2d\U0001f600\U0010fffd", min_size=1, max_size=12), min_size=1, max_size=12)
@@ -285,6 +295,19 @@ def test_b2_a_symbol_that_nobody_sees_is_drawn_as_its_code_point() -> None:
 
 
 # ---- splits
+
+
+@given(st.lists(st.integers(), max_size=300), st.integers(0, 2**64))
+def test_shuffling_is_that_of_the_standard_library(items: list[int], seed: int) -> None:
+    expected, found = list(items), list(items)
+    random.Random(seed).shuffle(expected)
+    shuffle(found, seed)
+    assert found == expected
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n")), max_size=20))
+def test_the_characters_of_words_are_their_distinct_ones_in_order(words: list[str]) -> None:
+    assert Vocab.from_words(words).symbols == (BOUNDARY, *sorted(set("".join(words))))
 
 
 @pytest.mark.parametrize("seed", [0, 42, 2**40])
