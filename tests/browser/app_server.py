@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmcore import BUNDLED_NAMES, ModelConfig, Run, RunConfig, RunStore, TrainConfig, read_words
 from mmcore.jobs import run_inline
+from mmcore.store import SweepState
 from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
@@ -93,8 +94,12 @@ class AppServer:
         assert "Traceback" not in CLOSED_TWICE.sub("", text), text
 
     def empty(self) -> None:
-        """Stop and delete every run, and every corpus but the bundled names."""
+        """Stop and delete every sweep, every run, and every corpus but the bundled names."""
         with closing(RunStore(self.store_url)) as store:
+            for sweep in store.sweeps():
+                if sweep.state is SweepState.ACTIVE:
+                    store.stop_sweep(sweep.id)
+                store.delete_sweep(sweep.id)
             for run in store.runs():
                 store.request_stop(run.id)
             until(lambda: all(run.ended for run in store.runs()), "every run has ended")
