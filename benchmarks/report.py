@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 NAMES = {"lecture": "lecture's loop", "competent": "autograd + AdamW", "competent, our dataset": "… on our dataset"}
 NAMES["ours"] = "ours"
+WHOSE = {"pool": "processes of this machine", "cluster": "workers of a Dask cluster"}
 
 
 def read(name: str) -> Any:
@@ -232,6 +233,17 @@ def sweeps(data: dict[str, Any]) -> str:
     return table(("", "models", "load at the end", "seconds", *of_twice, *beside), rows)
 
 
+def cluster(data: dict[str, Any]) -> str:
+    """Two workers of a cluster beside two of this machine."""
+    rows = []
+    for name in ("pool", "cluster"):
+        speeds, beyond = data["models_a_second"][name], data["beyond_seconds"][name]
+        spread = f"{statistics.median(speeds):.2f} ({min(speeds):.2f} to {max(speeds):.2f})"
+        rows.append((WHOSE[name], spread, f"{1000 * beyond:.0f}", f"{1000 * beyond / 2:.0f}"))
+    short = f"{data['runs']:,} short runs: ms of a worker beyond training, each"
+    return table(("", "models of a grid a second", short, "by the clock, with two workers"), rows)
+
+
 def carried(data: dict[str, Any]) -> str:
     """What each database took, and how long students waited for it."""
     writes, waits = [], []
@@ -368,6 +380,11 @@ def main() -> None:
     parts["drill_sweep"] = drill_sweep(swept) if swept else "Not measured.\n"
     grids = read("sweep")
     parts["sweeps"] = sweeps(grids) if grids else "Not measured.\n"
+    shared = read("cluster")
+    parts["cluster"] = cluster(shared) if shared else "Not measured.\n"
+    parts["cluster_of_pool"] = f"{shared['cluster_of_pool']:.2f}" if shared else "not measured"
+    parts["cluster_short"] = f"{1000 * shared['bare_seconds']:.0f}" if shared else "100"
+    parts["cluster_load"] = f"{shared['load']:.1f}" if shared else "not measured"
     loaded = read("load")
     parts["carried"] = carried(loaded) if loaded else "Not measured.\n"
     compared = read("context")
