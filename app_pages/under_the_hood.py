@@ -65,10 +65,11 @@ picture.draw(
 )
 with st.container(horizontal=True, vertical_alignment="bottom"):
     context, target = subject.choose_example(vocab, dataset, model.config.context_size)
-    linked.keep("view", "hood_view", "Forward", linked.one_of(VIEWS))
+    shown = linked.keep("view", "hood_view", "Forward", linked.one_of(VIEWS))
     view = st.segmented_control(
         "View",
         list(VIEWS),
+        default=shown,
         required=True,
         key="hood_view",
         persist_state="session",

@@ -32,10 +32,11 @@ def choose(table: Table, tokens: str) -> tuple[int, str]:
         on_change=_drop_selection,
         help=fit("The character looked at; clicking one on the map chooses it too.", tokens),
     )
-    linked.keep("metric", "metric", "cosine", linked.one_of(embedding.METRICS))
+    shown = linked.keep("metric", "metric", "cosine", linked.one_of(embedding.METRICS))
     metric = st.segmented_control(
         "Neighbours by",
         embedding.METRICS,
+        default=shown,
         required=True,
         format_func=str.capitalize,
         key="metric",

@@ -54,10 +54,11 @@ def choose(table: Table, vocab: Vocab, sha256: str) -> Picture:
     dimensions = table.rows.shape[1]
     offered = projections(dimensions)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        linked.keep("view", f"view_{dimensions}", offered[0], linked.one_of(offered))
+        shown = linked.keep("view", f"view_{dimensions}", offered[0], linked.one_of(offered))
         projection = st.segmented_control(
             "View",
             offered,
+            default=shown,
             required=True,
             key=f"view_{dimensions}",
             persist_state="session",

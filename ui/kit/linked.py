@@ -40,11 +40,13 @@ def keep(
     write: Callable[[Any], str] | None = None,
     *,
     typed: bool = False,
-) -> None:
-    """Give a field what a new address says, and the address what the field has. Before the field is drawn.
+) -> Any:
+    """Give a field what a new address says, and the address what the field has, which is returned. Before it is drawn.
 
-    The field has no default of its own. One that now has another ``key``, as the position in another word, begins anew,
-    and so does one whose value it no longer allows; what is ``typed`` is for the page to judge.
+    The field has no default of its own, but for a segmented control, which needs what is returned as its default: a
+    browser that draws one begins with that, and may answer before it sets the value that it was told. A field that now
+    has another ``key``, as the position in another word, begins anew, and so does one whose value it no longer allows;
+    what is ``typed`` is for the page to judge.
     """
     text_of = write or _written
     written: dict[str, tuple[str, str]] = st.session_state.setdefault(WRITTEN, {})
@@ -63,10 +65,11 @@ def keep(
     if value == default:
         written.pop(name, None)
         st.query_params.pop(name, None)
-        return
+        return value
     written[name] = key, text_of(value)
     if said != text_of(value):
         st.query_params[name] = text_of(value)
+    return value
 
 
 def _is_allowed(text: str, read: Reader) -> bool:

@@ -38,10 +38,11 @@ def draw(run_id: str, artifact: Artifact, dataset: Dataset, theme: Theme, *, tes
     }
     if test:
         parts["Test"] = (dataset.test, "test")
-    linked.keep("split", "anatomy_split", "Validation", linked.one_of(parts))
+    shown = linked.keep("split", "anatomy_split", "Validation", linked.one_of(parts))
     name = st.segmented_control(
         "Split taken apart",
         list(parts),
+        default=shown,
         required=True,
         key="anatomy_split",
         help="Test is offered once it has been opened above.",

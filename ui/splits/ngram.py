@@ -45,11 +45,12 @@ def draw(config: RunConfig, artifact: Artifact, val: Examples, val_loss: float, 
 
 
 def _draw_mixture(config: RunConfig, model: Model, val: Examples, theme: Theme, tokens: str) -> None:
-    linked.keep("order", "mix_order", 4, linked.whole(min(counting.ORDERS), max(counting.ORDERS)))
+    shown = linked.keep("order", "mix_order", 4, linked.whole(min(counting.ORDERS), max(counting.ORDERS)))
     linked.keep("weight", "mix_weight", 0.5, linked.real(0, 1))
     order = st.segmented_control(
         "Mix the run with the count model of order",
         counting.ORDERS,
+        default=shown,
         required=True,
         key="mix_order",
         help=fit("How many preceding characters it counts.", tokens),

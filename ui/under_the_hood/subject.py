@@ -105,10 +105,11 @@ def example(word: str, position: int, vocab: Vocab, context_size: int) -> tuple[
 def choose_examples(subject: Subject, key: str) -> tuple[Tensor, Tensor]:
     """The example, or a batch of train examples: contexts (B, T) and targets (B,)."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        linked.keep("examples", f"{key}_which", EXAMPLES[0], linked.one_of(EXAMPLES))
+        shown = linked.keep("examples", f"{key}_which", EXAMPLES[0], linked.one_of(EXAMPLES))
         which = st.segmented_control(
             "Examples",
             EXAMPLES,
+            default=shown,
             required=True,
             key=f"{key}_which",
             help="The one chosen above, or train examples drawn at random.",
