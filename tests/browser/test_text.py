@@ -62,9 +62,11 @@ def test_b2_a_decomposed_letter_is_the_same_wherever_it_is_typed(
     run_inline(store, run.id, token="tests")
     page.goto(f"{server.url}/generate?run={run.id}")
     wait_until_idle(page)
-    for field in (page.locator(".tree-prefix"), page.get_by_label("Word to score", exact=True)):
+    fields = {"prefix": page.locator(".tree-prefix"), "scored": page.get_by_label("Word to score", exact=True)}
+    for name, field in fields.items():
         field.fill("zoe\u0301")
         field.press("Enter")
+        page.wait_for_url(f"**{name}=*")  # the app has it
         wait_until_idle(page)
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
     expect(page.get_by_test_id("stCode").first).to_have_text(".zo\u00e9")
