@@ -370,8 +370,8 @@ def test_ctrl_c_stops_the_run_and_keeps_it(tmp_path: Path, store: RunStore) -> N
     assert store.train_state(run.id), "it can be continued"
     corpus = store.corpus(run.config.corpus_sha256)
     dataset = build_dataset(corpus, run.config.split, 3)
-    lost = {None}  # what a busy machine does not compute in time is left out, rather than waited for
-    assert run.losses.get("val_loss") in lost | {evaluate(load(out).model, dataset.val).loss}
+    if "val_loss" in run.losses:  # what a busy machine does not compute in time is left out, rather than waited for
+        assert run.losses["val_loss"] == pytest.approx(evaluate(load(out).model, dataset.val).loss, abs=1e-7)
     assert run.losses.get("val_loss") == values["val_loss"]
 
 
