@@ -42,9 +42,9 @@ next_character.draw(run.id, artifact, splits, how, theme)
 
 st.header(fit("Score a word", tokens), anchor=False)
 known = "emma" if artifact.vocab.spells("emma") else splits.train[0]
-linked.keep("scored", "scored", known, spelt(artifact.vocab, MAX_SCORED), typed=True)
 scored_word = st.text_input(
     fit("Word to score", tokens),
+    linked.keep("scored", "scored", known, spelt(artifact.vocab, MAX_SCORED), typed=True),
     key="scored",
     max_chars=MAX_SCORED,
     persist_state="session",

@@ -76,7 +76,6 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         width="content",
         help="What to look at.",
     )
-assert view is not None  # required
 said, draw = VIEWS[view]
 loss, uniform = session.val_loss(run.id, artifact.step, run, model), uniform_loss(vocab.size)
 st.caption(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from mmcore.jobs import run_inline
 from tests.app.conftest import ROOT, Open, texts
 from tests.app.said import said
 from ui.form.address import in_address
-from ui.kit import linked
 
 NONSENSE = "nonsense\u202e" * 300
 SHOWN: dict[str, dict[str, tuple[str, Any]]] = {  # page -> name in the address -> text, and what its field then has
@@ -158,31 +156,3 @@ def test_a_number_that_another_run_does_not_allow_is_no_error(finished: Run, sto
     app.selectbox(key="run_choice").set_value(other.id).run()
     assert not app.exception and "are new" in texts(app)
     assert query(app, "top_k") in (None, "3")
-
-
-class Recording(dict[str, Any]):
-    """A session's state that remembers what was set in it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.set: list[str] = []
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self.set.append(name)
-        super().__setitem__(name, value)
-
-
-@pytest.mark.parametrize("cut", [True, False])
-def test_a_value_is_set_again_only_after_a_page_that_was_cut_short(cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streamlit tells the browser of a value in the run that sets it; if that is cut short, it tells it never."""
-    state = Recording()
-    shown = SimpleNamespace(session_state=state, query_params={"view": "second"}, container=lambda: None)
-    monkeypatch.setattr(linked, "st", shown)
-    for run in range(3):
-        state.set.clear()
-        linked.begin()
-        linked.keep("view", "chosen", "first", linked.one_of(("first", "second")))
-        assert ("chosen" in state.set) is (run == 0 or (cut and run == 1)), "not once more: it could undo a new choice"
-        assert state["chosen"] == "second"
-        if not (cut and run == 0):
-            linked.end()

@@ -23,10 +23,11 @@ NEAREST = 4  # neighbours of a vowel that are looked at
 def choose(table: Table, tokens: str) -> tuple[int, str]:
     """The row of the character looked at, and how distance is measured."""
     first = table.symbols[min(1, len(table.symbols) - 1)]
-    linked.keep("character", "embedding_symbol", first, linked.one_of(table.symbols, "one of those on the map"))
+    shown = linked.keep("character", "embedding_symbol", first, linked.one_of(table.symbols, "one of those on the map"))
     symbol = st.selectbox(
         fit("Character", tokens),
         table.symbols,
+        table.symbols.index(shown),
         key="embedding_symbol",
         format_func=symbol_title,
         on_change=_drop_selection,
@@ -43,7 +44,6 @@ def choose(table: Table, tokens: str) -> tuple[int, str]:
         persist_state="session",
         help="Cosine compares directions, Euclidean distance compares places. Both use all dimensions, not the map.",
     )
-    assert metric is not None  # required
     return table.symbols.index(symbol), metric
 
 

@@ -67,10 +67,11 @@ def choose(table: Table, vocab: Vocab, sha256: str) -> Picture:
         )
         names = [name for name in COLORINGS if name != CLASS or vocab.tokens != WORDS]
         key = "coloring" if vocab.tokens != WORDS else "coloring_of_words"
-        linked.keep("colour", key, names[0], linked.one_of(names))
+        shown = linked.keep("colour", key, names[0], linked.one_of(names))
         name = st.selectbox(
             "Colour by",
             names,
+            names.index(shown),
             key=key,
             format_func=lambda name: fit(name, vocab.tokens),
             persist_state="session",
@@ -81,10 +82,9 @@ def choose(table: Table, vocab: Vocab, sha256: str) -> Picture:
         if name == SET:
             help_set = fit("Any characters; they are told from the rest.", vocab.tokens)
             title = fit("Characters of the set", vocab.tokens)
-            linked.keep("set", "wanted", "aeiouy", linked.line(MAX_SET))
-            typed = st.text_input(title, key="wanted", width=260, max_chars=MAX_SET, help=help_set)
+            shown = linked.keep("set", "wanted", "aeiouy", linked.line(MAX_SET))
+            typed = st.text_input(title, shown, key="wanted", width=260, max_chars=MAX_SET, help=help_set)
             wanted = vocab.cutting.cut(vocab.typed(typed))
-    assert projection is not None  # required
     where = positions(sha256).iloc[list(table.ids)]
     points, axes = project(table.rows, projection)
     return Picture(projection, points, axes, coloring(name, table.symbols, where, wanted))
@@ -145,9 +145,9 @@ def project(rows: NDArray[np.floating], projection: str) -> tuple[NDArray[np.flo
     if projection == PCA:
         return embedding.plane(rows)
     if projection == TSNE:
-        linked.keep("map_seed", "map_seed", 0, linked.whole(0, MOST_SEED))
+        shown = linked.keep("map_seed", "map_seed", 0, linked.whole(0, MOST_SEED))
         help_seed = "Groups that only one seed shows are chance."
-        seed = st.number_input("Map seed", 0, MOST_SEED, key="map_seed", width=260, help=help_seed)
+        seed = st.number_input("Map seed", 0, MOST_SEED, shown, key="map_seed", width=260, help=help_seed)
         return tsne(rows, seed), ["t-SNE 1", "t-SNE 2"]
     return rows, [f"Dimension {i}" for i in range(rows.shape[1])]
 

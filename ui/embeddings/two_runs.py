@@ -51,11 +51,11 @@ def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Co
         second = _choose(offered)
     with how_many:
         key = f"neighbours_compared_{most}"
-        linked.keep("k", key, min(5, most), linked.whole(1, most))
         count = st.number_input(
             "Neighbours compared (k)",
             1,
             most,
+            linked.keep("k", key, min(5, most), linked.whole(1, most)),
             key=key,
             persist_state="session",
             help="How many nearest neighbours of each character are looked for in the other run.",
@@ -137,10 +137,11 @@ def _choose(offered: Sequence[Run]) -> Run:
     by_id = {other.id: other for other in offered}
     if st.session_state.get(WANTED) in by_id:
         st.session_state["second_run"] = st.session_state.pop(WANTED)
-    linked.keep("second", "second_run", offered[0].id, linked.one_of(by_id, "a run that is offered"))
+    shown = linked.keep("second", "second_run", offered[0].id, linked.one_of(by_id, "a run that is offered"))
     chosen = st.selectbox(
         "Second run",
         list(by_id),
+        list(by_id).index(shown),
         key="second_run",
         persist_state="session",
         format_func=lambda run_id: picker.title(by_id[run_id]),

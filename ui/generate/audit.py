@@ -45,18 +45,19 @@ def audited(
 def draw(run_id: str, artifact: Artifact, splits: Splits, theme: Theme) -> None:
     """Novelty against temperature, nearest train words, and two distributions against the corpus."""
     tokens = artifact.vocab.tokens
-    linked.keep("audit_n", "audit_n", 200, linked.whole(20, MOST))
-    linked.keep("audit_seed", "audit_seed", 0, linked.whole(0, MOST_SEED))
-    linked.keep("audit_temperature", "audit_temperature", 1.0, linked.real(COLDEST, HOTTEST))
+    shown_n = linked.keep("audit_n", "audit_n", 200, linked.whole(20, MOST))
+    shown_seed = linked.keep("audit_seed", "audit_seed", 0, linked.whole(0, MOST_SEED))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         title = fit("Words per temperature", tokens)
-        n = st.number_input(title, 20, MOST, step=20, key="audit_n", width=190, help="More is slower.")
-        seed = st.number_input("Audit seed", 0, MOST_SEED, key="audit_seed", width=150, help="Same seed, same words.")
+        n = st.number_input(title, 20, MOST, shown_n, 20, key="audit_n", width=190, help="More is slower.")
+        help_seed = "Same seed, same words."
+        seed = st.number_input("Audit seed", 0, MOST_SEED, shown_seed, key="audit_seed", width=150, help=help_seed)
         heat = st.number_input(
             "Audit temperature",
             COLDEST,
             HOTTEST,
-            step=0.1,
+            linked.keep("audit_temperature", "audit_temperature", 1.0, linked.real(COLDEST, HOTTEST)),
+            0.1,
             key="audit_temperature",
             width=170,
             help="Of the words compared below.",

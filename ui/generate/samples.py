@@ -39,17 +39,12 @@ class Sampling:
 
 def choose(vocab: Vocab) -> Sampling:
     """The fields that say how to sample."""
-    linked.keep("count", "count", 20, linked.whole(1, MOST))
-    linked.keep("temperature", "temperature", 1.0, linked.real(0, HOTTEST))
-    linked.keep("top_k", "top_k", 0, linked.whole(0, vocab.size))
-    linked.keep("prefix", "prefix", "", spelt(vocab, MAX_PREFIX), typed=True)
-    linked.keep("sample_seed", "sample_seed", 0, linked.whole(0, MOST_SEED))
-    linked.keep("max_length", "max_length", MAX_LENGTH, linked.whole(1, MOST))
     with st.grid("auto", min_column_width=150):
         count = st.number_input(
             fit("Number of words", vocab.tokens),
             1,
             MOST,
+            linked.keep("count", "count", 20, linked.whole(1, MOST)),
             key="count",
             persist_state="session",
             help=f"At most {MOST:,}.",
@@ -58,7 +53,8 @@ def choose(vocab: Vocab) -> Sampling:
             "Temperature",
             0.0,
             HOTTEST,
-            step=0.1,
+            linked.keep("temperature", "temperature", 1.0, linked.real(0, HOTTEST)),
+            0.1,
             key="temperature",
             persist_state="session",
             help="Divides the logits. 1 samples the model as it is, lower is safer, 0 always takes the likeliest.",
@@ -67,12 +63,14 @@ def choose(vocab: Vocab) -> Sampling:
             "Top-k",
             0,
             vocab.size,
+            linked.keep("top_k", "top_k", 0, linked.whole(0, vocab.size)),
             key="top_k",
             persist_state="session",
             help="Draw among the k likeliest only; 0 is off.",
         )
         prefix = st.text_input(
             "Prefix",
+            linked.keep("prefix", "prefix", "", spelt(vocab, MAX_PREFIX), typed=True),
             key="prefix",
             max_chars=MAX_PREFIX,
             persist_state="session",
@@ -82,6 +80,7 @@ def choose(vocab: Vocab) -> Sampling:
             "Sample seed",
             0,
             MOST_SEED,
+            linked.keep("sample_seed", "sample_seed", 0, linked.whole(0, MOST_SEED)),
             key="sample_seed",
             persist_state="session",
             help=fit("Same seed, same words.", vocab.tokens),
@@ -90,6 +89,7 @@ def choose(vocab: Vocab) -> Sampling:
             "Length cap",
             1,
             MOST,
+            linked.keep("max_length", "max_length", MAX_LENGTH, linked.whole(1, MOST)),
             key="max_length",
             persist_state="session",
             help=fit("Longer words are cut, and say so.", vocab.tokens),

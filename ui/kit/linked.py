@@ -6,27 +6,25 @@ Values that a field begins with are not in the address. What makes no sense ther
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from mmcore.fields import Flag, Line, Real, Whole, require
 from ui.kit.text import plain
 
-Reader = Callable[[str, str], Any]  # name and text -> value; ValueError with name, rule and text
-# In the session; CUT: whether the run of the page before this one was cut short.
-PLACE, DRAWN, WRITTEN, CUT, DRAWING = (f"linked_{name}" for name in ("place", "drawn", "written", "cut", "drawing"))
+T = TypeVar("T")
+Reader = Callable[[str, str], T]  # name and text -> value; ValueError with name, rule and text
+PLACE, DRAWN, WRITTEN = "linked_place", "linked_drawn", "linked_written"  # in the session
 
 
 def begin() -> None:
     """Before a page is drawn: its notes will stand here."""
     st.session_state[PLACE], st.session_state[DRAWN] = st.container(), set()
-    st.session_state[CUT], st.session_state[DRAWING] = st.session_state.get(DRAWING, False), True
 
 
 def end() -> None:
     """After a page is drawn: fields that it no longer has leave the address."""
-    st.session_state[DRAWING] = False
     for name in st.session_state.get(WRITTEN, {}).keys() - st.session_state[DRAWN]:
         del st.session_state[WRITTEN][name]
         st.query_params.pop(name, None)
@@ -35,18 +33,17 @@ def end() -> None:
 def keep(
     name: str,
     key: str,
-    default: Any,
-    read: Reader,
-    write: Callable[[Any], str] | None = None,
+    default: T,
+    read: Reader[T],
+    write: Callable[[T], str] | None = None,
     *,
     typed: bool = False,
-) -> Any:
+) -> T:
     """Give a field what a new address says, and the address what the field has, which is returned. Before it is drawn.
 
-    The field has no default of its own, but for a segmented control, which needs what is returned as its default: a
-    browser that draws one begins with that, and may answer before it sets the value that it was told. A field that now
-    has another ``key``, as the position in another word, begins anew, and so does one whose value it no longer allows;
-    what is ``typed`` is for the page to judge.
+    The field's own default is to be what is returned: a browser begins with that, and may answer before it obeys what
+    the session says. One that now has another ``key``, as the position in another word, begins anew, and so does one
+    whose value it no longer allows; what is ``typed`` is for the page to judge.
     """
     text_of = write or _written
     written: dict[str, tuple[str, str]] = st.session_state.setdefault(WRITTEN, {})
@@ -57,11 +54,9 @@ def keep(
             st.session_state[key] = read(name, said)
         except ValueError as error:
             _note(f"In the address, {error}. Using {text_of(st.session_state.get(key, default)) or 'nothing'}.")
-    value = st.session_state.setdefault(key, default)
+    value: T = st.session_state.setdefault(key, default)
     if not typed and not _is_allowed(text_of(value), read):
         value = st.session_state[key] = default
-    if st.session_state.get(CUT):  # a browser that was not told of the value would answer with none
-        st.session_state[key] = value
     if value == default:
         written.pop(name, None)
         st.query_params.pop(name, None)
@@ -72,7 +67,7 @@ def keep(
     return value
 
 
-def _is_allowed(text: str, read: Reader) -> bool:
+def _is_allowed(text: str, read: Reader[T]) -> bool:
     try:
         read("", text)
     except ValueError:
@@ -91,28 +86,28 @@ def _written(value: Any) -> str:
 # ---- what may be in an address
 
 
-def whole(low: int, high: int) -> Reader:
+def whole(low: int, high: int) -> Reader[int]:
     """A whole number in a closed range."""
     return Whole(title="", help="", low=low, high=high).read
 
 
-def real(low: float, high: float) -> Reader:
+def real(low: float, high: float) -> Reader[float]:
     """A number in a closed range, as Python's ``float``: sliders of such numbers take no other type."""
     setting = Real(title="", help="", low=low, high=high)
     return lambda name, text: float(setting.read(name, text))
 
 
-def line(most: int) -> Reader:
+def line(most: int) -> Reader[str]:
     """A line of text, which may be empty."""
     return Line(title="", help="", most=most).read
 
 
-def flag() -> Reader:
+def flag() -> Reader[bool]:
     """Yes or no."""
     return Flag(title="", help="").read
 
 
-def one_of(options: Collection[str], rule: str = "") -> Reader:
+def one_of(options: Collection[str], rule: str = "") -> Reader[str]:
     """One of some words; ``rule`` says so in their place where they are many."""
 
     def read(name: str, text: str) -> str:

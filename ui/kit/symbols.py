@@ -20,11 +20,11 @@ def shown(corpus: Corpus, vocab: Vocab, most: int = MOST) -> list[int]:
     return [0, *sorted(vocab.stoi[symbol] for symbol in nlargest(most - 1, characters, key=characters.__getitem__))]
 
 
-def spelt(vocab: Vocab, most: int) -> linked.Reader:
+def spelt(vocab: Vocab, most: int) -> linked.Reader[str]:
     """What an address may say of a word, or of a prefix."""
 
     def read(name: str, text: str) -> str:
-        found: str = linked.line(most)(name, text)
+        found = linked.line(most)(name, text)
         try:
             vocab.encode(vocab.typed(found))
         except ValueError:

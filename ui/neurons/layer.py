@@ -35,12 +35,12 @@ def choose(model: Model, dataset: Dataset) -> tuple[int, Seen]:
     """The hidden layer looked at, and what it does on as many examples as the visitor wants; both as they choose."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer = hidden_layer.choose(len(hidden_layer.sizes(model)))
-        linked.keep("examples", "neurons_examples", 2_000, linked.whole(1, MOST))
         count = st.number_input(
             "Examples",
             1,
             MOST,
-            step=500,
+            linked.keep("examples", "neurons_examples", 2_000, linked.whole(1, MOST)),
+            500,
             key="neurons_examples",
             persist_state="session",
             width=160,

@@ -23,11 +23,11 @@ def draw(run_id: str, step: int, layer: int, seen: Seen, model: Model, dataset: 
     units = seen.report.outputs.shape[1]
     with st.container(horizontal=True, gap="medium"):
         key = f"neurons_unit_{layer}_{units}"
-        linked.keep("unit", key, 0, linked.whole(0, units - 1))
         unit = st.number_input(
             "Unit",
             0,
             units - 1,
+            linked.keep("unit", key, 0, linked.whole(0, units - 1)),
             key=key,
             width=160,
             help=f"From 0 to {units - 1}, as in the chart above.",

@@ -17,6 +17,13 @@ def sizes(model: Model) -> tuple[int, ...]:
 def choose(layers: int) -> int:
     """A hidden layer, counted from 1."""
     key = f"hidden_layer_{layers}"
-    help_layer = "Counted from the input."
-    linked.keep("layer", key, 1, linked.whole(1, layers))
-    return st.number_input("Hidden layer", 1, layers, key=key, persist_state="session", width=160, help=help_layer)
+    return st.number_input(
+        "Hidden layer",
+        1,
+        layers,
+        linked.keep("layer", key, 1, linked.whole(1, layers)),
+        key=key,
+        persist_state="session",
+        width=160,
+        help="Counted from the input.",
+    )

@@ -47,7 +47,6 @@ def draw(run_id: str, artifact: Artifact, dataset: Dataset, theme: Theme, *, tes
         key="anatomy_split",
         help="Test is offered once it has been opened above.",
     )
-    assert name is not None  # required
     examples, role = parts[name]
     found = taken_apart(run_id, artifact.step, name, artifact.model, examples)
     _draw_places(found, artifact.vocab, role, theme)

@@ -46,7 +46,6 @@ def draw(config: RunConfig, artifact: Artifact, val: Examples, val_loss: float, 
 
 def _draw_mixture(config: RunConfig, model: Model, val: Examples, theme: Theme, tokens: str) -> None:
     shown = linked.keep("order", "mix_order", 4, linked.whole(min(counting.ORDERS), max(counting.ORDERS)))
-    linked.keep("weight", "mix_weight", 0.5, linked.real(0, 1))
     order = st.segmented_control(
         "Mix the run with the count model of order",
         counting.ORDERS,
@@ -59,11 +58,11 @@ def _draw_mixture(config: RunConfig, model: Model, val: Examples, theme: Theme, 
         "Weight of the network",
         0.0,
         1.0,
-        step=0.01,
+        linked.keep("weight", "mix_weight", 0.5, linked.real(0, 1)),
+        0.01,
         key="mix_weight",
         help="The paper averages the two: one half.",
     )
-    assert order is not None  # required
     mixed = mixture(config, model, val, order)
     chart.draw(
         mixture_chart(mixed, weight, theme), "mixture", "Validation loss of the mixture by weight", tokens=tokens

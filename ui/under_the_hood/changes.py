@@ -28,8 +28,9 @@ def _switch_a_unit_off(subject: Subject) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layer = hidden_layer.choose(len(subject.hidden_sizes))
         last = subject.hidden_sizes[layer - 1] - 1
-        linked.keep("unit", f"hood_unit_{layer}", 0, linked.whole(0, last))
-        unit = st.number_input("Unit", 0, last, key=f"hood_unit_{layer}", width=160, help="Its output becomes 0.")
+        key = f"hood_unit_{layer}"
+        shown = linked.keep("unit", key, 0, linked.whole(0, last))
+        unit = st.number_input("Unit", 0, last, shown, key=key, width=160, help="Its output becomes 0.")
     off = trace.without_unit(subject.model, layer, unit)
     loss = evaluate(off, subject.dataset.val).loss
     change = f"{loss - subject.val_loss:+.6f}"
@@ -40,11 +41,11 @@ def _switch_a_unit_off(subject: Subject) -> None:
 def _shift_a_weight(subject: Subject) -> None:
     model, names = subject.model, list(subject.model.tensors)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        linked.keep("tensor", "hood_shift", names[-1], linked.one_of(names))
-        tensor = st.selectbox("Tensor", names, key="hood_shift", width=160, help="Where the number is.")
+        at = names.index(linked.keep("tensor", "hood_shift", names[-1], linked.one_of(names)))
+        tensor = st.selectbox("Tensor", names, at, key="hood_shift", width=160, help="Where the number is.")
         place = _choose_place(tensor, tuple(model.tensors[tensor].shape))
-        linked.keep("add", "hood_delta", 1.0, linked.real(-5, 5))
-        delta = st.slider("Add", -5.0, 5.0, step=0.1, key="hood_delta", width=320, help="0 leaves it as it is.")
+        shown = linked.keep("add", "hood_delta", 1.0, linked.real(-5, 5))
+        delta = st.slider("Add", -5.0, 5.0, shown, 0.1, key="hood_delta", width=320, help="0 leaves it as it is.")
     other = trace.shifted(model, tensor, place, delta)
     was, now = (one.tensors[tensor][place].item() for one in (model, other))
     loss = evaluate(other, subject.dataset.val).loss
@@ -64,8 +65,8 @@ def _choose_place(tensor: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     place = []
     for axis, length in enumerate(shape):
         title, key = ("Row", "Column", "Layer")[axis] if len(shape) > 1 else "Index", f"hood_shift_{tensor}_{axis}"
-        linked.keep(f"at_{title.lower()}", key, 0, linked.whole(0, length - 1))
-        at = st.number_input(title, 0, length - 1, key=key, width=140, help=f"From 0 to {length - 1}.")
+        shown = linked.keep(f"at_{title.lower()}", key, 0, linked.whole(0, length - 1))
+        at = st.number_input(title, 0, length - 1, shown, key=key, width=140, help=f"From 0 to {length - 1}.")
         place.append(at)
     return tuple(place)
 

@@ -46,8 +46,8 @@ def _draw_updates(subject: Subject) -> None:
 def _draw_gradients(subject: Subject, steps: tuple[int, ...]) -> None:
     spread = gradients(subject.run.id, steps, subject)
     key, tensors = "hood_gradients_of", list(spread)
-    linked.keep("tensor", key, tensors[0], linked.one_of(tensors))
-    tensor = st.selectbox("Gradients of", tensors, key=key, width=260, help="Which tensor's gradients are shown.")
+    at = tensors.index(linked.keep("tensor", key, tensors[0], linked.one_of(tensors)))
+    tensor = st.selectbox("Gradients of", tensors, at, key=key, width=260, help="Which tensor's gradients are shown.")
     title = f"Gradients of {tensor} by step"
     figure = over_steps(spread[tensor], steps, title, "Size, log₁₀ |gradient|", subject.theme)
     chart.draw(figure, "hood_gradients_steps", title)

@@ -120,6 +120,7 @@ def _choose_step(way: Pass) -> TraceStep:
         name = st.selectbox(
             f"Step {number + 1} of {len(names)}",
             names,
+            number,
             key=way.key,
             format_func=titles.__getitem__,
             width=440,

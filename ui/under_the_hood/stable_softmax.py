@@ -21,12 +21,12 @@ def draw(subject: Subject) -> None:
         r"$\ln \sum_v e^{l_v - m} + m - l_y$ with $m = \max_v l_v$. In float32 $e^{88.73}$ is already infinite, and "
         r"an $e^{-104}$ is 0."
     )
-    linked.keep("scale", "hood_scale", 2.5, linked.real(0, 4))
     most = st.slider(
         "Scale the logits up to, as a power of ten",
         0.0,
         4.0,
-        step=0.5,
+        linked.keep("scale", "hood_scale", 2.5, linked.real(0, 4)),
+        0.5,
         key="hood_scale",
         help="Multiplies every logit.",
     )

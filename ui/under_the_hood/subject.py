@@ -57,9 +57,9 @@ class Subject:
 def choose_example(vocab: Vocab, dataset: Dataset, context_size: int) -> tuple[list[int], int]:
     """The context and the target at a position of a word, both as the visitor chooses; a wrong word ends the script."""
     known = "emma" if vocab.spells("emma") else dataset.splits.train[0]
-    linked.keep("word", "hood_word", known, spelt(vocab, MAX_TYPED), typed=True)
     word = st.text_input(
         fit("Word", vocab.tokens),
+        linked.keep("word", "hood_word", known, spelt(vocab, MAX_TYPED), typed=True),
         key="hood_word",
         persist_state="session",
         width=110 if vocab.tokens == CHARACTERS else 320,
@@ -74,10 +74,11 @@ def choose_example(vocab: Vocab, dataset: Dataset, context_size: int) -> tuple[l
         terms.stop()
     key, one = f"hood_at_{word}_{context_size}", linked.whole(1, len(titles))
     first = min(3, len(titles) - 1)
-    linked.keep("position", key, first, lambda *said: one(*said) - 1, lambda at: f"{at + 1}")
+    shown = linked.keep("position", key, first, lambda *said: one(*said) - 1, lambda at: f"{at + 1}")
     position = st.selectbox(
         "Position",
         range(len(titles)),
+        shown,
         key=key,
         format_func=lambda i: f"{i + 1}: {titles[i]}",
         width=170 if vocab.tokens == CHARACTERS else 400,
@@ -116,9 +117,10 @@ def choose_examples(subject: Subject, key: str) -> tuple[Tensor, Tensor]:
         )
         if which == EXAMPLES[0]:
             return subject.example
-        linked.keep("batch", f"{key}_rows", 32, linked.whole(1, MOST_ROWS))
-        linked.keep("batch_seed", f"{key}_seed", 0, linked.whole(0, MOST_SEED))
-        rows = st.number_input("Batch size", 1, MOST_ROWS, key=f"{key}_rows", width=140, help="The lecture takes 32.")
-        seed = st.number_input("Batch seed", 0, MOST_SEED, key=f"{key}_seed", width=140, help="Which batch.")
+        size = linked.keep("batch", f"{key}_rows", 32, linked.whole(1, MOST_ROWS))
+        lecture = "The lecture takes 32."
+        rows = st.number_input("Batch size", 1, MOST_ROWS, size, key=f"{key}_rows", width=140, help=lecture)
+        drawn = linked.keep("batch_seed", f"{key}_seed", 0, linked.whole(0, MOST_SEED))
+        seed = st.number_input("Batch seed", 0, MOST_SEED, drawn, key=f"{key}_seed", width=140, help="Which batch.")
     contexts, targets = subject.dataset.train.drawn(rows, seed)
     return torch.from_numpy(contexts), torch.from_numpy(targets)

@@ -22,12 +22,12 @@ RATES = np.logspace(-4, 2, 61)
 def draw(subject: Subject) -> None:
     """An update at a learning rate of the visitor's choice, and what it changes."""
     contexts, targets = choose_examples(subject, "update")
-    linked.keep("rate", "hood_rate", -1.0, linked.real(-4, 2))
     exponent = st.slider(
         "Learning rate, as a power of ten",
         -4.0,
         2.0,
-        step=0.1,
+        linked.keep("rate", "hood_rate", -1.0, linked.real(-4, 2)),
+        0.1,
         key="hood_rate",
         help="How far to go against the gradient; the lecture's 0.1 is −1.",
     )
