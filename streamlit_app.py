@@ -28,10 +28,12 @@ if __name__ == "__main__":
 
             strip.draw(page.url_path or pages.HOME.name)
         here = pages.BY_NAME.get(page.url_path or pages.HOME.name)
+        with st.container(key="arrival"):  # what is to be said of the address
+            if here:
+                link.receive(here)
+            linked.begin()
         if here:
-            link.receive(here)
             link.draw(here)
-        linked.begin()
         page.run()
         linked.end()
         if here is pages.TRAIN:

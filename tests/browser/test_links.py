@@ -81,6 +81,10 @@ def test_a_reload_and_a_copied_link_show_what_was_seen(page: Page, browser: Brow
     page.goto(f"{server.url}/generate?run={run.id}&temperature=hot&prefix=mar")
     note = "In the address, temperature must be a number from 0 to 5, got 'hot'. Using 1."
     expect(page.get_by_text(note)).to_be_visible()
+    beneath, above = (
+        place.bounding_box() for place in (page.get_by_text(note), page.get_by_role("button", name="Copy link"))
+    )
+    assert beneath and above and beneath["y"] >= above["y"] + above["height"], "the link does not lie on the note"
     expect(page.locator(".tree-prefix")).to_have_value("mar")
     with watched_page(browser, server.url) as visitor:
         visitor.goto(link)
