@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -184,7 +185,16 @@ def forget(page: Page) -> None:
     page.emulate_media(color_scheme="null", reduced_motion="null")
 
 
+# For as long as a page needs to begin the next run of its script, that has ended and nothing is a placeholder.
+IDLE = """(asked) => {
+  const running = !document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]');
+  const drawn = !document.querySelector('[data-testid=stSkeleton], [data-stale=true]');
+  if (running || !drawn || window.idle?.asked !== asked) window.idle = { asked, since: performance.now() };
+  return performance.now() - window.idle.since > 100;
+}"""
+_asked = itertools.count()
+
+
 def wait_until_idle(page: Page) -> None:
     """Wait until the page's script has run and nothing is drawn as a placeholder any more."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton], [data-stale=true]')")
+    page.wait_for_function(IDLE, arg=next(_asked))

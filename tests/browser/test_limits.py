@@ -8,6 +8,7 @@ import pytest
 
 from mmcore import RunStore, corpus_from_words
 from tests.browser.app_server import AppServer, watched_page
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -24,6 +25,7 @@ def owner_of_a_new_run(page: Page, server: AppServer, store: RunStore) -> str | 
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     page.get_by_role("button", name="Stop").click()
+    until(lambda: all(run.ended for run in store.runs()), "it has stopped: the next page offers to stop no other")
     runs = store.runs()
     assert len(runs) == before + 1
     return runs[0].owner
