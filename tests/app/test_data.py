@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from mmcore import BUNDLED_NAMES, RunStore, corpus_from_words, reading
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, metrics, numbers, without_help
+from tests.bad_texts import BAD
 
 NAMES = BUNDLED_NAMES.read_text(encoding="utf-8").splitlines()
 
@@ -177,23 +178,17 @@ def test_an_uploaded_file_is_named_after_itself(store: RunStore, open_page: Open
     assert "own" in store.corpora()["name"].tolist()
 
 
-@pytest.mark.parametrize(
-    ("raw", "sentence"),
-    [
-        (b"PK\x03\x04", "corpus must be text, got a zip archive"),
-        (b"ok\r", "corpus must have at least 3 different words, one for each split, got 1 in 1 line"),
-        (b"ok\nnul\x00here\n", "corpus line 2 must be text, got control character U+0000"),
-        (b"\n \n", "corpus must have at least one word, got none in 2 lines (2 blank)"),
-        (b"a" * 1_001, "corpus line 1 must have at most 1,000 characters, got 1,001"),
-    ],
-    ids=["binary", "short", "control", "empty", "long"],
-)
-def test_a_bad_upload_says_why_and_harms_nothing(store: RunStore, open_page: Open, raw: bytes, sentence: str) -> None:
+SHOWN = {what: case for what, case in BAD.items() if "column" not in case[1]}  # which is chosen from those there are
+
+
+@pytest.mark.parametrize("what", SHOWN)
+def test_a_bad_upload_says_why_and_harms_nothing(store: RunStore, open_page: Open, what: str) -> None:
+    raw, options, sentence = SHOWN[what]
     app = open_page("data")
     before = store.corpora()["sha256"].tolist()
-    preview(app, file=raw)
+    preview(app, file=raw, **options)
     assert not [button for button in app.button if button.label == "Add corpus"]
-    assert app.error[0].value.replace("\\", "") == sentence
+    assert [error.value.replace("\\", "") for error in app.error] == [sentence]
     assert metrics(app)["Words"] == f"{len(NAMES):,}"
     assert store.corpora()["sha256"].tolist() == before
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import struct
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from tests.models import SMALL
 
 WORDS = ["anna", "bea", "cleo", "dora", "eve", "fay", "gina", "hedda", "ida", "june", "kim", "lea"] * 3
 MODEL = model_config(context_size=2, embedding_dim=3, hidden_sizes=(5,))
-FUZZED = 100  # files; 10,000 were tried once
+FUZZED = int(os.environ.get("MMCORE_FUZZED", "100"))  # files; 10,000 for a thorough look
 CORPUS = corpus_from_words(WORDS, "some")
 
 

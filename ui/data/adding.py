@@ -31,7 +31,7 @@ def draw() -> None:
         _offer_gallery()
         raw, title = _text(added)
         how = _options()
-        if not raw:
+        if raw is None:
             st.button("Preview", help="Nothing is stored by looking.")
             return
         try:
@@ -53,8 +53,8 @@ def _offer_gallery() -> None:
                 _add(gallery_corpus(key), title)
 
 
-def _text(added: int) -> tuple[bytes, str]:
-    """The bytes that were given, and what the corpus will be called."""
+def _text(added: int) -> tuple[bytes | None, str]:
+    """The bytes that were given, also those of an empty file, and what the corpus will be called."""
     file, paste = st.columns(2, gap="medium")
     limit = MAX_BYTES // 2**20
     upload = file.file_uploader(
@@ -76,7 +76,7 @@ def _text(added: int) -> tuple[bytes, str]:
     )
     if upload is not None:
         return upload.getvalue(), name or upload.name.rpartition(".")[0]
-    return pasted.encode(errors="replace"), name or "pasted"
+    return pasted.encode(errors="replace") or None, name or "pasted"
 
 
 def _options() -> Reading:
