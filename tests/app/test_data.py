@@ -157,6 +157,17 @@ def test_a_ragged_table_and_a_guessed_encoding_are_said(store: RunStore, open_pa
     assert len(store.corpora()) == 1
 
 
+def test_words_that_are_stored_already_are_chosen_and_not_stored_again(store: RunStore, open_page: Open) -> None:
+    sha256 = store.add_corpus(corpus_from_words(["ada", "eve", "ida"], "three"))
+    app = preview(open_page("data"), pasted="Ada\nEve\nIda\n", name="mine")
+    assert "These words are stored already, as “three”." in said(app)
+    assert "Add corpus" not in [button.label for button in app.button]
+    field(app, "button", "Choose it").click().run()
+    assert not app.exception and sha256 in app.query_params["corpus"]
+    assert metrics(app)["Words"] == "3" and len(store.corpora()) == 2
+    assert field(app, "text_area", "Or paste a text").value == ""
+
+
 def test_what_is_dropped_is_shown_with_examples_before_it_is_stored(store: RunStore, open_page: Open) -> None:
     app = preview(open_page("data"), pasted="anna7\nbo-b\ncleo\n42\nanna\n", keep="a-z", deduplicate=True)
     assert "took out 4 characters that are not among those to keep (7 - 4 2)" in said(app)

@@ -10,6 +10,7 @@ from mmcore.dataset import Vocab
 from mmcore.gallery import GALLERY, gallery_corpus
 from mmcore.reading import LIMITS, MAX_BYTES, Reading
 from ui import session, visitor
+from ui.data import corpora
 from ui.data import corpus as contents
 from ui.data.upload import columns, keep, preview
 from ui.form import widgets
@@ -40,7 +41,12 @@ def draw() -> None:
             st.error(plain(error), icon=":material/error:")
             return
         _draw_preview(corpus)
-        if st.button("Add corpus", type="primary", icon=":material/add:"):
+        names = corpora.stored().name
+        if corpus.sha256 in names.index:
+            st.text(f"These {corpus.item}s are stored already, as “{names[corpus.sha256]}”.")
+            if st.button("Choose it", type="primary"):
+                _go_on_with(corpus.sha256)
+        elif st.button("Add corpus", type="primary", icon=":material/add:"):
             _add(corpus, title)
 
 
@@ -142,6 +148,11 @@ def _add(corpus: Corpus, title: str) -> None:
     except ValueError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    visitor.choose_corpus(added.sha256)
+    _go_on_with(added.sha256)
+
+
+def _go_on_with(sha256: str) -> None:
+    """Choose a stored corpus, empty the fields, and begin the page anew."""
+    visitor.choose_corpus(sha256)
     st.session_state["corpora_added"] += 1
     st.rerun()
