@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..version import __version__
 from . import script_data, script_model, script_training
+from .report import unverifiable
 
 if TYPE_CHECKING:
     from .trained import Trained
@@ -42,8 +43,7 @@ def cells(trained: Trained) -> list[Cell]:
     return [
         Cell(
             trained.name,
-            f"{config.model.summary()}. Rebuilds run {trained.run_id} of makemore-lab {__version__}: data, model and "
-            f"training, with its seeds. Needs PyTorch, and the file of words beside it.",
+            f"{config.model.summary()}. {_promise(trained)} Needs PyTorch, and the file of words beside it.",
             imports + f"torch.set_num_threads({config.train.threads})  # more change the order of sums",
         ),
         Cell("Words and vocabulary", "The lecture's first cells.", reading),
@@ -65,6 +65,15 @@ def cells(trained: Trained) -> list[Cell]:
         Cell("Losses", "Exact, over the whole split, as the lecture's split_loss.", script_training.losses(trained)),
         Cell("Samples", "The lecture's last cell.", script_training.sampling(trained)),
     ]
+
+
+def _promise(trained: Trained) -> str:
+    """What running it gives: the run again, or why another one."""
+    run = f"run {trained.run_id} of makemore-lab {__version__}"
+    rates = dict(zip(trained.curve["step"], trained.curve["learning_rate"], strict=True))
+    if why := unverifiable(trained.config.train, rates):
+        return f"Trains from the first step on with the settings of {run}. The weights will be others: {why}."
+    return f"Rebuilds {run}: data, model and training, with its seeds."
 
 
 def script(trained: Trained) -> str:

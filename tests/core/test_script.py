@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,15 @@ def test_the_script_of_every_architecture_and_sampler_is_python_of_its_own(names
         run = trained(SMALL[name], names.words[:40], max_steps=1, sampler=sampler)
         compile(script(run), "makemore.py", "exec")
         assert "mmcore" not in script(run)
+
+
+def test_the_script_says_whether_it_rebuilds_the_run(names: Corpus) -> None:
+    run = trained(SMALL["mlp"], names.words[:100], schedule="one-cycle")
+    train = run.config.train.replace(max_steps=40)  # what training it longer makes of its settings
+    longer = replace(run, artifact=replace(run.artifact, config=run.config.replace(train=train)))
+    assert "Rebuilds run 3f" in cells(run)[0].says
+    assert "Rebuilds" not in cells(longer)[0].says
+    assert "The weights will be others: its learning rate at step " in cells(longer)[0].says
 
 
 @pytest.mark.parametrize("schedule", ["constant", "step", "one-cycle", "linear", "inverse-time"])
