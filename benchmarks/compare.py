@@ -1,8 +1,8 @@
-"""What a visitor with many runs waits for, in Chromium: ``python -m benchmarks.compare [RUNS ...]``.
+"""What a visitor with many runs waits for, in Chromium: ``python -m benchmarks.compare [DATABASE] [RUNS ...]``.
 
 From a click to what it asked for, 20 times each, in one tab: Runs by the navigation; the next 50 runs of the list; and
 Compare with 20 runs' curves drawn. Stores have 2,000 and 10,000 finished runs unless told otherwise, as those of
-:mod:`benchmarks.many_runs`. Needs requirements-dev.txt and Chromium.
+:mod:`benchmarks.many_runs`. Needs requirements-dev.txt and Chromium; ``postgresql``, Debian's package as well.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import sync_playwright
 
+from benchmarks.databases import PostgreSQL
 from benchmarks.many_runs import fill
 from benchmarks.report import RESULTS
 from mmcore import RunStore
@@ -81,21 +82,28 @@ def pages(page: Page, count: int) -> list[float]:
 
 def main() -> None:
     """Measure, print, keep."""
+    database, *counts = sys.argv[1:] if sys.argv[1:2] == ["postgresql"] else ("sqlite", *sys.argv[1:])
     found: dict[str, dict[str, list[float]]] = {}
-    for count in [int(argument) for argument in sys.argv[1:]] or [2_000, 10_000]:
-        with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-            server, browser = AppServer(Path(folder)), launch(playwright)
-            fill(Path(server.store_url.removeprefix("sqlite:///")), count)
+    for count in [int(argument) for argument in counts] or [2_000, 10_000]:
+        with ExitStack() as left, tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+            url = None
+            if database == "postgresql":
+                postgresql = left.enter_context(closing(PostgreSQL()))
+                url = postgresql.direct
+            server, browser = AppServer(Path(folder), url), launch(playwright)
+            fill(server.store_url, count)
             server.start()
             found[str(count)] = measure(browser, server)
             browser.close()
             server.stop()
             for what, times in found[str(count)].items():
                 middle, slowest = statistics.median(times), max(times)
-                print(f"{count:>6} runs  {what:8} median {middle:.2f}  slowest {slowest:.2f}", flush=True)
+                print(f"{database} {count:>6} runs  {what:8} median {middle:.2f}  slowest {slowest:.2f}", flush=True)
     RESULTS.mkdir(exist_ok=True)
-    out = {"load": os.getloadavg()[0], "seconds": found}
-    (RESULTS / "compare.json").write_text(json.dumps(out, indent=1) + "\n")
+    kept = RESULTS / "compare.json"
+    known = json.loads(kept.read_text()) if kept.exists() else {}
+    measured = {"load": os.getloadavg()[0], "seconds": found}
+    kept.write_text(json.dumps(known | {database: measured}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

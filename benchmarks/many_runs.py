@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import statistics
 import sys
 import tempfile
@@ -19,12 +18,14 @@ from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
 
+import sqlalchemy as sa
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.report import RESULTS
 from mmcore import BUNDLED_NAMES, RunConfig, RunStore, TrainConfig, read_words
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
+from mmcore.store.schema import CHECKPOINTS, RUNS, SAMPLES, STEPS
 from ui import session
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,30 +35,25 @@ KEPT = RESULTS / "many-runs.json"
 OWNER = "someone"  # all runs are the visitor's own, as on a machine for one
 
 
-def fill(path: Path, runs: int) -> None:
+def fill(url: str, runs: int) -> None:
     """A store with so many finished runs: one that was trained, and copies of it with other seeds."""
-    store = RunStore(str(path))
-    sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
-    model = model_config(embedding_dim=4, hidden_sizes=(20,))
-    config = RunConfig(corpus_sha256=sha256, model=model, train=TrainConfig(max_steps=300))
-    first = run_inline(store, store.create(config, owner=OWNER).id)
-    for seed in range(2, runs + 1):
-        store.create(config.replace(train=config.train.replace(seed=seed)), name=f"Seed {seed}")
-    store.close()
-    with closing(sqlite3.connect(path)) as database:
-        columns = [row[1] for row in database.execute("PRAGMA table_info(runs)")]
+    with closing(RunStore(url)) as store:
+        sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
+        model = model_config(embedding_dim=4, hidden_sizes=(20,))
+        config = RunConfig(corpus_sha256=sha256, model=model, train=TrainConfig(max_steps=300))
+        first = run_inline(store, store.create(config, owner=OWNER).id)
+        for seed in range(2, runs + 1):
+            store.create(config.replace(train=config.train.replace(seed=seed)), name=f"Seed {seed}")
+    engine = sa.create_engine(url)
+    with engine.begin() as database:
         own = {"id", "name", "config", "created", "queued", "config_digest"}
-        shared = ", ".join(column for column in columns if column not in own)
-        database.execute(f"UPDATE runs SET ({shared}) = (SELECT {shared} FROM runs WHERE id = ?)", [first.id])
-        for table in ("steps", "samples", "checkpoints"):
-            rest = [row[1] for row in database.execute(f"PRAGMA table_info({table})") if row[1] != "run_id"]
-            copied = ", ".join(f"{table}.{column}" for column in rest)
-            database.execute(
-                f"INSERT INTO {table} (run_id, {', '.join(rest)}) SELECT runs.id, {copied} FROM runs JOIN {table} "
-                "WHERE run_id = ?1 AND runs.id != ?1",
-                [first.id],
-            )
-        database.commit()
+        of_first = dict(database.execute(sa.select(RUNS).where(RUNS.c.id == first.id)).mappings().one())
+        database.execute(sa.update(RUNS).values({name: of_first[name] for name in of_first.keys() - own}))
+        for table in (STEPS, SAMPLES, CHECKPOINTS):
+            rest = [column for column in table.c if column.name != "run_id"]
+            copies = sa.select(RUNS.c.id, *rest).where(table.c.run_id == first.id, RUNS.c.id != first.id)
+            database.execute(sa.insert(table).from_select(["run_id", *(column.name for column in rest)], copies))
+    engine.dispose()
 
 
 def opened(page: str) -> tuple[float, float]:
@@ -103,7 +99,7 @@ def main() -> None:
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
     for count in (1, runs):
         with tempfile.TemporaryDirectory() as folder:
-            fill(Path(folder) / "store.sqlite", count)
+            fill(f"sqlite:///{folder}/store.sqlite", count)
             found[str(count)] = measure(Path(folder) / "store.sqlite")
     measured = {"runs": runs, "load": os.getloadavg()[0], "seconds": found}
     known = json.loads(KEPT.read_text()) if KEPT.exists() else {}

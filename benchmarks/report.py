@@ -146,6 +146,8 @@ OPENED = {
     "example": "Network",
     "part": "part unfolded",
 }
+CLICKED = {"runs": "the list of runs", "next 50": "the next 50 runs", "compare": "20 runs' curves"}
+DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 def sequences(data: dict[str, Any]) -> str:
@@ -165,7 +167,7 @@ def opening(data: dict[str, Any]) -> str:
     rows = []
     for kind, title in OPENED.items():
         for name, times in data["seconds"].get(kind, {}).items():
-            shown = name.replace("_", " ").capitalize() if kind in ("switch", "reload") else name
+            shown = name.replace("_", " ").capitalize() if kind in ("first", "switch", "reload") else name
             rows.append((title, shown, f"{times[0]:.2f}", spread(times, 2)))
     return table(("seconds to", "", "first", "median"), rows)
 
@@ -179,6 +181,17 @@ def many_runs(data: dict[str, Any]) -> str:
             for page, seconds in pages.items():
                 processor = f"{statistics.median(seconds['processor']):.2f}"
                 rows[page].append(f"{spread(seconds['clock'], 2)}, processor {processor}")
+    return table(header, rows.values())
+
+
+def compare(data: dict[str, Any]) -> str:
+    """Seconds from a click to what it asked for, for every database and number of runs."""
+    header, rows = ["seconds to"], {what: [title] for what, title in CLICKED.items()}
+    for database, measured in data.items():
+        for count, waits in measured["seconds"].items():
+            header.append(f"{DATABASES[database]}, {int(count):,} runs")
+            for what, seconds in waits.items():
+                rows[what].append(spread(seconds, 2))
     return table(header, rows.values())
 
 
@@ -372,6 +385,8 @@ def main() -> None:
     parts["opening_load"] = " to ".join(f"{load:.1f}" for load in opened["load"]) if opened else "not measured"
     stored = read("many-runs")
     parts["many_runs"] = many_runs(stored) if stored else "Not measured.\n"
+    clicked = read("compare")
+    parts["compare"] = compare(clicked) if clicked else "Not measured.\n"
     examined = read("doctor") or {"remedies": [], "health": []}
     parts |= {"remedies": remedies(examined["remedies"]), "health": health(examined["health"])}
     drilled = read("drill")
