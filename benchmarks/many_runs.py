@@ -26,7 +26,7 @@ from mmcore import BUNDLED_NAMES, RunConfig, RunStore, TrainConfig, read_words
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from mmcore.store.schema import CHECKPOINTS, RUNS, SAMPLES, STEPS
-from ui import session
+from ui import pages, session
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("home", "runs", "train", "splits", "lessons", "embeddings", "generate")
@@ -64,14 +64,15 @@ def opened(page: str) -> tuple[float, float]:
     app = app.switch_page(f"app_pages/{page}.py") if page != "home" else app
     clock, processor = time.perf_counter(), time.process_time()
     app.run()
-    assert not app.exception and app.title[0].value in (page.capitalize(), "Makemore Lab"), app
+    assert not app.exception and app.title[0].value in (pages.BY_NAME[page].title, "Makemore Lab"), app
     return time.perf_counter() - clock, time.process_time() - processor
 
 
-class NoWorkers:
-    """Stands in for the workers, which would train beside what is measured."""
+class NoQueue:
+    """Stands in for the queue, whose workers would train beside what is measured."""
 
-    def __init__(self, *_: object) -> None: ...
+    def __init__(self, url: str, workers: object) -> None:
+        self.workers = workers
 
     def start(self) -> None: ...
 
@@ -80,7 +81,7 @@ class NoWorkers:
 
 def measure(path: Path) -> dict[str, dict[str, list[float]]]:
     """Both kinds of seconds for every page, once per repeat; the first script run of each page is not counted."""
-    with patch.dict(os.environ, MMCORE_STORE=str(path)), patch("mmcore.jobs.JobQueue", NoWorkers):
+    with patch.dict(os.environ, MMCORE_STORE=str(path)), patch("mmcore.jobs.JobQueue", NoQueue):
         for kept in (session.store, session.queue, session.corpus):
             kept.clear()
         found = {}
@@ -105,8 +106,8 @@ def main() -> None:
     known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     KEPT.write_text(json.dumps(known | {name: measured}, indent=1) + "\n")
     for page in PAGES:
-        for count, pages in found.items():
-            clock, processor = (statistics.median(pages[page][kind]) for kind in ("clock", "processor"))
+        for count, waits in found.items():
+            clock, processor = (statistics.median(waits[page][kind]) for kind in ("clock", "processor"))
             print(f"{page:12} {count:>6} runs  clock {clock:.2f}  processor {processor:.2f}")
 
 
