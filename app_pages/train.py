@@ -94,11 +94,11 @@ def watch(shown: Run) -> None:
             help="Share of the past in each value of the moving average; the raw line stays visible behind it.",
         )
     progress.draw_curve(run, history, log_x=not linear, whole=whole, smoothing=smoothing)
-    samples, summary = st.columns(2, gap="large")
-    with samples:
+    below = st.grid(2, min_column_width=300, gap="large")  # one below the other where a table would be cut off
+    with below.cell():
         progress.draw_samples(run)
     if run.state not in LIVE and run.losses:
-        with summary:
+        with below.cell():
             results.draw_summary(run)
 
 

@@ -35,6 +35,11 @@ FREE = """() => {
 }"""
 
 
+CUT_OFF = """() => [...document.querySelectorAll('[data-testid=stTable], [data-testid=stTable] *')]
+    .filter((part) => part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).overflowX !== 'visible')
+    .map((part) => part.innerText).filter((text) => text.trim())"""
+
+
 def in_view(page: Page, key: str) -> dict[str, Any]:
     """Where the evidence is, once scrolling has come to rest at it."""
     there = page.wait_for_function(
@@ -55,6 +60,7 @@ def test_every_lesson_is_done_by_what_the_strip_says(page: Page, server: AppServ
         expect(strip.get_by_text(f"Lesson {number + 1} of {len(LESSONS)}")).to_be_visible()
         expect(page.get_by_role("heading", name=pages.BY_NAME[lesson.page].title, exact=True)).to_be_visible()
         wait_until_idle(page)
+        assert page.evaluate(CUT_OFF) == [], "a table beside the strip has all its columns"
         strip.get_by_role("button", name="Look here").click()
         found = in_view(page, lesson.evidence)
         assert found["outline"] == "solid" and found["beside"] > 0, (lesson.name, found)
