@@ -203,7 +203,8 @@ class Drill:
         with away(self.database, how):
             while (passed := time.time() - began) < seconds:
                 self.lab.tend()
-                next_kill = next((n for n, event in enumerate(events) if event[1] in ("worker", "server")), None)
+                able = ("worker", "server") if self._trained() else ("server",)  # new workers wait for the database
+                next_kill = next((n for n, event in enumerate(events) if event[1] in able), None)
                 if kills and passed > kills[0] and next_kill is not None:
                     kills.pop(0)
                     self.kill(events.pop(next_kill)[1], while_away=True)
@@ -222,9 +223,13 @@ class Drill:
             process.wait()
         self._did(f"{what} killed" + (" while the database is away" if while_away else ""))
 
+    def _trained(self) -> list[int]:
+        """Workers that live and have trained something."""
+        return sorted(int(file.name) for file in self.lab.points.iterdir() if alive(file))
+
     def _kill_worker(self, while_away: bool) -> None:
         """One that has trained something; then see what it had not stored, unless the database is or just was away."""
-        while not (pids := sorted(int(file.name) for file in self.lab.points.iterdir() if alive(file))):
+        while not (pids := self._trained()):
             self.lab.tend()  # all have been killed a moment ago
             time.sleep(LOOK)
         pid = self.drawn.choice(pids)
