@@ -1111,6 +1111,7 @@ def test_what_is_no_sweep_is_one_sentence(
 
 
 def test_size_says_what_takes_room_and_the_largest_runs(words: Path, store: RunStore) -> None:
+    assert not store.count(), "and it keeps a connection: SQLite tidies its files when the last one closes"
     for seed in ("1", "2"):
         assert Result("train", *FAST, "--data", str(words), "--seed", seed).code == 0
     found, size = Result("runs", "size", "--json").values, store.size()
