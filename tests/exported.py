@@ -21,7 +21,9 @@ from mmcore.training import Pace, train
 EVALUATED = (0, 5, 20)  # steps with exact losses
 
 
-def trained(model: ModelConfig, words: Sequence[str] | Corpus, **settings: Any) -> Trained:
+def trained(
+    model: ModelConfig, words: Sequence[str] | Corpus, *, stop_at: int | None = None, **settings: Any
+) -> Trained:
     """A run that has just been trained, of 20 updates if nothing else is said; a point of the curve an update."""
     corpus = words if isinstance(words, Corpus) else corpus_from_words(words, "some")
     given = {"max_steps": 20, "batch_size": 32, "sampler": model.samplers[0]} | settings
@@ -31,6 +33,8 @@ def trained(model: ModelConfig, words: Sequence[str] | Corpus, **settings: Any) 
     for step in train(state, data, pace=Pace(every=1, losses=False)):
         losses = evaluate_splits(state.model, data, test=False) if step.step in EVALUATED else {}
         points.append(asdict(step) | losses)
+        if step.step == stop_at:
+            break
     losses = evaluate_splits(state.model, data, test=False)
     points[-1] |= losses
     return Trained(

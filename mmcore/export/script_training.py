@@ -33,7 +33,11 @@ def learning_rate(config: TrainConfig) -> str:
 
 def loop(trained: Trained) -> str:
     """Minibatch, forward pass, backward pass, update; again and again."""
-    config = trained.config.train
+    config, step = trained.config.train, trained.artifact.step
+    patient = config.patience > 0 and (step >= config.max_steps or step % config.check_every == 0)  # not by hand
+    steps = f"range({config.max_steps}):" if patient else f"range({step}):"
+    if not patient and step < config.max_steps:
+        steps += f"  # the run was stopped here, of {config.max_steps} updates"
     sequence = isinstance(trained.config.model, SequenceConfig)
     mode = ", training=True" if has_modes(trained.config.model) else ""
     batch = ["part, ends, Yb, weight = batch()"] if sequence else ["Xb, Yb = batch()"]
@@ -65,11 +69,11 @@ def loop(trained: Trained) -> str:
         "lossi.append(loss.item())",
         "if i % 1000 == 0:  # print every once in a while",
         f"    print(f'{{i:7d}}/{config.max_steps:7d}: {{loss.item():.4f}}')",
-        *(_early_stopping(config) if config.patience else []),
+        *(_early_stopping(config) if patient else []),
     ]
-    lines = ["lossi = []", *_optimizer(config), *(_before_stopping(trained) if config.patience else [])]
-    lines += [f"for i in range({config.max_steps}):", *(f"    {line}" if line else "" for line in body)]
-    if config.patience:
+    lines = ["lossi = []", *_optimizer(config), *(_before_stopping(trained) if patient else [])]
+    lines += [f"for i in {steps}", *(f"    {line}" if line else "" for line in body)]
+    if patient:
         lines += ["if best is not None:", "    for q, b in zip(kept, best):", "        q.data.copy_(b)"]
     return "\n".join(lines)
 

@@ -81,7 +81,7 @@ def run_of(names: Corpus) -> Callable[[str], Trained]:
 
 def assert_the_same_run(found: dict[str, Any], run: Trained) -> None:
     ours = run.curve["batch_loss"].dropna().to_numpy()
-    assert len(found["lossi"]) == STEPS
+    assert len(found["lossi"]) == run.artifact.step
     drawn_wide = getattr(run.config.model, "init", "") == "lecture"  # losses far above ln V: rounding grows
     assert np.abs(np.array(found["lossi"])[:100] - ours[:100]).max() < (1e-2 if drawn_wide else 1e-5)
     assert found["train_loss"] == pytest.approx(run.artifact.losses["train_loss"], abs=0.005)
@@ -94,6 +94,18 @@ def test_the_script_trains_the_same_run_again(run_of: Callable[[str], Trained], 
     done = subprocess.run([sys.executable, "-I", "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert_the_same_run(json.loads(done.stdout.splitlines()[-1]), run_of(name))
+
+
+@pytest.mark.parametrize("patience", [0, 3])
+def test_the_script_of_a_stopped_run_ends_where_the_run_did(names: Corpus, patience: int, tmp_path: Path) -> None:
+    config = model_config(hidden_sizes=(20,))
+    settings = {"max_steps": STEPS, "schedule": "one-cycle", "patience": patience, "check_every": 7}
+    run = trained(config, names.words[:600], stop_at=40, **settings)
+    unpacked(run, "script", tmp_path)
+    done = subprocess.run([sys.executable, "-I", "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert_the_same_run(json.loads(done.stdout.splitlines()[-1]), run)
+    assert "# the run was stopped here, of 120 updates" in script(run)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "mlp, drawn as in the lecture"])
