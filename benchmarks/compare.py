@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,12 +85,9 @@ def main() -> None:
     database, *counts = sys.argv[1:] if sys.argv[1:2] == ["postgresql"] else ("sqlite", *sys.argv[1:])
     found: dict[str, dict[str, list[float]]] = {}
     for count in [int(argument) for argument in counts] or [2_000, 10_000]:
-        with ExitStack() as left, tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-            url = None
-            if database == "postgresql":
-                postgresql = left.enter_context(closing(PostgreSQL()))
-                url = postgresql.direct
-            server, browser = AppServer(Path(folder), url), launch(playwright)
+        other = closing(PostgreSQL()) if database == "postgresql" else nullcontext()
+        with other as cluster, tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+            server, browser = AppServer(Path(folder), cluster.direct if cluster else None), launch(playwright)
             fill(server.store_url, count)
             server.start()
             found[str(count)] = measure(browser, server)

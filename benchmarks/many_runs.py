@@ -79,9 +79,9 @@ class NoQueue:
     def close(self) -> None: ...
 
 
-def measure(path: Path) -> dict[str, dict[str, list[float]]]:
+def measure(url: str) -> dict[str, dict[str, list[float]]]:
     """Both kinds of seconds for every page, once per repeat; the first script run of each page is not counted."""
-    with patch.dict(os.environ, MMCORE_STORE=str(path)), patch("mmcore.jobs.JobQueue", NoQueue):
+    with patch.dict(os.environ, MMCORE_STORE=url), patch("mmcore.jobs.JobQueue", NoQueue):
         for kept in (session.store, session.queue, session.corpus):
             kept.clear()
         found = {}
@@ -100,15 +100,16 @@ def main() -> None:
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
     for count in (1, runs):
         with tempfile.TemporaryDirectory() as folder:
-            fill(f"sqlite:///{folder}/store.sqlite", count)
-            found[str(count)] = measure(Path(folder) / "store.sqlite")
+            url = f"sqlite:///{folder}/store.sqlite"
+            fill(url, count)
+            found[str(count)] = measure(url)
     measured = {"runs": runs, "load": os.getloadavg()[0], "seconds": found}
     known = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     KEPT.write_text(json.dumps(known | {name: measured}, indent=1) + "\n")
     for page in PAGES:
-        for count, waits in found.items():
+        for many, waits in found.items():
             clock, processor = (statistics.median(waits[page][kind]) for kind in ("clock", "processor"))
-            print(f"{page:12} {count:>6} runs  clock {clock:.2f}  processor {processor:.2f}")
+            print(f"{page:12} {many:>6} runs  clock {clock:.2f}  processor {processor:.2f}")
 
 
 if __name__ == "__main__":
