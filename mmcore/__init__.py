@@ -61,15 +61,15 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from .jobs import Worker as Worker
     from .jobs import execute as execute
     from .jobs import run_inline as run_inline
+    from .mixture import mixture_loss as mixture_loss
+    from .mixture import mixture_weights as mixture_weights
     from .model import MLP as MLP
     from .model import Model as Model
     from .model import cross_entropy as cross_entropy
     from .ngram import KneserNey as KneserNey
     from .ngram import NGram as NGram
     from .ngram import baselines as baselines
-    from .ngram import best_mixture as best_mixture
     from .ngram import kneser_ney_table as kneser_ney_table
-    from .ngram import mixture_losses as mixture_losses
     from .ngram import uniform_loss as uniform_loss
     from .presets import PRESETS as PRESETS
     from .presets import Preset as Preset
@@ -179,10 +179,12 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "KneserNey",
         "NGram",
         "baselines",
-        "best_mixture",
         "kneser_ney_table",
-        "mixture_losses",
         "uniform_loss",
+    ),
+    "mixture": (
+        "mixture_loss",
+        "mixture_weights",
     ),
     "sample": (
         "Sample",

@@ -213,28 +213,3 @@ def counting_loss(train: Examples, val: Examples, longest: int = LONGEST) -> flo
     """The lowest validation loss of Kneser-Ney models that look no further than the examples' contexts reach."""
     longest = min(longest, train.contexts.shape[1])
     return min(KneserNey(train, order).loss(val) for order in range(1, longest + 1))
-
-
-def mixture_losses(
-    network: NDArray[np.float64], counts: NDArray[np.float64], weights: Sequence[float]
-) -> NDArray[np.float64]:
-    """The loss of ``weight · network + (1 − weight) · counts`` for each weight.
-
-    The two are the probabilities (N,) that each model gives the right answers. Averaging a neural model with a
-    trigram model, section 4.2 of Bengio et al. (2003), weight ½ there.
-    """
-    return np.array([-np.log(w * network + (1 - w) * counts).mean() for w in weights])
-
-
-def best_mixture(network: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
-    """The weight of the network with the lowest loss, from 0 to 1, to nine decimals.
-
-    The likelihood is concave in the weight (Jelinek & Mercer 1980), so the loss falls up to the best weight and rises
-    after it: halving the interval by the sign of the slope finds it.
-    """
-    low, high = 0.0, 1.0
-    while high - low > 1e-9:
-        weight = (low + high) / 2
-        slope = ((counts - network) / (weight * network + (1 - weight) * counts)).mean()
-        low, high = (weight, high) if slope < 0 else (low, weight)
-    return float(round((low + high) / 2, 9))

@@ -48,11 +48,11 @@ def test_the_mixture_follows_its_slider_and_order(finished: Run, store: RunStore
 
 def test_a_mixture_that_gains_nothing_says_so(finished: Run) -> None:
     p = np.array([0.5, 0.25])
-    same = ngram.Mixture(p, p, np.full(101, -np.log(p).mean()), 0.5)
+    same = ngram.Mixture(np.stack((p, p)), np.full(101, -np.log(p).mean()), 0.5)
     assert "next to nothing" in ngram.mixture_sentence(same)
     other = np.array([0.25, 0.5])
     losses = np.array([-np.log(w * p + (1 - w) * other).mean() for w in ngram.WEIGHTS])
-    assert "different mistakes" in ngram.mixture_sentence(ngram.Mixture(p, other, losses, 0.5))
+    assert "different mistakes" in ngram.mixture_sentence(ngram.Mixture(np.stack((p, other)), losses, 0.5))
 
 
 def test_a_large_corpus_is_only_counted_when_asked(

@@ -22,6 +22,7 @@ TIERS = (
         "installation",
         "labels",
         "losses",
+        "mixture",
         "process",
         "spreadsheet",
         "symbols",

@@ -12,14 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmcore.architectures import model_config
-from mmcore.config import SplitConfig, TrainConfig
+from mmcore.config import SplitConfig
 from mmcore.corpus import Corpus
 from mmcore.dataset import Dataset, Vocab, build_dataset, build_examples
-from mmcore.evaluation import log_probabilities
-from mmcore.ngram import KneserNey, NGram, baselines, best_mixture, kneser_ney_table, mixture_losses, uniform_loss
-from mmcore.train_state import TrainState
-from mmcore.training import Pace, train
+from mmcore.ngram import KneserNey, NGram, baselines, kneser_ney_table, uniform_loss
 
 
 def naive_loss(train: tuple[str, ...], words: tuple[str, ...], order: int, vocab_size: int) -> float:
@@ -152,36 +148,6 @@ def test_longer_contexts_help_and_the_bigram_is_no_worse_than_add_one(names: Cor
     table = kneser_ney_table(data.train, data.val).set_index("order")["val_loss"]
     assert table[1] == pytest.approx(2.4715, abs=1e-3)
     assert table[1] > table[2] > table[3] > table[4]
-
-
-def test_network_and_counts_together_beat_both(names: Corpus) -> None:
-    data, wide = build_dataset(names, SplitConfig(), 3), build_dataset(names, SplitConfig(), 5)
-    state = TrainState(model_config(), TrainConfig(max_steps=600), data.vocab.size)
-    *_, last = train(state, data, pace=Pace(losses=False))
-    assert last.step == 600
-    log_p = log_probabilities(state.model, data.val.contexts).double()
-    network = log_p.exp().numpy()[np.arange(len(data.val)), data.val.targets]
-    counts = KneserNey(wide.train, 4).probability(wide.val.contexts, wide.val.targets)
-    weight = best_mixture(network, counts)
-    grid = np.linspace(0, 1, 101)
-    losses = mixture_losses(network, counts, grid.tolist())
-    assert abs(weight - grid[losses.argmin()]) <= 0.01
-    assert losses.min() < min(losses[0], losses[-1]) - 0.01
-
-
-@pytest.mark.parametrize("right", [0.0, 0.03, 0.5, 0.93, 0.97, 1.0])
-def test_a7_the_best_weight_is_the_best(right: float) -> None:
-    """A7: where one of the two is hardly needed, too."""
-    rng = np.random.default_rng(3)
-    network, counts = rng.dirichlet(np.ones(5) * 0.4, 20_000), rng.dirichlet(np.ones(5) * 0.4, 20_000)
-    p = right * network + (1 - right) * counts
-    drawn = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
-    of_network, of_counts = (table[np.arange(len(p)), drawn] + 1e-12 for table in (network, counts))
-    grid = np.linspace(0, 1, 1_001)
-    best = best_mixture(of_network, of_counts)
-    losses = mixture_losses(of_network, of_counts, [*grid.tolist(), best])
-    assert losses[-1] <= losses.min() + 1e-12
-    assert abs(best - right) < 0.02
 
 
 def test_impossible_orders_are_refused(small: Dataset) -> None:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from mmcore.config import RunConfig
 from mmcore.dataset import Examples
 from mmcore.evaluation import target_probabilities
+from mmcore.mixture import mixture_loss, mixture_weights
 from mmcore.model import Model
-from mmcore.ngram import best_mixture, mixture_losses
 from ui import counting, session
 from ui.kit import chart, linked
 from ui.kit.nouns import fit
@@ -99,14 +99,13 @@ def references(config: RunConfig) -> dict[str, float]:
 class Mixture:
     """What each of two models gives the right answers, and the network's best weight on these examples."""
 
-    network: NDArray[np.float64]
-    counts: NDArray[np.float64]
+    p: NDArray[np.float64]  # (2, N): the network, the counts
     losses: NDArray[np.float64]  # at WEIGHTS
     best: float
 
     def at(self, weight: float) -> float:
-        """The mixture's loss at a weight."""
-        return float(mixture_losses(self.network, self.counts, [weight])[0])
+        """The mixture's loss at a weight of the network."""
+        return mixture_loss(self.p, (weight, 1 - weight))
 
 
 def mixture(config: RunConfig, model: Model, val: Examples, order: int) -> Mixture:
@@ -116,8 +115,9 @@ def mixture(config: RunConfig, model: Model, val: Examples, order: int) -> Mixtu
     ).val  # the same words, longer contexts
     network = target_probabilities(model, val)
     counted = counting.fitted(config.corpus_sha256, config.split, order).probability(wide.contexts, wide.targets)
-    losses = mixture_losses(network, counted, WEIGHTS.tolist())
-    return Mixture(network, counted, losses, best_mixture(network, counted))
+    p = np.stack((network, counted))
+    losses = np.array([mixture_loss(p, (weight, 1 - weight)) for weight in WEIGHTS.tolist()])
+    return Mixture(p, losses, float(mixture_weights(p)[0]))
 
 
 def mixture_sentence(mixed: Mixture) -> str:
