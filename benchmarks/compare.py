@@ -69,11 +69,16 @@ def measure(browser: Browser, server: AppServer) -> dict[str, list[float]]:
 
 
 def pages(page: Page, count: int) -> list[float]:
-    """From a click on the next part of the list to its caption and the end of the script, which has drawn its rows."""
-    times = []
-    for part in range(2, min(count // 50, REPEATS + 3) + 1):
+    """From a click on the next part of the list to its caption and the end of the script, which has drawn its rows.
+
+    At its end back again.
+    """
+    times, part, way = [], 1, 1
+    for _ in range(REPEATS + 2):
+        way = 1 if part == 1 else -1 if part == count // 50 else way
+        part += way
         began = time.perf_counter()
-        page.get_by_role("button", name="Next").click()
+        page.get_by_role("button", name="Next" if way > 0 else "Previous").click()
         page.get_by_text(f"Runs {50 * (part - 1) + 1:,} to {50 * part:,} of {count:,}.").wait_for()
         wait_until_idle(page)
         times.append(time.perf_counter() - began)
