@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ui import pages, terms
-from ui.compare import choice, curves, embeddings, losses, settings
+from ui.compare import choice, curves, embeddings, losses, mixture, settings
 from ui.kit.theme import current_theme
 
 st.title(pages.COMPARE.title, anchor=False)
@@ -14,4 +14,5 @@ if not runs:
 curves.draw(runs)
 settings.draw(runs)
 losses.draw(runs, current_theme())
+mixture.draw(runs)
 embeddings.draw(runs, current_theme())

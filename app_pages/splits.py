@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import pages, session
+from ui import counting, pages, session
 from ui.kit import chart, linked
 from ui.kit.nouns import fit
 from ui.kit.theme import current_theme
@@ -49,10 +49,10 @@ with st.container(key="evidence_splits"):
 with st.expander("All figures", icon=":material/table:"):
     losses.draw_table(rows)
 
-linked.keep("counting", "counting", ngram.quick(run.config), linked.flag())
-counting = st.expander("Count models", icon=":material/tag:", key="counting", on_change="rerun")
-if counting.open:
-    with counting:
+linked.keep("counting", "counting", counting.quick(run.config.corpus_sha256), linked.flag())
+counts = st.expander("Count models", icon=":material/tag:", key="counting", on_change="rerun")
+if counts.open:
+    with counts:
         st.markdown(
             fit("Before networks, language models counted: which character follows the last one, two, … five? ", tokens)
             + "Interpolated Kneser-Ney smoothing is a strong way to do that; of those that Chen & Goodman (1999) "

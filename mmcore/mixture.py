@@ -6,7 +6,8 @@ number of models. Everything is about ``p`` (K, N): what each of K models gives 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,3 +52,32 @@ def excess(p: NDArray[np.float64], weights: Weights) -> float:
     ≤ log Σ w*_k mean(p_k ÷ mixture).
     """
     return float(np.log((p / (np.asarray(weights) @ p)).mean(1).max()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixed:
+    """Models with their weights in a mixture, and losses by name."""
+
+    titles: Sequence[str]
+    weights: NDArray[np.float64]  # (K,), the best on validation
+    losses: Mapping[str, NDArray[np.float64]]  # of each model alone (K,)
+    loss: Mapping[str, float]  # of the mixture
+    equal: float  # the mixture's validation loss with equal weights
+
+    @property
+    def best(self) -> int:
+        """Which model has the lowest validation loss alone."""
+        return int(self.losses["val_loss"].argmin())
+
+
+def mix(titles: Sequence[str], answers: Mapping[str, NDArray[np.float64]]) -> Mixed:
+    """Models as one, by what they answer (K, N): ``answers["val_loss"]`` chooses the weights, the others are judged."""
+    val = answers["val_loss"]
+    weights = mixture_weights(val)
+    return Mixed(
+        titles=titles,
+        weights=weights,
+        losses={name: -np.log(p).mean(1) for name, p in answers.items()},
+        loss={name: mixture_loss(p, weights) for name, p in answers.items()},
+        equal=mixture_loss(val, np.full(len(val), 1 / len(val))),
+    )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .dataset import Dataset, Examples
 
 LONGEST = 4  # order of the count models that a network is compared with; longer contexts are rare in short words
+ORDERS = (1, 2, 3, 4, 5)  # of count models beside a network, or mixed with it
 SMOOTHING = 1.0  # added to every count, so that nothing is impossible (Laplace)
 
 
@@ -202,7 +203,7 @@ class _Level:
         return (counted + self.discount * self.types[contexts] * shorter) / totals
 
 
-def kneser_ney_table(train: Examples, val: Examples, orders: Sequence[int] = (1, 2, 3, 4, 5)) -> pd.DataFrame:
+def kneser_ney_table(train: Examples, val: Examples, orders: Sequence[int] = ORDERS) -> pd.DataFrame:
     """Losses of the count models of some orders, fitted on train: columns ``order, train_loss, val_loss``."""
     models = [KneserNey(train, order) for order in orders]
     rows = [{"order": m.order, "train_loss": m.loss(train), "val_loss": m.loss(val)} for m in models]

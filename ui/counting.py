@@ -7,11 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from mmcore.config import SplitConfig
-from mmcore.ngram import LONGEST, KneserNey
+from mmcore.ngram import LONGEST, ORDERS, KneserNey
 from mmcore.ngram import baselines as count_baselines
 from ui import session
 
-ORDERS = (1, 2, 3, 4, 5)
 QUICK = 60_000  # words that are counted within a second or two; a larger corpus is counted when asked for
 
 
@@ -39,6 +38,11 @@ def _val_loss(sha256: str, split: SplitConfig, order: int) -> float:
     return fitted(sha256, split, order).loss(session.dataset(sha256, split, ORDERS[-1]).val)
 
 
+def quick(sha256: str) -> bool:
+    """Whether a corpus is small enough to be counted without being asked."""
+    return len(session.corpus(sha256).words) <= QUICK
+
+
 @st.cache_data(show_spinner="Counting …", max_entries=40)
 def table(sha256: str, split: SplitConfig) -> pd.DataFrame:
     """Columns ``order, train_loss, val_loss, val_loss_unseen``; NaN where no validation word is unseen."""
@@ -50,3 +54,9 @@ def table(sha256: str, split: SplitConfig) -> pd.DataFrame:
         unseen = data.val_unseen
         rows.append(row | {"val_loss_unseen": model.loss(unseen) if len(unseen) else np.nan})
     return pd.DataFrame(rows)
+
+
+def best_order(sha256: str, split: SplitConfig) -> int:
+    """Of the count model with the lowest validation loss."""
+    losses = table(sha256, split)
+    return int(losses.loc[losses["val_loss"].idxmin(), "order"])

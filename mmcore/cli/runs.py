@@ -7,8 +7,9 @@ import json
 import math
 import os
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import pandas as pd
 import typer
 from rich.console import Console
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from ..differences import distinct_names, losses_table, settings_table
 from ..fields import require
-from ..losses import SEALED, SHOWN, nats
+from ..losses import LOSSES, SEALED, SHOWN, nats
 from ..process import said_place
 from ..spreadsheet import csv
 from ..store import Run, RunFilter, RunState, RunStore, UnreadableRun, clean_tag, new_token
@@ -29,11 +30,15 @@ from .output import (
     finite,
     print_columns,
     print_summary,
+    print_whole,
     progress_bar,
     run_summary,
     said_loss,
 )
 from .settings import changed, changed_model, with_settings
+
+if TYPE_CHECKING:
+    from ..mixture import Mixed
 
 # ---- runs
 
@@ -223,6 +228,66 @@ def compare_runs(run_ids: RunIds, as_json: AsJson = False, as_csv: AsCsv = False
     said = losses[list(SHOWN)].map(lambda loss: "–" if math.isnan(loss) else nats(loss))
     said.columns = [name.replace("_", " ") for name in SHOWN]
     print_columns(pd.concat([differing, said.T]), distinct_names(found))
+
+
+@runs.command("mix")
+@sentences
+def mix_runs(
+    run_ids: RunIds,
+    counts: Annotated[
+        bool, typer.Option(help="With the count model, of up to 5 characters, that is best on validation.")
+    ] = True,
+    open_test: OpenTest = False,
+    as_json: AsJson = False,
+) -> None:
+    """Runs as one model: the weights of their probabilities that are best on validation, and the mixture's losses."""
+    store = looked_at()
+    found = [store.run(run_id) for run_id in _whole_ids(store, run_ids)]
+    mixed = _mixed(store, found, counts, open_test)
+    if open_test:
+        for run in found:
+            store.open_test(run.id)
+    rows = pd.DataFrame({"model": mixed.titles, "weight": mixed.weights} | dict(mixed.losses))
+    if as_json:
+        typer.echo(json.dumps({"losses": mixed.loss, "equal_weights": mixed.equal, "models": rows.to_dict("records")}))
+        return
+    together = pd.DataFrame([{"model": "the mixture", "weight": 1.0} | dict(mixed.loss)])
+    said = pd.concat([together, rows.sort_values("weight", ascending=False)]).set_index("model").map(nats)
+    said.columns = [name.replace("_", " ") for name in said.columns]
+    print_whole(said.reset_index(), left=1)
+
+
+def _mixed(store: RunStore, found: list[Run], counts: bool, open_test: bool) -> Mixed:
+    """What each run, and the best count model, answers; of one corpus and split, or there is nothing to compare."""
+    from ..dataset import build_dataset
+    from ..evaluation import target_probabilities
+    from ..export.artifact import load
+    from ..mixture import mix
+    from ..ngram import ORDERS, KneserNey
+
+    parts = {name: name.replace("_loss", "") for name in (LOSSES if open_test else SHOWN) if name != "train_loss"}
+    alike = {(run.config.corpus_sha256, run.config.split) for run in found}
+    require(len(alike) == 1, "runs", "of one corpus, split in one way", len(alike))
+    corpus, split = store.corpus(found[0].config.corpus_sha256), found[0].config.split
+    models, titles = [], list(distinct_names(found).values())
+    for run in found:
+        weights = store.weights(run.id)
+        require(weights is not None, "runs", "such that have saved weights", f"{run.id}, which has not")
+        model = load(weights or b"").model
+        models.append((model, build_dataset(corpus, split, model.config.context_size)))
+    if counts:
+        wide = build_dataset(corpus, split, ORDERS[-1])
+        best = min((KneserNey(wide.train, order) for order in ORDERS), key=lambda counted: counted.loss(wide.val))
+        titles.append(f"Kneser-Ney, order {best.order}")
+    require(len(titles) > 1, "runs", "at least two models", 1)
+    answers = {}
+    for name, part in parts.items():
+        own = [target_probabilities(model, getattr(data, part)) for model, data in models]
+        if counts:
+            own.append(best.probability(getattr(wide, part).contexts, getattr(wide, part).targets))
+        if len(own[0]):
+            answers[name] = np.stack(own)
+    return mix(titles, answers)
 
 
 @runs.command("tag")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,17 +10,22 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from mmcore import Run, RunStore
+from mmcore import Model, Run, RunStore, load
 from mmcore.architectures import model_config
 from mmcore.corpus import corpus_from_words
 from mmcore.curves import smoothed
+from mmcore.dataset import Dataset, build_dataset
+from mmcore.differences import distinct_names
+from mmcore.evaluation import target_probabilities
 from mmcore.jobs import run_inline
 from mmcore.losses import nats
+from mmcore.mixture import Mixed
+from mmcore.ngram import KneserNey
 from mmcore.store import Progress
 from mmcore.training import Step
 from tests.app.conftest import Open, texts
 from tests.app.elements import figure, numbers, without_help
-from ui.compare import choice, losses
+from ui.compare import choice, losses, mixture
 from ui.compare.curves import View, lines, notes, x_title
 from ui.kit import theme
 from ui.kit.live import overlay as live
@@ -263,3 +269,98 @@ def test_a_run_in_training_is_shown_as_far_as_it_is(
     store.record(working.id, "mine", Progress(points=[point]))
     app.run()
     assert sent["traces"][1]["x"] == [7] and sent["rows"][1][:3] == ["works", "7", "3.0000"]
+
+
+# ---- several runs as one model
+
+
+def test_a_mixture_of_the_runs_is_the_weighted_mean_of_what_they_say(
+    two: tuple[Run, Run], store: RunStore, open_page: Open
+) -> None:
+    app = compared(open_page, *(run.id for run in two))
+    app.session_state["mixture"] = True
+    app.run()
+    table = next(element.value for element in app.dataframe if "Weight" in element.value)
+    weights = table.set_index("Model")["Weight"]
+    assert weights.sum() == pytest.approx(1) and len(weights) == 3 and weights.index[-1] in distinct(two)
+    data = build_dataset(store.corpus(two[0].config.corpus_sha256), two[0].config.split, 5)
+    order = int(next(name for name in weights.index if name.startswith("Kneser-Ney, order ")).split()[-1])
+    counted = KneserNey(data.train, order)
+    for part, label in ((data.val, "Validation loss of the mixture"), (data.val_unseen, "Loss on unseen words")):
+        p = weights[f"Kneser-Ney, order {order}"] * counted.probability(part.contexts, part.targets)
+        for run, name in zip(two, distinct(two), strict=True):
+            own = getattr(run_data(run, store), "val" if part is data.val else "val_unseen")
+            p = p + weights[name] * target_probabilities(model_of(run, store), own)
+        shown = next(metric for metric in app.metric if metric.label == label)
+        assert float(shown.value) == pytest.approx(-np.log(p).mean(), abs=6e-5)
+    assert [metric.value for metric in app.metric if metric.label == "Test loss"] == ["Sealed"]
+    assert "test" not in " ".join(table.columns).lower()
+    assert not without_help(app)
+    app.toggle(key="mixture_counts").set_value(False).run()
+    table = next(element.value for element in app.dataframe if "Weight" in element.value)
+    assert sorted(table["Model"]) == sorted(distinct(two)) and table["Weight"].sum() == pytest.approx(1)
+
+
+def test_the_test_split_of_a_mixture_is_opened_on_purpose_and_counted_for_each_run(
+    two: tuple[Run, Run], store: RunStore, open_page: Open
+) -> None:
+    app = compared(open_page, *(run.id for run in two))
+    app.session_state["mixture"] = True
+    app.run()
+    app.button(key="mixture_open_test").click().run()
+    assert "counted for 2 runs" in texts(app)
+    app.button(key="confirm_open").click().run()
+    assert [store.run(run.id).test_openings for run in two] == [1, 1]
+    data = build_dataset(store.corpus(two[0].config.corpus_sha256), two[0].config.split, 5)
+    table = next(element.value for element in app.dataframe if "Weight" in element.value)
+    assert table["Test loss"].notna().all()
+    by_name = table.set_index("Model")["Test loss"]
+    order = int(next(name for name in by_name.index if name.startswith("Kneser-Ney")).split()[-1])
+    expected = KneserNey(data.train, order).loss(data.test)
+    assert by_name[f"Kneser-Ney, order {order}"] == pytest.approx(expected, abs=1e-9)
+    assert any(metric.label == "Test loss" and metric.value != "Sealed" for metric in app.metric)
+    assert not any(button.key == "mixture_open_test" for button in app.button)
+
+
+def test_what_cannot_be_mixed_says_why(two: tuple[Run, Run], store: RunStore, open_page: Open) -> None:
+    first, _ = two
+    other = store.add_corpus(corpus_from_words(["ann", "bob", "carl", "dora", "eve"] * 20, "five"))
+    elsewhere = run_inline(store, store.create(first.config.replace(corpus_sha256=other)).id)
+    for ids, sentence in (
+        ((first.id,), "Two of the runs must have saved weights."),
+        ((first.id, elsewhere.id), "These runs are on different corpora"),
+    ):
+        app = compared(open_page, *ids)
+        app.session_state["mixture"] = True
+        app.run()
+        assert sentence in " ".join(info.value for info in app.info) and not app.exception
+
+
+def test_what_mixing_is_worth_is_said_by_its_figures() -> None:
+    p = np.array([[0.5, 0.25, 0.5], [0.25, 0.5, 0.25]])
+    alone = -np.log(p).mean(1)
+    same = Mixed(
+        titles=["a*b", "c"],
+        weights=np.array([1.0, 0.0]),
+        losses={"val_loss": alone},
+        loss={"val_loss": float(alone[0])},
+        equal=1.0,
+    )
+    assert mixture.in_words(same) == r"Mixing gains next to nothing: a\*b knows what the others know."
+    better = replace(same, loss={"val_loss": float(alone[0]) - 0.0123}, equal=0.98765)
+    assert "0.0123 nats per character better together than a\\*b alone" in mixture.in_words(better)
+    assert "With equal weights the loss would be 0.9877." in mixture.in_words(better)
+
+
+def distinct(runs: tuple[Run, Run]) -> list[str]:
+    return list(distinct_names(runs).values())
+
+
+def run_data(run: Run, store: RunStore) -> Dataset:
+    return build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, run.config.model.context_size)
+
+
+def model_of(run: Run, store: RunStore) -> Model:
+    weights = store.weights(run.id)
+    assert weights is not None
+    return load(weights).model

@@ -205,7 +205,7 @@ def test_the_winner_has_all_seeds_and_its_test_is_opened_on_purpose_and_counted(
     app.button(key="sweep_open_test").click().run()
     assert "it is a second validation loss" in texts(app) and "counted for 3 runs" in texts(app)
     assert store.count() == sum(run.test_openings == 0 for run in store.runs()), "asking opens nothing"
-    app.button(key="sweep_confirm_open").click().run()
+    app.button(key="confirm_open").click().run()
     assert metrics(app)["Test loss"] == "9.2500 ± 0.0173"
     assert "Its test split was opened once" in texts(app)
     names = {run.name for run in store.runs() if run.test_openings}

@@ -637,6 +637,28 @@ def test_runs_are_compared(words: Path, store: RunStore) -> None:
     assert Result("runs", "compare", first, "nope").code == 2
 
 
+def test_runs_are_mixed_into_one_model(words: Path, store: RunStore) -> None:
+    first, second = two(store, words)
+    values = Result("runs", "mix", first[:6], second, "--json").values
+    alone = {model["model"]: model["val_loss"] for model in values["models"]}
+    for run in (store.run(first), store.run(second)):
+        assert alone[run.name] == pytest.approx(run.losses["val_loss"], abs=1e-6)
+    assert sum(model["weight"] for model in values["models"]) == pytest.approx(1) and len(alone) == 3
+    assert values["losses"]["val_loss"] <= min([*alone.values(), values["equal_weights"]]) + 1e-5
+    *head, mixture, _, _, _ = Result("runs", "mix", first, second).out.splitlines()
+    assert sorted(" ".join(head).split()) == ["loss", "loss", "model", "unseen", "val", "val", "weight"]
+    assert mixture.split()[:4] == ["the", "mixture", "1.0000", nats(values["losses"]["val_loss"])]
+    assert store.run(first).test_openings == 0
+    opened = Result("runs", "mix", first, second, "--open-test", "--no-counts", "--json").values
+    assert [model["test_loss"] for model in opened["models"]] == [
+        pytest.approx(store.run(run_id).losses["test_loss"], abs=1e-6) for run_id in (first, second)
+    ], "which the store tells, as it has counted the opening"
+    assert "test_loss" in opened["losses"] and store.run(second).test_openings == 1
+    assert "runs must be at least two models, got 1" in Result("runs", "mix", first, "--no-counts").err
+    other = Result("train", *FAST, "--data", str(words), "--split-seed", "7", "--json").values["run"]
+    assert "runs must be of one corpus, split in one way, got 2" in Result("runs", "mix", first, other).err
+
+
 def test_runs_are_tagged_and_listed_by_tag(words: Path, store: RunStore) -> None:
     first, second = two(store, words)
     assert Result("runs", "tag", "base line", first, second).code == 0

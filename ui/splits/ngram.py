@@ -16,6 +16,7 @@ from mmcore.dataset import Examples
 from mmcore.evaluation import target_probabilities
 from mmcore.mixture import mixture_loss, mixture_weights
 from mmcore.model import Model
+from mmcore.ngram import ORDERS
 from ui import counting, session
 from ui.kit import chart, linked
 from ui.kit.nouns import fit
@@ -45,10 +46,10 @@ def draw(config: RunConfig, artifact: Artifact, val: Examples, val_loss: float, 
 
 
 def _draw_mixture(config: RunConfig, model: Model, val: Examples, theme: Theme, tokens: str) -> None:
-    shown = linked.keep("order", "mix_order", 4, linked.whole(min(counting.ORDERS), max(counting.ORDERS)))
+    shown = linked.keep("order", "mix_order", 4, linked.whole(min(ORDERS), max(ORDERS)))
     order = st.segmented_control(
         "Mix the run with the count model of order",
-        counting.ORDERS,
+        ORDERS,
         default=shown,
         required=True,
         key="mix_order",
@@ -80,14 +81,9 @@ def shown(losses: pd.DataFrame) -> pd.DataFrame:
     return losses.assign(order=called).rename(columns=names)
 
 
-def quick(config: RunConfig) -> bool:
-    """Whether a corpus is small enough to be counted without being asked."""
-    return len(session.corpus(config.corpus_sha256).words) <= counting.QUICK
-
-
 def references(config: RunConfig) -> dict[str, float]:
     """Validation losses to beat: the simple baselines and, where quick, the best Kneser-Ney model."""
-    if not quick(config):
+    if not counting.quick(config.corpus_sha256):
         return counting.baselines(config.corpus_sha256, config.split)
     counted = counting.table(config.corpus_sha256, config.split)
     best = counted.loc[counted["val_loss"].idxmin()]
@@ -110,9 +106,7 @@ class Mixture:
 
 def mixture(config: RunConfig, model: Model, val: Examples, order: int) -> Mixture:
     """A run's network and a count model on the run's validation examples."""
-    wide = session.dataset(
-        config.corpus_sha256, config.split, counting.ORDERS[-1]
-    ).val  # the same words, longer contexts
+    wide = session.dataset(config.corpus_sha256, config.split, ORDERS[-1]).val  # the same words, longer contexts
     network = target_probabilities(model, val)
     counted = counting.fitted(config.corpus_sha256, config.split, order).probability(wide.contexts, wide.targets)
     p = np.stack((network, counted))

@@ -8,8 +8,8 @@ import streamlit as st
 
 from mmcore.paired import Winner, mean_of, winner
 from mmcore.store import LIVE, Run
-from ui import session
 from ui.kit.text import plain
+from ui.run import unseal
 from ui.sweep.found import Found, count, with_error
 
 
@@ -42,37 +42,7 @@ def draw(found: Found, runs: Sequence[Run]) -> None:
         if moving
         else "Shows the test loss of this setting until you reload, and counts.",
     ):
-        _confirm(found.names[won.key], ids)
-
-
-@st.dialog("Open the test split?")
-def _confirm(name: str, ids: Sequence[str]) -> None:
-    """Ask before what can be done fairly once."""
-    st.text(name)
-    st.markdown(
-        "The test loss says how well the chosen setting predicts words that no choice was based on. That holds while "
-        "nothing is chosen by it: if you change the sweep afterwards because of what you saw, it is a second "
-        f"validation loss. Opening it is counted for {count(len(ids), 'run')}."
-    )
-    with st.container(horizontal=True):
-        if st.button(
-            "Open it",
-            type="primary",
-            icon=":material/lock_open:",
-            key="sweep_confirm_open",
-            on_click=_open,
-            args=(ids,),
-        ):
-            st.rerun()
-        if st.button("Keep it sealed", key="sweep_keep_sealed"):
-            st.rerun()
-
-
-def _open(ids: Sequence[str]) -> None:
-    """Show these runs' test losses to this visitor, and count it."""
-    for run_id in ids:
-        session.store().open_test(run_id)
-    st.session_state["unsealed"] |= set(ids)
+        unseal.ask(found.names[won.key], ids)
 
 
 def chosen_because(won: Winner, seeds: str, *, moving: bool) -> str:
