@@ -43,6 +43,5 @@ if __name__ == "__main__":
     warm_up.page_drawn()
 elif __name__ == "streamlit_app":
     routes = [plotly_route(), health.route(), picture.checkpoints_route(), tree.words_route()]
-    named = {"": pages.HOME} | pages.BY_NAME | pages.MOVED
-    routes += page_routes({name: page.begins_with for name, page in named.items()})
+    routes += page_routes([*pages.BY_NAME, *pages.MOVED])
     app = st.App(__file__, lifespan=warm_up.serving, on_script_error=session.said, routes=routes)

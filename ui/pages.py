@@ -17,7 +17,6 @@ class Page:
     title: str
     icon: str
     question: str  # that it answers, beside its title on the first page
-    begins_with: str = ""  # the large script that its first view waits for: "charts" or a live "curve"
 
     @property
     def path(self) -> str:
@@ -38,34 +37,19 @@ class Page:
 
 
 HOME = Page(name="home", title="Start", icon=":material/home:", question="")
-LESSONS = Page(
-    name="lessons", title="Lessons", icon=":material/school:", question="Where do I begin?", begins_with="charts"
-)
-DATA = Page(
-    name="data", title="Data", icon=":material/dataset:", question="How do names become X and Y?", begins_with="charts"
-)
-TRAIN = Page(
-    name="train",
-    title="Run",
-    icon=":material/model_training:",
-    question="How low does the loss go?",
-    begins_with="curve",
-)
+LESSONS = Page(name="lessons", title="Lessons", icon=":material/school:", question="Where do I begin?")
+DATA = Page(name="data", title="Data", icon=":material/dataset:", question="How do names become X and Y?")
+TRAIN = Page(name="train", title="Run", icon=":material/model_training:", question="How low does the loss go?")
 PLAYGROUND = Page(name="playground", title="Playground", icon=":material/tune:", question="What does one slider do?")
 SWEEP = Page(name="sweep", title="Sweep", icon=":material/grid_on:", question="Which settings are best?")
 SPLITS = Page(
-    name="splits",
-    title="Splits",
-    icon=":material/call_split:",
-    question="Does it overfit? Train, validation and test",
-    begins_with="charts",
+    name="splits", title="Splits", icon=":material/call_split:", question="Does it overfit? Train, validation and test"
 )
 EMBEDDINGS = Page(
     name="embeddings",
     title="Embeddings",
     icon=":material/scatter_plot:",
     question="What is in the lookup table C, and how did it get there?",
-    begins_with="charts",
 )
 UNDER_THE_HOOD = Page(
     name="under_the_hood",
@@ -73,19 +57,9 @@ UNDER_THE_HOOD = Page(
     icon=":material/hub:",
     question="What happens between a name and its loss?",
 )
-NEURONS = Page(
-    name="neurons",
-    title="Neurons",
-    icon=":material/bubble_chart:",
-    question="What do the hidden units do?",
-    begins_with="charts",
-)
+NEURONS = Page(name="neurons", title="Neurons", icon=":material/bubble_chart:", question="What do the hidden units do?")
 GENERATE = Page(
-    name="generate",
-    title="Generate",
-    icon=":material/auto_awesome:",
-    question="What does sampling from it give?",
-    begins_with="charts",
+    name="generate", title="Generate", icon=":material/auto_awesome:", question="What does sampling from it give?"
 )
 RUNS = Page(name="runs", title="Runs", icon=":material/list_alt:", question="What have I tried?")
 COMPARE = Page(name="compare", title="Compare", icon=":material/stacked_line_chart:", question="How do my runs differ?")

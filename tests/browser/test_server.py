@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import urllib.request
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +14,6 @@ from mmcore import BUNDLED_NAMES, RunConfig, RunState, RunStore, TrainConfig, re
 from mmcore.jobs import WORKERS
 from tests.browser.app_server import AppServer, watched_page
 from tests.waiting import until
-from ui import pages
 from ui.kit.live import PLOTLY_URL
 
 if TYPE_CHECKING:
@@ -44,20 +42,6 @@ def test_the_server_gives_plotly_js_out_of_the_installed_package(server: AppServ
     with urllib.request.urlopen(f"{server.url}/{PLOTLY_URL}") as answer:
         assert answer.headers.get_content_type() == "text/javascript"
         assert answer.read() == (files("plotly") / "package_data" / "plotly.min.js").read_bytes()
-
-
-def test_a_pages_html_asks_at_once_for_what_its_first_view_draws_with(server: AppServer) -> None:
-    asked = {}
-    for page in (*pages.PAGES, pages.MOVED["film"]):
-        with urllib.request.urlopen(f"{server.url}/{'' if page is pages.HOME else page.name}") as answer:
-            html = answer.read().decode()
-        asked[page] = re.findall(r'<link rel="(?:modulepreload|preload)"[^>]* href="\./([^"]+)"', html)
-        assert any("/Button." in address for address in asked[page])
-        for large, address in (("charts", "/PlotlyChart."), ("curve", PLOTLY_URL)):
-            assert any(address in link for link in asked[page]) == (page.begins_with == large), page
-    for address in {address for addresses in asked.values() for address in addresses}:
-        with urllib.request.urlopen(f"{server.url}/{address}") as answer:
-            assert answer.headers.get_content_type() in ("text/javascript", "application/javascript"), address
 
 
 def test_e5_a_store_that_cannot_be_read_is_said_in_a_sentence(browser: Browser, tmp_path: Path) -> None:
