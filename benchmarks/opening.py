@@ -58,7 +58,7 @@ PARTS = {  # what a page holds folded, and how it begins
 }
 # Says when a page that shows something new has everything drawn. (A short script run may end before a frame shows it.)
 WATCH = """() => {
-    const state = () => document.querySelector('[data-testid=stApp]').dataset.testScriptState;
+    const state = () => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState;
     // What the server has said; not the boxes one types into, which change before it does.
     const said = () => [...document.querySelectorAll(
         'h1, [data-testid=stMarkdown], .js-plotly-plot, input[role=combobox], [data-testid=stDataFrame]')
@@ -68,6 +68,10 @@ WATCH = """() => {
         && !document.querySelector('[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true]')
         && all('[data-testid=stPlotlyChart]', chart => chart.querySelector('.main-svg'))
         && all('.live-plot, .film-map', chart => chart.querySelector('.main-svg'));
+    window.whenDrawn = title => new Promise(resolve => {
+        const look = () => window.drawn(title) ? resolve(performance.now()) : requestAnimationFrame(look);
+        look();
+    });
     window.arm = () => { window.before = said(); window.began = performance.now(); };
     window.until = title => new Promise((resolve, reject) => {
         const look = () => {
@@ -93,11 +97,13 @@ NAVIGATION, VIEW, BUTTON, PART = (
 )
 
 
-def ready(page: Page, title: str) -> None:
-    """Wait until a freshly loaded page is drawn."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+def ready(page: Page, title: str) -> float:
+    """Wait until a page that is being loaded is drawn; seconds from the beginning, as the browser counts them.
+
+    It looks itself, at every frame: what asks it from outside learns up to half a second late.
+    """
     page.evaluate(WATCH)
-    page.wait_for_function("title => window.drawn(title)", arg=title, timeout=60_000)
+    return float(page.evaluate("title => window.whenDrawn(title)", title)) / 1000
 
 
 def click(page: Page, selector: str, text: str, title: str) -> float:
@@ -106,10 +112,9 @@ def click(page: Page, selector: str, text: str, title: str) -> float:
 
 
 def reload_seconds(page: Page, title: str) -> float:
-    """Seconds from a reload to the page drawn, as the browser counts them."""
+    """Seconds from a reload to the page drawn."""
     page.reload(wait_until="commit")
-    ready(page, title)
-    return float(page.evaluate("performance.now()")) / 1000
+    return ready(page, title)
 
 
 def type_word(page: Page, word: str, title: str) -> float:
