@@ -31,6 +31,7 @@ lint: $(VENV)/dev ## Check style and types
 
 bench: $(VENV)/dev ## Measure everything in benchmarks/RESULTS.md (about half an hour)
 	$(PY) -m benchmarks.speed
+	$(PY) -m benchmarks.ideas
 	$(PY) -m benchmarks.best
 	$(PY) -m benchmarks.frontier
 	$(PY) -m benchmarks.latency

@@ -93,6 +93,31 @@ def step(data: dict[str, Any]) -> str:
     return table(("op", "shapes", "µs", "share", "µs alone", "of matrix peak"), rows)
 
 
+def ideas(data: dict[str, Any]) -> str:
+    """What each idea gave, beside as many updates without it, and what the time as it is consists of."""
+    rows = []
+    for row in data["ideas"]:
+        plan = ", ".join(f"{steps} of {size}" for steps, size in row["plan"])
+        of = {name: [run[name] for run in row["runs"]] for name in row["runs"][0]}
+        took = spread([1000 * seconds for seconds in of["seconds"]], 0)
+        rows.append((row["idea"], plan, f"{statistics.median(of['first_loss']):.2f}", took, spread(of["val_loss"])))
+    shares = [(name, f"{milliseconds:.1f}") for name, milliseconds in data["parts"].items()]
+    shares.append(("**sum**", f"{sum(data['parts'].values()):.1f}"))
+    header = ("", "updates", "first loss", "ms of the updates", "validation loss")
+    return table(header, rows) + "\n" + table(("as it is", "ms"), shares)
+
+
+def floor(thought: dict[str, Any], data: dict[str, Any]) -> str:
+    """How far what cannot be left out is from a thousandth of the lecture's seconds."""
+    lecture, between = data["summary"]["lecture_seconds"], thought["parts"]["updates: all else"]
+    rest, calls = sum(thought["parts"].values()) - between, sum(op["calls"] for op in data["step"]["ops"])
+    return (
+        f"A thousandth of the lecture's loop is {lecture:.0f} ms. Of them the dataset, the validation loss and the\n"
+        f"updates' matrix products by themselves take {rest:.0f}; what lies between the products, {between:.0f} ms in\n"
+        f"{calls:.0f} calls of PyTorch an update, would have to fit into {lecture - rest:.0f}."
+    )
+
+
 def presets() -> str:
     """What each preset reaches."""
     rows = []
@@ -376,6 +401,10 @@ def main() -> None:
     read_on = read("sequences")
     parts["sequences"] = sequences(read_on) if read_on else "Not measured.\n"
     parts["sequences_load"] = f"{read_on['load']:.1f}" if read_on else "not measured"
+    thought = read("ideas")
+    parts["ideas"] = ideas(thought) if thought else "Not measured.\n"
+    parts["ideas_floor"] = floor(thought, data) if thought else ""
+    parts["ideas_load"] = f"{thought['load']:.1f}" if thought else "not measured"
     played = read("playground")
     parts["playground"] = playground(played) if played else "Not measured.\n"
     parts["playground_load"] = f"{played['load']:.1f}" if played else "not measured"
