@@ -14,6 +14,7 @@ from ui.run import link
 
 # A visit runs this script as __main__, the server imports it once under its name; a worker process does neither.
 if __name__ == "__main__":
+    warm_up.page_begun()
     icon = Path(__file__).parent / "static" / "icon.png"
     st.set_page_config(page_title="Makemore Lab", page_icon=str(icon), layout="wide", initial_sidebar_state=SIDEBAR)
     groups = {
