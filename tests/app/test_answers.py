@@ -139,7 +139,7 @@ def test_what_does_the_model_believe_after_mar(open_page: Open, store: RunStore)
         assert sentence in text
         ends = f"The word ends here with {100 * p[0]:.1f} %"
         assert ends in text or ("the end of the word" in sentence and "ends here" not in text)
-        assert not app.exception and app.code[0].value == ".mar"
+        assert not app.exception and app.text[0].value == ".mar"
         sentences.append(sentence)
     assert sentences[0] != sentences[1]
     app.text_input(key="prefix").set_value("mär").run()

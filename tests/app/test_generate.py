@@ -92,7 +92,7 @@ def test_the_bars_are_the_softmax_of_the_context(finished: Run, artifact: Artifa
     app.number_input(key="temperature").set_value(0.5)
     field(app, "selectbox", "Next character").set_value("k")
     field(app, "button", "Add").click().run()
-    assert app.code[0].value == ".k"
+    assert app.text[0].value == ".k"
     expected = softmax_after(artifact, [0, 0, 11], 0.5)
     bars = figure(app, 0)["data"][0]
     heights = numbers(bars["y"])
@@ -113,7 +113,7 @@ def test_a_word_grows_by_drawing_into_the_one_that_sampling_writes(
             field(app, "button", "Draw one").click().run()
         assert "The word is complete" in app.success[0].value
         assert field(app, "button", "Draw one").disabled and field(app, "button", "Add").disabled
-        return str(app.code[0].value)
+        return str(app.text[0].value)
 
     for sample_seed in (0, 5):
         (sampled,) = generate(artifact.model, artifact.vocab, 1, sample_seed=sample_seed)
@@ -128,7 +128,7 @@ def test_a_finished_word_says_where_it_occurs_and_starts_over(finished: Run, spl
         field(app, "button", "Add").click().run()
     assert app.success[0].value == f"The word is complete: {known} (in train)."
     field(app, "button", "Start over").click().run()
-    assert app.code[0].value == "." and not app.success
+    assert app.text[0].value == "." and not app.success
     assert field(app, "button", "Start over").disabled
 
 
@@ -143,5 +143,5 @@ def test_b2_what_is_typed_is_cleaned_as_the_corpus_was(finished: Run, open_page:
     app.text_input(key="scored").set_value("AVA").run()
     assert not app.error and not app.exception
     assert all(word.startswith("mar") for word in app.dataframe[0].value["word"])
-    assert app.code[0].value == ".mar"
+    assert app.text[0].value == ".mar"
     assert app.dataframe[1].value["symbol"].tolist() == ["a", "v", "a", ". (boundary)"]

@@ -95,7 +95,7 @@ def test_clicking_bars_spells_a_word(page: Page, server: AppServer, run: Run) ->
     from playwright.sync_api import expect
 
     page.goto(f"{server.url}/generate?run={run.id}")
-    word = page.get_by_test_id("stCode")
+    word = page.locator(".st-key-spelled").get_by_test_id("stText")
     expect(word).to_have_text(".")
     spelled = "."
     for length in range(2):

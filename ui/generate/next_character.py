@@ -40,7 +40,8 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling, theme: 
         terms.stop()
     ranked = distribution.sort_values("probability", ascending=False, kind="stable")
     st.markdown(f"The {vocab.item} so far, from its start:")
-    st.code(vocab.cutting.between.join(map(show_symbol, ["", *built])), language=None, wrap_lines=True)
+    with st.container(border=True, key="spelled"):  # plain text: a code block would fetch a highlighter of 1.5 MB
+        st.text(vocab.cutting.between.join(map(show_symbol, ["", *built])))
     # The chart must not remember the click that another word's bar got.
     step_key = f"next_{run_id}_{how.prefix}_{len(built)}_{st.session_state.get('built_resets', 0)}"
     _draw_choices(word_key, start, ranked, how.sample_seed, step_key, vocab.noun)
