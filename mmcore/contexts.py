@@ -85,7 +85,7 @@ def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCount
     if len(contexts) != len(targets):
         raise ValueError(f"targets must be as many as contexts ({len(contexts)}), got {len(targets)}")
     size, first, rows = _unique_rows(contexts, vocab_size)
-    found, pairs = _rank(rows * vocab_size + targets, size * vocab_size)
+    found, pairs = rank(rows * vocab_size + targets, size * vocab_size)
     counts = np.bincount(pairs, minlength=len(found)).astype(np.float32)
     starts = np.searchsorted(found, np.arange(size + 1) * vocab_size)
     following = SparseRows(starts, found % vocab_size, counts, vocab_size)
@@ -142,16 +142,16 @@ def _unique_rows(contexts: Ids, vocab_size: int) -> tuple[int, Ids, Ids]:
     keys, bound = np.zeros(len(contexts), dtype=np.int64), 1
     for column in contexts.T:
         if bound * vocab_size >= 2**62:  # ranks in place of keys begin again below N, however long the context is
-            values, keys = _rank(keys, bound)
+            values, keys = rank(keys, bound)
             bound = len(values)
         keys, bound = keys * vocab_size + column, bound * vocab_size
-    values, ranks = _rank(keys, bound)
+    values, ranks = rank(keys, bound)
     places = np.empty(len(values), dtype=np.int64)
     places[ranks] = np.arange(len(ranks))
     return len(values), places, ranks
 
 
-def _rank(keys: Ids, bound: int) -> tuple[Ids, Ids]:
+def rank(keys: Ids, bound: int) -> tuple[Ids, Ids]:
     """The distinct values of keys in [0, bound), ascending, and of every key which of them it is.
 
     By counting where the bound is small, by sorting elsewhere.

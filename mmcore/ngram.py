@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .contexts import rank
 from .dataset import Dataset, Examples
 
 LONGEST = 4  # order of the count models that a network is compared with; longer contexts are rare in short words
@@ -108,9 +109,11 @@ class KneserNey:
         parents = np.zeros(len(examples), dtype=np.int64)
         contexts = [parents]
         self._links: list[NDArray[np.int64]] = []  # of each order: the sorted keys (shorter context, character)
+        size = 1  # how many different contexts there are of the order below
         for k in range(1, order + 1):
             keys = parents * self.vocab_size + examples.contexts[:, -k]
-            link, parents = np.unique(keys, return_inverse=True)
+            link, parents = rank(keys, size * self.vocab_size)
+            size = len(link)
             self._links.append(link)
             contexts.append(parents)
         for k in range(order + 1):
@@ -175,17 +178,20 @@ class _Level:
     ) -> _Level:
         """Count occurrences, or distinct longer contexts where there are longer ones and something stands before."""
         vocab_size, rows = examples.vocab_size, np.flatnonzero(_whole(examples.contexts, order))
-        pairs, inverse = np.unique(contexts[rows] * vocab_size + examples.targets[rows], return_inverse=True)
+        size, targets = int(contexts.max(initial=0)) + 1, examples.targets[rows]
+        pairs, inverse = rank(contexts[rows] * vocab_size + targets, size * vocab_size)
         counts = np.bincount(inverse, minlength=len(pairs)).astype(np.float64)
         if longer is not None:
-            _, first = np.unique(longer[rows] * vocab_size + examples.targets[rows], return_index=True)
-            distinct = np.bincount(inverse[first], minlength=len(pairs)).astype(np.float64)
+            keys = longer[rows] * vocab_size + targets
+            found, ranks = rank(keys, (int(longer.max(initial=0)) + 1) * vocab_size)
+            shorter = np.empty(len(found), dtype=np.int64)
+            shorter[ranks] = inverse  # of each longer pair the one that it ends with, whichever example says so
+            distinct = np.bincount(shorter, minlength=len(pairs)).astype(np.float64)
             at_start = np.zeros(len(pairs), dtype=bool)
             if order:
                 at_start[inverse[examples.contexts[rows, -order] == 0]] = True
             counts = np.where(at_start, counts, distinct)
         of = pairs // vocab_size
-        size = int(contexts.max(initial=0)) + 1
         totals = np.bincount(of, counts, size).astype(np.float64)
         types = np.bincount(of, minlength=size).astype(np.float64)
         once, twice = (int((counts == n).sum()) for n in (1, 2))

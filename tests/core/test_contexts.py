@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mmcore.contexts import ContextCounts, Ids, _rank, count_contexts, share
+from mmcore.contexts import ContextCounts, Ids, count_contexts, rank, share
 from mmcore.corpus import Corpus
 from mmcore.dataset import Dataset, Vocab, build_examples
 
@@ -65,7 +65,7 @@ def test_ranking_by_counting_and_by_sorting_agree(keys: list[int]) -> None:
     array = np.array(keys, dtype=np.int64)
     expected = np.unique(array, return_inverse=True)
     for bound in (31, 10_000_000):  # small enough to count, too large to
-        values, ranks = _rank(array, bound)
+        values, ranks = rank(array, bound)
         assert values.tolist() == expected[0].tolist()
         assert ranks.tolist() == expected[1].tolist()
 
