@@ -110,10 +110,7 @@ def answered(runs: Sequence[Run], names: Sequence[str], order: int | None) -> Mi
 
 def _answers(runs: Sequence[Run], part: str, order: int | None) -> NDArray[np.float64] | None:
     """(K, N): what each model gives the right answers of a part, or None where it has none."""
-    config = runs[0].config
-    wide = session.dataset(config.corpus_sha256, config.split, ORDERS[-1])  # the same words, longer contexts
-    examples: Examples = getattr(wide, part)
-    if not len(examples):
+    if not len(getattr(session.run_dataset(runs[0]), part)):
         return None
     found = []
     for run in runs:
@@ -121,8 +118,9 @@ def _answers(runs: Sequence[Run], part: str, order: int | None) -> NDArray[np.fl
             st.rerun()
         found.append(_of_network(run.id, artifact.step, part, artifact.model, session.run_dataset(run)))
     if order:
-        counted = counting.fitted(config.corpus_sha256, config.split, order)
-        found.append(counted.probability(examples.contexts, examples.targets))
+        sha256, split = runs[0].config.corpus_sha256, runs[0].config.split
+        wide: Examples = getattr(session.dataset(sha256, split, ORDERS[-1]), part)  # the same words, longer contexts
+        found.append(counting.fitted(sha256, split, order).probability(wide.contexts, wide.targets))
     return np.stack(found)
 
 
