@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Weights = NDArray[np.float64] | Sequence[float]
 """(K,), that sum to 1."""
+IMPOSSIBLE = -700.0  # the logarithm of the least probability here, which a model that went astray may go below
 
 
 def mixture_loss(p: NDArray[np.float64], weights: Weights) -> float:
@@ -67,17 +68,17 @@ class Mixed:
     @property
     def best(self) -> int:
         """Which model has the lowest validation loss alone."""
-        return int(self.losses["val_loss"].argmin())
+        return int(np.nanargmin(self.losses["val_loss"]))
 
 
 def mix(titles: Sequence[str], answers: Mapping[str, NDArray[np.float64]]) -> Mixed:
-    """Models as one, by what they answer (K, N): ``answers["val_loss"]`` chooses the weights, the others are judged."""
-    val = answers["val_loss"]
-    weights = mixture_weights(val)
+    """Models as one, by the log-probabilities (K, N) of right answers; those of ``val_loss`` choose the weights."""
+    p = {name: np.exp(np.fmax(log_p, IMPOSSIBLE)) for name, log_p in answers.items()}
+    weights = mixture_weights(p["val_loss"])
     return Mixed(
         titles=titles,
         weights=weights,
-        losses={name: -np.log(p).mean(1) for name, p in answers.items()},
-        loss={name: mixture_loss(p, weights) for name, p in answers.items()},
-        equal=mixture_loss(val, np.full(len(val), 1 / len(val))),
+        losses={name: -log_p.mean(1) for name, log_p in answers.items()},
+        loss={name: mixture_loss(part, weights) for name, part in p.items()},
+        equal=mixture_loss(p["val_loss"], np.full(len(titles), 1 / len(titles))),
     )

@@ -247,12 +247,16 @@ def mix_runs(
     if open_test:
         for run in found:
             store.open_test(run.id)
-    rows = pd.DataFrame({"model": mixed.titles, "weight": mixed.weights} | dict(mixed.losses))
+    models = pd.DataFrame({"model": mixed.titles, "weight": mixed.weights} | dict(mixed.losses))
     if as_json:
-        typer.echo(json.dumps({"losses": mixed.loss, "equal_weights": mixed.equal, "models": rows.to_dict("records")}))
+        rows = [
+            {name: finite(value) if isinstance(value, float) else value for name, value in row.items()}
+            for row in models.to_dict("records")
+        ]
+        typer.echo(json.dumps({"losses": mixed.loss, "equal_weights": mixed.equal, "models": rows}))
         return
     together = pd.DataFrame([{"model": "the mixture", "weight": 1.0} | dict(mixed.loss)])
-    said = pd.concat([together, rows.sort_values("weight", ascending=False)]).set_index("model").map(nats)
+    said = pd.concat([together, models.sort_values("weight", ascending=False)]).set_index("model").map(nats)
     said.columns = [name.replace("_", " ") for name in said.columns]
     print_whole(said.reset_index(), left=1)
 
@@ -260,7 +264,7 @@ def mix_runs(
 def _mixed(store: RunStore, found: list[Run], counts: bool, open_test: bool) -> Mixed:
     """What each run, and the best count model, answers; of one corpus and split, or there is nothing to compare."""
     from ..dataset import build_dataset
-    from ..evaluation import target_probabilities
+    from ..evaluation import target_log_probabilities
     from ..export.artifact import load
     from ..mixture import mix
     from ..ngram import ORDERS, KneserNey
@@ -282,9 +286,9 @@ def _mixed(store: RunStore, found: list[Run], counts: bool, open_test: bool) -> 
     require(len(titles) > 1, "runs", "at least two models", 1)
     answers = {}
     for name, part in parts.items():
-        own = [target_probabilities(model, getattr(data, part)) for model, data in models]
+        own = [target_log_probabilities(model, getattr(data, part)) for model, data in models]
         if counts:
-            own.append(best.probability(getattr(wide, part).contexts, getattr(wide, part).targets))
+            own.append(np.log(best.probability(getattr(wide, part).contexts, getattr(wide, part).targets)))
         if len(own[0]):
             answers[name] = np.stack(own)
     return mix(titles, answers)

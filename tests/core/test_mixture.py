@@ -12,7 +12,7 @@ from mmcore.config import SplitConfig, TrainConfig
 from mmcore.corpus import Corpus
 from mmcore.dataset import build_dataset
 from mmcore.evaluation import target_probabilities
-from mmcore.mixture import excess, mixture_loss, mixture_weights
+from mmcore.mixture import excess, mix, mixture_loss, mixture_weights
 from mmcore.ngram import KneserNey
 from mmcore.train_state import TrainState
 from mmcore.training import Pace, train
@@ -68,3 +68,13 @@ def test_copies_of_a_model_change_nothing() -> None:
     alone, copied = mixture_weights(p), mixture_weights(np.stack((p[0], p[1], p[1])))
     assert copied[0] == pytest.approx(alone[0], abs=0.02)
     assert mixture_loss(p, alone) == pytest.approx(mixture_loss(np.stack((p[0], p[1], p[1])), copied), abs=1e-6)
+
+
+def test_a_model_that_went_astray_spoils_no_mixture() -> None:
+    good = np.log(np.random.default_rng(0).dirichlet(np.ones(4), 50)[:, 0])
+    astray, broken = np.full(50, -1e6), np.full(50, np.nan)
+    mixed = mix(["good", "astray", "broken"], {"val_loss": np.stack((good, astray, broken))})
+    assert mixed.weights == pytest.approx([1, 0, 0], abs=1e-6) and mixed.best == 0
+    assert mixed.loss["val_loss"] == pytest.approx(-good.mean()) and mixed.losses["val_loss"][1] == 1e6
+    alone = mix(["astray", "broken"], {"val_loss": np.stack((astray, broken))})
+    assert np.isfinite(alone.loss["val_loss"]), "there is nothing better"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmcore.dataset import Dataset, Examples
 from mmcore.differences import distinct_names
-from mmcore.evaluation import target_probabilities
+from mmcore.evaluation import target_log_probabilities
 from mmcore.losses import SEALED
 from mmcore.mixture import Mixed, mix
 from mmcore.model import Model
@@ -109,7 +109,7 @@ def answered(runs: Sequence[Run], names: Sequence[str], order: int | None) -> Mi
 
 
 def _answers(runs: Sequence[Run], part: str, order: int | None) -> NDArray[np.float64] | None:
-    """(K, N): what each model gives the right answers of a part, or None where it has none."""
+    """(K, N): the log-probability that each model gives the right answers of a part; None where there are none."""
     if not len(getattr(session.run_dataset(runs[0]), part)):
         return None
     found = []
@@ -120,14 +120,14 @@ def _answers(runs: Sequence[Run], part: str, order: int | None) -> NDArray[np.fl
     if order:
         sha256, split = runs[0].config.corpus_sha256, runs[0].config.split
         wide: Examples = getattr(session.dataset(sha256, split, ORDERS[-1]), part)  # the same words, longer contexts
-        found.append(counting.fitted(sha256, split, order).probability(wide.contexts, wide.targets))
+        found.append(np.log(counting.fitted(sha256, split, order).probability(wide.contexts, wide.targets)))
     return np.stack(found)
 
 
 @st.cache_resource(show_spinner=False, max_entries=48)
 def _of_network(run_id: str, step: int, part: str, _model: Model, _data: Dataset) -> NDArray[np.float64]:
-    """(N,): what a run's weights at a step give the right answers of a part of its dataset."""
-    return target_probabilities(_model, getattr(_data, part))
+    """(N,): the log-probabilities of the right answers of a part of a run's dataset, by its weights at a step."""
+    return target_log_probabilities(_model, getattr(_data, part))
 
 
 def in_words(mixed: Mixed) -> str:
