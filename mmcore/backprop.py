@@ -116,7 +116,7 @@ class Backprop:
         assert isinstance(contexts, Tensor), "an MLP reads contexts, not prefixes of words"
         rate = self.config.dropout
         masks = [dropout_mask(h, rate, dropout) if dropout is not None and rate else None for h in self._h]
-        rows = (contexts + self._offsets).reshape(-1)
+        rows = (contexts + self._offsets).view(-1)
         inputs = self._hidden(rows, masks)
         loss, dlogits = loss_and_dlogits(self._logits(rows, inputs), targets)
         self._backward(contexts, inputs, masks, dlogits)

@@ -256,10 +256,10 @@ def build_examples(words: Sequence[str], vocab: Vocab, context_size: int) -> Exa
     inside = ids != 0
     inside[1:] |= inside[:-1].copy()
     ends = np.flatnonzero(inside)
-    places = np.empty((context_size, len(ends)), dtype=np.int64)  # a place's ids side by side: it is read as a whole
-    for place, column in enumerate(places):
-        ids.take(ends - (context_size - place), out=column, mode="clip")  # none is out of range: without a check
-    return Examples(tuple(words), places.T, ids[ends], vocab.size)
+    contexts = np.empty((len(ends), context_size), dtype=np.int64)
+    for place in range(context_size):
+        contexts[:, place] = ids[ends - context_size + place]
+    return Examples(tuple(words), contexts, ids[ends], vocab.size)
 
 
 def _id_stream(words: Sequence[str], vocab: Vocab, gap: int) -> Ids:

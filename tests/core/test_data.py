@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -452,3 +453,10 @@ def test_a_dataset_counts_the_bytes_of_what_has_been_made_of_it(names: Corpus) -
         counts.pairs,
     )
     assert made.nbytes == 8 * 4 * len(train) + sum(part.nbytes for part in kept) + counts.following.starts.nbytes
+
+
+def test_the_lectures_code_can_view_the_embeddings_of_all_contexts(names: Corpus) -> None:
+    """Rows lie one after the other: of columns side by side ``emb.view`` cannot be had."""
+    data = build_dataset(names, SplitConfig(), 3)
+    emb = torch.randn(27, 2)[torch.from_numpy(data.val.contexts)]
+    assert emb.view(len(emb), -1).shape == (len(data.val), 6)
