@@ -1,6 +1,6 @@
 """What the server makes ready beside its first page, so that the first visit to every other one need not wait for it.
 
-PyTorch takes over a second to import, and the newest run's dataset and count models a second more.
+PyTorch takes over a second to import, and the newest run's dataset and count models half a second more.
 """
 
 from __future__ import annotations
