@@ -32,7 +32,7 @@ if __name__ == "__main__":
         with st.container(key="arrival"):  # what is to be said of the address
             if here:
                 link.receive(here)
-            linked.begin()
+            linked.begin(page.url_path)
         if here:
             link.draw(here)
         page.run()

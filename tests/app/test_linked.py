@@ -130,6 +130,21 @@ def test_a_position_belongs_to_its_word_and_an_operation_to_its_view(finished: R
     assert set(app.query_params) == {"run", "word", "view"}
 
 
+def test_fields_lead_once_they_have_obeyed_an_address(finished: Run, open_page: Open) -> None:
+    """With what it asks for a browser sends the address it has by then: that of before, on a slow line."""
+    app = open_page("under_the_hood", run=finished.id, word="ava", view="Backward", operation="db2")
+    assert held(app, "view") == "Backward" and not app.warning
+    older = ({}, {"word": "olivia"}, {"word": "ava", "view": "Forward"}, {"word": "ava", "operation": "p", "scale": "9"})
+    for address in older:
+        app.query_params.clear()
+        app.query_params.update({"run": finished.id} | address)
+        app.run()
+        assert not app.warning and (held(app, "word"), held(app, "operation")) == ("ava", "db2")
+        assert app.query_params == {"run": finished.id, "word": "ava", "view": "Backward", "operation": "db2"} | (
+            {"scale": "9"} if "scale" in address else {}
+        )
+
+
 def test_no_name_is_that_of_a_setting_or_of_the_frame() -> None:
     """A setting in an address is a run's."""
     sources = [path.read_text() for folder in ("ui", "app_pages") for path in Path(ROOT / folder).rglob("*.py")]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +13,10 @@ from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
 from tests.browser.actions import fill
 from tests.browser.app_server import AppServer, wait_until_idle, watched_page
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, WebSocketRoute
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
@@ -89,6 +91,52 @@ def test_a_reload_and_a_copied_link_show_what_was_seen(page: Page, browser: Brow
     with watched_page(browser, server.url) as visitor:
         visitor.goto(link)
         seen(visitor)
+
+
+def test_back_and_forward_lead_through_what_was_seen(page: Page, server: AppServer) -> None:
+    run = server.trained(model_config(hidden_sizes=(7,)), TrainConfig(max_steps=5))
+    page.goto(f"{server.url}/under_the_hood?run={run.id}")
+    wait_until_idle(page)
+    views = page.get_by_test_id("stButtonGroup")
+    for view in ("Backward", "Update"):
+        views.get_by_text(view, exact=True).click()
+        page.wait_for_url(f"**view={view}*")
+        wait_until_idle(page)
+    for go, view in (
+        (page.go_back, "Backward"),
+        (page.go_back, "Forward"),
+        (page.go_forward, "Backward"),
+        (page.go_forward, "Update"),
+    ):
+        go()
+        expect(views.get_by_role("radio", name=view, exact=True)).to_be_checked()
+        wait_until_idle(page)
+        assert ("view=" in page.url) is (view != "Forward") and page.url.endswith(view) is (view != "Forward")
+
+
+def test_what_is_chosen_before_the_address_arrives_does_not_undo_it(page: Page, server: AppServer) -> None:
+    """A part of the page that is drawn alone is asked for with the address that the browser has, maybe an older one."""
+    run = server.trained(model_config(hidden_sizes=(7,)), TrainConfig(max_steps=5))
+    waiting: list[Callable[[], None]] = []
+    slow = False
+
+    def line(here: WebSocketRoute) -> None:
+        there = here.connect_to_server()
+        there.on_message(lambda message: waiting.append(partial(here.send, message)) if slow else here.send(message))
+
+    page.route_web_socket("**/stream", line)
+    page.goto(f"{server.url}/under_the_hood?run={run.id}")
+    wait_until_idle(page)
+    slow = True
+    page.get_by_test_id("stButtonGroup").get_by_text("Backward", exact=True).click()
+    until(lambda: bool(page.title() and waiting), "the server answers")
+    page.get_by_role("button", name="Next", exact=True).click()
+    while waiting:  # in their order
+        waiting.pop(0)()
+    slow = False
+    page.wait_for_url("**operation=dlogits*")
+    expect(page.get_by_text("Step 2 of 11")).to_be_visible()
+    assert "view=Backward" in page.url
 
 
 def test_a_copied_link_fills_the_form_of_another_server(

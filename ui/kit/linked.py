@@ -1,14 +1,19 @@
 """Fields whose values are in the page's address: a reload and a link show what was seen.
 
 Values that a field begins with are not in the address. What makes no sense there gives that value, and a note.
+
+The address that a page opens with, and one that Back or Forward leads to, says what fields have. From then on the
+fields lead and the address follows: with all that it asks for, a browser sends the address it has at that moment, and
+what a page has just written there may still be on its way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from mmcore.fields import Flag, Line, Real, Whole, require
 from ui.kit.text import plain
@@ -16,11 +21,21 @@ from ui.kit.text import plain
 T = TypeVar("T")
 Reader = Callable[[str, str], T]  # name and text -> value; ValueError with name, rule and text
 PLACE, DRAWN, WRITTEN = "linked_place", "linked_drawn", "linked_written"  # in the session
+PAGE, BACK, OBEYED = "linked_page", "linked_back", "linked_obeyed"
 
 
-def begin() -> None:
+def begin(page: str) -> None:
     """Before a page is drawn: its notes will stand here."""
-    st.session_state[PLACE], st.session_state[DRAWN] = st.container(), set()
+    state, back = st.session_state, _goes_back()
+    state[PLACE], state[DRAWN] = st.container(), set()
+    if back or state.get(PAGE) != page:
+        state[PAGE], state[BACK], state[OBEYED] = page, back, set()
+
+
+def _goes_back() -> bool:
+    """Whether the browser's Back or Forward leads here, which Streamlit tells only its own widgets in public."""
+    run = get_script_run_ctx()
+    return run is not None and run.is_history_navigation
 
 
 def end() -> None:
@@ -47,8 +62,11 @@ def keep(
     """
     text_of = write or _written
     written: dict[str, tuple[str, str]] = st.session_state.setdefault(WRITTEN, {})
-    st.session_state.setdefault(DRAWN, set()).add(name)
-    said, (last_key, last) = st.query_params.get(name), written.get(name, (key, None))
+    drawn, obeyed = (st.session_state.setdefault(which, set()) for which in (DRAWN, OBEYED))
+    last_key, last = written.get(name, (key, None))
+    said = last if name in obeyed else st.query_params.get(name)
+    if said is None and last is not None and key == last_key and st.session_state.get(BACK):
+        st.session_state.pop(key, None)  # to before it was chosen
     if said is not None and (said != last or (key == last_key and key not in st.session_state)):
         try:
             st.session_state[key] = read(name, said)
@@ -59,12 +77,20 @@ def keep(
         value = st.session_state[key] = default
     if value == default:
         written.pop(name, None)
-        st.query_params.pop(name, None)
-        return value
-    written[name] = key, text_of(value)
-    if said != text_of(value):
-        st.query_params[name] = text_of(value)
+    else:
+        written[name] = key, text_of(value)
+    drawn.add(name)
+    obeyed.add(name)
+    _write(drawn, {one: text for one, (_, text) in written.items() if one in drawn})
     return value
+
+
+def _write(drawn: Collection[str], texts: Mapping[str, str]) -> None:
+    """Of all fields drawn so far: what asks for a part of the page may have an older address."""
+    now = st.query_params.to_dict()
+    wanted = {name: text for name, text in now.items() if name not in drawn} | dict(texts)
+    if wanted != now:
+        st.query_params.from_dict(wanted)
 
 
 def _is_allowed(text: str, read: Reader[T]) -> bool:
