@@ -82,17 +82,18 @@ def watch(shown: Run) -> None:
             help="The loss axis reaches over the first quarter of the chart too, where the loss falls fastest and runs "
             "are alike. A double click on the chart does the same.",
         )
-        smoothing = st.slider(
-            "Smoothing of the batch loss",
-            0.0,
-            0.95,
-            0.0,
-            0.05,
-            key="smoothing",
-            width=220,
-            persist_state="session",
-            help="Share of the past in each value of the moving average; the raw line stays visible behind it.",
-        )
+    # Beneath them, where it is while it loads, too: in their row it takes less room before than after.
+    smoothing = st.slider(
+        "Smoothing of the batch loss",
+        0.0,
+        0.95,
+        0.0,
+        0.05,
+        key="smoothing",
+        width=220,
+        persist_state="session",
+        help="Share of the past in each value of the moving average; the raw line stays visible behind it.",
+    )
     progress.draw_curve(run, history, log_x=not linear, whole=whole, smoothing=smoothing)
     below = st.grid(2, min_column_width=300, gap="large")  # one below the other where a table would be cut off
     with below.cell():

@@ -134,8 +134,7 @@ def test_fields_lead_once_they_have_obeyed_an_address(finished: Run, open_page: 
     """With what it asks for a browser sends the address it has by then: that of before, on a slow line."""
     app = open_page("under_the_hood", run=finished.id, word="ava", view="Backward", operation="db2")
     assert held(app, "view") == "Backward" and not app.warning
-    older = ({}, {"word": "olivia"}, {"word": "ava", "view": "Forward"}, {"word": "ava", "operation": "p", "scale": "9"})
-    for address in older:
+    for address in ({}, {"word": "olivia"}, {"word": "ava", "view": "Forward"}, {"operation": "p", "scale": "9"}):
         app.query_params.clear()
         app.query_params.update({"run": finished.id} | address)
         app.run()
