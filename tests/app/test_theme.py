@@ -6,12 +6,14 @@ import ast
 import inspect
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import plotly.graph_objects as go
 import pytest
 
 from ui.kit.live import live_chart
+from ui.kit.shell import FONT, page_html
 from ui.kit.theme import ROOM, SURFACES, Theme, colours, figure_layout, plain_layout
 from ui.run.progress import draw_curve
 
@@ -47,3 +49,10 @@ def test_every_live_chart_has_room_before_it_is_there() -> None:
     assert colours().count("light-dark(") == 5 and set(re.findall(r"var\((--lab-\w+)\)", style)) <= set(
         re.findall(r"--lab-\w+", colours())
     )
+
+
+def test_the_font_that_comes_first_is_the_one_that_text_is_set_in() -> None:
+    theme = tomllib.loads(Path(".streamlit/config.toml").read_text("utf-8"))["theme"]
+    faces = [face["url"] for face in theme["fontFaces"] if face["family"] == theme["font"].split(",")[0]]
+    assert faces[0] == FONT and Path(FONT.removeprefix("app/")).is_file()
+    assert page_html().count('rel="preload"') == 1 and f'href="./{FONT}"' in page_html()

@@ -20,6 +20,7 @@ from ui.kit.live import address_of
 
 HERE = Path(__file__).parent
 PARTS = ("BidiComponent", "Button", "Progress", "Selectbox", "Slider")  # of Streamlit's script: what pages begin with
+FONT = "app/static/fonts/inter-latin-wght-normal.woff2"  # comes with the page: text does not wrap anew when it does
 SIDEBAR = 220  # px wide, as long as no visitor has pulled at it
 
 
@@ -39,8 +40,9 @@ def page_html() -> str:
     assert spec is not None and spec.origin is not None
     static = Path(spec.origin).parent / "static"
     html = (static / "index.html").read_text("utf-8")
+    html, fonts = re.subn(r'(rel="preload"\s+href=")[^"]+\.woff2"', rf'\1./{FONT}"', html)
     head, end, rest = html.partition("</head>")
-    assert end, "Streamlit's page has a head"
+    assert end and fonts == 1, "Streamlit's page has a head that asks for one font"
     style, shell, script = ((HERE / name).read_text("utf-8") for name in ("style.css", "shell.css", "shell.js"))
     sheet = f"{theme.colours()}\n{style}{shell.replace('SIDEBAR', f'{SIDEBAR}px')}"
     return f'{head}{_preloads(static, html)}<style>{sheet}</style><script type="module">{script}</script>{end}{rest}'
