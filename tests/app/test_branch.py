@@ -134,7 +134,7 @@ def test_two_maps_that_go_back_to_the_same_weights_are_said_to(finished: Run, st
     other = store.create(finished.config)
     pairs = [(child, finished), (finished, child), (child, sibling), (child, other), (finished, other)]
     assert [two_runs.related(*pair) for pair in pairs] == [True, True, True, False, False]
-    said = texts(open_page("embeddings", run=child.id)).replace("\\", "")
+    said = texts(open_page("embeddings", run=child.id, compared="1")).replace("\\", "")
     assert "They go back to the same weights, so that they agree says little." in said
     assert "They differ in" in said or "Their settings are the same." in said
 

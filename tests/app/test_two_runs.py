@@ -69,11 +69,24 @@ def test_one_run_is_told_how_to_get_a_second(finished: Run, store: RunStore, ope
     assert app.button(key="train_again").label == "Train the same with seed 3", "a second press is another run"
 
 
+def test_a_second_run_is_compared_on_demand_and_by_a_link_that_names_it(
+    again: Again, finished: Run, open_page: Open
+) -> None:
+    other = again(2)
+    app = open_page("embeddings", run=finished.id)
+    assert [*keyed(app)] == ["row"] and "They differ in seed" not in texts(app), "nothing that nobody asked for"
+    app.session_state["compared"] = True
+    app.run()
+    assert "They differ in seed" in texts(app) and app.query_params["compared"] in ("1", ["1"])
+    for named in ({"second": other.id}, {"k": "3"}):
+        assert "They differ in seed" in texts(open_page("embeddings", run=finished.id, **named))
+
+
 def test_the_run_of_the_button_is_compared_once_it_has_ended(
     again: Again, finished: Run, store: RunStore, open_page: Open
 ) -> None:
     older = again(2)
-    app = open_page("embeddings", run=finished.id)
+    app = open_page("embeddings", run=finished.id, compared="1")
     assert app.selectbox(key="second_run").value == older.id
     app.button(key="train_again").click().run()
     assert app.selectbox(key="second_run").value == older.id
@@ -112,7 +125,7 @@ def test_only_runs_of_the_same_symbols_with_a_table_are_offered(
     bigram = finished.config.replace(model=model_config(architecture="bigram"), train=TrainConfig(max_steps=2))
     run_inline(store, store.create(bigram).id)
     store.create(finished.config)
-    app = open_page("embeddings", run=finished.id)
+    app = open_page("embeddings", run=finished.id, compared="1")
     assert len(app.selectbox(key="second_run").options) == 3
     assert app.selectbox(key="second_run").value == like.id, "what differs in the seed only comes first"
     said = texts(app).replace("\\", "")
@@ -127,7 +140,7 @@ def test_only_runs_of_the_same_symbols_with_a_table_are_offered(
 def test_the_second_map_is_turned_and_not_bent(again: Again, finished: Run, store: RunStore, open_page: Open) -> None:
     first, second = again(1, embedding_dim=2), again(2, embedding_dim=2)
     table, other = embedding_table(store, first), embedding_table(store, second)
-    app = open_page("embeddings", run=first.id)
+    app = open_page("embeddings", run=first.id, compared="1")
     shown, turned = places(app, FIRST), places(app, SECOND)
     assert shown == pytest.approx(table, abs=1e-6)
     factor = distances(turned) / np.where(distances(other) > 0, distances(other), np.inf)
@@ -144,7 +157,7 @@ def test_the_second_map_is_turned_and_not_bent(again: Again, finished: Run, stor
 
 def test_a_strip_and_a_plane_are_compared_on_a_line(again: Again, finished: Run, open_page: Open) -> None:
     strip = again(2, embedding_dim=1)
-    app = open_page("embeddings", run=finished.id)
+    app = open_page("embeddings", run=finished.id, compared="1")
     assert app.selectbox(key="second_run").value == strip.id
     assert not app.exception
     assert figure(app, SECOND)["layout"]["xaxis"]["title"]["text"] == "Direction 1 of the first run"
@@ -155,7 +168,7 @@ def test_shares_are_counted_beside_chance(
     again: Again, finished: Run, store: RunStore, open_page: Open, metric: str, count: int
 ) -> None:
     tables = [embedding_table(store, run) for run in (finished, again(2))]
-    app = open_page("embeddings", run=finished.id)
+    app = open_page("embeddings", run=finished.id, compared="1")
     app.button_group(key="metric").set_value(metric)
     app.number_input(key="neighbours_compared_26").set_value(count).run()
     common = [len(set.intersection(*(nearest(table, i, count, metric) for table in tables))) for i in range(27)]

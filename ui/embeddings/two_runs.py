@@ -22,6 +22,7 @@ from ui.run.embedding_map import Coloring
 if TYPE_CHECKING:
     from mmcore import Artifact
 
+RELATED = "They go back to the same weights, so that they agree says little. "
 SEEDS = 2**63
 NEWEST = 100  # runs that are looked at
 WANTED = "second_wanted"  # the run that the button has started, to be shown as soon as it can be
@@ -45,33 +46,29 @@ def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Co
     if not offered:
         _draw_empty(run, runs, refused)
         return
-    most = len(ids) - 1
-    which, how_many, again = st.columns([5, 2, 3], vertical_alignment="bottom")
-    with which:
-        second = _choose(offered)
-    with how_many:
-        key = f"neighbours_compared_{most}"
-        count = st.number_input(
-            "Neighbours compared (k)",
-            1,
-            most,
-            linked.keep("k", key, min(5, most), linked.whole(1, most)),
-            key=key,
-            persist_state="session",
-            help="How many nearest neighbours of each character are looked for in the other run.",
-        )
-    with again:
-        _draw_button(run)
-    _draw_waiting(run, runs)
-    common = "They go back to the same weights, so that they agree says little. " if related(run, second) else ""
-    st.caption(plain(f"{differences(run.config, second.config)} {common}{refusal(refused)}"))
-    other = session.artifact(second)
-    if other is None:  # deleted meanwhile
-        st.rerun()
-    symbols = [artifact.vocab.symbols[i] for i in ids]
-    table, others = (trained.model.tensors["C"].numpy()[ids] for trained in (artifact, other))
-    procrustes.draw((run, second), table, others, symbols, look, theme)
-    common_neighbours.draw(table, others, symbols, count, metric, theme)
+    if _is_wanted(offered):
+        st.session_state["compared"] = True
+    linked.keep("compared", "compared", False, linked.flag())
+    opened = st.expander("Compare with another run", icon=":material/compare:", key="compared", on_change="rerun")
+    if opened.open:
+        with opened:
+            second, count = _choose(run, offered, len(ids) - 1)
+            _draw_waiting(run, runs)
+            common = RELATED if related(run, second) else ""
+            st.caption(plain(f"{differences(run.config, second.config)} {common}{refusal(refused)}"))
+            other = session.artifact(second)
+            if other is None:  # deleted meanwhile
+                st.rerun()
+            symbols = [artifact.vocab.symbols[i] for i in ids]
+            table, others = (trained.model.tensors["C"].numpy()[ids] for trained in (artifact, other))
+            procrustes.draw((run, second), table, others, symbols, look, theme)
+            common_neighbours.draw(table, others, symbols, count, metric, theme)
+
+
+def _is_wanted(offered: Sequence[Run]) -> bool:
+    """Whether the visitor waits for one of these, or a link says which, or how many neighbours."""
+    by_link = "compared" not in st.session_state and not {"second", "k"}.isdisjoint(st.query_params)
+    return by_link or st.session_state.get(WANTED) in {other.id for other in offered}
 
 
 def candidates(run: Run, runs: Sequence[Run]) -> tuple[list[Run], Counter[str]]:
@@ -133,12 +130,14 @@ def refusal(refused: Counter[str]) -> str:
     return f"Not offered: {', '.join(f'{count:,} {why}' for why, count in refused.items())}." if refused else ""
 
 
-def _choose(offered: Sequence[Run]) -> Run:
+def _choose(run: Run, offered: Sequence[Run], most: int) -> tuple[Run, int]:
+    """The second run and how many neighbours are compared, and beside them the button that trains another."""
     by_id = {other.id: other for other in offered}
     if st.session_state.get(WANTED) in by_id:
         st.session_state["second_run"] = st.session_state.pop(WANTED)
     shown = linked.keep("second", "second_run", offered[0].id, linked.one_of(by_id, "a run that is offered"))
-    chosen = st.selectbox(
+    which, how_many, again = st.columns([5, 2, 3], vertical_alignment="bottom")
+    chosen = which.selectbox(
         "Second run",
         list(by_id),
         list(by_id).index(shown),
@@ -147,7 +146,19 @@ def _choose(offered: Sequence[Run]) -> Run:
         format_func=lambda run_id: picker.title(by_id[run_id]),
         help="Any run with the same vocabulary and an embedding table. Runs that differ in the seed only come first.",
     )
-    return by_id[chosen]
+    key = f"neighbours_compared_{most}"
+    count = how_many.number_input(
+        "Neighbours compared (k)",
+        1,
+        most,
+        linked.keep("k", key, min(5, most), linked.whole(1, most)),
+        key=key,
+        persist_state="session",
+        help="How many nearest neighbours of each character are looked for in the other run.",
+    )
+    with again:
+        _draw_button(run)
+    return by_id[chosen], count
 
 
 def _train_again(config: RunConfig) -> None:
