@@ -144,6 +144,8 @@ class JobQueue:
     def _expire_leases(self) -> None:
         """Interrupt runs whose worker is gone; after a pause of this process their workers may have paused as well."""
         now = time.time()
+        if 0 <= now - self._looked < POLL_SECONDS:
+            return  # a run has just ended, and the next ones are waited for
         if now - self._looked > LEASE_SECONDS / 2:
             self._patient_until = now + LEASE_SECONDS
         self._looked = now
@@ -195,7 +197,8 @@ class JobQueue:
     def _place(self) -> None:
         """Give the next queued runs to the slots that have nothing to do."""
         busy = {slot.run_id for slot in self._slots if slot.future}
-        waiting = (run_id for run_id in self.store.queued(self.sweep) if run_id not in busy)
+        queued = self.store.queued(self.sweep, len(self._slots))  # of which those in `busy` are not claimed yet
+        waiting = (run_id for run_id in queued if run_id not in busy)
         free = [slot for slot in self._slots if not slot.future and slot.rest_until < time.monotonic()]
         for slot, run_id in zip(free, waiting, strict=False):
             token = new_token()

@@ -384,22 +384,26 @@ class RunStore:
             rows.append(row | vars(run.config.model) | vars(run.config.train))
         return pd.DataFrame(rows)
 
-    def queued(self, sweep: str | None = None) -> list[str]:
+    def queued(self, sweep: str | None = None, limit: int | None = None) -> list[str]:
         """Ids of the runs that wait, or of those of a sweep, in the order in which they begin: owners take turns.
 
         Next is the oldest run of the owner who has the fewest at work; of several, who was served longest ago.
         """
         which = RunFilter(states=[RunState.QUEUED], sweep=sweep)
-        waiting = sa.select(RUNS.c.id, RUNS.c.owner).where(*which.conditions())
+        place = sa.func.row_number().over(partition_by=RUNS.c.owner, order_by=(RUNS.c.queued, RUNS.c.id))
+        own = sa.select(RUNS.c.id, RUNS.c.owner, RUNS.c.queued, place.label("place")).where(*which.conditions())
+        waiting = own.subquery()
+        first = [] if limit is None else [waiting.c.place <= limit]  # of each owner: they may be all that are next
+        query = sa.select(waiting.c.id, waiting.c.owner).where(*first).order_by(waiting.c.queued, waiting.c.id)
         with self._read() as db:
-            rows = db.execute(waiting.order_by(RUNS.c.queued, RUNS.c.id)).all()
+            rows = db.execute(query).all()
             served = _served(db) if len({row.owner for row in rows}) > 1 else {}
         turn: Counter[str | None] = Counter({owner: working for owner, (working, _) in served.items()})
         keys = []
         for row in rows:
             keys.append((turn[row.owner], served.get(row.owner, (0, 0.0))[1]))
             turn[row.owner] += 1
-        return [rows[i].id for i in sorted(range(len(rows)), key=keys.__getitem__)]
+        return [rows[i].id for i in sorted(range(len(rows)), key=keys.__getitem__)][:limit]
 
     def queue_position(self, run_id: str) -> int | None:
         """1 for the run that is next; None for one that does not wait."""

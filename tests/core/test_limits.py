@@ -65,6 +65,17 @@ def test_c6_the_whole_queue_is_in_the_order_in_which_it_will_begin(store: RunSto
     assert [store.run(run_id).owner for run_id in store.queued()] == ["ada", "bob", "ada", "bob", "ada"]
 
 
+@pytest.mark.parametrize("owners", ["aaaaaaa", "aaaabb-", "-a-bb--c", "abcdaabbb"])
+def test_the_first_of_the_queue_are_those_of_the_whole(store: RunStore, config: RunConfig, owners: str) -> None:
+    for owner in owners:
+        store.create(config, owner=None if owner == "-" else owner)
+    for _ in range(3):
+        whole = store.queued()
+        for limit in range(len(owners) + 2):
+            assert store.queued(limit=limit) == whole[:limit]
+        begin(store)
+
+
 def test_c6_waiting_runs_of_one_visitor_are_limited(
     store: RunStore, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
