@@ -16,7 +16,7 @@ from mmcore import BUNDLED_NAMES, RunConfig, build_dataset, read_words
 from tests.browser.app_server import wait_until_idle
 
 if TYPE_CHECKING:
-    from playwright.sync_api import FilePayload, Page
+    from playwright.sync_api import FilePayload, Locator, Page
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect, NotThere = playwright.expect, playwright.TimeoutError
@@ -50,6 +50,27 @@ def badge(page: Page, text: str) -> None:
     """Wait for a run's state beside its name."""
     states = page.get_by_test_id("stBadge").or_(page.locator(".stMarkdownBadge"))
     expect(states.get_by_text(text).first).to_be_visible()
+
+
+def click_middle(page: Page, target: Locator) -> None:
+    """Click where something is drawn: charts take the mouse on a layer above."""
+    for _ in range(5):  # a chart that is drawn anew just then has it nowhere
+        target.scroll_into_view_if_needed()
+        if box := target.bounding_box():
+            page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+            return
+    raise AssertionError(f"{target} is not drawn")
+
+
+def click_letter(page: Page, symbol: str) -> None:
+    """Click a letter of the map until its row is shown: a chart that is just being redrawn loses a click."""
+    row = page.get_by_text(f"Row of C for {symbol}", exact=True)
+    for patience in (4_000, 8_000, 16_000):
+        click_middle(page, page.locator(".annotation-text").filter(has_text=re.compile(f"^{symbol}$")).first)
+        with contextlib.suppress(AssertionError):
+            expect(row).to_be_visible(timeout=patience)
+            return
+    expect(row).to_be_visible()
 
 
 def nav(page: Page, title: str) -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from mmcore import RunStore, TrainConfig
 from mmcore.architectures import model_config
-from tests.browser.actions import badge, choose, download, fill, nav, plain_val_loss
+from tests.browser.actions import badge, choose, click_letter, download, fill, nav, plain_val_loss
 from tests.browser.app_server import AppServer, wait_until_idle
 
 if TYPE_CHECKING:
@@ -46,12 +46,7 @@ def test_one_run_from_the_form_to_plain_torch(page: Page, server: AppServer, sto
 
     nav(page, "Embeddings")
     expect(page.get_by_text(f"Validation loss {loss}")).to_be_visible()
-    point = page.locator(".annotation-text").filter(has_text=re.compile("^q$"))
-    point.scroll_into_view_if_needed()
-    box = point.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    expect(page.get_by_text(re.compile("^Row of C for "))).to_be_visible()
+    click_letter(page, "q")
 
     nav(page, "Generate")
     expect(page.get_by_text(f"Validation loss {loss}")).to_be_visible()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +9,12 @@ import pytest
 
 from mmcore import Artifact, Run, RunStore, TrainConfig, embedding, load
 from mmcore.architectures import model_config
-from tests.browser.actions import upload
+from tests.browser.actions import click_letter, click_middle, upload
 from tests.browser.app_server import AppServer, wait_until_idle
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Page
 
 
 @pytest.fixture(scope="module")
@@ -29,31 +28,6 @@ def weights(store: RunStore, run: Run) -> Artifact:
     stored = store.weights(run.id)
     assert stored is not None
     return load(stored)
-
-
-def click_middle(page: Page, target: Locator) -> None:
-    """Click where something is drawn: charts take the mouse on a layer above."""
-    target.scroll_into_view_if_needed()
-    box = target.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-
-
-def letter(page: Page, symbol: str) -> Locator:
-    return page.locator(".annotation-text").filter(has_text=re.compile(f"^{symbol}$"))
-
-
-def click_letter(page: Page, symbol: str) -> None:
-    """Click a letter of the map until its row is shown: a chart that is just being redrawn loses a click."""
-    from playwright.sync_api import expect
-
-    row = page.get_by_text(f"Row of C for {symbol}", exact=True)
-    for patience in (4_000, 8_000, 16_000):
-        click_middle(page, letter(page, symbol).first)
-        with contextlib.suppress(AssertionError):
-            expect(row).to_be_visible(timeout=patience)
-            return
-    expect(row).to_be_visible()
 
 
 def test_clicking_a_character_shows_its_row_and_neighbours(

@@ -9,7 +9,7 @@ import pytest
 
 from mmcore import RunStore
 from mmcore.playground import MOST_SECONDS
-from tests.browser.actions import choose
+from tests.browser.actions import choose, click_middle
 from tests.browser.app_server import AppServer, wait_until_idle, watched_page
 
 if TYPE_CHECKING:
@@ -46,11 +46,7 @@ def test_a_slider_trains_and_what_it_trained_can_be_found_again(page: Page, serv
     slide(page, "Hidden units", "ArrowLeft")
     expect(metric(page, "Validation loss")).to_have_text(first)
     wait_until_idle(page)
-    strip = page.locator(".st-key-play_strip .scatterlayer .point").first  # the earlier setting
-    strip.scroll_into_view_if_needed()
-    box = strip.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    click_middle(page, page.locator(".st-key-play_strip .scatterlayer .point").first)  # the earlier setting
     expect(metric(page, "Validation loss")).to_have_text(second)
 
     page.get_by_role("button", name="Keep as run").click()
@@ -106,11 +102,7 @@ def test_another_architecture_brings_its_own_sliders_and_can_be_found_again(page
     expect(page.get_by_role("slider", name="Hidden units")).to_have_count(0)
     expect(page.locator(".st-key-play_map").get_by_text("Probability of each next character")).to_be_visible()
     wait_until_idle(page)
-    strip = page.locator(".st-key-play_strip .scatterlayer .point").first  # the GRU, back from another family
-    strip.scroll_into_view_if_needed()
-    box = strip.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    click_middle(page, page.locator(".st-key-play_strip .scatterlayer .point").first)  # the GRU, from another family
     expect(metric(page, "Validation loss")).to_have_text(smaller)
     expect(page.get_by_role("slider", name="Hidden units")).to_be_visible()
 
