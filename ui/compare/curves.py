@@ -12,6 +12,7 @@ from mmcore.curves import COUNTED, seen, smoothed
 from mmcore.differences import distinct_names
 from mmcore.store import LIVE, Run, RunFilter
 from ui import session
+from ui.kit import linked
 from ui.kit.live.overlay import Line, overlay
 from ui.kit.nouns import fit
 
@@ -57,7 +58,7 @@ def _choose() -> View:
         y = st.segmented_control(
             "Loss",
             list(Y),
-            default="val_loss",
+            default=linked.keep("loss", "compare_y", "val_loss", linked.one_of(Y)),
             required=True,
             format_func=Y.__getitem__,
             key="compare_y",
@@ -67,7 +68,7 @@ def _choose() -> View:
         x = st.segmented_control(
             "Against",
             list(X),
-            default="step",
+            default=linked.keep("against", "compare_x", "step", linked.one_of(X)),
             required=True,
             format_func=X.__getitem__,
             key="compare_x",
@@ -77,6 +78,7 @@ def _choose() -> View:
         half_life = st.select_slider(
             "Smoothing: half-life",
             HALF_LIVES,
+            linked.keep("half_life", "compare_smoothing", 0, _half_life),
             format_func=lambda points: f"{points} points" if points else "none",
             key="compare_smoothing",
             persist_state="session",
@@ -84,9 +86,19 @@ def _choose() -> View:
             help="Exponential moving average: a point counts half as much after so many further points. The points "
             "themselves stay visible behind it.",
         )
-        log_x = st.toggle("Logarithmic x", key="compare_log_x", persist_state="session", help="Leaves step 0 out.")
-        log_y = st.toggle("Logarithmic y", key="compare_log_y", persist_state="session", help="Of the loss.")
+        log_x = _logarithmic("x", "Leaves step 0 out.")
+        log_y = _logarithmic("y", "Of the loss.")
     return View(x=str(x), y=str(y), half_life=half_life, log_x=log_x, log_y=log_y)
+
+
+def _half_life(name: str, text: str) -> int:
+    return int(linked.one_of([str(points) for points in HALF_LIVES])(name, text))
+
+
+def _logarithmic(axis: str, help: str) -> bool:
+    name, key = f"log_{axis}", f"compare_log_{axis}"
+    shown = linked.keep(name, key, False, linked.flag())
+    return st.toggle(f"Logarithmic {axis}", shown, key=key, persist_state="session", help=help)
 
 
 def _draw(runs: Sequence[Run], view: View) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -10,14 +11,23 @@ from mmcore import embedding
 from mmcore.differences import distinct_names
 from mmcore.store import Run
 from ui import session
-from ui.kit import symbols
+from ui.kit import linked, symbols
 from ui.kit.theme import Theme
 from ui.run import procrustes
 from ui.run.embedding_map import Coloring
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+SIDES = {
+    "left": "The run that stays as it is.",
+    "right": "The run that is moved, turned, mirrored and stretched onto the left one.",
+}
+
 
 def draw(runs: Sequence[Run], theme: Theme) -> None:
     """The section, behind a click: it loads weights."""
+    linked.keep("maps", "maps", False, linked.flag())
     opened = st.expander("Embeddings side by side", icon=":material/scatter_plot:", key="maps", on_change="rerun")
     if opened.open:
         with opened:
@@ -36,16 +46,8 @@ def _draw(runs: Sequence[Run], theme: Theme) -> None:
     if len(offered) < 2:
         st.info("Two of the runs must have saved an embedding table.", icon=":material/info:")
         return
-    left, right = st.columns(2)
-    ids = [
-        place.selectbox(label, offered, number, format_func=names.__getitem__, key=f"map_{number}", help=help)
-        for number, (place, label, help) in enumerate(
-            [
-                (left, "Left map", "The run that stays as it is."),
-                (right, "Right map", "The run that is moved, turned, mirrored and stretched onto the left one."),
-            ]
-        )
-    ]
+    places = st.columns(2)
+    ids = [_choose(side, place, offered, names) for side, place in zip(SIDES, places, strict=True)]
     first, second = (by_id[run_id] for run_id in ids)
     artifacts = session.artifact(first), session.artifact(second)
     if artifacts[0] is None or artifacts[1] is None:  # deleted meanwhile
@@ -59,3 +61,11 @@ def _draw(runs: Sequence[Run], theme: Theme) -> None:
     listed = [vocab.symbols[i] for i in shown]
     look: Coloring = {"groups": [embedding.character_class(symbol) for symbol in listed]}
     procrustes.draw((first, second), tables[0], tables[1], listed, look, theme)
+
+
+def _choose(side: str, place: DeltaGenerator, offered: Sequence[str], names: Mapping[str, str]) -> str:
+    """The id of the run whose map is on one side."""
+    key, first = f"map_{side}", offered[list(SIDES).index(side)]
+    shown = linked.keep(side, key, first, linked.one_of(offered, "one of the runs compared"))
+    title, at = f"{side.title()} map", offered.index(shown)
+    return place.selectbox(title, offered, at, key=key, format_func=names.__getitem__, help=SIDES[side])

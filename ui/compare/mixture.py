@@ -19,6 +19,7 @@ from mmcore.ngram import ORDERS
 from mmcore.store import LIVE, Run
 from ui import counting, session
 from ui.compare.losses import TEST, unlike
+from ui.kit import linked
 from ui.kit.nouns import fit
 from ui.kit.text import LOSSES, nats, plain
 from ui.run import unseal
@@ -29,6 +30,7 @@ TITLES = LOSSES | TEST
 
 def draw(runs: Sequence[Run]) -> None:
     """The section, behind a click: it loads weights."""
+    linked.keep("mixture", "mixture", False, linked.flag())
     opened = st.expander(
         "Mixture: these runs as one model", icon=":material/join_inner:", key="mixture", on_change="rerun"
     )
@@ -52,7 +54,7 @@ def _draw(runs: Sequence[Run]) -> None:
     )
     with_counts = st.toggle(
         "With a count model",
-        counting.quick(config.corpus_sha256),
+        linked.keep("counted", "mixture_counts", counting.quick(config.corpus_sha256), linked.flag()),
         key="mixture_counts",
         help=fit(
             "Kneser-Ney, which counts what follows the preceding characters in train: the order of up to "
