@@ -66,6 +66,7 @@ def test_a_reload_and_a_copied_link_show_what_was_seen(page: Page, browser: Brow
     wait_until_idle(page)
     fill(page, "Word", "ava")
     page.get_by_test_id("stButtonGroup").get_by_text("Backward", exact=True).click()
+    expect(page.get_by_text("Step 1 of 11")).to_be_visible()  # the view before has such buttons, too
     for number in (2, 3):
         page.get_by_role("button", name="Next", exact=True).click()
         expect(page.get_by_text(f"Step {number} of 11")).to_be_visible()
