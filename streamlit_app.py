@@ -36,9 +36,9 @@ if __name__ == "__main__":
         if here:
             link.draw(here)
         page.run()
-        linked.end()
         if here is pages.TRAIN:
             link.write()
+        linked.end()
         terms.draw()
         session.queue()  # where the server did not start it: after the page, which comes first
     warm_up.page_drawn()

@@ -68,7 +68,7 @@ class Mixed:
     @property
     def best(self) -> int:
         """Which model has the lowest validation loss alone."""
-        return int(np.nanargmin(self.losses["val_loss"]))
+        return int(np.fmin(self.losses["val_loss"], np.inf).argmin())
 
 
 def mix(titles: Sequence[str], answers: Mapping[str, NDArray[np.float64]]) -> Mixed:

@@ -132,7 +132,7 @@ def _leave(worker: Worker) -> None:
 def warm_up(worker: Worker, store_url: str) -> None:
     """Do everything once, so that the first run does not wait for it."""
     try:
-        worker.store(store_url).queued()
+        worker.store(store_url).queued(limit=1)
         corpus = read_words(BUNDLED_NAMES)
     except (ValueError, OSError) as error:  # no bundled names in this installation, or no store: a run will say so
         log.warning("worker not warm: %s", error)

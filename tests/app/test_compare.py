@@ -94,13 +94,15 @@ def test_there_are_twenty_at_most(finished: Run, store: RunStore, open_page: Ope
 def test_what_is_shown_of_them_is_in_the_address_too(two: tuple[Run, Run], open_page: Open) -> None:
     first, second = two
     shown = {"loss": "both", "against": "seconds", "half_life": "5", "log_x": "1", "mixture": "1", "counted": "0"}
-    shown |= {"maps": "1", "left": second.id, "right": first.id}
-    app = open_page("compare", runs=f"{first.id},{second.id}", **shown)
+    shown |= {"maps": "1", "left": second.id}
+    app = open_page("compare", runs=f"{first.id},{second.id}", right=first.id, **shown)
     assert not app.warning and not app.exception
     assert {name: value for name, value in app.query_params.items() if name != "runs"} == shown
     assert (app.select_slider(key="compare_smoothing").value, app.toggle(key="compare_log_x").value) == (5, True)
-    assert app.toggle(key="mixture_counts").value is False
+    assert app.toggle(key="mixture_counts_1").value is False
     assert [app.selectbox(key=f"map_{side}").value for side in ("left", "right")] == [second.id, first.id]
+    app.selectbox(key="map_left").set_value(first.id).run()
+    assert app.selectbox(key="map_right").value == second.id, "never beside itself"
     app = open_page("compare", runs=f"{first.id},{second.id}", half_life="3", loss="none", maps="1", left="x")
     wrong = [warning.value.replace("\\", "").split(" must be ")[0] for warning in app.warning]
     assert wrong == [f"In the address, {name}" for name in ("loss", "half_life", "left")]
@@ -311,7 +313,7 @@ def test_a_mixture_of_the_runs_is_the_weighted_mean_of_what_they_say(
     assert [metric.value for metric in app.metric if metric.label == "Test loss"] == ["Sealed"]
     assert "test" not in " ".join(table.columns).lower()
     assert not without_help(app)
-    app.toggle(key="mixture_counts").set_value(False).run()
+    app.toggle(key="mixture_counts_1").set_value(False).run()
     table = next(element.value for element in app.dataframe if "Weight" in element.value)
     assert sorted(table["Model"]) == sorted(distinct(two)) and table["Weight"].sum() == pytest.approx(1)
 

@@ -149,6 +149,7 @@ def test_no_name_is_that_of_a_setting_or_of_the_frame() -> None:
     sources = [path.read_text() for folder in ("ui", "app_pages") for path in Path(ROOT / folder).rglob("*.py")]
     names = {name for source in sources for name in re.findall(r'linked\.keep\(\s*"(\w+)"', source)}
     assert {"view", "word", "temperature"} <= names
+    names |= {"log_x", "log_y", "left", "right", "at_row", "at_column"}
     everything = dict.fromkeys([*names, "architecture"], "1")
     assert set(in_address(everything)) == {"architecture"}
     assert not names & {"run", "runs", "step", "corpus", "corpus_name", "corpus_items", "sweep", "lesson"}

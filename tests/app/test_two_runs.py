@@ -99,6 +99,21 @@ def test_the_run_of_the_button_is_compared_once_it_has_ended(
     assert not app.progress
 
 
+def test_who_folds_the_comparison_is_not_shown_it_again(
+    again: Again, finished: Run, store: RunStore, open_page: Open
+) -> None:
+    again(2)
+    app = open_page("embeddings", run=finished.id, compared="1")
+    app.button(key="train_again").click().run()
+    assert app.progress[0].text == "Queued, place 1"
+    app.session_state["compared"] = False
+    app.run()
+    assert app.progress[0].text == "Queued, place 1", "how far it is stays in view"
+    run_inline(store, store.queued()[0])
+    app.run()
+    assert app.session_state["compared"] is False and [*keyed(app)] == ["row"]
+
+
 def test_two_architectures_differ_in_what_both_have(finished: Run) -> None:
     mlp = finished.config.replace(model=model_config(direct=True), train=TrainConfig(seed=0))
     relu = mlp.replace(model=model_config(hidden_sizes=(), direct=True, activation="relu"), train=TrainConfig(seed=1))

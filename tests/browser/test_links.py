@@ -11,7 +11,7 @@ import pytest
 from mmcore import RunConfig, RunStore, TrainConfig, corpus_from_words
 from mmcore.architectures import model_config
 from mmcore.jobs import run_inline
-from tests.browser.actions import fill
+from tests.browser.actions import fill, nav
 from tests.browser.app_server import AppServer, wait_until_idle, watched_page
 from tests.waiting import until
 
@@ -113,6 +113,34 @@ def test_back_and_forward_lead_through_what_was_seen(page: Page, server: AppServ
         expect(views.get_by_role("radio", name=view, exact=True)).to_be_checked()
         wait_until_idle(page)
         assert ("view=" in page.url) is (view != "Forward") and page.url.endswith(view) is (view != "Forward")
+
+
+def test_back_leads_to_nothing_that_was_not_seen(page: Page, server: AppServer) -> None:
+    """One choice is one step, and what is written on the way to a page is none that takes a choice away."""
+    run = server.trained(model_config(hidden_sizes=(7,)), TrainConfig(max_steps=5))
+    page.goto(f"{server.url}/under_the_hood?run={run.id}&view=Backward&operation=db2")
+    views = page.get_by_test_id("stButtonGroup")
+    backward = views.get_by_role("radio", name="Backward", exact=True)
+    expect(page.get_by_text("Step 3 of 11")).to_be_visible()
+    wait_until_idle(page)
+    for view in ("Forward", "Stable softmax"):
+        views.get_by_text(view, exact=True).click()
+        expect(views.get_by_role("radio", name=view, exact=True)).to_be_checked()
+        wait_until_idle(page)
+    page.go_back()
+    expect(views.get_by_role("radio", name="Forward", exact=True)).to_be_checked()
+    wait_until_idle(page)
+    page.go_back()
+    expect(backward).to_be_checked()
+    expect(page.get_by_text("Step 3 of 11")).to_be_visible()
+    expect(page.get_by_test_id("stMain").get_by_text("In the address")).to_have_count(0)
+    nav(page, "Splits")
+    nav(page, "Network")
+    expect(backward).to_be_checked()
+    page.wait_for_url("**view=Backward*")
+    page.go_back()  # to the page as it was on its way to what the visitor had chosen
+    wait_until_idle(page)
+    expect(backward).to_be_checked()
 
 
 def test_what_is_chosen_before_the_address_arrives_does_not_undo_it(page: Page, server: AppServer) -> None:

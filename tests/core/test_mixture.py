@@ -78,3 +78,4 @@ def test_a_model_that_went_astray_spoils_no_mixture() -> None:
     assert mixed.loss["val_loss"] == pytest.approx(-good.mean()) and mixed.losses["val_loss"][1] == 1e6
     alone = mix(["astray", "broken"], {"val_loss": np.stack((astray, broken))})
     assert np.isfinite(alone.loss["val_loss"]), "there is nothing better"
+    assert mix(["broken", "broken too"], {"val_loss": np.stack((broken, broken))}).best in (0, 1)

@@ -46,9 +46,10 @@ def _draw(runs: Sequence[Run], theme: Theme) -> None:
     if len(offered) < 2:
         st.info("Two of the runs must have saved an embedding table.", icon=":material/info:")
         return
-    places = st.columns(2)
-    ids = [_choose(side, place, offered, names) for side, place in zip(SIDES, places, strict=True)]
-    first, second = (by_id[run_id] for run_id in ids)
+    left, right = st.columns(2)
+    stays = _choose("left", left, offered, names)
+    moves = _choose("right", right, [run_id for run_id in offered if run_id != stays], names)
+    first, second = by_id[stays], by_id[moves]
     artifacts = session.artifact(first), session.artifact(second)
     if artifacts[0] is None or artifacts[1] is None:  # deleted meanwhile
         st.rerun()
@@ -65,7 +66,7 @@ def _draw(runs: Sequence[Run], theme: Theme) -> None:
 
 def _choose(side: str, place: DeltaGenerator, offered: Sequence[str], names: Mapping[str, str]) -> str:
     """The id of the run whose map is on one side."""
-    key, first = f"map_{side}", offered[list(SIDES).index(side)]
-    shown = linked.keep(side, key, first, linked.one_of(offered, "one of the runs compared"))
+    key = f"map_{side}"
+    shown = linked.keep(side, key, offered[0], linked.one_of(offered, "one of the runs compared"))
     title, at = f"{side.title()} map", offered.index(shown)
     return place.selectbox(title, offered, at, key=key, format_func=names.__getitem__, help=SIDES[side])

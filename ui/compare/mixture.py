@@ -52,10 +52,12 @@ def _draw(runs: Sequence[Run]) -> None:
             tokens,
         )
     )
+    quick = counting.quick(config.corpus_sha256)
+    key = f"mixture_counts_{quick:d}"  # a choice for small corpora is none for large ones
     with_counts = st.toggle(
         "With a count model",
-        linked.keep("counted", "mixture_counts", counting.quick(config.corpus_sha256), linked.flag()),
-        key="mixture_counts",
+        linked.keep("counted", key, quick, linked.flag()),
+        key=key,
         help=fit(
             "Kneser-Ney, which counts what follows the preceding characters in train: the order of up to "
             f"{ORDERS[-1]} with the lowest validation loss. The paper mixes its network with such a model.",

@@ -46,6 +46,7 @@ def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Co
     if not offered:
         _draw_empty(run, runs, refused)
         return
+    _draw_waiting(run, runs)
     if _is_wanted(offered):
         st.session_state["compared"] = True
     linked.keep("compared", "compared", False, linked.flag())
@@ -53,7 +54,6 @@ def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Co
     if opened.open:
         with opened:
             second, count = _choose(run, offered, len(ids) - 1)
-            _draw_waiting(run, runs)
             common = RELATED if related(run, second) else ""
             st.caption(plain(f"{differences(run.config, second.config)} {common}{refusal(refused)}"))
             other = session.artifact(second)
@@ -63,6 +63,8 @@ def draw(run: Run, artifact: Artifact, ids: Sequence[int], metric: str, look: Co
             table, others = (trained.model.tensors["C"].numpy()[ids] for trained in (artifact, other))
             procrustes.draw((run, second), table, others, symbols, look, theme)
             common_neighbours.draw(table, others, symbols, count, metric, theme)
+    else:
+        st.session_state.pop(WANTED, None)  # they have folded it, and go on with something else
 
 
 def _is_wanted(offered: Sequence[Run]) -> bool:

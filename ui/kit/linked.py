@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -20,16 +21,26 @@ from ui.kit.text import plain
 
 T = TypeVar("T")
 Reader = Callable[[str, str], T]  # name and text -> value; ValueError with name, rule and text
-PLACE, DRAWN, WRITTEN = "linked_place", "linked_drawn", "linked_written"  # in the session
-PAGE, BACK, OBEYED = "linked_page", "linked_back", "linked_obeyed"
+# In the session, of the page drawn last: its name, where notes stand, which fields it has drawn and what it has written
+# of them, the rest of its address once it is whole, and by page the addresses that it had then since it was opened.
+PAGE, PLACE, DRAWN, WRITTEN, REST, SEEN = (
+    f"linked_{what}" for what in ("page", "place", "drawn", "written", "rest", "seen")
+)
+OBEYED, BACK = "linked_obeyed", "linked_back"  # which fields have obeyed its newest address; whether Back led to it
 
 
 def begin(page: str) -> None:
     """Before a page is drawn: its notes will stand here."""
     state, back = st.session_state, _goes_back()
-    state[PLACE], state[DRAWN] = st.container(), set()
+    state[PLACE], state[DRAWN], state[REST] = st.container(), set(), None
     if back or state.get(PAGE) != page:
-        state[PAGE], state[BACK], state[OBEYED] = page, back, set()
+        seen: dict[str, set[str]] = state.setdefault(SEEN, {})
+        if not back:
+            seen[page] = set()
+        state[PAGE], state[OBEYED] = page, set()
+        state[BACK] = back and _as_seen(st.query_params.to_dict()) in seen.get(
+            page, ()
+        )  # not one on the way to another
 
 
 def _goes_back() -> bool:
@@ -38,11 +49,30 @@ def _goes_back() -> bool:
     return run is not None and run.is_history_navigation
 
 
+def _as_seen(address: Mapping[str, str]) -> str:
+    return urlencode(sorted(address.items()))
+
+
 def end() -> None:
-    """After a page is drawn: fields that it no longer has leave the address."""
-    for name in st.session_state.get(WRITTEN, {}).keys() - st.session_state[DRAWN]:
-        del st.session_state[WRITTEN][name]
-        st.query_params.pop(name, None)
+    """After a page is drawn, or as much of it as will be: what its fields have is in the address, and nothing else."""
+    state = st.session_state
+    fields = state[DRAWN] | state.setdefault(WRITTEN, {}).keys()
+    for name in fields - state[DRAWN]:
+        del state[WRITTEN][name]
+    state[REST] = {name: text for name, text in st.query_params.to_dict().items() if name not in fields}
+    _write()
+
+
+def _write() -> None:
+    """Write what the fields have beside the rest of the address: at once, as each time is a step for Back.
+
+    A part of a page that is drawn alone may have been asked for with an older address, and leaves the rest as it was.
+    """
+    state = st.session_state
+    address = state[REST] | {name: text for name, (_, text) in state[WRITTEN].items() if name in state[DRAWN]}
+    if address != st.query_params.to_dict():
+        st.query_params.from_dict(address)
+    state[SEEN].setdefault(state[PAGE], set()).add(_as_seen(address))
 
 
 def keep(
@@ -66,8 +96,8 @@ def keep(
     last_key, last = written.get(name, (key, None))
     said = last if name in obeyed else st.query_params.get(name)
     if said is None and last is not None and key == last_key and st.session_state.get(BACK):
-        st.session_state.pop(key, None)  # to before it was chosen
-    if said is not None and (said != last or (key == last_key and key not in st.session_state)):
+        st.session_state.pop(key, None)  # back to before it was chosen
+    if said is not None and (name not in obeyed or (key == last_key and key not in st.session_state)):
         try:
             st.session_state[key] = read(name, said)
         except ValueError as error:
@@ -81,16 +111,9 @@ def keep(
         written[name] = key, text_of(value)
     drawn.add(name)
     obeyed.add(name)
-    _write(drawn, {one: text for one, (_, text) in written.items() if one in drawn})
+    if st.session_state.get(REST) is not None:  # a part of a page that is drawn alone
+        _write()
     return value
-
-
-def _write(drawn: Collection[str], texts: Mapping[str, str]) -> None:
-    """Of all fields drawn so far: what asks for a part of the page may have an older address."""
-    now = st.query_params.to_dict()
-    wanted = {name: text for name, text in now.items() if name not in drawn} | dict(texts)
-    if wanted != now:
-        st.query_params.from_dict(wanted)
 
 
 def _is_allowed(text: str, read: Reader[T]) -> bool:

@@ -8,6 +8,7 @@ from typing import NoReturn
 import streamlit as st
 
 from ui import visitor
+from ui.kit import linked
 from ui.kit.glossary import GLOSSARY, SPELLED
 from ui.kit.nouns import fit
 
@@ -31,5 +32,6 @@ def draw() -> None:
 
 def stop() -> NoReturn:
     """End a page here: nothing can be drawn after Streamlit's own ``stop``."""
+    linked.end()
     draw()
     st.stop()
