@@ -144,8 +144,6 @@ class JobQueue:
     def _expire_leases(self) -> None:
         """Interrupt runs whose worker is gone; after a pause of this process their workers may have paused as well."""
         now = time.time()
-        if 0 <= now - self._looked < POLL_SECONDS:
-            return  # a run has just ended, and the next ones are waited for
         if now - self._looked > LEASE_SECONDS / 2:
             self._patient_until = now + LEASE_SECONDS
         self._looked = now
