@@ -143,7 +143,7 @@ def test_back_leads_to_nothing_that_was_not_seen(page: Page, server: AppServer) 
     expect(backward).to_be_checked()
 
 
-def test_what_is_chosen_before_the_address_arrives_does_not_undo_it(page: Page, server: AppServer) -> None:
+def test_what_is_chosen_before_the_address_arrives_does_not_undo_it(browser: Browser, server: AppServer) -> None:
     """A part of the page that is drawn alone is asked for with the address that the browser has, maybe an older one."""
     run = server.trained(model_config(hidden_sizes=(7,)), TrainConfig(max_steps=5))
     waiting: list[Callable[[], None]] = []
@@ -153,19 +153,20 @@ def test_what_is_chosen_before_the_address_arrives_does_not_undo_it(page: Page, 
         there = here.connect_to_server()
         there.on_message(lambda message: waiting.append(partial(here.send, message)) if slow else here.send(message))
 
-    page.route_web_socket("**/stream", line)
-    page.goto(f"{server.url}/under_the_hood?run={run.id}")
-    wait_until_idle(page)
-    slow = True
-    page.get_by_test_id("stButtonGroup").get_by_text("Backward", exact=True).click()
-    until(lambda: bool(page.title() and waiting), "the server answers")
-    page.get_by_role("button", name="Next", exact=True).click()
-    while waiting:  # in their order
-        waiting.pop(0)()
-    slow = False
-    page.wait_for_url("**operation=dlogits*")
-    expect(page.get_by_text("Step 2 of 11")).to_be_visible()
-    assert "view=Backward" in page.url
+    with watched_page(browser, server.url) as page:
+        page.route_web_socket("**/stream", line)
+        page.goto(f"{server.url}/under_the_hood?run={run.id}")
+        wait_until_idle(page)
+        slow = True
+        page.get_by_test_id("stButtonGroup").get_by_text("Backward", exact=True).click()
+        until(lambda: bool(page.title() and waiting), "the server answers")
+        page.get_by_role("button", name="Next", exact=True).click()
+        while waiting:  # in their order
+            waiting.pop(0)()
+        slow = False
+        page.wait_for_url("**operation=dlogits*")
+        expect(page.get_by_text("Step 2 of 11")).to_be_visible()
+        assert "view=Backward" in page.url
 
 
 def test_a_copied_link_fills_the_form_of_another_server(
