@@ -38,15 +38,13 @@ def begin(page: str) -> None:
         if not back:
             seen[page] = set()
         state[PAGE], state[OBEYED] = page, set()
-        state[BACK] = back and _as_seen(st.query_params.to_dict()) in seen.get(
-            page, ()
-        )  # not one on the way to another
+        asked = _as_seen(st.query_params.to_dict())
+        state[BACK] = back and asked in seen.get(page, ())  # and not to one that was on the way to another
 
 
 def _goes_back() -> bool:
     """Whether the browser's Back or Forward leads here, which Streamlit tells only its own widgets in public."""
-    run = get_script_run_ctx()
-    return run is not None and run.is_history_navigation
+    return getattr(get_script_run_ctx(), "is_history_navigation", False)
 
 
 def _as_seen(address: Mapping[str, str]) -> str:
