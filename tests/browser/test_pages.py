@@ -84,6 +84,8 @@ def test_clicking_bars_spells_a_word(page: Page, server: AppServer, run: Run) ->
 
 
 def test_sampled_words_download_as_they_are_listed(page: Page, server: AppServer, run: Run, tmp_path: Any) -> None:
+    from playwright.sync_api import expect
+
     page.goto(f"{server.url}/generate?run={run.id}")
     with page.expect_download() as started:
         page.get_by_role("button", name="Words (.txt)").click()
@@ -91,7 +93,7 @@ def test_sampled_words_download_as_they_are_listed(page: Page, server: AppServer
     started.value.save_as(path)
     words = path.read_text(encoding="utf-8").splitlines()
     assert len(words) == 20
-    assert page.get_by_test_id("stDataFrame").locator("td[aria-colindex='1']").first.inner_text() == words[0]
+    expect(page.get_by_test_id("stDataFrame").locator("td[aria-colindex='1']").first).to_have_text(words[0])
 
 
 def test_a_phone_gets_past_the_settings_with_one_tap(page: Page, server: AppServer, run: Run) -> None:
