@@ -140,8 +140,9 @@ def test_a_file_uploaded_in_the_browser_becomes_the_corpus(page: Page, server: A
     rivers = ["rhône", "loire", "seine", "meuse", "isère", "oise", "aube", "tarn", "lot", "cher"]
     upload(page, "rivers.txt", "\n".join(rivers).encode())
     page.get_by_role("button", name="Add corpus").click()
-    expect(page.get_by_text("Of 10 lines, kept 10 words")).to_be_visible()
     expect(page).to_have_url(re.compile("corpus=[0-9a-f]{64}"))
+    wait_until_idle(page)  # until then the preview may still say the same
+    expect(page.get_by_text("Of 10 lines, kept 10 words")).to_be_visible()
 
 
 def test_charts_follow_the_colour_scheme(page: Page, server: AppServer, run: Run) -> None:
