@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -61,11 +61,13 @@ class Progress:
     checkpoints: Sequence[Checkpoint] = ()  # ascending
 
 
-def write_progress(db: Connection, run_id: str, progress: Progress) -> None:
+def write_progress(db: Connection, run_id: str, progress: Progress) -> dict[str, Value]:
+    """Write all of it but what belongs into the run's own row, which is returned."""
+    values: dict[str, Value] = {}
     if progress.checkpoints:
         _write_checkpoints(db, run_id, progress.checkpoints)
     if progress.points:
-        _write_points(db, run_id, progress.points)
+        values |= _write_points(db, run_id, progress.points)
         beyond_last = CHECKPOINTS.c.step > progress.points[-1].step
         db.execute(sa.delete(CHECKPOINTS).where(*of_film(run_id), beyond_last))
     if progress.samples is not None:
@@ -73,18 +75,18 @@ def write_progress(db: Connection, run_id: str, progress: Progress) -> None:
         row: dict[str, Value] = {"run_id": run_id, "step": step, "words": json.dumps(list(words))}
         _append(db, SAMPLES, run_id, [row], MAX_SAMPLES)
     if progress.saved is not None:
-        _write_last(db, run_id, progress.saved)
+        values |= _write_last(db, run_id, progress.saved, values.get("step"))
+    return values
 
 
-def _write_points(db: Connection, run_id: str, points: Sequence[Step]) -> None:
+def _write_points(db: Connection, run_id: str, points: Sequence[Step]) -> dict[str, Value]:
     rows: list[dict[str, Value]] = [
         {"run_id": run_id} | {name: _finite(getattr(point, name)) for name in HISTORY} for point in points
     ]
     _append(db, STEPS, run_id, rows, MAX_POINTS)
     newest: dict[str, Value] = {"step": points[-1].step, "seconds": points[-1].seconds}
     measured = [row["batch_loss"] for row in rows if row["batch_loss"] is not None]
-    newest |= {"batch_loss": measured[-1]} if measured else {}
-    db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(**newest))
+    return newest | ({"batch_loss": measured[-1]} if measured else {})
 
 
 def of_film(run_id: str) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
@@ -123,11 +125,13 @@ def beyond(sizes: dict[int, int], limit: int) -> list[int]:
     return [step for step in steps if step not in kept]
 
 
-def _append(db: Connection, table: sa.Table, run_id: str, rows: Sequence[Mapping[str, Value]], cap: int) -> None:
+def _append(db: Connection, table: sa.Table, run_id: str, rows: Sequence[Mapping[str, Any]], cap: int) -> None:
     """Put rows at the end of a run's series, in place of what it has from their first step on."""
     of_run = table.c.run_id == run_id
     db.execute(sa.delete(table).where(of_run, table.c.step >= rows[0]["step"]))
     db.execute(sa.insert(table), rows)
+    if rows[-1]["step"] < cap:  # a row a step at most, from step 0 on
+        return
     if db.scalar(sa.select(sa.func.count()).select_from(table).where(of_run)) <= cap:  # type: ignore[operator]
         return
     steps = list(db.scalars(sa.select(table.c.step).where(of_run).order_by(table.c.step)))
@@ -135,13 +139,14 @@ def _append(db: Connection, table: sa.Table, run_id: str, rows: Sequence[Mapping
     db.execute(sa.delete(table).where(of_run, table.c.step.in_(drop)))
 
 
-def _write_last(db: Connection, run_id: str, saved: SavedWeights) -> None:
-    step = db.scalar(sa.select(RUNS.c.step).where(RUNS.c.id == run_id))
+def _write_last(db: Connection, run_id: str, saved: SavedWeights, step: Value) -> dict[str, Value]:
+    if step is None:  # those of an earlier point
+        step = db.scalar(sa.select(RUNS.c.step).where(RUNS.c.id == run_id))
     db.execute(sa.delete(CHECKPOINTS).where(CHECKPOINTS.c.run_id == run_id, CHECKPOINTS.c.kind == "last"))
     row = {"run_id": run_id, "kind": "last", "step": step, "weights": saved.weights}
     db.execute(sa.insert(CHECKPOINTS).values(**row, train_state=saved.train_state))
     finite = {name: value for name, value in saved.losses.items() if _finite(value) is not None}
-    db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(weights_step=step, losses=json.dumps(finite)))
+    return {"weights_step": step, "losses": json.dumps(finite)}
 
 
 # ---- values

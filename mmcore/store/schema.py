@@ -287,6 +287,14 @@ def _server(url: URL) -> Engine:
     return engine
 
 
+def reading(engine: Engine) -> Engine:
+    """The same engine for those who only read: to PostgreSQL, no words about where a transaction begins and ends.
+
+    Each of its statements sees what is committed by then, in a transaction too; SQLite's all see the same.
+    """
+    return engine.execution_options(isolation_level="AUTOCOMMIT") if engine.dialect.name == "postgresql" else engine
+
+
 def compact(engine: Engine) -> None:
     """Rewrite a SQLite file without its free pages; other databases see to that themselves."""
     if engine.dialect.name != "sqlite":

@@ -81,6 +81,7 @@ from .schema import (
     full_url,
     open_database,
     open_file,
+    reading,
     shown_url,
 )
 from .selection import ALL, RunFilter
@@ -775,11 +776,15 @@ class RunStore:
         """
         with self._write(late=True) as db:  # the next one follows soon, and what a run needs last is in its end
             renewed: dict[str, Value] = {"heartbeat": Now(), "lease_until": Now() + lease}
-            if not _is_own(db, run_id, token, renewed):
+            state = _own(db, run_id, token, renewed)
+            if state is None:
                 _take_back(db, run_id, token)
-                _own(db, run_id, token, renewed)
-            write_progress(db, run_id, progress)
-            return _state(db, run_id) is RunState.STOPPING
+                state = _own(db, run_id, token, renewed)
+            if state is None:
+                raise _stale(run_id)
+            if new := write_progress(db, run_id, progress):
+                db.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(**new))
+            return state is RunState.STOPPING
 
     def finish(
         self,
@@ -793,10 +798,12 @@ class RunStore:
     ) -> None:
         """End a run, with the last of its progress; the token is worth nothing afterwards."""
         with self._write() as db:
-            _own(db, run_id, token, {"heartbeat": Now()})
-            write_progress(db, run_id, progress)
-            ended = {"ended": Now(), "error": error, "error_type": error_type and error_type[:MAX_ERROR_TYPE]}
-            _move(db, run_id, state, **ended, stored=SIZE, token=None, lease_until=None)
+            old = _own(db, run_id, token, {"heartbeat": Now()})
+            if old is None:
+                raise _stale(run_id)
+            new = write_progress(db, run_id, progress) | {"ended": Now(), "stored": SIZE}
+            new |= {"error": error, "error_type": error_type and error_type[:MAX_ERROR_TYPE]}
+            _change_state(db, run_id, old, state, **new, token=None, lease_until=None)
 
     # ---- the database
 
@@ -819,7 +826,7 @@ class RunStore:
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[Connection]:
-        with self._in_a_sentence("readable"), self._connected().connect() as db:
+        with self._in_a_sentence("readable"), reading(self._connected()).connect() as db:
             yield db
 
     @contextlib.contextmanager
@@ -899,7 +906,11 @@ def _state(db: Connection, run_id: str) -> RunState:
 
 def _move(db: Connection, run_id: str, to: RunState, **values: Value) -> RunState:
     """Change a run's state; ``ValueError`` where :data:`TRANSITIONS` has no such change."""
-    state = _state(db, run_id)
+    return _change_state(db, run_id, _state(db, run_id), to, **values)
+
+
+def _change_state(db: Connection, run_id: str, state: RunState, to: RunState, **values: Value) -> RunState:
+    """As :func:`_move`, of a run that has this state and is locked."""
     if (state, to) not in TRANSITIONS:
         before = " or ".join(old for old, new in TRANSITIONS if new is to)
         raise ValueError(f"a run must be {before} to become {to}, got one that is {state}")
@@ -927,16 +938,15 @@ def _take_back(db: Connection, run_id: str, token: str) -> None:
     db.execute(sa.update(RUNS).where(*mine).values(state=RunState.RUNNING, ended=None, stored=None))
 
 
-def _is_own(db: Connection, run_id: str, token: str, values: dict[str, Value]) -> bool:
-    """Lock a run for its worker and set some values; False if it is not, or no longer, the worker's."""
+def _own(db: Connection, run_id: str, token: str, values: dict[str, Value]) -> RunState | None:
+    """Lock a run for its worker and set some values; its state, or None if it is not, or no longer, the worker's."""
     mine = (RUNS.c.id == run_id, RUNS.c.token == token, RUNS.c.state.in_(WORKING))
-    return bool(db.execute(sa.update(RUNS).where(*mine).values(token=token, **values)).rowcount)
+    state = db.scalar(sa.update(RUNS).where(*mine).values(**values).returning(RUNS.c.state))
+    return None if state is None else RunState(state)
 
 
-def _own(db: Connection, run_id: str, token: str, values: dict[str, Value]) -> None:
-    """As :func:`_is_own`, but :class:`StaleToken` instead of False."""
-    if not _is_own(db, run_id, token, values):
-        raise StaleToken(f"run {run_id} belongs to no one or to another worker now")
+def _stale(run_id: str) -> StaleToken:
+    return StaleToken(f"run {run_id} belongs to no one or to another worker now")
 
 
 def _served(db: Connection) -> dict[str | None, tuple[int, float]]:
