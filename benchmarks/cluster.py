@@ -40,6 +40,7 @@ KEPT = RESULTS / "cluster.json"
 ROUNDS, RUNS = 5, 1_000
 TENTH = 0.1  # seconds of training
 LOOK = 0.05
+WARMING = 20  # runs
 seeds = itertools.count(1)  # none is trained twice: a sweep takes what is there already
 
 
@@ -82,23 +83,19 @@ def of_a_tenth(base: RunConfig, process: ProcessPoolExecutor) -> RunConfig:
 
 
 def queued(store: RunStore, workers: Workers, config: RunConfig, count: int) -> float:
-    """Seconds that two workers, which have trained before, take for so many runs, from the first's row in the store."""
+    """Seconds that two workers take for so many runs that wait, once each has trained some; by the store's clock."""
+    ids = [_create(store, config) for _ in range(WARMING + count)]
     with JobQueue(store.url, workers):
-        _wait(store, [_create(store, config) for _ in range(8)])
-        began = time.perf_counter()
-        _wait(store, [_create(store, config) for _ in range(count)])
-        return time.perf_counter() - began
+        while store.count(RunFilter(states=[RunState.QUEUED, RunState.RUNNING])):
+            time.sleep(LOOK)
+    runs = store.runs(RunFilter(ids=ids))
+    assert {run.state for run in runs} == {RunState.FINISHED}
+    ended = sorted(run.ended for run in runs if run.ended)
+    return (ended[-1] - ended[WARMING - 1]).total_seconds()
 
 
 def _create(store: RunStore, config: RunConfig) -> str:
     return store.create(config.replace(train=config.train.replace(seed=next(seeds))), checkpoints=0).id
-
-
-def _wait(store: RunStore, ids: list[str]) -> None:
-    wait = RunFilter(ids=ids, states=[RunState.QUEUED, RunState.RUNNING])
-    while store.count(wait):
-        time.sleep(LOOK)
-    assert store.count(RunFilter(ids=ids, states=[RunState.FINISHED])) == len(ids)
 
 
 def measure(rounds: int, runs: int) -> dict[str, Any]:
