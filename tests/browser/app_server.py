@@ -189,8 +189,9 @@ def forget(page: Page) -> None:
 IDLE = """(asked) => {
   const running = !document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]');
   const drawn = !document.querySelector('[data-testid=stSkeleton], [data-stale=true]');
-  if (running || !drawn || window.idle?.asked !== asked) window.idle = { asked, since: performance.now() };
-  return performance.now() - window.idle.since > 100;
+  if (running || !drawn || window.idle?.asked !== asked) window.idle = { asked };
+  else window.idle.since ??= performance.now();
+  return performance.now() - window.idle.since > 100; // never before it was seen at rest twice
 }"""
 _asked = itertools.count()
 

@@ -141,7 +141,7 @@ def test_a_file_uploaded_in_the_browser_becomes_the_corpus(page: Page, server: A
     upload(page, "rivers.txt", "\n".join(rivers).encode())
     page.get_by_role("button", name="Add corpus").click()
     expect(page).to_have_url(re.compile("corpus=[0-9a-f]{64}"))
-    wait_until_idle(page)  # until then the preview may still say the same
+    expect(page.get_by_text("Nothing is stored yet.")).to_have_count(0)  # of the preview, which says the same
     expect(page.get_by_text("Of 10 lines, kept 10 words")).to_be_visible()
 
 
