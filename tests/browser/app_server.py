@@ -161,11 +161,29 @@ def watched(context: BrowserContext, url: str) -> Iterator[None]:
     assert not errors, f"script errors in the page: {errors}"
 
 
+# A page says that its script runs when it hears so from the server: until then it has asked, and nobody has answered.
+ASKED = """
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (...data) {
+  window.asked = performance.now();
+  this.addEventListener('message', () => delete window.asked, { once: true });
+  return send.apply(this, data);
+};
+"""
+
+
+def new_context(browser: Browser, **options: Any) -> BrowserContext:
+    """What a visitor's tabs have in common."""
+    context = browser.new_context(**options)
+    context.set_default_timeout(TIMEOUT_MS)
+    context.add_init_script(ASKED)
+    return context
+
+
 @contextmanager
 def watched_page(browser: Browser, url: str, **context_options: Any) -> Iterator[Page]:
     """A visitor with a browser of their own, :func:`watched`."""
-    context = browser.new_context(**context_options)
-    context.set_default_timeout(TIMEOUT_MS)
+    context = new_context(browser, **context_options)
     with watched(context, url):
         try:
             yield context.new_page()
@@ -189,7 +207,8 @@ def forget(page: Page) -> None:
 IDLE = """(asked) => {
   const running = !document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]');
   const drawn = !document.querySelector('[data-testid=stSkeleton], [data-stale=true]');
-  if (running || !drawn || window.idle?.asked !== asked) window.idle = { asked };
+  const asks = performance.now() - window.asked < 5000;  // what asks for a part that is gone gets no answer
+  if (running || !drawn || asks || window.idle?.asked !== asked) window.idle = { asked };
   else window.idle.since ??= performance.now();
   return performance.now() - window.idle.since > 100; // never before it was seen at rest twice
 }"""

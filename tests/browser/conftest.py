@@ -71,8 +71,7 @@ def store(server: AppServer) -> Iterator[RunStore]:
 @pytest.fixture(scope="package")
 def tab(browser: Browser) -> Iterator[Page]:
     """One tab for all tests: it has compiled the app's scripts, for which a new one needs seconds."""
-    context = browser.new_context()
-    context.set_default_timeout(app_server.TIMEOUT_MS)
+    context = app_server.new_context(browser)
     opened = context.new_page()
     app_server.forget(opened)
     yield opened
@@ -82,6 +81,8 @@ def tab(browser: Browser) -> Iterator[Page]:
 @pytest.fixture
 def page(tab: Page, server: AppServer) -> Iterator[Page]:
     """A fresh visitor, not yet on any page: ``page.goto(server.url)``. Who leaves no page open keeps no core busy."""
-    with app_server.watched(tab.context, server.url):
-        yield tab
-    app_server.forget(tab)
+    try:
+        with app_server.watched(tab.context, server.url):
+            yield tab
+    finally:
+        app_server.forget(tab)

@@ -53,6 +53,7 @@ def test_three_runs_are_selected_compared_and_two_deleted_and_back(
     expect(page.get_by_text("3 selected")).to_be_visible()
     tick(page, 0)
     expect(page.get_by_text("2 selected")).to_be_visible()
+    wait_until_idle(page)
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.get_by_text("Deleted 2 runs.")).to_be_visible()
     assert {run.id for run in store.summaries()} == {runs[0].id, runs[1].id}

@@ -61,6 +61,7 @@ def test_every_lesson_is_done_by_what_the_strip_says(page: Page, server: AppServ
         expect(page.get_by_role("heading", name=pages.BY_NAME[lesson.page].title, exact=True)).to_be_visible()
         wait_until_idle(page)
         assert page.evaluate(CUT_OFF) == [], "a table beside the strip has all its columns"
+        page.wait_for_function("() => document.querySelector('.lesson-look')?.onclick")
         strip.get_by_role("button", name="Look here").click()
         found = in_view(page, lesson.evidence)
         assert found["outline"] == "solid" and found["beside"] > 0, (lesson.name, found)

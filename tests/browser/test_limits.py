@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mmcore import RunStore, corpus_from_words
+from tests.browser.actions import fill
 from tests.browser.app_server import AppServer, watched_page
 from tests.waiting import until
 
@@ -22,6 +23,7 @@ def owner_of_a_new_run(page: Page, server: AppServer, store: RunStore) -> str | 
     before = len(store.runs())
     page.goto(f"{server.url}/train")
     expect(page.get_by_text("waiting runs")).to_be_visible()
+    fill(page, "Steps", 5_000_000)  # so that it does not end before it is stopped
     page.get_by_role("button", name="Train", exact=True).click()
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     page.get_by_role("button", name="Stop").click()

@@ -53,6 +53,7 @@ def elsewhere(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def copied(page: Page, server: AppServer) -> str:
     """What *Copy link* puts onto the clipboard."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+    page.wait_for_function("() => document.querySelector('.copy-link')?.onclick")
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     link: str = page.evaluate("navigator.clipboard.readText()")
@@ -125,7 +126,7 @@ def test_back_leads_to_nothing_that_was_not_seen(page: Page, server: AppServer) 
     wait_until_idle(page)
     for view in ("Forward", "Stable softmax"):
         views.get_by_text(view, exact=True).click()
-        expect(views.get_by_role("radio", name=view, exact=True)).to_be_checked()
+        page.wait_for_url(lambda url, view=view: ("view=" in url) is (view != "Forward"))
         wait_until_idle(page)
     page.go_back()
     expect(views.get_by_role("radio", name="Forward", exact=True)).to_be_checked()

@@ -73,6 +73,7 @@ def test_clicking_bars_spells_a_word(page: Page, server: AppServer, run: Run) ->
     expect(word).to_have_text(".")
     spelled = "."
     for length in range(2):
+        wait_until_idle(page)
         chart = page.locator(f".st-key-next_{run.id}__{length}_0")
         spelled += str(chart.locator(".xtick text").first.text_content())
         click_middle(page, chart.locator(".barlayer .point").first)

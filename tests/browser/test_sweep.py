@@ -148,6 +148,8 @@ def test_results_fill_in_place_keep_their_zoom_and_show_a_cells_runs_at_a_click(
         "() => { const p = document.querySelector('.live-figure'); return [p.mark, p.layout.xaxis.range]; }"
     )
     assert kept == [True, [-0.5, 0.5]]
+    badge(page, "Finished")
+    wait_until_idle(page)
     plot = page.locator(".live-figure .nsewdrag").first
     box = plot.bounding_box()
     assert box is not None

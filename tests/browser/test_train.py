@@ -39,6 +39,7 @@ def test_newcomer_sees_names_get_better(page: Page, server: AppServer) -> None:
     page.goto(server.url)
     page.get_by_role("button", name="Train a model").click()
     badge(page, "Finished")
+    wait_until_idle(page)
     main = page.get_by_test_id("stMain")
     expect(main.get_by_text("Step 0 (untrained)")).to_be_visible()
     expect(main.get_by_role("paragraph").filter(has_text=re.compile("^Step 5,000$"))).to_be_visible()

@@ -140,6 +140,7 @@ def test_temperature_redraws_it_without_the_server_which_follows_when_it_rests(
     assert spoken == []
     slider.press("ArrowRight")
     expect(page.get_by_role("spinbutton", name="Temperature")).to_have_value("0.55")
+    wait_until_idle(page)
     page.get_by_role("spinbutton", name="Top-k").last.fill("2")
     page.get_by_role("spinbutton", name="Top-k").last.press("Enter")
     expect(tree.get_by_label("Top-k")).to_have_value("2")
@@ -158,6 +159,7 @@ def test_a_click_and_a_key_go_deeper_and_back(
     expect(prefix).to_have_value(likeliest)
     check(tree, store, run, likeliest)
     expect(page.get_by_role("textbox", name="Prefix").last).to_have_value(likeliest)  # what the many words begin with
+    wait_until_idle(page)
     root.focus()
     root.press("ArrowRight")
     named = tree.locator("[role=treeitem]:focus").get_attribute("aria-label") or ""

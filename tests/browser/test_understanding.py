@@ -48,6 +48,7 @@ def test_a_diverged_run_is_healed_by_the_doctors_button(page: Page, server: AppS
     assert run.error
     page.goto(f"{server.url}/train?run={run.id}")
     expect(page.get_by_text("The run diverged").first).to_be_visible()
+    wait_until_idle(page)
     page.get_by_role("button", name=re.compile("learning rate 0.1")).first.click()
     expect(page.get_by_label("Learning rate", exact=True)).to_have_value("0.1")
     page.get_by_role("button", name="Train", exact=True).click()

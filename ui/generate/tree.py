@@ -77,9 +77,10 @@ def draw(run: Run, artifact: Artifact, how: Sampling) -> None:
 
     def chosen() -> None:
         if (found := st.session_state[key].sampling) is not None:
-            st.session_state["prefix"] = str(found["prefix"])
-            st.session_state["temperature"] = float(found["temperature"])
-            st.session_state["top_k"] = int(found["topK"])
+            prefix, temperature, top_k = str(found["prefix"]), float(found["temperature"]), int(found["topK"])
+            for field, value in {"prefix": prefix, "temperature": temperature, "top_k": top_k}.items():
+                if st.session_state.get(field) != value:  # what is typed into the others meanwhile stays
+                    st.session_state[field] = value
 
     _component(key=key, data=data_of(run, artifact, how), on_sampling_change=chosen)
 
