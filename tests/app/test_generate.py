@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from streamlit.testing.v1 import AppTest
 from mmcore import Artifact, Run, RunStore, Splits, generate, load, split_words
 from tests.app.conftest import Open, texts
 from tests.app.elements import field, figure, numbers, without_help
+from ui.generate import next_character
+from ui.generate.samples import Sampling
 
 
 @pytest.fixture
@@ -118,6 +122,31 @@ def test_a_word_grows_by_drawing_into_the_one_that_sampling_writes(
     for sample_seed in (0, 5):
         (sampled,) = generate(artifact.model, artifact.vocab, 1, sample_seed=sample_seed)
         assert draw_all(sample_seed) == f".{sampled.word}."
+
+
+def test_a_click_that_the_browser_says_again_adds_nothing(artifact: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    clicked = SimpleNamespace(selection=SimpleNamespace(points=[{"customdata": 1, "curve_number": 0}]))
+    state = {"built": ["b"], "chart": clicked}
+    monkeypatch.setattr(next_character.st, "session_state", state)
+    for _ in range(2):  # the second comes with the next click, before the chart is gone
+        next_character._add_clicked("built", 1, artifact.vocab, "chart")
+    assert state["built"] == ["b", "a"]
+
+
+def test_drawing_goes_on_from_the_word_as_it_is_when_the_button_is_pressed(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = Sampling(count=1, temperature=1.0, top_k=1, prefix="", sample_seed=0, max_length=20)
+    for built in (["a"], ["a", "n"]):  # a click since the button was drawn has made it this
+        state = {"built": built}
+        monkeypatch.setattr(next_character.st, "session_state", state)
+        next_character._draw_one("built", artifact, how)
+        after = softmax_after(artifact, ([0] * 3 + artifact.vocab.encode("".join(built)))[-3:], 1.0)
+        assert state["built"] == [*built, artifact.vocab.symbols[int(after.argmax())]]
+    state = {"built": ["a", ""]}
+    monkeypatch.setattr(next_character.st, "session_state", state)
+    next_character._draw_one("built", artifact, how)
+    assert state["built"] == ["a", ""], "nothing follows the end"
 
 
 def test_a_finished_word_says_where_it_occurs_and_starts_over(finished: Run, splits: Splits, open_page: Open) -> None:

@@ -34,7 +34,7 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling, theme: 
     built: list[str] = st.session_state.setdefault(word_key, start)
     written = vocab.cutting.joined(built)
     try:
-        distribution = next_distribution(artifact.model, vocab, written, temperature=how.temperature, top_k=how.top_k)
+        distribution = _next(artifact, built, how)
     except ValueError as error:
         st.error(plain(error), icon=":material/error:")
         terms.stop()
@@ -44,7 +44,7 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling, theme: 
         st.text(vocab.cutting.between.join(map(show_symbol, ["", *built])))
     # The chart must not remember the click that another word's bar got.
     step_key = f"next_{run_id}_{how.prefix}_{len(built)}_{st.session_state.get('built_resets', 0)}"
-    _draw_choices(word_key, start, ranked, how.sample_seed, step_key, vocab.noun)
+    _draw_choices(word_key, start, ranked, artifact, how, step_key)
     if built[-1:] == [""]:
         found = LABEL_TITLES[label(written, splits)]
         st.success(f"The {vocab.item} is complete: {plain(written) or f'the empty {vocab.item}'} ({found.lower()}).")
@@ -55,17 +55,22 @@ def draw(run_id: str, artifact: Artifact, splits: Splits, how: Sampling, theme: 
         theme=None,
         config=PLOTLY_CONFIG,
         key=step_key,
-        on_select=lambda: _add_clicked(word_key, vocab, step_key),
+        on_select=lambda: _add_clicked(word_key, len(built), vocab, step_key),
         selection_mode="points",
         alt=f"Probability of each next {vocab.noun}",
     )
 
 
+def _next(artifact: Artifact, built: list[str], how: Sampling) -> pd.DataFrame:
+    written = artifact.vocab.cutting.joined(built)
+    return next_distribution(artifact.model, artifact.vocab, written, temperature=how.temperature, top_k=how.top_k)
+
+
 def _draw_choices(
-    word_key: str, start: list[str], ranked: pd.DataFrame, sample_seed: int, step_key: str, noun: str
+    word_key: str, start: list[str], ranked: pd.DataFrame, artifact: Artifact, how: Sampling, step_key: str
 ) -> None:
     built: list[str] = st.session_state[word_key]
-    ended, choice_key = built[-1:] == [""], f"choice_{step_key}"
+    ended, choice_key, noun = built[-1:] == [""], f"choice_{step_key}", artifact.vocab.noun
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
             f"Next {noun}",
@@ -87,7 +92,7 @@ def _draw_choices(
         st.button(
             "Draw one",
             on_click=_draw_one,
-            args=(word_key, ranked.sort_index(), sample_seed),
+            args=(word_key, artifact, how),
             disabled=ended,
             icon=":material/casino:",
             help="Let the probabilities choose.",
@@ -106,19 +111,26 @@ def _add(word_key: str, symbol: str) -> None:
     st.session_state[word_key] = [*st.session_state[word_key], symbol]
 
 
-def _add_clicked(word_key: str, vocab: Vocab, chart_key: str) -> None:
+def _add_clicked(word_key: str, length: int, vocab: Vocab, chart_key: str) -> None:
+    """Add what was clicked in the chart of a word of this length.
+
+    A browser says a click again with the next one, where that comes before it has let go of the chart.
+    """
     found = st.session_state[chart_key].selection.points
-    if found:
+    if found and len(st.session_state[word_key]) == length:
         _add(word_key, vocab.symbols[plots.clicked_id(found[0])])
 
 
-def _draw_one(word_key: str, distribution: pd.DataFrame, sample_seed: int) -> None:
-    """Add a character drawn by the probabilities shown; the sample seed and the draws so far decide."""
+def _draw_one(word_key: str, artifact: Artifact, how: Sampling) -> None:
+    """Add a character by the probabilities after the word as it is now; the sample seed and the draws so far decide."""
+    built: list[str] = st.session_state[word_key]
+    if built[-1:] == [""]:  # the click before this one has ended it
+        return
     seed, generator = st.session_state.get("symbol_generator", (None, None))
-    if seed != sample_seed:
-        generator = torch.Generator().manual_seed(sample_seed)
-        st.session_state["symbol_generator"] = sample_seed, generator
-    _add(word_key, draw_symbol(distribution, generator))
+    if seed != how.sample_seed:
+        generator = torch.Generator().manual_seed(how.sample_seed)
+        st.session_state["symbol_generator"] = how.sample_seed, generator
+    _add(word_key, draw_symbol(_next(artifact, built, how), generator))
 
 
 def _start(word_key: str, symbols: list[str]) -> None:
