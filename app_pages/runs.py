@@ -14,7 +14,7 @@ st.markdown(
 )
 store = session.store()
 deleted.draw_undo()
-if not store.count():
+if not store.summaries(limit=1):
     st.info("Train a first model, which takes seconds, and it appears here.", title="No run yet")
     pages.TRAIN.link()
     transfer.draw()

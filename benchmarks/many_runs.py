@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import statistics
 import sys
 import tempfile
@@ -36,7 +37,7 @@ OWNER = "someone"  # all runs are the visitor's own, as on a machine for one
 
 
 def fill(url: str, runs: int) -> None:
-    """A store with so many finished runs: one that was trained, and copies of it with other seeds."""
+    """A store with so many finished runs: one that was trained, and copies with other seeds, losses and seconds."""
     with closing(RunStore(url)) as store:
         sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
         model = model_config(embedding_dim=4, hidden_sizes=(20,))
@@ -49,6 +50,13 @@ def fill(url: str, runs: int) -> None:
         own = {"id", "name", "config", "created", "queued", "config_digest"}
         of_first = dict(database.execute(sa.select(RUNS).where(RUNS.c.id == first.id)).mappings().one())
         database.execute(sa.update(RUNS).values({name: of_first[name] for name in of_first.keys() - own}))
+        other = sa.update(RUNS).where(RUNS.c.id == sa.bindparam("run"))
+        other = other.values(losses=sa.bindparam("other_losses"), seconds=sa.bindparam("other_seconds"))
+        ids = database.scalars(sa.select(RUNS.c.id).where(RUNS.c.id != first.id).order_by(RUNS.c.id)).all()
+        rng = random.Random(1)
+        changes = [{"run": run_id} | _other(of_first["losses"], of_first["seconds"], rng) for run_id in ids]
+        for at in range(0, len(changes), 1_000):
+            database.execute(other, changes[at : at + 1_000])
         for table in (STEPS, SAMPLES, CHECKPOINTS):
             rest = [column for column in table.c if column.name != "run_id"]
             copies = sa.select(RUNS.c.id, *rest).where(table.c.run_id == first.id, RUNS.c.id != first.id)
@@ -56,6 +64,13 @@ def fill(url: str, runs: int) -> None:
         if engine.dialect.name == "postgresql":  # what it knows of its tables: by itself, within a minute of a change
             database.execute(sa.text("ANALYZE"))
     engine.dispose()
+
+
+def _other(losses: str, seconds: float, rng: random.Random) -> dict[str, str | float]:
+    """As another seed might have come out."""
+    away = rng.gauss(0, 0.01)
+    changed = {name: loss + away for name, loss in json.loads(losses).items()}
+    return {"other_losses": json.dumps(changed), "other_seconds": seconds * rng.uniform(0.8, 1.25)}
 
 
 def opened(page: str) -> tuple[float, float]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from .store import RunFilter, RunResult, RunState, RunStore
 
 NOISE = 0.01  # nats: what another seed may change, by the spread over seeds in benchmarks/PARITY.md
 RECORDED = Path(__file__).parent / "frontier.json"
+_SEED = re.compile(r'(?<="seed": )\d+')  # in settings as they are stored
 COSTS = {"parameters": "parameters", "seconds": "seconds", "steps": "updates"}
 """What a loss may cost, and how that is said."""
 
@@ -147,8 +149,8 @@ def points(store: RunStore, results: Iterable[RunResult], vocab_size: int) -> li
     """
     found = []
     for result in results:
-        with contextlib.suppress(ValueError, TypeError, KeyError):  # settings of another version, or damaged
-            parameters, preset, origin = _described(result.settings, vocab_size)
+        with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # of another version, or damaged
+            parameters, preset, origin = _described(_SEED.sub("0", result.config), vocab_size)
             steps, seconds = _spent_before(store, origin)
             costs = {"parameters": parameters, "steps": result.step + steps, "seconds": result.seconds + seconds}
             point = Point(run_id=result.id, name=result.name, val_loss=result.val_loss, preset=preset, **costs)  # type: ignore[arg-type]
@@ -156,20 +158,11 @@ def points(store: RunStore, results: Iterable[RunResult], vocab_size: int) -> li
     return found
 
 
-def _described(settings: Mapping[str, Any], vocab_size: int) -> tuple[int, str | None, Origin | None]:
-    """Of a run's settings: how many parameters, of which preset, and what it is a branch of."""
-    origin = Origin.from_dict(settings["origin"]) if settings.get("origin") else None
-    train = {name: value for name, value in settings["train"].items() if name != "seed"}
-    parameters, preset = _known(json.dumps(settings["model"]), json.dumps(train), vocab_size)
-    return parameters, None if origin else preset, origin
-
-
 @lru_cache(maxsize=4096)
-def _known(model: str, train: str, vocab_size: int) -> tuple[int, str | None]:
-    """Parameters, and the preset if it is one: the same for all seeds of a setting, so read once."""
-    parts = {"model": json.loads(model), "train": json.loads(train)}
-    config = RunConfig.from_dict({"corpus_sha256": "0" * 64} | parts)
-    return config.model.parameters(vocab_size), preset_of(config)
+def _described(settings: str, vocab_size: int) -> tuple[int, str | None, Origin | None]:
+    """How many parameters, of which preset, and what it is a branch of: the same for all seeds of a run's settings."""
+    config = RunConfig.from_dict(json.loads(settings))
+    return config.model.parameters(vocab_size), preset_of(config), config.origin
 
 
 def _spent_before(store: RunStore, origin: Origin | None) -> tuple[int, float]:
@@ -186,10 +179,11 @@ def _spent_before(store: RunStore, origin: Origin | None) -> tuple[int, float]:
 
 
 def front(found: Sequence[Point], cost: str) -> list[Point]:
-    """Those that none of the others beats, the cheapest first."""
+    """Those that none of the others beats, the cheapest first; of several that are equal the one with the first id."""
     best = pareto([point.cost(cost) for point in found], [point.val_loss for point in found])
-    chosen = [point for point, on_it in zip(found, best, strict=True) if on_it]
-    return sorted(chosen, key=lambda point: (point.cost(cost), point.run_id))
+    chosen = sorted((point for point, on_it in zip(found, best, strict=True) if on_it), key=lambda point: point.run_id)
+    of_cost = {point.cost(cost): point for point in reversed(chosen)}
+    return [of_cost[each] for each in sorted(of_cost)]
 
 
 def standing(goal: Goal, own: Sequence[Point]) -> Standing:

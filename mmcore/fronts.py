@@ -15,11 +15,10 @@ def pareto(costs: Sequence[float], losses: Sequence[float]) -> NDArray[np.bool_]
     """
     points = np.column_stack([np.asarray(costs, dtype=np.float64), np.asarray(losses, dtype=np.float64)])
     known = ~np.isnan(points).any(axis=1)
-    front, lowest = np.zeros(len(points), dtype=bool), np.inf
-    for cost in np.unique(points[known, 0]):
-        at_cost = known & (points[:, 0] == cost)
-        best = points[at_cost, 1].min()
-        if best < lowest:  # lower than all that cost less
-            front |= at_cost & (points[:, 1] == best)
-            lowest = best
+    each, of_cost = np.unique(points[known, 0], return_inverse=True)  # costs from the lowest on, and which of them
+    best = np.full(len(each), np.inf)  # loss at each cost
+    np.minimum.at(best, of_cost, points[known, 1])
+    cheaper = np.minimum.accumulate(np.append(np.inf, best))[:-1]  # the lowest loss of all that cost less
+    front = np.zeros(len(points), dtype=bool)
+    front[known] = (points[known, 1] == best[of_cost]) & (best < cheaper)[of_cost]
     return front

@@ -116,7 +116,7 @@ class Run(RunSummary):
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What a run came to, for who compares thousands: with its settings as they are stored, unchecked."""
+    """What a run came to, for who compares thousands: with its settings as they are stored, unread."""
 
     id: str
     name: str
@@ -124,7 +124,7 @@ class RunResult:
     step: int
     seconds: float
     val_loss: float  # exact, of the saved weights
-    settings: dict[str, Any]
+    config: str  # JSON of RunConfig
 
 
 def utc(seconds: float | None) -> datetime | None:
@@ -148,12 +148,12 @@ def summary_of_row(row: Row[Any]) -> RunSummary:
 
 
 def result_of_row(row: Row[Any]) -> RunResult | None:
-    """None where no weights with an exact validation loss were saved, or the settings are no table at all."""
-    val_loss, settings = json.loads(row.losses).get("val_loss"), json.loads(row.config)
-    if val_loss is None or not isinstance(settings, dict):
+    """None where no weights with an exact validation loss were saved."""
+    val_loss = json.loads(row.losses).get("val_loss")
+    if val_loss is None:
         return None
-    values = {name: row._mapping[name] for name in RunResult.__dataclass_fields__ if name in row._mapping}
-    return RunResult(**values, val_loss=val_loss, settings=settings)
+    known = {"id": row.id, "name": row.name, "owner": row.owner, "step": row.step, "seconds": row.seconds}
+    return RunResult(**known, val_loss=val_loss, config=row.config)
 
 
 def _read_run(row: Row[Any]) -> Run:

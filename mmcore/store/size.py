@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from .bin import KEPT
 from .schema import CHECKPOINTS, CORPORA, HISTORY, RUNS, SAMPLES, STEPS, UPDATES_BYTES
-from .usage import read_report, stored_bytes, text_bytes
+from .usage import read_report, text_bytes, total_bytes
 
 PARTS = {
     "weights": "Weights",
@@ -61,7 +61,7 @@ def size_of(db: Connection, files: int | None) -> StoreSize:
         curves=8 * len(HISTORY) * points,
         samples=int(words),
         corpora=sum(text_bytes(read_report(report)) for report in db.scalars(sa.select(CORPORA.c.report))),
-        deleted=sum(stored_bytes(db, RUNS.c.deleted.is_not(None)).values()),
+        deleted=total_bytes(db, RUNS.c.deleted.is_not(None)),
     )
     if files is None:
         return size

@@ -349,13 +349,9 @@ class RunStore:
             return [summary_of_row(row) for row in db.execute(_newest_first(query, limit, offset))]
 
     def results(self, which: RunFilter = ALL) -> list[RunResult]:
-        """Those that have weights with an exact validation loss, newest first, without checking their settings."""
-        columns = [
-            RUNS.c[name]
-            for name in (*RunResult.__dataclass_fields__, "losses", "config", "weights_step")
-            if name in RUNS.c
-        ]
-        query = sa.select(*columns).where(*which.conditions())
+        """Those that have weights with an exact validation loss, newest first, without reading their settings."""
+        names = (*RunResult.__dataclass_fields__, "losses")
+        query = sa.select(*(RUNS.c[name] for name in names if name in RUNS.c)).where(*which.conditions())
         with self._read() as db:
             found = [result_of_row(row) for row in db.execute(_newest_first(query, None, 0))]
         return [result for result in found if result is not None]

@@ -44,10 +44,10 @@ def usage_of(db: Connection, owner: str) -> Usage:
     require(len(owner) <= MAX_OWNER, "owner", f"at most {MAX_OWNER} characters", owner)
     waiting = sa.select(sa.func.count()).where(RUNS.c.owner == owner, RUNS.c.state == RunState.QUEUED)
     reports = list(db.scalars(sa.select(CORPORA.c.report).where(CORPORA.c.owner == owner)))
-    runs = stored_bytes(db, RUNS.c.owner == owner)
-    for run_id, expected in _expected(db, owner).items():
-        runs[run_id] = max(runs.get(run_id, 0), expected)  # it may have come since the last look
-    stored = sum(text_bytes(read_report(report)) for report in reports) + sum(runs.values())
+    stored = sum(text_bytes(read_report(report)) for report in reports) + total_bytes(db, RUNS.c.owner == owner)
+    expected = _expected(db, owner)  # after the others: of a run that comes meanwhile what it will need counts
+    have = stored_bytes(db, RUNS.c.id.in_(expected))
+    stored += sum(max(0, size - have.get(run_id, 0)) for run_id, size in expected.items())
     return Usage(waiting=db.scalar(waiting) or 0, corpora=len(reports), stored=stored)
 
 
@@ -71,6 +71,11 @@ def stored_bytes(db: Connection, where: sa.ColumnElement[bool]) -> dict[str, int
     """Bytes by run: known of those that have ended, counted of the others."""
     rows = db.execute(sa.select(RUNS.c.id, sa.func.coalesce(RUNS.c.stored, SIZE)).where(where))
     return {run_id: int(size) for run_id, size in rows}
+
+
+def total_bytes(db: Connection, where: sa.ColumnElement[bool]) -> int:
+    """The same, of all of them together: one row, however many they are."""
+    return int(db.scalar(sa.select(sa.func.sum(sa.func.coalesce(RUNS.c.stored, SIZE))).where(where)) or 0)
 
 
 def read_report(text: str) -> CorpusReport:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +32,7 @@ from mmcore.frontier import (
 )
 from mmcore.jobs import run_inline
 from mmcore.presets import PRESETS, preset_of
-from mmcore.store import Progress, RunState, RunStore, SavedWeights
+from mmcore.store import Progress, RunResult, RunState, RunStore, SavedWeights
 from mmcore.training import Step
 
 VOCAB = 27
@@ -127,6 +130,8 @@ def test_the_front_is_of_the_cheapest_and_the_lowest() -> None:
     cheap, lower, worse = point(2.4, parameters=100), point(2.2, parameters=300), point(2.3, parameters=400)
     assert front([worse, lower, cheap], "parameters") == [cheap, lower]
     assert front([], "parameters") == []
+    again = dataclasses.replace(cheap, run_id="0")  # the same seed and settings, trained by three hundred students
+    assert front([cheap, again, lower], "parameters") == [again, lower]
 
 
 def test_only_comparable_runs_count_and_a_continued_one_costs_what_it_took_in_all(
@@ -171,6 +176,18 @@ def test_only_comparable_runs_count_and_a_continued_one_costs_what_it_took_in_al
     (again,) = [p for p in points(store, store.results(comparable(names.sha256)), VOCAB) if p.run_id == stopped]
     assert (again.steps, again.seconds, again.val_loss) == (10, 2.5, 2.0)
     store.close()
+
+
+@pytest.mark.parametrize("settings", ["[]", "{}", "no table", '{"model": 1, "train": {"seed": 3}}'])
+def test_what_another_version_or_a_fault_has_written_is_left_out(settings: str, tmp_path: Path) -> None:
+    known: dict[str, Any] = {"name": "mine", "owner": None, "step": 7, "seconds": 1.5, "val_loss": 2.1}
+    config = RunConfig(corpus_sha256="0" * 64, model=PRESETS["quick"].model, train=PRESETS["quick"].train)
+    found = [
+        RunResult(id="read", config=json.dumps(config.replace(train=config.train.replace(seed=8)).to_dict()), **known)
+    ]
+    with closing(RunStore(str(tmp_path / "runs.sqlite"))) as store:
+        (alone,) = points(store, [RunResult(id="odd", config=settings, **known), *found], VOCAB)
+    assert (alone.run_id, alone.preset) == ("read", "quick")
 
 
 def test_a_branch_costs_what_its_ancestors_did_and_is_left_out_without_them(small: Dataset, tmp_path: Path) -> None:

@@ -208,7 +208,8 @@ def measure(own: Sequence[Point], cost: str) -> str:
     """What is compared, and where the measure differs."""
     seeds = min(len(reference.val_losses) for reference in frontier.measured())
     said = ["Dotted: the limits. Yours: your runs on the lecture's names with the default split that have ended."]
-    if above := sum(point.val_loss > shown_losses(own)[1] for point in own):
+    highest = shown_losses(own)[1]
+    if above := sum(point.val_loss > highest for point in own):
         said.append(
             f"{above} of them {'has a higher loss and is' if above == 1 else 'have higher losses and are'} not shown."
         )
