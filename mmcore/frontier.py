@@ -12,7 +12,7 @@ import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -147,18 +147,18 @@ def points(store: RunStore, results: Iterable[RunResult], vocab_size: int) -> li
     A run that was continued counts all its training, and a branch also that of the weights it began with. A branch of
     a run that is not there any more is left out: what it cost is not known.
     """
-    found = []
+    found, before = [], cache(partial(_spent_before, store))
     for result in results:
         with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # of another version, or damaged
             parameters, preset, origin = _described(_SEED.sub("0", result.config), vocab_size)
-            steps, seconds = _spent_before(store, origin)
+            steps, seconds = before(origin)
             costs = {"parameters": parameters, "steps": result.step + steps, "seconds": result.seconds + seconds}
             point = Point(run_id=result.id, name=result.name, val_loss=result.val_loss, preset=preset, **costs)  # type: ignore[arg-type]
             found.append(point)
     return found
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=2**14)
 def _described(settings: str, vocab_size: int) -> tuple[int, str | None, Origin | None]:
     """How many parameters, of which preset, and what it is a branch of: the same for all seeds of a run's settings."""
     config = RunConfig.from_dict(json.loads(settings))

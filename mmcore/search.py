@@ -70,7 +70,8 @@ def _draw(sweep: Sweep, tried: Sequence[Tried], number: int) -> dict[str, Any]:
     possible = axis_settings(sweep.base)
     coded = {axis.name: _Coded(axis, possible[axis.name]) for axis in sweep.axes}
     ways = {name: code.distribution() for name, code in coded.items()}
-    _tell(study, coded, ways, tried)
+    if sweep.method == "tpe":  # random draws are the same whatever came of the others
+        _tell(study, coded, ways, tried)
     parameters = study.ask(ways).params
     return {name: code.value(parameters[name]) for name, code in coded.items()}
 

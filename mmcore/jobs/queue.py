@@ -80,6 +80,7 @@ class JobQueue:
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._looked, self._patient_until = time.time(), 0.0
+        self._expired = 0.0  # when leases were looked at last
         self._empty_at = 0.0  # by time.monotonic
 
     def start(self) -> Self:
@@ -142,12 +143,16 @@ class JobQueue:
             self._wake.clear()
 
     def _expire_leases(self) -> None:
-        """Interrupt runs whose worker is gone; after a pause of this process their workers may have paused as well."""
+        """Interrupt runs whose worker is gone; after a pause of this process their workers may have paused as well.
+
+        Not at the end of every short run.
+        """
         now = time.time()
         if now - self._looked > LEASE_SECONDS / 2:
             self._patient_until = now + LEASE_SECONDS
         self._looked = now
-        if now >= self._patient_until:
+        if now >= self._patient_until and not 0 <= now - self._expired < POLL_SECONDS:
+            self._expired = now
             self.store.expire_leases()
 
     def _empty_bin(self) -> None:

@@ -6,7 +6,7 @@ import itertools
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ..config import RunConfig
 from ..logs import about
@@ -102,16 +102,15 @@ class Sweeping:
         return bool(added)
 
     def _next(self, stored: StoredSweep, runs: Sequence[SweepRun], room: int) -> list[tuple[RunConfig, str]]:
-        sweep = stored.config
+        sweep, have = stored.config, {run.config_digest for run in runs}
         if sweep.method == "grid":
-            have = {run.config_digest for run in runs}
             left = ((config, name) for key, config, name in self._plan(stored) if key not in have)
             return list(itertools.islice(left, room))
         tried = settings_tried(sweep, self.store.runs(RunFilter(sweep=stored.id)))
-        wanted = [pair for one in tried for pair in _missing(sweep, one.setting, runs)]
+        wanted = [pair for one in tried for pair in _missing(sweep, one.setting, have)]
         while len(wanted) < room and len(tried) < sweep.settings_to_try and (drawn := next_setting(sweep, tried)):
             tried.append(Tried(setting=drawn, ended=False))
-            wanted += _missing(sweep, drawn, runs)
+            wanted += _missing(sweep, drawn, have)
         return wanted
 
     def _plan(self, stored: StoredSweep) -> _Plan:
@@ -156,9 +155,8 @@ def _room(sweep: Sweep, runs: Sequence[SweepRun], workers: int, live: int) -> in
     return min(ahead - live, math.ceil(affordable))
 
 
-def _missing(sweep: Sweep, setting: Mapping[str, object], runs: Sequence[SweepRun]) -> list[tuple[RunConfig, str]]:
-    """The runs that a setting lacks, one for each seed that it has none with."""
-    have = {run.config_digest for run in runs}
+def _missing(sweep: Sweep, setting: Mapping[str, object], have: Collection[str]) -> list[tuple[RunConfig, str]]:
+    """The runs that a setting lacks, one for each seed that it has none with; `have`: digests of those there are."""
     pairs = [named(sweep, setting, seed) for seed in sweep.seeds]
     return [(config, name) for config, name in pairs if digest(config) not in have]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -156,9 +157,15 @@ def result_of_row(row: Row[Any]) -> RunResult | None:
     return RunResult(**known, val_loss=val_loss, config=row.config)
 
 
+@functools.lru_cache(maxsize=4096)
+def _read_config(text: str) -> RunConfig:
+    """Checking every setting takes longer than all else of a run, and the same runs are read again and again."""
+    return RunConfig.from_dict(json.loads(text))
+
+
 def _read_run(row: Row[Any]) -> Run:
     values = dict(row._mapping)
-    config = RunConfig.from_dict(json.loads(values["config"]))
+    config = _read_config(values["config"])
     values |= {name: utc(values[name]) for name in TIMES}
     losses = json.loads(row.losses) if row.test_openings else without_sealed(json.loads(row.losses))
     values |= {"checkpoints": row.checkpoints or 0, "tags": tuple(sorted(row.tags.split(",") if row.tags else ()))}

@@ -18,7 +18,7 @@ import shutil
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -394,7 +394,8 @@ class RunStore:
         query = sa.select(waiting.c.id, waiting.c.owner).where(*first).order_by(waiting.c.queued, waiting.c.id)
         with self._read() as db:
             rows = db.execute(query).all()
-            served = _served(db) if len({row.owner for row in rows}) > 1 else {}
+            owners = {row.owner for row in rows}
+            served = _served(db, owners) if len(owners) > 1 else {}
         turn: Counter[str | None] = Counter({owner: working for owner, (working, _) in served.items()})
         keys = []
         for row in rows:
@@ -945,8 +946,10 @@ def _stale(run_id: str) -> StaleToken:
     return StaleToken(f"run {run_id} belongs to no one or to another worker now")
 
 
-def _served(db: Connection) -> dict[str | None, tuple[int, float]]:
+def _served(db: Connection, owners: Collection[str | None]) -> dict[str | None, tuple[int, float]]:
     """By owner: how many runs workers have now, and when the newest of all was begun."""
     working = sa.func.sum(sa.case((RUNS.c.state.in_(WORKING), 1), else_=0))
-    rows = db.execute(sa.select(RUNS.c.owner, working, sa.func.max(RUNS.c.started)).group_by(RUNS.c.owner))
+    theirs = RUNS.c.owner.in_(set(owners) - {None})
+    query = sa.select(RUNS.c.owner, working, sa.func.max(RUNS.c.started)).group_by(RUNS.c.owner)
+    rows = db.execute(query.where(sa.or_(theirs, RUNS.c.owner.is_(None)) if None in owners else theirs))
     return {owner: (int(count), started or 0.0) for owner, count, started in rows}

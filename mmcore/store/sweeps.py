@@ -73,7 +73,7 @@ def sweep_of_row(row: Row[Any]) -> StoredSweep:
     return StoredSweep(**values | {"created": utc(row.created)})
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=1024)
 def _read(text: str) -> Sweep:
     """Checking every setting of a grid takes its time, and the queue looks often."""
     return Sweep.from_dict(json.loads(text))

@@ -960,6 +960,20 @@ def test_e1_after_a_pause_of_its_own_a_queue_waits_one_lease(
     assert seen == [1, 1, 1, 1, 2]
 
 
+def test_a_queue_looks_at_leases_every_quarter_of_a_second_however_short_its_runs_are(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, now = JobQueue(store.url, ProcessWorkers()), time.time()
+    clock = iter([now, now + 0.1, now + 0.2, now + 0.3, now + 0.1])  # set back at last
+    monkeypatch.setattr("mmcore.jobs.queue.time.time", lambda: next(clock))
+    monkeypatch.setattr(queue.store, "expire_leases", expired := MagicMock())
+    seen = []
+    for _ in range(5):
+        queue._expire_leases()
+        seen.append(expired.call_count)
+    assert seen == [1, 1, 1, 2, 3]
+
+
 def family(pid: int) -> set[int]:
     """A process and its descendants."""
     threads = Path(f"/proc/{pid}/task").iterdir()

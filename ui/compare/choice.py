@@ -44,9 +44,11 @@ def read(text: str) -> tuple[list[str], list[str]]:
     """The ids that an address names, as a whole or by their first digits, and what is wrong with the rest."""
     ids, problems = list[str](), list[str]()
     starts = [start.strip() for start in text.split(",") if start.strip()]
-    for start in starts[: 2 * compared.MOST]:
+    named = starts[: 2 * compared.MOST]
+    whole = {run.id for run in session.store().summaries(RunFilter(ids=named))} if named else set()
+    for start in named:
         try:
-            ids.append(session.store().whole_id(start))
+            ids.append(start if start in whole else session.store().whole_id(start))
         except ValueError as problem:
             problems.append(str(problem))
     ids = list(dict.fromkeys(ids))

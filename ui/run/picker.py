@@ -32,7 +32,7 @@ def trained_run() -> tuple[Run, Artifact]:
         terms.stop()
     visitor.open_run(run.id)
     with st.container(key="chosen"):
-        place = _Places.of(many=session.store().count() > OFFERED)
+        place = _Places.of(many=bool(session.store().summaries(limit=1, offset=OFFERED)))
         _choose_run(place, run)
         last = session.artifact(run)
         artifact = last and session.at_step(run, last, _choose_step(place.step, run, last))

@@ -13,7 +13,7 @@ from ui.sweep.found import Found, count
 def draw(found: Found, sweep_id: str) -> None:
     """Choose two settings; how they differ, and the losses behind it."""
     keys = list(found.runs)
-    lowest = [keys.index(key) for key in found.means]
+    lowest = [keys.index(key) for key in list(found.means)[:2]]
     if len(lowest) < 2:
         st.info("Once two settings have finished runs, they can be compared here.")
         return
