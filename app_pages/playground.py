@@ -133,7 +133,7 @@ with result.container(key="play_result"):
         "Keep as run", icon=":material/bookmark_add:", key="play_keep", help="Stores it under Runs, with its weights."
     ):
         try:
-            kept = playground.keep(session.store(), play, owner=visitor.identity())
+            kept = visitor.just_begun(play.config) or playground.keep(session.store(), play, owner=visitor.identity())
         except ValueError as refused:
             st.error(plain(refused), icon=":material/error:")
         else:

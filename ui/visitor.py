@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
+from datetime import timedelta
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import streamlit as st
 from mmcore.config import RunConfig, TrainConfig
 from mmcore.corpus import Corpus
 from mmcore.fields import cut
-from mmcore.store import Run, RunSummary, StoredSweep, UnreadableRun
+from mmcore.store import LIVE, Run, RunFilter, RunState, RunSummary, StoredSweep, UnreadableRun
 from ui.kit.text import plain
 from ui.session import bundled, bundled_sha256, corpus, corpus_here, queue, store
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 
 NEW_SWEEP = "new"  # in place of a sweep's id, while one is defined
+DOUBLE_CLICK = 1.0  # seconds: who asks for the same run twice within it has clicked twice
 MAX_LINKED = 80  # characters of a name in an address
 CORPUS = ("corpus", "corpus_name", "corpus_items")  # what a link says of one
 
@@ -199,7 +201,12 @@ def refuse(problem: ValueError) -> None:
 
 
 def queue_run(config: RunConfig, name: str | None = None) -> Run | None:
-    """Store a new run and hand it to the workers; the visitor stays where they are. None, and why, if it is refused."""
+    """Store a new run and hand it to the workers; the visitor stays where they are. None, and why, if it is refused.
+
+    The second click of a double click gets the run of the first.
+    """
+    if run := just_begun(config):
+        return run
     try:
         run = store().create(config, name=name, owner=identity())
     except ValueError as problem:
@@ -207,6 +214,13 @@ def queue_run(config: RunConfig, name: str | None = None) -> Run | None:
         return None
     queue().submit(run.id)
     return run
+
+
+def just_begun(config: RunConfig) -> Run | None:
+    """The visitor's run with these settings, if they asked for it a moment ago."""
+    since, states = store().now() - timedelta(seconds=DOUBLE_CLICK), (*LIVE, RunState.FINISHED)
+    alike = RunFilter(configs=[config], owner=identity(), queued_after=since, states=states)
+    return next(iter(store().runs(alike, limit=1)), None)
 
 
 def start_run(config: RunConfig) -> Run | None:
@@ -243,6 +257,8 @@ def stop_runs(runs: Iterable[RunSummary]) -> None:
 def continue_run(run_id: str, max_steps: int | None = None) -> None:
     """Let a stopped or interrupted run go on from its saved state; with more steps a finished one too."""
     try:
+        if store().run(run_id).state in (RunState.QUEUED, RunState.RUNNING):  # by the click before, or in another tab
+            return
         store().continue_run(run_id, max_steps=max_steps)
     except ValueError as problem:
         refuse(problem)

@@ -20,6 +20,7 @@ def test_c6_the_queues_limit_is_said_and_the_click_beyond_it_refused(
     store: RunStore, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MMCORE_MAX_WAITING", "2")
+    monkeypatch.setattr("ui.visitor.DOUBLE_CLICK", 0.0)  # each of the clicks is meant
     app = open_page("train")
     assert "Yours: 0 of 2 waiting runs, 0 bytes of 2 GB for runs and corpora." in texts(app)
     app.button(key="train").click().run()

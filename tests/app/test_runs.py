@@ -80,7 +80,7 @@ def test_a_deleted_run_comes_back_after_a_visit_to_another_page(
     finished: Run, store: RunStore, open_page: Open
 ) -> None:
     app = open_page("runs", run=finished.id)
-    app.button(key="delete").click().run()
+    app.button(key=f"delete_{finished.id}").click().run()
     assert store.count() == 0 and store.count(RunFilter(deleted=True)) == 1
     assert f"Deleted **{plain(finished.name)}**" in texts(app) and "Train a first model" in app.info[0].value
     app = app.switch_page("app_pages/data.py").run().switch_page("app_pages/runs.py").run()
@@ -233,7 +233,7 @@ def test_a_run_that_works_cannot_be_deleted(finished: Run, store: RunStore, open
     working = store.create(finished.config)
     assert store.claim(working.id)
     app = open_page("runs", run=working.id)
-    assert app.button(key="delete").disabled
+    assert app.button(key=f"delete_{working.id}").disabled
 
 
 def test_the_dialog_offers_every_format_and_makes_none_until_it_is_asked_for(

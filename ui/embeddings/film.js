@@ -7,7 +7,7 @@ const films = new WeakMap(); // one state for each mounted film, by its element
 
 function mount(root) {
   const find = (name) => root.querySelector(`.film-${name}`);
-  const film = { root, drawn: "", frame: null, find };
+  const film = { root, drawn: "", frame: null, sent: [], find };
   film.button = find("play");
   film.slider = find("slider");
   film.wrote = find("wrote");
@@ -83,7 +83,9 @@ function rest(film) {
   clearTimeout(film.resting);
   film.resting = setTimeout(() => {
     film.resting = null;
-    if (film.frame !== film.data.frame) film.send("frame", film.frame);
+    if (film.frame === (film.sent.at(-1) ?? film.data.frame)) return;
+    film.sent.push(film.frame);
+    film.send("frame", film.frame);
   }, REST_MS);
 }
 
@@ -179,11 +181,14 @@ function fillTable(film) {
 function update(film, data) {
   const { frame, labels, ...rest } = data;
   const json = JSON.stringify(rest);
+  const before = film.data?.frame;
+  const answered = film.sent.lastIndexOf(frame); // an answer to the film, which may have moved on since
+  film.sent.splice(0, answered + 1);
   film.data = data;
   if (json !== film.drawn) {
     film.drawn = json;
     draw(film).catch((error) => (film.pictures[0].plot.textContent = error.message));
-  } else if (!film.playing && !film.resting) show(film, frame);
+  } else if (!film.playing && !film.resting) show(film, answered < 0 && frame !== before ? frame : film.frame);
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {

@@ -108,7 +108,9 @@ def _draw_choices(
 
 
 def _add(word_key: str, symbol: str) -> None:
-    st.session_state[word_key] = [*st.session_state[word_key], symbol]
+    built: list[str] = st.session_state[word_key]
+    if built[-1:] != [""]:  # nothing follows the end, which the click before this one may have been
+        st.session_state[word_key] = [*built, symbol]
 
 
 def _add_clicked(word_key: str, length: int, vocab: Vocab, chart_key: str) -> None:
@@ -124,7 +126,7 @@ def _add_clicked(word_key: str, length: int, vocab: Vocab, chart_key: str) -> No
 def _draw_one(word_key: str, artifact: Artifact, how: Sampling) -> None:
     """Add a character by the probabilities after the word as it is now; the sample seed and the draws so far decide."""
     built: list[str] = st.session_state[word_key]
-    if built[-1:] == [""]:  # the click before this one has ended it
+    if built[-1:] == [""]:
         return
     seed, generator = st.session_state.get("symbol_generator", (None, None))
     if seed != how.sample_seed:

@@ -99,7 +99,7 @@ def _draw_guess(game: Game) -> None:
     st.code(game.vocab.drawn(game.vocab.encode(game.prefix)) + game.vocab.cutting.between + "_", language=None)
     if game.wrong:
         st.caption(f"Not: {', '.join(_title(symbol, game.vocab) for symbol in game.wrong)}")
-    key = f"guess_{len(game.done)}_{place}_{len(game.wrong)}"  # a new one each time: nothing is chosen yet
+    key = _key(game)
     label = fit("The next letter", game.vocab.tokens)
     options = sorted(game.left, key=lambda symbol: symbol or game.vocab.size)  # end last
     asked: dict[str, Any] = {"format_func": lambda symbol: _title(symbol, game.vocab), "key": key}
@@ -110,17 +110,28 @@ def _draw_guess(game: Game) -> None:
         st.selectbox(label, options, index=None, **asked)
     st.button(
         "Show it",
-        on_click=game.give_up,
+        on_click=_given_up,
+        args=(game, key),
         icon=":material/visibility:",
         key="give_up",
         help="Counts as if you had guessed what is left in the order of how frequent it is in train.",
     )
 
 
+def _key(game: Game) -> str:
+    """Of what is guessed next: a new one each time, so that nothing is chosen yet."""
+    return f"guess_{len(game.done)}_{len(game.ranks) + 1}_{len(game.wrong)}"
+
+
 def _guessed(game: Game, key: str) -> None:
     symbol = st.session_state.get(key)
-    if symbol is not None:
+    if symbol is not None and key == _key(game):  # a browser may say a guess again with the next one
         game.guess(symbol)
+
+
+def _given_up(game: Game, key: str) -> None:
+    if key == _key(game):
+        game.give_up()
 
 
 # ---- the models, on the same letters

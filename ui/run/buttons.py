@@ -51,7 +51,12 @@ def _draw_longer(run: Run) -> None:
         more = st.number_input("More steps", 1, 10_000_000, run.max_steps, key=f"more_{run.id}")
         goes_on = session.store().goes_on(run.id)
         st.caption(longer(run.config.train, run.step, run.max_steps + more, goes_on=goes_on))
-        st.button("Go on", on_click=visitor.continue_run, args=(run.id, run.max_steps + more), key="go_on")
+        st.button("Go on", on_click=_train_longer, args=(run,), key="go_on")
+
+
+def _train_longer(run: Run) -> None:
+    """By as many steps as are typed when the button is pressed, which may be before it is drawn with them."""
+    visitor.continue_run(run.id, run.max_steps + st.session_state[f"more_{run.id}"])
 
 
 def draw_reuse(run: Run) -> None:

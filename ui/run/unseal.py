@@ -34,7 +34,8 @@ def ask(name: str, ids: Sequence[str]) -> None:
 
 
 def _open(ids: Sequence[str]) -> None:
-    """Show these runs' test losses to this visitor, and count it."""
-    for run_id in ids:
+    """Show these runs' test losses to this visitor, and count it: once, however often the button is pressed."""
+    seen: set[str] = st.session_state.setdefault("unsealed", set())
+    for run_id in [run_id for run_id in ids if run_id not in seen]:
+        seen.add(run_id)
         session.store().open_test(run_id)
-    st.session_state.setdefault("unsealed", set()).update(ids)

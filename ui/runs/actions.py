@@ -74,13 +74,15 @@ def _draw_tag(chosen: Sequence[RunSummary]) -> None:
         )
         ids, many = [run.id for run in chosen], counted(len(chosen), "run")
         with st.container(horizontal=True):
-            add = partial(_tag, ids, str(tag), remove=False)
+            add = partial(_tag, ids, remove=False)
             st.button(f"Add to {many}", icon=":material/add:", key="tag_add", disabled=not tag, on_click=add)
-            take = partial(_tag, ids, str(tag), remove=True)
+            take = partial(_tag, ids, remove=True)
             st.button(f"Take from {many}", icon=":material/remove:", key="tag_remove", disabled=not tag, on_click=take)
 
 
-def _tag(run_ids: Sequence[str], tag: str, *, remove: bool) -> None:
+def _tag(run_ids: Sequence[str], *, remove: bool) -> None:
+    """Give or take the tag that is chosen when the button is pressed."""
+    tag = st.session_state["tag"] or ""
     try:
         (session.store().untag if remove else session.store().tag)(run_ids, tag)
     except ValueError as problem:

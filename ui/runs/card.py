@@ -40,7 +40,7 @@ def _draw_buttons(run: Run) -> None:
         busy = run.state in WORKING
         why = "Stop it first." if busy else f"It can come back for {deleted.HOURS}."
         remove = partial(deleted.delete, [run.id])
-        st.button("Delete", icon=":material/delete:", key="delete", disabled=busy, help=why, on_click=remove)
+        st.button("Delete", icon=":material/delete:", key=f"delete_{run.id}", disabled=busy, help=why, on_click=remove)
 
 
 def _draw_words(run: Run) -> None:

@@ -19,6 +19,8 @@ HOURS = f"{KEPT_SECONDS / 3600:.0f} hours"
 
 def delete(run_ids: Sequence[str]) -> None:
     """Put runs into the bin; they can come back with one click, here and after a visit elsewhere."""
+    if not session.store().count(RunFilter(ids=run_ids)):  # the click before this one has
+        return
     try:
         session.store().delete(*run_ids)
     except ValueError as problem:  # a worker has taken one meanwhile
@@ -31,13 +33,18 @@ def delete(run_ids: Sequence[str]) -> None:
 
 def _restore(run_ids: Sequence[str]) -> None:
     back = session.store().restore(run_ids)
-    if gone := len(run_ids) - len(back):
+    if gone := len(run_ids) - session.store().count(RunFilter(ids=run_ids)):
         visitor.refuse(ValueError(f"{counted(gone, 'run')} cannot come back: the bin was emptied."))
     _forget()
     if len(back) > 1:
         selection.select(back)
     elif back:
         visitor.open_run(back[0])
+
+
+def _restore_chosen(run_ids: Sequence[str]) -> None:
+    """Those that are chosen when the button is pressed; without a choice, all of these."""
+    _restore(st.session_state["bin_chosen"] or run_ids)
 
 
 def _forget() -> None:
@@ -67,7 +74,7 @@ def draw_bin() -> None:
     with st.popover(f"Bin: {counted(len(there), 'run')}", icon=":material/delete:", key="bin"):
         room = amount(sum(session.store().stored(names).values()))
         st.markdown(f"{counted(len(there), 'deleted run')}, {room}. Each goes for good {HOURS} after it was deleted.")
-        chosen = st.multiselect(
+        st.multiselect(
             "Bring back",
             list(names),
             format_func=names.__getitem__,
@@ -76,8 +83,7 @@ def draw_bin() -> None:
             help="A run comes back as it was, with its curve, samples, weights and tags.",
         )
         with st.container(horizontal=True):
-            back = chosen or list(names)
-            st.button("Restore", icon=":material/undo:", key="restore", on_click=_restore, args=(back,))
+            st.button("Restore", icon=":material/undo:", key="restore", on_click=_restore_chosen, args=(list(names),))
             empty = st.button("Empty the bin", icon=":material/delete_forever:", key="empty_bin")
         if empty:
             with st.spinner("Emptying the bin …"):

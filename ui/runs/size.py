@@ -76,13 +76,14 @@ def _draw_checkpoints() -> None:
         key="drop_checkpoints",
         disabled=not count,
         on_click=_drop,
-        args=(own, limit),
+        args=(own,),
     )
 
 
-def _drop(run_ids: list[str], limit: int) -> None:
+def _drop(run_ids: list[str]) -> None:
+    """What is beyond the limit that is typed when the button is pressed."""
     try:
-        session.store().collect(run_ids, limit=limit)
+        session.store().collect(run_ids, limit=int(st.session_state["keep_mb"] * MB))
     except ValueError as problem:  # one was deleted meanwhile
         visitor.refuse(problem)
 

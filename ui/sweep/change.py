@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -195,6 +196,7 @@ def _confirm_deletion(stored: StoredSweep) -> None:
 
 
 def _delete(sweep_id: str) -> None:
-    visitor.stop_sweep(sweep_id)
-    session.store().delete_sweep(sweep_id)
+    with contextlib.suppress(ValueError):  # the click before this one has, or another tab
+        visitor.stop_sweep(sweep_id)
+        session.store().delete_sweep(sweep_id)
     visitor.close_sweep()

@@ -84,7 +84,7 @@ def _draw_result(tested: RangeTest, theme: Theme) -> None:
         f"Use {found.rate:g}",
         icon=":material/check:",
         key="use_rate",
-        on_click=form.fill,
+        on_click=form.refill,
         args=({"learning_rate": found.rate},),
         help="Puts the suggestion into the form.",
     )

@@ -43,7 +43,7 @@ def draw(run: Run) -> None:
             icon=":material/play_arrow:",
             disabled=not said,
             on_click=_train,
-            args=(config,),
+            args=(run,),
             key="one_train",
         )
 
@@ -61,7 +61,13 @@ def changed(config: RunConfig, name: str, value: object) -> RunConfig:
     return new.replace(origin=config.origin if new.model == config.model else None)
 
 
-def _train(config: RunConfig) -> None:
-    """Train it now, with its settings in the form."""
+def _train(run: Run) -> None:
+    """Train it now, as it is changed when the button is pressed, with its settings in the form."""
+    name = st.session_state[f"one_{run.id}"]
+    try:
+        config = changed(run.config, name, st.session_state[f"one_{run.id}_{name}"])
+    except ValueError as problem:
+        visitor.refuse(problem)
+        return
     if visitor.start_run(config) is not None:
         st.session_state["mended"] = settings.values_of(config.model, config.train, config.split)
