@@ -1,8 +1,9 @@
 """What a visitor with many runs waits for, in Chromium: ``python -m benchmarks.compare [DATABASE] [RUNS ...]``.
 
-From a click to what it asked for, 20 times each, in one tab: Runs by the navigation; the next 50 runs of the list; and
-Compare with 20 runs' curves drawn. Stores have 2,000 and 10,000 finished runs unless told otherwise, as those of
-:mod:`benchmarks.many_runs`. Needs requirements-dev.txt and Chromium; ``postgresql``, Debian's package as well.
+From a click to what it asked for, 20 times each, in one tab: Runs by the navigation; the next 50 runs of the list;
+Lessons, whose goals are about all runs; and Compare with 20 runs' curves drawn. Stores have 2,000 and 10,000 finished
+runs unless told otherwise, as those of :mod:`benchmarks.many_runs`. Needs requirements-dev.txt and Chromium;
+``postgresql``, Debian's package as well.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 REPEATS, CURVES = 20, 20
 LISTED = """() => document.querySelector('[data-testid=stDataFrame] canvas') !== null
     && document.body.innerText.includes('Runs 1 to 50 of ')"""
+AIMED = "() => document.querySelector('[class*=st-key-goals_] .main-svg') !== null"
 DRAWN = f"() => document.querySelectorAll('.live-plot .scatterlayer .trace').length === {CURVES}"
 
 
@@ -61,6 +63,7 @@ def measure(browser: Browser, server: AppServer) -> dict[str, list[float]]:
         page.goto(f"{server.url}/compare?runs={','.join(ids)}")
         page.wait_for_function(DRAWN, timeout=60_000)
         found = {"compare": seconds(page, go("Compare"), DRAWN, go("Data"))}
+        found["lessons"] = seconds(page, go("Lessons"), AIMED, go("Data"))
         found["runs"] = seconds(page, go("Runs"), LISTED, go("Data"))
         go("Runs")()
         wait_until_idle(page)

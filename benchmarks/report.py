@@ -171,7 +171,12 @@ OPENED = {
     "example": "Network",
     "part": "part unfolded",
 }
-CLICKED = {"runs": "the list of runs", "next 50": "the next 50 runs", "compare": "20 runs' curves"}
+CLICKED = {
+    "runs": "the list of runs",
+    "next 50": "the next 50 runs",
+    "lessons": "the goals on Lessons",
+    "compare": "20 runs' curves",
+}
 DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 

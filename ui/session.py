@@ -182,7 +182,7 @@ def corpus_here(sha256: str) -> Corpus | None:
     return corpus(sha256)
 
 
-@st.cache_resource(show_spinner=False, max_entries=16)
+@st.cache_resource(show_spinner=False, max_entries=1024)
 def vocab(sha256: str) -> Vocab:
     """The vocabulary of a stored corpus, without building its dataset."""
     return Vocab.of(corpus(sha256))
@@ -196,7 +196,13 @@ def splits(sha256: str, split: SplitConfig) -> Splits:
 
 def tokens(configs: Iterable[RunConfig]) -> str:
     """What the symbols of some runs are, as sentences about all of them have it."""
-    return shared(corpus(sha256).tokens for sha256 in {config.corpus_sha256 for config in configs})
+    return shared(_tokens(sha256) for sha256 in {config.corpus_sha256 for config in configs})
+
+
+@st.cache_resource(show_spinner=False, max_entries=1024)
+def _tokens(sha256: str) -> str:
+    """Of a list of runs on many corpora: few of those are in memory."""
+    return corpus(sha256).tokens
 
 
 @st.cache_resource(show_spinner="Building the dataset …", max_entries=16)
