@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,9 +26,17 @@ def owner_of_a_new_run(page: Page, server: AppServer, store: RunStore) -> str | 
     expect(page.get_by_text("waiting runs")).to_be_visible()
     fill(page, "Steps", 5_000_000)  # so that it does not end before it is stopped
     page.get_by_role("button", name="Train", exact=True).click()
-    expect(page.get_by_role("button", name="Stop")).to_be_visible()
-    page.get_by_role("button", name="Stop").click()
-    until(lambda: all(run.ended for run in store.runs()), "it has stopped: the next page offers to stop no other")
+    stop = page.get_by_role("button", name="Stop", exact=True)
+    expect(stop).to_be_visible()
+
+    def stopped() -> bool:
+        """Pressed again where the button was just being drawn anew, which loses a click."""
+        with contextlib.suppress(playwright.TimeoutError):
+            if stop.is_visible():
+                stop.click(timeout=2_000)
+        return store.runs()[0].ended is not None
+
+    until(stopped, "it has stopped: the next page offers to stop no other")
     runs = store.runs()
     assert len(runs) == before + 1
     return runs[0].owner
