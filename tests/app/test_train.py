@@ -220,7 +220,10 @@ def test_form_survives_a_page_switch(open_page: Open) -> None:
     assert field(app, "embedding_dim").value == 5
 
 
-def test_a_queued_run_shows_its_place_and_stops_at_once(open_page: Open, store: RunStore) -> None:
+def test_a_queued_run_shows_its_place_and_stops_at_once(
+    open_page: Open, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.visitor.DOUBLE_CLICK", 0.0)  # each of the clicks is meant
     app = open_page("train")
     train(app)
     first = app.query_params["run"]
