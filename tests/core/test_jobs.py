@@ -943,35 +943,25 @@ def test_e1_a_pause_longer_than_the_lease_cuts_no_run(
         assert {store.run(run_id).state for run_id in runs} == {S.RUNNING}
 
 
-def test_e1_after_a_pause_of_its_own_a_queue_waits_one_lease(
-    store: RunStore, make: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run_id, queue = make(10), JobQueue(store.url, ProcessWorkers())
-    assert store.claim(run_id, lease=-1)
-    monkeypatch.setattr("mmcore.store.store.lives", lambda worker: False)  # as of a worker on another host
-    now = time.time()
-    clock = iter([now, now + 30, now + 32, now + 34, now + 36])
-    monkeypatch.setattr("mmcore.jobs.queue.time.time", lambda: next(clock))
-    monkeypatch.setattr(queue.store, "expire_leases", expired := MagicMock())
-    seen = []
-    for _ in range(5):
-        queue._expire_leases()
-        seen.append(expired.call_count)
-    assert seen == [1, 1, 1, 1, 2]
-
-
-def test_a_queue_looks_at_leases_every_quarter_of_a_second_however_short_its_runs_are(
-    store: RunStore, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("looks", "expired"),
+    [
+        pytest.param([0, 30, 32, 34, 36], [1, 1, 1, 1, 2], id="one lease after a pause of its own"),
+        pytest.param([0, 0.1, 0.2, 0.3, 0.1], [1, 1, 1, 2, 3], id="every quarter of a second, and on a clock set back"),
+    ],
+)
+def test_e1_when_a_queue_looks_for_leases_that_have_expired(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, looks: list[float], expired: list[int]
 ) -> None:
     queue, now = JobQueue(store.url, ProcessWorkers()), time.time()
-    clock = iter([now, now + 0.1, now + 0.2, now + 0.3, now + 0.1])  # set back at last
+    clock = iter(now + look for look in looks)
     monkeypatch.setattr("mmcore.jobs.queue.time.time", lambda: next(clock))
-    monkeypatch.setattr(queue.store, "expire_leases", expired := MagicMock())
+    monkeypatch.setattr(queue.store, "expire_leases", asked := MagicMock())
     seen = []
-    for _ in range(5):
+    for _ in looks:
         queue._expire_leases()
-        seen.append(expired.call_count)
-    assert seen == [1, 1, 1, 2, 3]
+        seen.append(asked.call_count)
+    assert seen == expired
 
 
 def family(pid: int) -> set[int]:
