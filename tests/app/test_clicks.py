@@ -13,7 +13,7 @@ from tests.app.conftest import Open
 from ui import visitor
 from ui.lessons import guessing
 from ui.run import unseal
-from ui.runs import actions, deleted
+from ui.runs import actions, deleted, size
 from ui.sweep import change
 
 
@@ -21,7 +21,7 @@ from ui.sweep import change
 def state(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A visitor's session without a page, whose refusals are in it too."""
     kept: dict[str, Any] = {"visitor": "ada", "refused": []}
-    for module in (visitor, guessing, unseal, actions, deleted):
+    for module in (visitor, guessing, unseal, actions, deleted, size):
         monkeypatch.setattr(module.st, "session_state", kept)
     monkeypatch.setattr(visitor, "identity", lambda: "ada")
     monkeypatch.setattr(visitor, "refuse", lambda problem: kept["refused"].append(str(problem)))
@@ -67,6 +67,18 @@ def test_the_one_thing_that_is_changed_is_what_is_typed(finished: Run, store: Ru
     app.button(key="one_train").click().run()
     latest = store.latest()
     assert latest is not None and latest.config.train.learning_rate == 0.03
+
+
+def test_checkpoints_are_dropped_beyond_the_limit_that_is_typed(
+    finished: Run, store: RunStore, state: dict[str, Any]
+) -> None:
+    before = len(store.checkpoints(finished.id))
+    state["keep_mb"] = 1_000.0
+    size._drop([finished.id])
+    assert len(store.checkpoints(finished.id)) == before > 0
+    state["keep_mb"] = 0.0
+    size._drop([finished.id])
+    assert store.checkpoints(finished.id) == []
 
 
 def test_a_tag_is_the_one_that_is_chosen(finished: Run, store: RunStore, open_page: Open) -> None:

@@ -277,6 +277,8 @@ def test_keeping_stores_the_run_and_opens_it(store: RunStore, open_page: Open) -
     assert run.id in app.success[0].value.replace("\\", "")
     weights = store.weights(run.id)
     assert weights is not None and load(weights).config == run.config
+    app.button(key="play_keep").click().run()  # the second click of a double click
+    assert store.count() == 1 and run.id in app.success[0].value.replace("\\", "")
 
 
 def test_every_control_has_help(open_page: Open) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from mmcore import Run, TrainConfig
 from mmcore.architectures import model_config
 from tests.browser.app_server import AppServer, wait_until_idle
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -78,6 +81,32 @@ def test_play_the_film(page: Page, server: AppServer, run: Run) -> None:
     bar.press("End")  # and the other way round
     expect(page.locator(".film-step")).to_have_text("120")
     expect(page).to_have_url(f"{server.url}/embeddings?run={run.id}")
+
+
+def test_an_answer_that_comes_late_does_not_move_the_film_back(page: Page, server: AppServer, run: Run) -> None:
+    from playwright.sync_api import expect
+
+    spoken = open_film(page, server, run)
+    slider = page.get_by_role("slider", name="Checkpoint", exact=True)
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        for said, key in enumerate(("ArrowLeft", "End"), 1):  # to another frame and back, before the first is answered
+            slider.press(key)
+            until(lambda said=said: page.evaluate("() => true") and len(spoken) >= said, "the film says where it rests")
+        expect(page.locator(".film-step")).to_have_text("120")
+        page.evaluate(
+            """() => {
+              window.steps = new Set();
+              const step = document.querySelector('.film-step'), note = () => window.steps.add(step.textContent);
+              new MutationObserver(note).observe(step, { childList: true, characterData: true, subtree: true });
+            }"""
+        )
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    wait_until_idle(page)
+    expect(page).to_have_url(f"{server.url}/embeddings?run={run.id}")
+    assert set(page.evaluate("() => [...window.steps]")) <= {"120"}
+    expect(page.get_by_role("slider", name="Checkpoint (step)")).to_have_attribute("aria-valuetext", "Step 120")
 
 
 def test_without_motion_frames_follow_each_other_without_gliding(page: Page, server: AppServer, run: Run) -> None:
