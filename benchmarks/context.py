@@ -11,7 +11,8 @@ from typing import Any
 
 from benchmarks.report import RESULTS
 from mmcore import BUNDLED_NAMES, JobQueue, ProcessWorkers, RunConfig, RunStore, read_words
-from mmcore.comparison import by_setting
+from mmcore.comparison import settled
+from mmcore.paired import runs_by_setting
 from mmcore.presets import PRESETS
 from mmcore.store import RunFilter, SweepState
 from mmcore.sweeps import Axis, Sweep
@@ -35,7 +36,8 @@ def trained(store: RunStore, wanted: Sweep) -> dict[tuple[int, int], dict[str, A
         while store.sweep(stored.id).state is SweepState.ACTIVE:
             time.sleep(LOOK_SECONDS)
     found: dict[tuple[int, int], dict[str, Any]] = {}
-    for (context, dim), runs in by_setting(wanted, store.runs(RunFilter(sweep=stored.id))).items():
+    for (context, dim), by_seed in runs_by_setting(wanted, store.runs(RunFilter(sweep=stored.id))).items():
+        runs = settled(by_seed)
         losses = {name: [run.losses[name] for run in runs] for name in ("val_loss", "val_loss_unseen", "train_loss")}
         found[int(str(context)), int(str(dim))] = losses | {"seeds": [run.config.train.seed for run in runs]}
     return found

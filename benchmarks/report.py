@@ -12,7 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from benchmarks.best import MLPS, OTHERS
-from mmcore.losses import SHOWN
+from mmcore.losses import LOSSES, SHOWN
 from mmcore.paired import mean_of, paired_difference
 
 HERE = Path(__file__).parent
@@ -129,6 +129,23 @@ def presets() -> str:
                 split = "de-duplicated" if deduplicate else "as they are"
                 rows.append((name, split, *map(spread, losses), spread([r["seconds"] for r in runs], 1), len(runs)))
     return table(("preset", "words", "train", "validation", "on unseen words", "seconds", "seeds"), rows)
+
+
+def mixtures(rows: list[dict[str, Any]]) -> str:
+    """What the models of the mixtures reach alone and together, medians over all of them, and what each weighs."""
+    names = [name for name in LOSSES if name in rows[0]["loss"]]
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for model in (model for row in rows for model in row["models"]):
+        kinds.setdefault(model["model"].partition(", seed")[0], []).append(model)
+    alone = [(kind, *(spread([m[name] for m in models]) for name in names)) for kind, models in kinds.items()]
+    together = ("all as one", *(spread([row["loss"][name] for row in rows]) for name in names))
+    heads = (name.replace("val_loss", "validation").replace("_loss", "").replace("_", ", ") for name in names)
+    weights = "; ".join(f"{kind}: {spread([m['weight'] for m in models], 2)}" for kind, models in kinds.items())
+    equal = spread([row["equal"] for row in rows])
+    return (
+        table(("", *(head.replace("unseen", "unseen words") for head in heads)), [*alone, together])
+        + f"\nWhat each weighs: {weights}. With equal weights, validation is {equal}.\n"
+    )
 
 
 def tried() -> str:
@@ -399,6 +416,7 @@ def main() -> None:
         "step_excess": f"{data['step']['attributed_microseconds'] / data['step']['step_microseconds'] - 1:+.1%}",
         "gflops": f"{data['step']['peak_gflops']:.0f}",
         "presets": presets(),
+        "mixtures": mixtures(mixed) if (mixed := read("mixture")) else "Not measured.\n",
         "tried": tried(),
         "growth": growth(data) if "growth" in data else "Not measured in a quick run.\n",
         "memory": f"{data['peak_memory_mib']:.0f}",

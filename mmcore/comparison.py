@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from .losses import SHOWN
-from .paired import Key, mean_of, runs_by_setting, val_losses
+from .paired import Key, mean_of, val_losses
 from .store import Run
 from .sweeps import Sweep, axis_settings
 
 COLUMNS = ("settled", "val_loss", "val_loss_error", "val_loss_unseen", "train_loss", "parameters", "seconds")
 
 
-def by_setting(sweep: Sweep, runs: Sequence[Run]) -> dict[Key, list[Run]]:
-    """The runs of each setting that have finished with a validation loss, in the order of their seeds."""
-    found = runs_by_setting(sweep, runs)
-    return {key: [own[seed] for seed in val_losses(own)] for key, own in found.items()}
+def settled(runs: Mapping[int, Run]) -> list[Run]:
+    """Those of a setting's runs, by seed, that have finished with a validation loss, in the order of their seeds."""
+    return [runs[seed] for seed in val_losses(runs)]
 
 
-def results(sweep: Sweep, runs: Sequence[Run], vocab_size: int) -> pd.DataFrame:
-    """A row a setting, in the order of :func:`by_setting`.
+def results(sweep: Sweep, found: Mapping[Key, Mapping[int, Run]], vocab_size: int) -> pd.DataFrame:
+    """A row a setting, of runs as :func:`~mmcore.paired.runs_by_setting` finds them, in its order.
 
     Columns: the axes, ``settled`` (how many seeds have finished), ``val_loss`` (mean over them) and ``val_loss_error``
     (standard error of that mean; NaN below two), ``val_loss_unseen``, ``train_loss``, ``parameters``, ``seconds``
     (means; NaN where no seed has finished, as of losses).
     """
     rows = []
-    for values, own in by_setting(sweep, runs).items():
+    for values, runs in found.items():
+        own = settled(runs)
         setting = dict(zip((axis.name for axis in sweep.axes), values, strict=True))
         means = {name: _mean([run.losses.get(name, math.nan) for run in own]) for name in SHOWN}
         config = own[0].config if own else sweep.config(setting, sweep.seeds[0])

@@ -21,6 +21,7 @@ from ..config import RunConfig, SplitConfig
 from ..corpus import BUNDLED_NAMES
 from ..dataset import Vocab
 from ..fields import require
+from ..paired import runs_by_setting
 from ..presets import PRESETS
 from ..reading import Reading
 from ..store import LIVE, Run, RunFilter, RunState, RunStore, StoredSweep, SweepState
@@ -256,7 +257,7 @@ def _print(
 ) -> None:
     runs = store.runs(RunFilter(sweep=stored.id))
     size = Vocab.of(store.corpus(stored.config.base.corpus_sha256)).size
-    table = results(stored.config, runs, size)
+    table = results(stored.config, runs_by_setting(stored.config, runs), size)
     if as_json:
         typer.echo(json.dumps(_facts(stored, runs) | {"settings": _records(table)}))
     elif as_csv:

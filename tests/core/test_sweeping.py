@@ -19,9 +19,10 @@ import pytest
 
 from mmcore import RunConfig, RunState, RunStore, TrainConfig, corpus_from_words, run_inline
 from mmcore.architectures import model_config
-from mmcore.comparison import by_setting, markdown, results
+from mmcore.comparison import markdown, results, settled
 from mmcore.jobs import sweeping as sweeping_module
 from mmcore.jobs.sweeping import AHEAD, MOST_INTERRUPTIONS, Sweeping, settings_tried
+from mmcore.paired import runs_by_setting
 from mmcore.search import Tried, next_setting
 from mmcore.store import Progress, RunFilter, SavedWeights, StoredSweep, SweepRun, SweepState
 from mmcore.sweeps import Axis, Sweep
@@ -202,21 +203,22 @@ def test_results_are_means_over_seeds_with_their_standard_error(store: RunStore,
     stored = store.create_sweep(sweep(base, axes=(CONTEXTS,), seeds=(1, 2, 3)), name="Grid")
     train_all(store, stored)
     runs = store.runs(RunFilter(sweep=stored.id))
-    table = results(stored.config, runs, 9)
+    found = runs_by_setting(stored.config, runs)
+    table = results(stored.config, found, 9)
     assert table["context_size"].tolist() == [1, 2, 3] and table["settled"].tolist() == [3, 3, 3]
     losses = pd.Series([run.losses["val_loss"] for run in runs if run.config.model.context_size == 2])
     row = table[table["context_size"] == 2].iloc[0]
     assert row["val_loss"] == pytest.approx(losses.mean(), abs=1e-12)
     assert row["val_loss_error"] == pytest.approx(losses.sem(), abs=1e-12)
     assert row["parameters"] == stored.config.config({"context_size": 2}, 1).model.parameters(9)
-    assert [run.config.train.seed for run in by_setting(stored.config, runs)[(2,)]] == [1, 2, 3]
+    assert [run.config.train.seed for run in settled(found[(2,)])] == [1, 2, 3]
     lines = markdown(stored.config, table).splitlines()
     assert lines[0].startswith("| Context size | Validation loss |") and len(lines) == 5
     assert f"{row['val_loss']:.4f} ± {row['val_loss_error']:.4f}" in markdown(stored.config, table)
 
 
 def test_results_before_the_first_run_are_empty_cells(base: RunConfig) -> None:
-    table = results(sweep(base), [], 9)
+    table = results(sweep(base), runs_by_setting(sweep(base), []), 9)
     assert len(table) == 6 and table["val_loss"].isna().all() and table["settled"].sum() == 0
     assert "nan" not in markdown(sweep(base), table)
 

@@ -22,8 +22,7 @@ def draw(stored: StoredSweep, runs: Sequence[Run], theme: Theme) -> None:
     if not found.means:
         st.info("Results appear here as soon as the first run of the sweep has finished.")
         return
-    mine = [run for own in found.runs.values() for run in own.values()]
-    rows = comparison.results(found.sweep, mine, session.vocab(found.sweep.base.corpus_sha256).size)
+    rows = comparison.results(found.sweep, found.runs, session.vocab(found.sweep.base.corpus_sha256).size)
     _draw_figure(found, rows, stored.id, theme)
     st.subheader("Is A better than B?", anchor=False)
     answer.draw(found, stored.id)
