@@ -12,6 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from benchmarks.best import MLPS, OTHERS
+from benchmarks.opening import PAGES
 from mmcore.losses import LOSSES, SHOWN
 from mmcore.paired import mean_of, paired_difference
 
@@ -214,8 +215,7 @@ def opening(data: dict[str, Any]) -> str:
     rows = []
     for kind, title in OPENED.items():
         for name, times in data["seconds"].get(kind, {}).items():
-            shown = name.replace("_", " ").capitalize() if kind in ("first", "switch", "reload") else name
-            rows.append((title, shown, f"{times[0]:.2f}", spread(times, 2)))
+            rows.append((title, PAGES.get(name, name), f"{times[0]:.2f}", spread(times, 2)))
     return table(("seconds to", "", "first", "median"), rows)
 
 
