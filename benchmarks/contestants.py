@@ -89,7 +89,7 @@ def lecture(words: Sequence[str], seed: int, split_seed: int, steps: int, full: 
     return Result("lecture", seed, steps, val_loss, ended - began, built - began, trained - built)
 
 
-class _Net(nn.Module):
+class Net(nn.Module):
     """The same model as torch's own modules make it."""
 
     def __init__(self, vocab_size: int, dim: int) -> None:
@@ -130,7 +130,7 @@ def competent(words: Sequence[str], seed: int, split_seed: int, settings: Settin
         )
     built = time.perf_counter()
     torch.manual_seed(seed)  # a program of its own, unlike the library
-    model = _Net(vocab.size, settings.dim)
+    model = Net(vocab.size, settings.dim)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
     )

@@ -74,6 +74,24 @@ def every_run(data: dict[str, Any]) -> str:
     return table(("", "target", "seed", "seconds", "of them dataset", "validation loss"), rows)
 
 
+def peers(data: dict[str, Any]) -> str:
+    """Training and validation in each library: medians over the seeds, and the ratio to ours with the same seed."""
+    titles = NAMES | {"competent, our dataset": NAMES["competent"]}
+    by_name: dict[str, dict[int, dict[str, Any]]] = {}
+    for run in data["runs"]:
+        by_name.setdefault(run["name"], {})[run["seed"]] = run
+    rows = []
+    for name, runs in by_name.items():
+        losses = [run["val_loss"] for run in runs.values() if run["val_loss"] is not None]
+        once = statistics.median(run["compiling"] for run in runs.values())
+        ratios = [run["seconds"] / by_name["ours"][seed]["seconds"] for seed, run in runs.items()]
+        seconds = [run["seconds"] for run in runs.values()]
+        digits = 3 if max(seconds) < 1_000 else 0
+        cells = f"{once:.1f}" if once else "", spread(losses) if losses else "not known"
+        rows.append((titles.get(name, name), spread(seconds, digits), *cells, f"{statistics.median(ratios):,.1f} ×"))
+    return table(("", "seconds", "compiling, once", "loss reached", "of our time"), rows)
+
+
 def step(data: dict[str, Any]) -> str:
     """An update, op by op."""
     found = data["step"]
@@ -421,6 +439,9 @@ def main() -> None:
         "growth": growth(data) if "growth" in data else "Not measured in a quick run.\n",
         "memory": f"{data['peak_memory_mib']:.0f}",
     }
+    others = read("peers")
+    parts["peers"] = peers(others) if others else "Not measured.\n"
+    parts["peers_load"] = f"{others['load']:.1f}" if others else "not measured"
     read_on = read("sequences")
     parts["sequences"] = sequences(read_on) if read_on else "Not measured.\n"
     parts["sequences_load"] = f"{read_on['load']:.1f}" if read_on else "not measured"
