@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
@@ -225,25 +224,27 @@ def _found(store: RunStore, start: str) -> StoredSweep:
 
 def _train(store: RunStore, stored: StoredSweep) -> None:
     """Have the sweep's runs trained, by this machine or ``MMCORE_SCHEDULER``'s cluster, until the last has ended."""
-    from ..jobs import JobQueue, said, workers_of_environment
+    from ..jobs import JobQueue, ctrl_c, said, workers_of_environment
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     shown = Progress(*columns, console=Console(stderr=True), transient=True)
     workers = workers_of_environment()
-    try:
-        with shown, JobQueue(store.url, workers, stored.id):
-            task = shown.add_task("", total=stored.config.run_count)
-            while (now := store.sweep(stored.id)).state is SweepState.ACTIVE or _live(store, stored):
-                runs = store.sweep_runs(stored.id)
-                count = Counter(run.state for run in runs)
-                done = count[RunState.FINISHED] + count[RunState.FAILED]
-                of = f"{done:,} of {now.config.run_count:,} runs, {count[RunState.RUNNING]} in training"
-                shown.update(task, description=of if workers.count else f"{of}; {said(workers)}", completed=done)
-                time.sleep(LOOK_SECONDS)
-    except KeyboardInterrupt:
+    with ctrl_c() as stopped, shown, JobQueue(store.url, workers, stored.id):
+        task = shown.add_task("", total=stored.config.run_count)
+        while (now := store.sweep(stored.id)).state is SweepState.ACTIVE or _live(store, stored):
+            runs = store.sweep_runs(stored.id)
+            count = Counter(run.state for run in runs)
+            done = count[RunState.FINISHED] + count[RunState.FAILED]
+            of = f"{done:,} of {now.config.run_count:,} runs, {count[RunState.RUNNING]} in training"
+            shown.update(task, description=of if workers.count else f"{of}; {said(workers)}", completed=done)
+            if stopped.wait(LOOK_SECONDS):
+                break
+        else:
+            stopped.clear()  # too late: all of it has ended
+    if stopped.is_set():
         store.stop_sweep(stored.id)
         typer.echo(f"Stopped. Its runs are kept; to go on: sweep resume {stored.id}", err=True)
-        raise typer.Exit(STOPPED_BY_CTRL_C) from None
+        raise typer.Exit(STOPPED_BY_CTRL_C)
     if now.error:
         raise ValueError(now.error)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .execution import execute as execute
 from .execution import run_inline as run_inline
+from .interrupt import ctrl_c as ctrl_c
 from .processes import WORKERS as WORKERS
 from .processes import ProcessWorkers as ProcessWorkers
 from .queue import JobQueue as JobQueue

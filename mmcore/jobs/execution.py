@@ -7,12 +7,10 @@ import functools
 import hashlib
 import logging
 import math
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..checkpoint import Checkpoint, affordable, checkpoint_steps, restore, weights_of
@@ -34,6 +32,7 @@ from ..store import (
     new_token,
     thinned,
 )
+from .interrupt import ctrl_c
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def run_inline(
         if on_step:
             on_step(step)
 
-    with _ctrl_c(begun) as stopped:
+    with ctrl_c(begun) as stopped:
         _work(Worker(), store, run_id, token, show, stopped)
     return store.run(run_id)
 
@@ -423,28 +422,6 @@ def _stale_is_fine(run_id: str) -> Iterator[None]:
         yield
     except StaleToken:
         log.warning("run %s is not this worker's any more: it has ended, or another trains it", run_id)
-
-
-@contextlib.contextmanager
-def _ctrl_c(begun: threading.Event) -> Iterator[threading.Event]:
-    """The first Ctrl-C sets an event; the second interrupts as usual, and so does any while nothing has begun."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped  # only the main thread may handle signals
-        return
-    usual = signal.getsignal(signal.SIGINT)
-
-    def first(number: int, frame: FrameType | None) -> None:
-        stopped.set()
-        signal.signal(signal.SIGINT, usual)
-        if not begun.is_set():
-            raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, first)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGINT, usual)
 
 
 def _sentence(problem: Exception) -> str:

@@ -838,6 +838,8 @@ class RunStore:
         except sa.exc.IntegrityError:  # a row was there already: no matter of the database's
             raise
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:  # the latter: no connection was free for long
+            if isinstance(getattr(error, "orig", error).__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error  # Ctrl-C left the connection in the midst of a statement
             reason, *_ = str(getattr(error, "orig", error)).splitlines() or [type(error).__name__]  # the rest is advice
             raise StoreUnavailable(f"store must be {rule}, got {shown_url(self.url)} ({reason})") from error
 

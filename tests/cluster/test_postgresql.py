@@ -52,6 +52,14 @@ def at_once(*calls: Callable[[], object]) -> list[object]:
         return list(pool.map(call, calls))
 
 
+def test_ctrl_c_in_the_midst_of_a_statement_is_no_word_about_the_database(store: RunStore) -> None:
+    for transaction in (store._read, store._write):
+        with pytest.raises(KeyboardInterrupt), transaction() as db:
+            db.connection.driver_connection.pgconn.send_query(b"SELECT 1")  # type: ignore[union-attr]
+            raise KeyboardInterrupt
+    assert store.count() == 0, "another connection takes its place"
+
+
 def test_many_who_change_the_same_runs_wait_for_one_another_and_not_for_ever(
     store: RunStore, config: RunConfig
 ) -> None:

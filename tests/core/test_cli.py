@@ -1100,7 +1100,8 @@ def test_ctrl_c_stops_a_sweep_and_resume_finishes_it(words: Path, store: RunStor
         until(lambda: any(run.step > 0 for run in store.runs()), "a run is in training")
         process.send_signal(signal.SIGINT)
         _, err = process.communicate()
-    assert process.returncode == 130 and b"Its runs are kept; to go on: sweep resume " in err
+    assert process.returncode == 130, err.decode()
+    assert b"Its runs are kept; to go on: sweep resume " in err
     (stored,) = store.sweeps()
     assert stored.state == "stopped" and 0 < store.count() < 8
     resumed = Result("sweep", "resume", stored.id, "--json").values
