@@ -93,8 +93,10 @@ def test_a_run_whose_worker_ends_is_interrupted_and_can_go_on(
     with JobQueue(store.url, workers) as queue:
         until(lambda: store.run(run_id).weights_step, "weights are saved")
         pid = int((store.run(run_id).worker or "").split(":")[1])
-        next(process for process in cluster.workers if process.pid == pid).send_signal(how)
+        gone = next(process for process in cluster.workers if process.pid == pid)
+        gone.send_signal(how)
         until(lambda: store.run(run_id).state is RunState.INTERRUPTED, "it is interrupted")
+        until(lambda: gone.poll() is not None, "its process has ended, or the next test takes it for one that works")
         saved = store.run(run_id).step
         until(lambda: workers.count == 1, "one worker is left")
         store.continue_run(run_id)
