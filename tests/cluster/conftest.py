@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,7 @@ class Cluster:
         self.folder, self.address = folder, f"tcp://127.0.0.1:{self.port}"
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
+        self.leaving: list[subprocess.Popen[bytes]] = []  # told to end, and perhaps still at it
         self.threads: dict[int, int] = {}  # of each worker, by its pid
 
     def dask(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -47,18 +49,31 @@ class Cluster:
         self.workers.append(started)
         self.threads[started.pid] = threads
 
+    def dismiss(self, process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
+        self.workers.remove(process)
+        self.leaving.append(process)
+        process.send_signal(how)
+
+    def kill_scheduler(self) -> None:
+        """Its workers leave with it."""
+        assert self.scheduler
+        self.scheduler.kill()
+        self.scheduler.wait()
+        self.leaving += self.workers
+        self.workers = []
+
     def have_two_workers(self) -> None:
         """With one thread each, and a scheduler: those that are there, and others for those that are not."""
         if self.scheduler is None or self.scheduler.poll() is not None:
             self.start_scheduler()
         wanted = [one for one in self.workers if one.poll() is None and self.threads[one.pid] == 1][:2]
-        end(one for one in self.workers if one not in wanted)
-        self.workers = wanted
+        end([*self.leaving, *(one for one in self.workers if one not in wanted)])
+        self.workers, self.leaving = wanted, []
         for _ in range(2 - len(wanted)):
             self.start_worker()
 
     def stop(self) -> None:
-        end(self.workers)
+        end([*self.workers, *self.leaving])
         if self.scheduler is not None:
             end([self.scheduler])
 

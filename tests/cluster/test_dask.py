@@ -64,8 +64,8 @@ def test_the_weights_are_those_of_this_machine_to_the_bit(store: RunStore, worke
 def test_a_worker_with_several_threads_trains_as_many_runs_and_they_do_not_disturb_each_other(
     store: RunStore, cluster: Cluster, workers: DaskWorkers
 ) -> None:
-    for process in cluster.workers:
-        process.terminate()
+    for process in list(cluster.workers):
+        cluster.dismiss(process)
     cluster.start_worker(threads=3)
     until(lambda: workers.count == 3, "only the new worker is there")
     far = [store.create(config(seed, 1_000)).id for seed in range(3)]
@@ -93,10 +93,8 @@ def test_a_run_whose_worker_ends_is_interrupted_and_can_go_on(
     with JobQueue(store.url, workers) as queue:
         until(lambda: store.run(run_id).weights_step, "weights are saved")
         pid = int((store.run(run_id).worker or "").split(":")[1])
-        gone = next(process for process in cluster.workers if process.pid == pid)
-        gone.send_signal(how)
+        cluster.dismiss(next(process for process in cluster.workers if process.pid == pid), how)
         until(lambda: store.run(run_id).state is RunState.INTERRUPTED, "it is interrupted")
-        until(lambda: gone.poll() is not None, "its process has ended, or the next test takes it for one that works")
         saved = store.run(run_id).step
         until(lambda: workers.count == 1, "one worker is left")
         store.continue_run(run_id)
@@ -113,9 +111,7 @@ def test_a_scheduler_that_comes_back_gets_the_next_runs(
     run_id = store.create(config(1, ENDLESS)).id
     with JobQueue(store.url, workers):
         until(lambda: store.run(run_id).step > 0, "it runs")
-        assert cluster.scheduler
-        cluster.scheduler.kill()
-        cluster.scheduler.wait()
+        cluster.kill_scheduler()
         until(lambda: store.run(run_id).state is RunState.INTERRUPTED, "its worker leaves with the scheduler")
         next_id = store.create(config(2)).id
         until(lambda: "does not answer; what is queued begins when it does" in workers.problem, "it is said")
@@ -210,7 +206,7 @@ def test_a_sweep_uses_a_worker_that_comes_and_continues_the_run_of_one_that_goes
         until(lambda: having(new), "the new worker has a run")
         until(caught_at_work, "the other trains")
         (cut_short,) = having(gone, RunState.RUNNING)
-        gone.kill()
+        cluster.dismiss(gone, signal.SIGKILL)
         until(lambda: over(store, sweep_id), "the sweep is over")
     assert cut_short not in having(gone), "another went on with it"
     runs = store.runs(RunFilter(sweep=sweep_id))
