@@ -70,7 +70,12 @@ PACKAGES = {
         ("transfer", "size"),
         ("store",),
     ),
-    "jobs": (("worker", "interrupt"), ("execution", "turns", "sweeping"), ("processes", "queue", "dask"), ("scheduler",)),
+    "jobs": (
+        ("worker", "interrupt"),
+        ("execution", "turns", "sweeping"),
+        ("processes", "queue", "dask"),
+        ("scheduler",),
+    ),
     "tree_backprop": (("tree",), ("passes", "layers", "attention"), ("rnn", "gru", "lstm", "transformer")),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (
