@@ -22,7 +22,7 @@ Direct connections W are a first layer in this sense too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -185,7 +185,13 @@ class Autograd:
         return loss.item()
 
 
-Gradients = Autograd | Backprop | TreeBackprop
+class Gradients(Protocol):
+    """What computes gradients: ``gradient`` has the layout of ``model.flat``, ``gradients`` names its parts."""
+
+    gradient: Tensor
+    gradients: dict[str, Tensor]
+
+    def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: torch.Generator | None = None) -> float: ...
 
 
 def gradients_of(model: Model, batch_size: int, *, autograd: bool = False) -> Gradients:

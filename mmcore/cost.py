@@ -160,6 +160,7 @@ def expected_time(config: RunConfig, vocab_size: int, earlier: Sequence[tuple[Ru
     for other, steps, seconds in earlier:
         theirs = _step_work(other, vocab_size)
         distance = abs(math.log(work / theirs)) + (other.train.sampler != config.train.sampler)
+        distance += other.train.compiled != config.train.compiled
         if steps >= FEW_STEPS and seconds > 0.3 and distance < closest:
             best, closest = seconds / steps / theirs, distance
     return Estimate(best * work * config.train.max_steps, measured=closest < math.inf)

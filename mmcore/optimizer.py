@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from .train_state import TrainState
 
 # Of Adam (Kingma & Ba 2015). Shorter memories than usual: runs here are short, and long ones lose nothing by it.
 BETA1, BETA2, EPSILON = 0.85, 0.97, 1e-8
+
+Update = Callable[[TrainState, Tensor, float], None]
 
 
 @torch.inference_mode()

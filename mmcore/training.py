@@ -20,9 +20,9 @@ from .evaluation import evaluate_splits, expected_seconds, losses_on
 from .fields import require
 from .losses import SHOWN
 from .model import Model, views
-from .optimizer import update
+from .optimizer import Update, update
 from .presets import calmer_rate
-from .samplers import SAMPLERS
+from .samplers import SAMPLERS, Sampler
 from .schedules import learning_rate_at
 from .train_state import TrainState
 
@@ -155,7 +155,8 @@ def train(
     Between two Steps the state is the caller's: evaluate it, copy it, stop. The weights depend on the
     configs, the dataset, the machine and the number of threads, and on nothing else. That number is the
     caller's too, as it is the whole process's: ``with torch_threads(config.threads):``. Gradients are those
-    derived by hand where there are some; with ``autograd`` they are PyTorch's, the same up to rounding.
+    derived by hand where there are some; with ``autograd`` they are PyTorch's, the same up to rounding, and so is what
+    is compiled where the config says so.
 
     Parameters
     ----------
@@ -166,10 +167,11 @@ def train(
     ------
     TrainingDiverged
         When a loss is not finite.
+    ValueError
+        For a config that is to be compiled where Numba is not installed.
     """
     config, model = state.config, state.model
-    sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
-    gradients = gradients_of(model, config.batch_size, autograd=autograd)
+    sample, gradients, update = _parts(state, dataset, autograd=autograd)
     dropout = state.generators["dropout"]
     report, finite = _Reporter(state, dataset, pace or Pace(), stop), _Finite(state)
     _check(state, dataset, stop)
@@ -197,6 +199,20 @@ def train(
     last = report.step(evaluated=True)
     finite.check(last.train_loss)  # the last update may have been the one that went too far
     yield replace(last, updates=updates)
+
+
+def _parts(state: TrainState, dataset: Dataset, *, autograd: bool) -> tuple[Sampler, Gradients, Update]:
+    """What draws batches, what computes gradients, and what moves the parameters."""
+    config = state.config
+    if config.compiled:
+        from .compiled import require_installed
+
+        require_installed()
+        from .compiled import steps
+
+        return steps.parts(state, dataset.train, autograd=autograd)
+    sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
+    return sample, gradients_of(state.model, config.batch_size, autograd=autograd), update
 
 
 def _updates(model: Model, before: Tensor, gradients: Gradients) -> dict[str, TensorUpdate]:

@@ -39,6 +39,7 @@ TIERS = (
     ("cost", "curves"),
     ("limits", "samplers", "sweeps", "train_state", "tree_backprop"),
     ("backprop", "evaluation", "ngram", "sample", "embedding", "optimizer", "search"),
+    ("compiled",),
     ("training", "trace", "scoring", "breakdown", "guessing"),
     ("export",),
     ("diagnosis",),
@@ -77,6 +78,7 @@ PACKAGES = {
         ("scheduler",),
     ),
     "tree_backprop": (("tree",), ("passes", "layers", "attention"), ("rnn", "gru", "lstm", "transformer")),
+    "compiled": (("kernels",), ("steps",)),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (
         ("artifact", "in_browser"),
@@ -96,7 +98,14 @@ PACKAGES = {
     ),
 }
 NEVER = ("streamlit", "plotly", "ui", "app_pages", "streamlit_app")
-ONLY = {"sqlalchemy": "store", "concurrent": "jobs", "multiprocessing": "jobs", "typer": "cli", "rich": "cli"}
+ONLY = {
+    "sqlalchemy": "store",
+    "concurrent": "jobs",
+    "multiprocessing": "jobs",
+    "typer": "cli",
+    "rich": "cli",
+    "numba": "compiled",
+}
 
 
 def imported(source: str, package: str = "") -> set[str]:

@@ -95,6 +95,7 @@ def start_values(architecture: str) -> dict[str, Value]:
         "seed": 1,
         "steps": STEPS,  # 0: as many as the time budget allows
         "sampler": preset.train.sampler,
+        "compiled": preset.train.compiled,
     }
 
 

@@ -1,0 +1,190 @@
+"""Compiled training against the same in PyTorch: batches, gradients, updates, and what goes wrong."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import statistics
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmcore.architectures import model_config
+from mmcore.architectures.interface import ModelConfig
+from mmcore.backprop import Autograd, Backprop
+from mmcore.compiled import kernels
+from mmcore.compiled.steps import CompiledBackprop, CompiledContexts, parts, update
+from mmcore.config import SplitConfig, TrainConfig
+from mmcore.dataset import Dataset, build_dataset
+from mmcore.model import Model
+from mmcore.optimizer import update as plain_update
+from mmcore.samplers import ContextSampler, ExampleSampler
+from mmcore.train_state import TrainState
+from mmcore.training import Pace, TrainingDiverged, train
+from tests.models import VOCAB_SIZE, mlp_configs, randomised
+
+TINY = model_config(embedding_dim=4, hidden_sizes=(16,))
+
+
+@pytest.fixture(scope="module")
+def small() -> Dataset:
+    words = ["emma", "olivia", "ava", "mia", "anna", "ella", "liam", "noah", "zoe", "amelia", "bob", "eve"] * 4
+    return build_dataset(words, SplitConfig(), 3)
+
+
+def single(config: ModelConfig, seed: int) -> Model:
+    model = Model(config, VOCAB_SIZE)
+    model.flat.copy_(randomised(config, seed).flat)
+    return model
+
+
+@settings(max_examples=100)
+@given(mlp_configs(), st.integers(1, 40), st.booleans(), st.integers(0, 10_000))
+def test_gradients_are_those_of_pytorch_up_to_rounding(
+    config: ModelConfig, size: int, distributions: bool, seed: int
+) -> None:
+    model, g = single(config, seed), torch.Generator().manual_seed(seed)
+    contexts = torch.randint(VOCAB_SIZE, (size, config.context_size), generator=g)
+    targets = torch.randint(VOCAB_SIZE, (size,), generator=g)
+    if distributions:
+        targets = torch.rand(size, VOCAB_SIZE, generator=g).softmax(1)
+
+    def drops() -> torch.Generator | None:
+        return torch.Generator().manual_seed(seed) if config.dropout else None
+
+    compiled, plain = CompiledBackprop(model, size), Backprop(model, size)
+    for _ in range(2):  # the second time over its own buffers
+        loss = compiled(contexts, targets, drops())
+        assert loss == pytest.approx(plain(contexts, targets, drops()), rel=2e-6)
+        for name, gradient in compiled.gradients.items():
+            other = plain.gradients[name]
+            assert torch.allclose(gradient, other, rtol=1e-5, atol=3e-6 * max(1, other.abs().max().item())), name
+
+
+@given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=70))
+def test_tanh_is_within_three_ten_millionths(values: list[float]) -> None:
+    z = np.array([values], dtype=np.float32)
+    right = np.tanh(z.astype(np.float64))
+    kernels.tanh(z)
+    assert np.abs(z - right).max() <= 3e-7
+
+
+@given(
+    st.integers(2, 30).flatmap(
+        lambda size: st.lists(
+            st.lists(st.floats(-1e4, 1e4, width=32), min_size=size, max_size=size), min_size=1, max_size=9
+        )
+    )
+)
+def test_the_loss_of_any_logits_is_that_of_pytorch(rows: list[list[float]]) -> None:
+    logits = torch.tensor(rows)
+    targets = logits.argmin(1)
+    right = torch.nn.functional.cross_entropy(logits.double(), targets).item()
+    p = logits.double().softmax(1)
+    for q in (targets, torch.nn.functional.one_hot(targets, logits.shape[1]).float()):
+        z, db = logits.T.clone(memory_format=torch.contiguous_format), torch.empty(logits.shape[1])
+        loss = kernels.loss_of_ids if q.dim() == 1 else kernels.loss_of_shares
+        assert loss(z.numpy(), q.numpy() if q.dim() == 1 else q.T.contiguous().numpy(), db.numpy()) == pytest.approx(
+            right, rel=2e-6, abs=2e-6
+        )
+        wanted = (p - torch.nn.functional.one_hot(targets, logits.shape[1])) / len(rows)
+        assert (z.T - wanted).abs().max() <= 1e-6 and (db - wanted.sum(0)).abs().max() <= 2e-6
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("where", ["C", "W1", "b1", "W2", "b2"])
+@pytest.mark.parametrize("distributions", [False, True])
+def test_what_is_not_finite_reaches_the_loss(odd: float, where: str, distributions: bool, small: Dataset) -> None:
+    """Wherever PyTorch's loss says that something went too far, this one does."""
+    state = TrainState(TINY.replace(activation="relu" if where == "C" else "tanh"), TrainConfig(), small.vocab.size)
+    state.model.tensors[where].view(-1)[:] = odd
+    sample = (ContextSampler if distributions else ExampleSampler)(small.train, 8)
+    contexts, targets = sample(torch.Generator().manual_seed(1))
+    plain = Backprop(state.model, 8)(contexts, targets)
+    compiled = CompiledBackprop(state.model, 8)(contexts, targets)
+    assert math.isfinite(plain) == math.isfinite(compiled)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_batches_are_the_same(size: int, small: Dataset) -> None:
+    draws = [make(small.train, size) for make in (ContextSampler, CompiledContexts)]
+    generators = [torch.Generator().manual_seed(3) for _ in draws]
+    for _ in range(20):
+        (contexts, targets), (ids, q) = (draw(g) for draw, g in zip(draws, generators, strict=True))
+        assert torch.equal(contexts, ids) and torch.equal(targets, q)
+
+
+def test_batches_of_many_symbols_are_the_same_too() -> None:
+    words = [chr(0x4E00 + 5 * i) + chr(0x4E00 + 5 * i + 1) + chr(0x4E00 + 5 * i + 2) for i in range(1_200)]
+    data = build_dataset(words, SplitConfig(), 2)
+    draws = [make(data.train, 5) for make in (ContextSampler, CompiledContexts)]
+    assert draws[0].targets.table is None, "too large to be kept whole"
+    batches = [draw(torch.Generator().manual_seed(3)) for draw in draws]
+    assert all(torch.equal(*pair) for pair in zip(*batches, strict=True))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_updates_are_the_same_up_to_rounding(optimizer: str, weight_decay: float, small: Dataset) -> None:
+    config = TrainConfig(optimizer=optimizer, weight_decay=weight_decay)
+    states = [TrainState(TINY, config, small.vocab.size) for _ in range(2)]
+    for _ in range(10):
+        gradient = torch.randn(len(states[0].model.flat))
+        for state, move in zip(states, (plain_update, update), strict=True):
+            move(state, gradient, 0.02)
+            state.step += 1
+    assert torch.allclose(states[0].model.flat, states[1].model.flat, rtol=1e-5, atol=1e-6)
+
+
+def trained(config: TrainConfig, dataset: Dataset, model: ModelConfig = TINY) -> TrainState:
+    state = TrainState(model, config, dataset.vocab.size)
+    for _ in train(state, dataset, pace=Pace(every=1_000)):
+        pass
+    return state
+
+
+def test_training_ends_where_pytorchs_does(small: Dataset) -> None:
+    def loss(seed: int, compiled: bool) -> float:
+        state = trained(TrainConfig(max_steps=200, batch_size=32, seed=seed, compiled=compiled), small)
+        examples = small.train
+        contexts, targets = torch.from_numpy(examples.contexts), torch.from_numpy(examples.targets)
+        return Autograd(state.model)(contexts, targets)
+
+    apart = [abs(loss(seed, True) - loss(seed, False)) for seed in range(5)]
+    assert statistics.median(apart) < 1e-3
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(small: Dataset) -> None:
+    config = TrainConfig(max_steps=50, batch_size=32, compiled=True)
+    first, second = (trained(config, small).model.flat for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_a_rate_far_too_high_is_noticed(small: Dataset) -> None:
+    config = TrainConfig(optimizer="sgd", learning_rate=1e3, max_steps=500, compiled=True, schedule="constant")
+    with pytest.raises(TrainingDiverged, match="The loss was no longer a finite number at step"):
+        trained(config, small, TINY.replace(activation="relu"))
+
+
+def test_other_models_train_as_well_with_their_own_gradients(small: Dataset) -> None:
+    gru = model_config(architecture="gru", context_size=3, embedding_dim=4, hidden_size=8)
+    state = TrainState(gru, TrainConfig(sampler="words", batch_size=4), small.vocab.size)
+    assert not isinstance(parts(state, small.train, autograd=False)[1], CompiledBackprop)
+    config = TrainConfig(sampler="words", batch_size=4, max_steps=5)
+    plain, compiled = (trained(config.replace(compiled=on), small, gru).model.flat for on in (False, True))
+    assert torch.allclose(plain, compiled, atol=1e-5)
+
+
+def test_without_numba_one_sentence_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, small: Dataset) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"compiled must be off where Numba is missing \(pip install 'makemore-lab"):
+        trained(TrainConfig(max_steps=2, compiled=True), small)
+
+
+def test_an_older_version_reads_what_is_not_compiled() -> None:
+    assert "compiled" not in TrainConfig().to_dict()
+    config = TrainConfig(compiled=True)
+    assert config.to_dict()["compiled"] is True and TrainConfig.from_dict(config.to_dict()) == config
