@@ -257,8 +257,9 @@ def build_examples(words: Sequence[str], vocab: Vocab, context_size: int) -> Exa
     inside[1:] |= inside[:-1].copy()
     ends = np.flatnonzero(inside)
     contexts = np.empty((len(ends), context_size), dtype=np.int64)
+    begins = ends - context_size
     for place in range(context_size):
-        contexts[:, place] = ids[ends - context_size + place]
+        contexts[:, place] = ids[place:].take(begins)
     return Examples(tuple(words), contexts, ids[ends], vocab.size)
 
 

@@ -96,7 +96,6 @@ class CompiledBackprop:
         return loss
 
 
-@torch.inference_mode()
 def update(state: TrainState, gradient: Tensor, learning_rate: float) -> None:
     """:func:`mmcore.optimizer.update`, AdamW in one pass."""
     if state.moments is None:
