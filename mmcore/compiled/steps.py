@@ -6,24 +6,35 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 from torch import Generator, Tensor
 
 from .. import optimizer
+from ..architectures.gru import GRUConfig
+from ..architectures.interface import ModelConfig
 from ..architectures.layers import dropout_mask
+from ..architectures.lstm import LSTMConfig
 from ..architectures.prefix_tree import Levels
+from ..architectures.rnn import RNNConfig
 from ..backprop import Backprop, Gradients, gradients_of
 from ..dataset import Examples
 from ..model import Model, views
 from ..optimizer import Update
 from ..samplers import SAMPLERS, ContextSampler, Sampler
 from ..train_state import TrainState
-from . import kernels
+from ..tree_backprop import TreeBackprop
+from ..tree_backprop.tree import Tree
+from . import kernels, recurrent
 
 BLAS = ThreadpoolController().select(user_api="blas")  # which Numba's matrix products are, not PyTorch's
-NONE = np.empty(0, np.float32)
-NO_IDS = np.empty(0, np.int64)
-NO_SHARES = np.empty((0, 0), np.float32)
+NONE, NO_ROWS, NO_IDS = np.empty(0, np.float32), np.empty((0, 0), np.float32), np.empty(0, np.int64)
+CELLS: dict[type[ModelConfig], int] = {
+    RNNConfig: recurrent.RNN,
+    GRUConfig: recurrent.GRU,
+    LSTMConfig: recurrent.LSTM,
+}
+MATRICES, ROWS = ("C", "W_ih", "W_hh", "W_lm_head"), ("b_ih", "b_hh", "b_lm_head")
 
 
 def parts(state: TrainState, examples: Examples, *, autograd: bool) -> tuple[Sampler, Gradients, Update]:
@@ -31,10 +42,15 @@ def parts(state: TrainState, examples: Examples, *, autograd: bool) -> tuple[Sam
     config, model = state.config, state.model
     BLAS.limit(limits=config.threads)  # from here on, in this process
     sampler = CompiledContexts if config.sampler == "contexts" else SAMPLERS[config.sampler]
-    by_hand = Backprop.handles(model.config) and not autograd
-    size = config.batch_size
-    gradients = CompiledBackprop(model, size) if by_hand else gradients_of(model, size, autograd=autograd)
-    return sampler(examples, size), gradients, update
+    return sampler(examples, config.batch_size), _gradients(model, config.batch_size, autograd=autograd), update
+
+
+def _gradients(model: Model, batch_size: int, *, autograd: bool) -> Gradients:
+    if not autograd and Backprop.handles(model.config):
+        return CompiledBackprop(model, batch_size)
+    if not autograd and type(model.config) in CELLS:
+        return CompiledRecurrent(model)
+    return gradients_of(model, batch_size, autograd=autograd)
 
 
 class CompiledContexts(ContextSampler):
@@ -78,7 +94,7 @@ class CompiledBackprop:
         table = config.context_size * V * largest
         dropped = units if config.dropout else 0
         self._masks = torch.empty(dropped)
-        self._room = [np.empty(n, np.float32) for n in (units, dropped, units, table, table)]
+        self._room: list[NDArray[np.float32]] = [np.empty(n, np.float32) for n in (units, dropped, units, table, table)]
         self._room.append(np.empty((V, batch_size), np.float32))
 
     def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: Generator | None = None) -> float:
@@ -90,10 +106,45 @@ class CompiledBackprop:
             for part in of_layers:
                 part.copy_(dropout_mask(part, config.dropout, dropout))
             masks = self._masks.numpy()
-        ids, q = (targets.numpy(), NO_SHARES) if targets.dim() == 1 else (NO_IDS, targets.T.contiguous().numpy())
+        ids, q = (targets.numpy(), NO_ROWS) if targets.dim() == 1 else (NO_IDS, targets.T.contiguous().numpy())
         form = self._sizes, config.context_size, config.activation == "relu"
         loss: float = kernels.gradient(*self._fixed, *form, contexts.numpy(), ids, q, masks, *self._room)
         return loss
+
+
+class CompiledRecurrent(TreeBackprop):
+    """Loss and gradients of an RNN, GRU or LSTM for batches of words, compiled, the same up to rounding."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        self.config = model.config
+        p, none = views(model.flat, model.config.shapes(model.vocab_size)), torch.zeros_like(self.gradients["b_ih"])
+        self._arrays = [
+            tuple(of[name].numpy() for name in MATRICES) + tuple(of.get(name, none)[None].numpy() for name in ROWS)
+            for of in (p, self.gradients)
+        ]
+
+    def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: Generator | None = None) -> float:
+        """See :meth:`TreeBackprop.__call__`; contexts of examples take its way."""
+        if isinstance(contexts, Tensor):
+            return super().__call__(contexts, targets, dropout)
+        tree = Tree(contexts)
+        of_prefixes = tree.characters.numpy(), tree.parents.numpy(), np.array(tree.sizes)
+        q = targets.T.contiguous().numpy()
+        seen, dropped = self._masks(tree, dropout)
+        loss: float = recurrent.recurrent(CELLS[type(self.config)], *self._arrays, *of_prefixes, q, seen, dropped)
+        return loss
+
+    def _masks(self, tree: Tree, generator: Generator | None) -> list[NDArray[np.float32]]:
+        """Of what the head reads, and inside the cells, drawn in the order in which the states are computed."""
+        masks, H = [NO_ROWS, NO_ROWS], len(self.gradients["W_hh"])
+        inside, outside = (getattr(self.config, name, 0.0) for name in ("state_dropout", "dropout"))
+        if generator is not None and inside:
+            levels = [dropout_mask(torch.empty(size, H), inside, generator) for size in tree.sizes]
+            masks[1] = torch.cat(levels).numpy()
+        if generator is not None and outside:
+            masks[0] = dropout_mask(torch.empty(len(tree), H), outside, generator).numpy()
+        return masks
 
 
 def update(state: TrainState, gradient: Tensor, learning_rate: float) -> None:

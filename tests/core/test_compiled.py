@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import math
+import random
 import statistics
 
 import numpy as np
@@ -16,15 +18,16 @@ from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Autograd, Backprop
 from mmcore.compiled import kernels
-from mmcore.compiled.steps import CompiledBackprop, CompiledContexts, parts, update
+from mmcore.compiled.steps import CompiledBackprop, CompiledContexts, CompiledRecurrent, update
 from mmcore.config import SplitConfig, TrainConfig
 from mmcore.dataset import Dataset, build_dataset
 from mmcore.model import Model
 from mmcore.optimizer import update as plain_update
-from mmcore.samplers import ContextSampler, ExampleSampler
+from mmcore.samplers import ContextSampler, ExampleSampler, WordSampler
 from mmcore.train_state import TrainState
 from mmcore.training import Pace, TrainingDiverged, train
-from tests.models import VOCAB_SIZE, mlp_configs, randomised
+from mmcore.tree_backprop import TreeBackprop
+from tests.models import SMALL, VOCAB_SIZE, mlp_configs, randomised, shaken
 
 TINY = model_config(embedding_dim=4, hidden_sizes=(16,))
 
@@ -169,12 +172,43 @@ def test_a_rate_far_too_high_is_noticed(small: Dataset) -> None:
         trained(config, small, TINY.replace(activation="relu"))
 
 
-def test_other_models_train_as_well_with_their_own_gradients(small: Dataset) -> None:
-    gru = model_config(architecture="gru", context_size=3, embedding_dim=4, hidden_size=8)
-    state = TrainState(gru, TrainConfig(sampler="words", batch_size=4), small.vocab.size)
-    assert not isinstance(parts(state, small.train, autograd=False)[1], CompiledBackprop)
-    config = TrainConfig(sampler="words", batch_size=4, max_steps=5)
-    plain, compiled = (trained(config.replace(compiled=on), small, gru).model.flat for on in (False, True))
+@pytest.mark.parametrize("kind", ["rnn", "gru", "lstm"])
+@given(st.integers(0, 10_000), st.integers(1, 20), st.sampled_from([0.0, 0.3]), st.sampled_from([0.0, 0.2]))
+def test_a_recurrent_networks_gradients_are_those_of_pytorch_up_to_rounding(
+    kind: str, seed: int, words: int, dropout: float, state_dropout: float
+) -> None:
+    data, config = lettered(seed), SMALL[kind]
+    rates = {"dropout": dropout, "state_dropout": state_dropout}
+    config = config.replace(**{name: rate for name, rate in rates.items() if name in config.settings()})
+    model = Model(config, data.vocab.size)
+    model.flat.copy_(shaken(config, data.vocab.size, seed).flat)
+    levels, targets = WordSampler(data.train, words)(torch.Generator().manual_seed(seed))
+    compiled, plain = CompiledRecurrent(model), TreeBackprop(model)
+    for _ in range(2):
+        losses = [by(levels, targets, torch.Generator().manual_seed(seed)) for by in (compiled, plain)]
+        assert losses[0] == pytest.approx(losses[1], rel=2e-6)
+        for name, gradient in compiled.gradients.items():
+            other = plain.gradients[name]
+            assert torch.allclose(gradient, other, rtol=1e-5, atol=3e-6 * max(1, other.abs().max().item())), name
+
+
+@functools.lru_cache
+def lettered(seed: int) -> Dataset:
+    """Words of up to nine of five letters: some are longer than a context, most begin as others do."""
+    draw = random.Random(seed)
+    words = ["".join(draw.choices("abcde", k=draw.randint(1, 9))) for _ in range(40)]
+    return build_dataset(words, SplitConfig(), SMALL["gru"].context_size)
+
+
+@pytest.mark.parametrize("sampler", ["words", "contexts"])
+@pytest.mark.parametrize("name", SMALL)
+def test_every_model_trains_compiled_as_it_does_without(name: str, sampler: str) -> None:
+    model = SMALL[name]
+    if sampler not in model.samplers:
+        return
+    data = build_dataset(lettered(1).splits.train, SplitConfig(), model.context_size)
+    config = TrainConfig(sampler=sampler, batch_size=8, max_steps=8, optimizer="sgd", learning_rate=0.1)
+    plain, compiled = (trained(config.replace(compiled=on), data, model).model.flat for on in (False, True))
     assert torch.allclose(plain, compiled, atol=1e-5)
 
 
