@@ -26,7 +26,8 @@ UNTIMED, TIMED = 3, 12  # updates to measure a speed with
 MIN_STEPS, MAX_STEPS = 10, 100_000
 KEPT = 4  # a model has the steps asked for if they take up to so many times its budget, or down to so small a part
 SAMPLES, SAMPLE_SEED = 12, 1
-EARLY = 0.5  # seconds that the losses at round steps may take beyond their share
+LOSSES = 0.15  # of the time of training, for the exact losses on the way
+EARLY = 0.1  # seconds that those at round steps may take beyond it
 MOST_SECONDS = 20.0  # that a model may train for on the worker that all visitors share
 GRACE_SECONDS = 10.0  # beyond them, for what does not look at the clock: the dataset and the losses
 
@@ -102,7 +103,7 @@ def play(
     began = time.perf_counter()
     state = TrainState(config.model, config.train, dataset.vocab.size)
     steps = []
-    for step in train(state, dataset, pace=Pace(seconds=0.04, share=0.15, early=EARLY), stop=lambda: not wanted()):
+    for step in train(state, dataset, pace=Pace(seconds=0.04, share=LOSSES, early=EARLY), stop=lambda: not wanted()):
         steps.append(step)
         if not wanted():
             raise Withdrawn
@@ -151,7 +152,8 @@ def steps_within(budget: float, config: RunConfig, dataset: Dataset) -> int:
     least = MIN_STEPS * each + measuring
     if budget < least:
         raise BudgetTooSmall(config.model.title, budget, each, measuring)
-    steps = min(SHARE * budget, budget - measuring) / each
+    left = (1 - LOSSES) * (budget - measuring - EARLY)
+    steps = min(SHARE * budget, left) / each
     return int(float(f"{min(max(steps, MIN_STEPS), MAX_STEPS):.2g}"))
 
 
