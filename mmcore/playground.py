@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from .config import RunConfig
+from .config import RunConfig, SplitConfig
 from .dataset import Dataset, build_dataset
 from .fields import require
 from .jobs import Withdrawn, Worker
@@ -29,6 +29,7 @@ SAMPLES, SAMPLE_SEED = 12, 1
 LOSSES = 0.15  # of the time of training, for the exact losses on the way
 EARLY = 0.1  # seconds that those at round steps may take beyond it
 MOST_SECONDS = 20.0  # that a model may train for on the worker that all visitors share
+COMPILING_SECONDS = 180.0  # that a machine may take for what it compiles once
 GRACE_SECONDS = 10.0  # beyond them, for what does not look at the clock: the dataset and the losses
 
 
@@ -173,12 +174,32 @@ def request(
 
     It ends when the file ``withdrawn`` appears, and has at most :data:`MOST_SECONDS` to train.
     """
+    if config.train.compiled:
+        with worker.ended_after(COMPILING_SECONDS), worker.threads(config.train.threads):
+            _once_compiled(config)
     with worker.ended_after(MOST_SECONDS + GRACE_SECONDS), worker.threads(config.train.threads):
         dataset = worker.dataset(config, lambda: worker.store(store_url).corpus(config.corpus_sha256))
         if budget is not None:
             config = config.replace(train=config.train.replace(max_steps=steps_for(budget, config, dataset)))
         wanted = (lambda: True) if withdrawn is None else lambda: not withdrawn.exists()
         return play(config, dataset, limit=MOST_SECONDS, wanted=wanted)
+
+
+_compiled: set[str] = set()  # architectures, in this process
+
+
+def _once_compiled(config: RunConfig) -> None:
+    """Load what an architecture is trained with, or compile it, before a clock runs: once in this process."""
+    from .train_state import TrainState
+    from .training import Pace, train
+
+    if config.model.architecture not in _compiled:
+        dataset = build_dataset(
+            ["a", "b", "c", "ab", "bc", "ca", "abc", "bca", "cab", "cba"], SplitConfig(), config.model.context_size
+        )
+        state = TrainState(config.model, config.train.replace(max_steps=1, batch_size=2), dataset.vocab.size)
+        list(train(state, dataset, pace=Pace(losses=False)))
+        _compiled.add(config.model.architecture)
 
 
 def keep(store: RunStore, kept: Play, name: str | None = None, owner: str | None = None) -> Run:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+import mmcore.playground
 from mmcore import (
+    ARCHITECTURES,
     Corpus,
     RunConfig,
     RunState,
@@ -76,6 +78,21 @@ def test_a_budget_becomes_a_number_of_steps(corpus: Corpus, config: RunConfig, t
     again = request(Worker(), store.url, within.config)
     assert again.losses == within.losses, "the steps found, and not the budget, reproduce a result"
     store.close()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_what_is_compiled_is_ready_before_the_clock_runs(
+    corpus: Corpus, config: RunConfig, tmp_path: Path, architecture: str
+) -> None:
+    store, train = RunStore(f"sqlite:///{tmp_path}/store.sqlite"), config.train.replace(compiled=True)
+    store.add_corpus(corpus)
+    first = ARCHITECTURES[architecture].samplers[0]
+    config = config.replace(model=model_config(architecture=architecture), train=train.replace(sampler=first))
+    worker = Worker()
+    answers = [request(worker, store.url, config) for _ in range(2)]
+    models = [load(answer.weights).model for answer in answers]
+    assert answers[0].losses == answers[1].losses and torch.equal(models[0].flat, models[1].flat)
+    assert architecture in mmcore.playground._compiled
 
 
 def test_a_budget_that_the_losses_alone_use_up_is_refused_with_the_seconds_needed(

@@ -21,7 +21,7 @@ from ui.kit.theme import SURFACES, Theme, figure_layout, marker
 
 if TYPE_CHECKING:
     from mmcore import Artifact
-from ui.playground.sliders import BUDGETS, Asked, values_of, written
+from ui.playground.sliders import BUDGETS, Asked, Value, values_of, written
 
 REMEMBERED = 12
 
@@ -146,10 +146,14 @@ def _changes(now: Play, before: Play) -> str:
     if old["architecture"] != new["architecture"]:
         steps = f", steps {before.step:,} → {now.step:,}" if now.step != before.step else ""
         return f"{before.config.model.title} → {now.config.model.title}{steps}"
-    parts = [f"{name.replace('_', ' ')} {written(old[name])} → {written(new[name])}" for name in new]
+    parts = [f"{name.replace('_', ' ')} {_said(old[name])} → {_said(new[name])}" for name in new]
     return (
         ", ".join(part for part, name in zip(parts, new, strict=True) if old[name] != new[name]) or "the same settings"
     )
+
+
+def _said(value: Value) -> str:
+    return ("off", "on")[value] if isinstance(value, bool) else written(value)
 
 
 def following(artifact: Artifact, ids: Sequence[int], theme: Theme) -> go.Figure:
