@@ -9,6 +9,7 @@ import json
 import os
 import statistics
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +19,27 @@ from ui.playground import sliders
 
 RESULTS = Path(__file__).parent / "results" / "playground.json"
 BUDGETS, SEEDS = (0.5, 1.0, 2.0), range(1, 6)
+Row = dict[str, Any]
 
 
-def start_config(architecture: str, sha256: str, seed: int) -> RunConfig:
+def start_config(architecture: str, sha256: str, seed: int, compiled: bool = False) -> RunConfig:
     """Where an architecture's sliders stand at first."""
     values = sliders.start_values(architecture)
     names = ("learning_rate", "weight_decay", "sampler")
     settings = {name: values[name] for name in names}
-    train = sliders.start_train(architecture).replace(max_steps=1, seed=seed, **settings)
+    train = sliders.start_train(architecture).replace(max_steps=1, seed=seed, compiled=compiled, **settings)
     return RunConfig(corpus_sha256=sha256, model=sliders.read_model(values), train=train)
 
 
-def reached(worker: Worker, store: RunStore, architecture: str, sha256: str, budget: float) -> dict[str, Any]:
+def reached(worker: Worker, store: RunStore, architecture: str, sha256: str, compiled: bool, budget: float) -> Row:
     """Steps, seconds and validation losses of five seeds, or the seconds that the budget lacks."""
-    found = []
+    found, asked = [], {"architecture": architecture, "compiled": compiled, "budget": budget}
     for seed in SEEDS:
         try:
-            found.append(request(worker, store.url, start_config(architecture, sha256, seed), budget))
+            found.append(request(worker, store.url, start_config(architecture, sha256, seed, compiled), budget))
         except BudgetTooSmall as problem:
-            return {"architecture": architecture, "budget": budget, "needed": problem.needed}
-    return {
-        "architecture": architecture,
-        "budget": budget,
+            return asked | {"needed": problem.needed}
+    return asked | {
         "parameters": found[0].parameters,
         "steps": [play.step for play in found],
         "seconds": [play.seconds for play in found],
@@ -55,8 +55,8 @@ def main() -> None:
         sha256 = store.add_corpus(read_words(BUNDLED_NAMES))
         for architecture in ARCHITECTURES:
             request(worker, store.url, start_config(architecture, sha256, 1), None)  # builds the dataset
-            for budget in BUDGETS:
-                rows.append(reached(worker, store, architecture, sha256, budget))
+            for compiled, budget in product((False, True), BUDGETS):
+                rows.append(reached(worker, store, architecture, sha256, compiled, budget))
                 print(rows[-1], flush=True)
         store.close()
     out = {"load": os.getloadavg()[0], "rows": rows}

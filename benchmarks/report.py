@@ -191,15 +191,16 @@ def playground(data: dict[str, Any]) -> str:
     """What each architecture reaches in each of Playground's time budgets."""
     budgets = sorted({row["budget"] for row in data["rows"]})
     rows = []
-    for architecture in dict.fromkeys(row["architecture"] for row in data["rows"]):
+    for architecture, compiled in dict.fromkeys((row["architecture"], row["compiled"]) for row in data["rows"]):
         cells = []
-        for row in (row for row in data["rows"] if row["architecture"] == architecture):
+        for row in (r for r in data["rows"] if (r["architecture"], r["compiled"]) == (architecture, compiled)):
             cells.append(
-                f"{spread(row['val_loss'])} at {statistics.median(row['steps']):,.0f} updates"
+                f"{spread(row['val_loss'])} at {statistics.median(row['steps']):,.0f} updates, "
+                f"in {statistics.median(row['seconds']):.2f} s"
                 if "val_loss" in row
                 else f"refused: needs {row['needed']:.1f} s"
             )
-        rows.append((architecture, *cells))
+        rows.append((architecture + ", compiled" * compiled, *cells))
     return table(("validation loss in", *(f"{budget:g} s" for budget in budgets)), rows)
 
 
@@ -221,14 +222,15 @@ DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 def sequences(data: dict[str, Any]) -> str:
-    """Updates a second of models that read from left to right, each way, and how many times as many by hand."""
+    """Updates a second of models that read from left to right, each way, and how many times as many ours are."""
     rows = []
     for row in data["rows"]:
-        ways = [row[way] for way in ("module", "autograd", "by hand")]
-        middles = [statistics.median(way) for way in ways]
-        ratios = [f"{middles[2] / middle:.1f} ×" for middle in middles[:2]]
+        ways = [row[way] for way in ("module", "autograd", "by hand", "compiled")]
+        module, autograd, by_hand, compiled = (statistics.median(way) for way in ways)
+        ratios = [f"{ours / theirs:.1f} ×" for theirs in (module, autograd) for ours in (by_hand, compiled)]
         rows.append((row["name"], row["batch_size"], *(spread(way, 1) for way in ways), *ratios))
-    header = ("", "words", "PyTorch's module", "autograd", "by hand", "of the module's", "of autograd's")
+    header = ("", "words", "PyTorch's module", "autograd", "by hand", "compiled")
+    header += ("by hand, of the module's", "compiled", "by hand, of autograd's", "compiled")
     return table(header, rows)
 
 

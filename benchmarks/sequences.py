@@ -1,7 +1,8 @@
-"""An update of RNN, GRU, LSTM and transformer, three ways: ``python -m benchmarks.sequences``.
+"""An update of RNN, GRU, LSTM and transformer, four ways: ``python -m benchmarks.sequences``.
 
 As most programs do it, with PyTorch's module on padded words, autograd and fused AdamW; our forward pass over the
-prefix tree with autograd; and with the gradients derived by hand. Batches are as many whole words of one train split.
+prefix tree with autograd; with the gradients derived by hand; and compiled. Batches are as many whole words of one
+train split. Of the transformer only AdamW is compiled.
 """
 
 from __future__ import annotations
@@ -19,15 +20,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmcore import BUNDLED_NAMES, Dataset, RunConfig, SplitConfig, TrainState, build_dataset, read_words
-from mmcore.backprop import gradients_of
-from mmcore.optimizer import update
 from mmcore.presets import PRESETS
-from mmcore.samplers import SAMPLERS
+from mmcore.training import parts_of
 
 RESULTS = Path(__file__).parent / "results" / "sequences.json"
 SEEDS = (1, 2, 3, 4, 5)
 ROUNDS, UPDATES = 3, 4  # updates in a row of each way, then of the next: no way gets a quiet minute
-NAMES = ("rnn", "gru", "lstm", "transformer")
+NAMES, OWN = ("rnn", "gru", "lstm", "transformer"), ("autograd", "by hand", "compiled")
 Step = Callable[[], None]
 
 
@@ -89,15 +88,15 @@ def module_step(config: RunConfig, dataset: Dataset, seed: int) -> Step:
     return step
 
 
-def own_step(config: RunConfig, dataset: Dataset, seed: int, autograd: bool) -> Step:
+def own_step(config: RunConfig, dataset: Dataset, seed: int, way: str) -> Step:
     """One update of training, as ``train()`` does it."""
-    state = TrainState(config.model, config.train.replace(seed=seed), dataset.vocab.size)
-    sample = SAMPLERS[config.train.sampler](dataset.train, config.train.batch_size)
-    gradients = gradients_of(state.model, config.train.batch_size, autograd=autograd)
+    train = config.train.replace(seed=seed, compiled=way == "compiled")
+    state = TrainState(config.model, train, dataset.vocab.size)
+    sample, gradients, move = parts_of(state, dataset, autograd=way == "autograd")
 
     def step() -> None:
         gradients(*sample(state.generators["batches"]), state.generators["dropout"])
-        update(state, gradients.gradient, 1e-3)
+        move(state, gradients.gradient, 1e-3)
 
     return step
 
@@ -115,10 +114,10 @@ def configs() -> Iterator[tuple[str, RunConfig]]:
 def measure(config: RunConfig) -> dict[str, list[float]]:
     """Updates a second of each way, for every seed: the median of all updates but the first of each round."""
     dataset = build_dataset(read_words(BUNDLED_NAMES), SplitConfig(), config.model.context_size)
-    found: dict[str, list[float]] = {"module": [], "autograd": [], "by hand": []}
+    found: dict[str, list[float]] = {"module": [], **{way: [] for way in OWN}}
     for seed in SEEDS:
         steps = {"module": module_step(config, dataset, seed)}
-        steps |= {name: own_step(config, dataset, seed, name == "autograd") for name in ("autograd", "by hand")}
+        steps |= {way: own_step(config, dataset, seed, way) for way in OWN}
         times: dict[str, list[float]] = {name: [] for name in steps}
         for _ in range(ROUNDS):
             for name, step in steps.items():

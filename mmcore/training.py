@@ -171,7 +171,7 @@ def train(
         For a config that is to be compiled where Numba is not installed.
     """
     config, model = state.config, state.model
-    sample, gradients, update = _parts(state, dataset, autograd=autograd)
+    sample, gradients, move = parts_of(state, dataset, autograd=autograd)
     dropout = state.generators["dropout"]
     report, finite = _Reporter(state, dataset, pace or Pace(), stop), _Finite(state)
     _check(state, dataset, stop)
@@ -182,7 +182,7 @@ def train(
         loss = gradients(contexts, targets, dropout)  # forward, loss, backward
         finite.check(loss)
         finite.remember()
-        update(state, gradients.gradient, learning_rate_at(config, state.step))
+        move(state, gradients.gradient, learning_rate_at(config, state.step))
         state.step += 1
         report.losses.append(loss)
         state.check_due = _is_check(config, state.step)
@@ -201,16 +201,20 @@ def train(
     yield replace(last, updates=updates)
 
 
-def _parts(state: TrainState, dataset: Dataset, *, autograd: bool) -> tuple[Sampler, Gradients, Update]:
-    """What draws batches, what computes gradients, and what moves the parameters."""
+def parts_of(state: TrainState, dataset: Dataset, *, autograd: bool = False) -> tuple[Sampler, Gradients, Update]:
+    """What draws a state's batches, what computes its gradients, and what moves its parameters; compiled if it says so.
+
+    Raises
+    ------
+    ValueError
+        If it says so and Numba is not installed.
+    """
     config = state.config
     if config.compiled:
-        from .compiled import require_installed
+        from . import compiled
 
-        require_installed()
-        from .compiled import steps
-
-        return steps.parts(state, dataset.train, autograd=autograd)
+        parts: tuple[Sampler, Gradients, Update] = compiled.load().parts(state, dataset.train, autograd=autograd)
+        return parts
     sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
     return sample, gradients_of(state.model, config.batch_size, autograd=autograd), update
 

@@ -1,14 +1,15 @@
-"""The steps of training between matrix products, compiled: batches of contexts, an MLP's activations, loss, AdamW.
+"""Training in compiled functions: batches of contexts; loss and gradients of MLPs and recurrent networks; AdamW.
 
-PyTorch's calls between the products take an MLP most of its time: each goes over the batch once more, and costs
-something before it begins. Here each group of them is one pass (:mod:`mmcore.compiled.kernels`). Results are the same
-up to rounding. Needs Numba, the extra ``[compiled]``; its kernels are compiled once on a machine, in some seconds, and
-kept on its disk.
+PyTorch's calls between matrix products take small models most of their time: each goes over the batch once more, and
+costs something before it begins. Here a whole batch is one call (:mod:`mmcore.compiled.kernels`,
+:mod:`mmcore.compiled.recurrent`), with the same results up to rounding. Needs Numba, the extra ``[compiled]``. It
+compiles what is first called on a machine, in some ten seconds, and keeps it on the disk.
 """
 
 from __future__ import annotations
 
 import importlib.util
+from types import ModuleType
 
 from ..fields import require
 
@@ -18,6 +19,11 @@ def installed() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-def require_installed() -> None:
-    """``ValueError`` where compiled steps cannot be had."""
+def load() -> ModuleType:
+    """:mod:`mmcore.compiled.steps`. ``ValueError`` where it cannot be had."""
     require(installed(), "compiled", "off where Numba is missing (pip install 'makemore-lab[compiled]')", True)
+    try:
+        return importlib.import_module(".steps", __package__)
+    except RuntimeError as problem:  # Numba's, of no folder that can be written
+        rule = f"off where Numba cannot keep what it compiles, or NUMBA_CACHE_DIR a folder for it ({problem})"
+        raise ValueError(f"compiled must be {rule}, got True") from problem

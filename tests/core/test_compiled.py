@@ -7,6 +7,9 @@ import importlib.util
 import math
 import random
 import statistics
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +32,7 @@ from mmcore.training import Pace, TrainingDiverged, train
 from mmcore.tree_backprop import TreeBackprop
 from tests.models import SMALL, VOCAB_SIZE, mlp_configs, randomised, shaken
 
+ROOT = Path(__file__).resolve().parents[2]
 TINY = model_config(embedding_dim=4, hidden_sizes=(16,))
 
 
@@ -216,6 +220,18 @@ def test_without_numba_one_sentence_says_what_is_missing(monkeypatch: pytest.Mon
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"compiled must be off where Numba is missing \(pip install 'makemore-lab"):
         trained(TrainConfig(max_steps=2, compiled=True), small)
+
+
+def test_where_nothing_can_be_kept_one_sentence_says_so() -> None:
+    code = (
+        "import numba.core.caching as caching\n"
+        "caching.CacheImpl._locator_classes = []\n"  # as where no folder can be written
+        "from mmcore import *\n"
+        "data = build_dataset('emma ava mia anna ella noah zoe bob eve liam'.split(), SplitConfig(), 3)\n"
+        "list(train(TrainState(model_config(), TrainConfig(compiled=True), data.vocab.size), data))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "ValueError: compiled must be off where Numba cannot keep what it compiles, or NUMBA_CACHE" in ended.stderr
 
 
 def test_an_older_version_reads_what_is_not_compiled() -> None:
