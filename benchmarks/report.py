@@ -137,7 +137,8 @@ def floor(thought: dict[str, Any], data: dict[str, Any]) -> str:
     return (
         f"A thousandth of the lecture's loop is {lecture:.0f} ms. Of them the dataset, the validation loss and the\n"
         f"updates' matrix products by themselves take {rest:.0f}; what lies between the products, {between:.0f} ms in\n"
-        f"{calls:.0f} calls of PyTorch an update, would have to fit into {lecture - rest:.0f}."
+        f"{calls:.0f} calls of PyTorch an update, would have to fit into {lecture - rest:.0f}.\n"
+        "Compiled, it is one call."
     )
 
 

@@ -192,8 +192,8 @@ class TrainConfig(Config):
     ).field(1)
     compiled: bool = Flag(
         title="Compiled",
-        help="What lies between matrix products is compiled for this processor by Numba: an MLP or RNN takes about "
-        "half the time, a GRU or LSTM two thirds. The first such run on a machine waits some ten seconds for the "
+        help="What lies between matrix products is compiled for this processor by Numba: an MLP takes about half the "
+        "time, a small recurrent network two thirds. The first such run on a machine waits some ten seconds for the "
         "compiler. The losses are the same; the last bits of the weights are not.",
         stops=(False, True),
         more=True,
