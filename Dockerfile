@@ -16,6 +16,7 @@ USER lab
 VOLUME /data
 # In the container every address, because only what `docker run -p` opens can be reached from outside it.
 ENV MMCORE_STORE=/data/makemore.sqlite \
+    NUMBA_CACHE_DIR=/data/compiled \
     STREAMLIT_SERVER_ADDRESS=0.0.0.0 \
     STREAMLIT_BROWSER_SERVER_ADDRESS=localhost
 EXPOSE 8501

@@ -14,7 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from .config import RunConfig, SplitConfig
+from . import compiled
+from .config import RunConfig
 from .dataset import Dataset, build_dataset
 from .fields import require
 from .jobs import Withdrawn, Worker
@@ -176,30 +177,13 @@ def request(
     """
     if config.train.compiled:
         with worker.ended_after(COMPILING_SECONDS), worker.threads(config.train.threads):
-            _once_compiled(config)
+            compiled.load(config.model)  # or it is compiled now: before a clock runs
     with worker.ended_after(MOST_SECONDS + GRACE_SECONDS), worker.threads(config.train.threads):
         dataset = worker.dataset(config, lambda: worker.store(store_url).corpus(config.corpus_sha256))
         if budget is not None:
             config = config.replace(train=config.train.replace(max_steps=steps_for(budget, config, dataset)))
         wanted = (lambda: True) if withdrawn is None else lambda: not withdrawn.exists()
         return play(config, dataset, limit=MOST_SECONDS, wanted=wanted)
-
-
-_compiled: set[str] = set()  # architectures, in this process
-
-
-def _once_compiled(config: RunConfig) -> None:
-    """Load what an architecture is trained with, or compile it, before a clock runs: once in this process."""
-    from .train_state import TrainState
-    from .training import Pace, train
-
-    if config.model.architecture not in _compiled:
-        dataset = build_dataset(
-            ["a", "b", "c", "ab", "bc", "ca", "abc", "bca", "cab", "cba"], SplitConfig(), config.model.context_size
-        )
-        state = TrainState(config.model, config.train.replace(max_steps=1, batch_size=2), dataset.vocab.size)
-        list(train(state, dataset, pace=Pace(losses=False)))
-        _compiled.add(config.model.architecture)
 
 
 def keep(store: RunStore, kept: Play, name: str | None = None, owner: str | None = None) -> Run:

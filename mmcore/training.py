@@ -207,13 +207,15 @@ def parts_of(state: TrainState, dataset: Dataset, *, autograd: bool = False) -> 
     Raises
     ------
     ValueError
-        If it says so and Numba is not installed.
+        If it says so and cannot be, as Numba is not installed; or for a dataset that the model cannot read.
     """
     config = state.config
     if config.compiled:
         from . import compiled
 
-        parts: tuple[Sampler, Gradients, Update] = compiled.load().parts(state, dataset.train, autograd=autograd)
+        parts: tuple[Sampler, Gradients, Update] = compiled.load(state.model.config).parts(
+            state, dataset.train, autograd=autograd
+        )
         return parts
     sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
     return sample, gradients_of(state.model, config.batch_size, autograd=autograd), update

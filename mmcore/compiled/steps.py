@@ -1,7 +1,12 @@
-"""Sampler, gradients and optimiser of :mod:`mmcore.training` with their compiled functions."""
+"""Sampler, gradients and optimiser of :mod:`mmcore.training` with their compiled functions.
+
+Their matrix products take one thread, however many PyTorch's take: the linear algebra library of NumPy and SciPy is
+told so for the whole process when this is imported, as several runs may share it.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -11,6 +16,7 @@ from threadpoolctl import ThreadpoolController
 from torch import Generator, Tensor
 
 from .. import optimizer
+from ..architectures import model_config
 from ..architectures.gru import GRUConfig
 from ..architectures.interface import ModelConfig
 from ..architectures.layers import dropout_mask
@@ -18,31 +24,49 @@ from ..architectures.lstm import LSTMConfig
 from ..architectures.prefix_tree import Levels
 from ..architectures.rnn import RNNConfig
 from ..backprop import Backprop, Gradients, gradients_of
-from ..dataset import Examples
+from ..config import TrainConfig
+from ..dataset import Examples, Vocab, build_examples
+from ..fields import require
 from ..model import Model, views
 from ..optimizer import Update
 from ..samplers import SAMPLERS, ContextSampler, Sampler
 from ..train_state import TrainState
 from ..tree_backprop import TreeBackprop
 from ..tree_backprop.tree import Tree
-from . import kernels, recurrent
+from . import kernels
 
-BLAS = ThreadpoolController().select(user_api="blas")  # which Numba's matrix products are, not PyTorch's
+ThreadpoolController().select(user_api="blas").limit(limits=1)  # Numba's, not PyTorch's
 NONE, NO_ROWS, NO_IDS = np.empty(0, np.float32), np.empty((0, 0), np.float32), np.empty(0, np.int64)
-CELLS: dict[type[ModelConfig], int] = {
-    RNNConfig: recurrent.RNN,
-    GRUConfig: recurrent.GRU,
-    LSTMConfig: recurrent.LSTM,
-}
+CELLS: dict[type[ModelConfig], int] = {RNNConfig: kernels.RNN, GRUConfig: kernels.GRU, LSTMConfig: kernels.LSTM}
 MATRICES, ROWS = ("C", "W_ih", "W_hh", "W_lm_head"), ("b_ih", "b_hh", "b_lm_head")
 
 
 def parts(state: TrainState, examples: Examples, *, autograd: bool) -> tuple[Sampler, Gradients, Update]:
-    """What training is made of: compiled where that is possible, else as ever."""
+    """What training is made of: compiled where that is possible, else as ever.
+
+    ``ValueError`` for examples that the model cannot read: compiled functions would not notice.
+    """
     config, model = state.config, state.model
-    BLAS.limit(limits=config.threads)  # from here on, in this process
+    V, T = examples.vocab_size, examples.contexts.shape[1]
+    require(model.vocab_size == V, "vocabulary", f"of as many symbols as the model has ({model.vocab_size:,})", V)
+    require(model.config.context_size == T, "contexts", f"of the model's size ({model.config.context_size})", T)
     sampler = CompiledContexts if config.sampler == "contexts" else SAMPLERS[config.sampler]
     return sampler(examples, config.batch_size), _gradients(model, config.batch_size, autograd=autograd), update
+
+
+@functools.cache
+def make_ready(recurrent: bool) -> None:
+    """Compile what models of a kind are trained with, or read it from the disk, so that nothing is left for later."""
+    words = ("ab", "b")
+    kind = {"architecture": "rnn", "hidden_size": 1} if recurrent else {"hidden_sizes": (1,)}
+    model = model_config(context_size=2, embedding_dim=1, **kind)
+    examples = build_examples(words, Vocab.from_words(words), model.context_size)
+    config = TrainConfig(batch_size=2, sampler="words" if recurrent else "contexts")
+    state = TrainState(model, config, examples.vocab_size)
+    sample, gradients, move = parts(state, examples, autograd=False)
+    CompiledContexts(examples, 2)(state.generators["batches"])
+    gradients(*sample(state.generators["batches"]))
+    move(state, gradients.gradient, 0.01)
 
 
 def _gradients(model: Model, batch_size: int, *, autograd: bool) -> Gradients:
@@ -100,6 +124,8 @@ class CompiledBackprop:
     def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: Generator | None = None) -> float:
         """See :meth:`Backprop.__call__`."""
         assert isinstance(contexts, Tensor), "an MLP reads contexts, not prefixes of words"
+        size = (self._room[-1].shape[1], self.config.context_size)
+        require(contexts.shape == size and len(targets) == size[0], "batch", f"of {size}", tuple(contexts.shape))
         config, masks = self.config, NONE
         if dropout is not None and config.dropout:
             of_layers = self._masks.split([len(contexts) * size for size in config.hidden_sizes])
@@ -132,7 +158,7 @@ class CompiledRecurrent(TreeBackprop):
         of_prefixes = tree.characters.numpy(), tree.parents.numpy(), np.array(tree.sizes)
         q = targets.T.contiguous().numpy()
         seen, dropped = self._masks(tree, dropout)
-        loss: float = recurrent.recurrent(CELLS[type(self.config)], *self._arrays, *of_prefixes, q, seen, dropped)
+        loss: float = kernels.recurrent(CELLS[type(self.config)], *self._arrays, *of_prefixes, q, seen, dropped)
         return loss
 
     def _masks(self, tree: Tree, generator: Generator | None) -> list[NDArray[np.float32]]:

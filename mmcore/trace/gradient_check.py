@@ -37,7 +37,7 @@ def gradient_check(
     twin = model.copy(torch.float64)
     automatic = Autograd(twin)
     automatic(contexts, targets)
-    hand = gradients_of(twin, len(contexts))  # as training uses them
+    hand = gradients_of(twin, len(contexts))  # as training uses them where nothing is compiled
     by_hand = not isinstance(hand, Autograd)
     if by_hand:
         hand(contexts, targets)

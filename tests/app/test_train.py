@@ -124,6 +124,7 @@ def test_b1_an_address_with_nonsense_falls_back_to_the_bundled_names(open_page: 
 
 CHANGES = {
     "architecture": "mlp",
+    "compiled": True,
     "context_size": 4,
     "embedding_dim": 2,
     "hidden_sizes": "32, 16",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import math
+import os
 import random
 import statistics
 import subprocess
@@ -28,7 +28,7 @@ from mmcore.model import Model
 from mmcore.optimizer import update as plain_update
 from mmcore.samplers import ContextSampler, ExampleSampler, WordSampler
 from mmcore.train_state import TrainState
-from mmcore.training import Pace, TrainingDiverged, train
+from mmcore.training import Pace, TrainingDiverged, parts_of, train
 from mmcore.tree_backprop import TreeBackprop
 from tests.models import SMALL, VOCAB_SIZE, mlp_configs, randomised, shaken
 
@@ -216,22 +216,72 @@ def test_every_model_trains_compiled_as_it_does_without(name: str, sampler: str)
     assert torch.allclose(plain, compiled, atol=1e-5)
 
 
-def test_without_numba_one_sentence_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, small: Dataset) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"compiled must be off where Numba is missing \(pip install 'makemore-lab"):
-        trained(TrainConfig(max_steps=2, compiled=True), small)
+def ended(*lines: str, folder: Path | None = None) -> str:
+    """What a fresh process that trains says on stderr."""
+    train = [
+        "from mmcore import *",
+        "data = build_dataset('emma ava mia anna ella noah zoe bob eve liam'.split(), SplitConfig(), 3)",
+        "list(train(TrainState(model_config(), TrainConfig(max_steps=1, compiled=True), data.vocab.size), data))",
+    ]
+    environment = os.environ | ({"NUMBA_CACHE_DIR": str(folder)} if folder else {})
+    command = [sys.executable, "-c", "\n".join([*lines, *train])]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment).stderr
+
+
+@pytest.mark.parametrize("missing", ["numba", "scipy", "threadpoolctl"])
+def test_without_numba_one_sentence_says_what_is_missing(missing: str) -> None:
+    said = ended(f"import sys; sys.modules['{missing}'] = None")
+    assert "ValueError: compiled must be off without Numba, SciPy and threadpoolctl (pip install 'makemore-" in said
+
+
+def test_what_is_kept_and_damaged_is_named(tmp_path: Path) -> None:
+    assert ended(folder=tmp_path) == ""
+    kept = list(tmp_path.rglob("*.nbi"))
+    assert kept
+    for index in kept:
+        index.write_bytes(b"")  # as after a power cut
+    assert "ValueError: compiled must be off where Numba cannot keep or read what it compiles (" in ended(
+        folder=tmp_path
+    )
 
 
 def test_where_nothing_can_be_kept_one_sentence_says_so() -> None:
-    code = (
-        "import numba.core.caching as caching\n"
-        "caching.CacheImpl._locator_classes = []\n"  # as where no folder can be written
-        "from mmcore import *\n"
-        "data = build_dataset('emma ava mia anna ella noah zoe bob eve liam'.split(), SplitConfig(), 3)\n"
-        "list(train(TrainState(model_config(), TrainConfig(compiled=True), data.vocab.size), data))\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert "ValueError: compiled must be off where Numba cannot keep what it compiles, or NUMBA_CACHE" in ended.stderr
+    said = ended("import numba.core.caching as caching", "caching.CacheImpl._locator_classes = []")
+    assert "ValueError: compiled must be off where Numba cannot keep or read what it compiles (" in said
+
+
+@pytest.mark.parametrize("name", ["mlp", "gru"])
+def test_examples_that_a_model_cannot_read_are_refused(name: str) -> None:
+    data, config = lettered(1), TrainConfig(compiled=True, sampler="words" if name == "gru" else "contexts")
+    model = SMALL[name].replace(context_size=data.context_size)
+    few = TrainState(model, config, data.vocab.size - 1)
+    with pytest.raises(ValueError, match="vocabulary must be of as many symbols as the model has"):
+        parts_of(few, data)
+    with pytest.raises(ValueError, match="contexts must be of the model's size"):
+        parts_of(TrainState(model.replace(context_size=2), config, data.vocab.size), data)
+
+
+def test_a_batch_of_another_size_is_refused(small: Dataset) -> None:
+    state = TrainState(TINY, TrainConfig(), small.vocab.size)
+    with pytest.raises(ValueError, match=r"batch must be of \(4, 3\), got \(5, 3\)"):
+        CompiledBackprop(state.model, 4)(*ExampleSampler(small.train, 5)(torch.Generator()))
+
+
+def test_far_out_tanh_is_one_and_its_slope_nothing() -> None:
+    z = np.array([[8, 50, math.inf, -8, -math.inf, math.nan]], dtype=np.float32)
+    kernels.tanh(z)
+    assert z[0, :5].tolist() == [1, 1, 1, -1, -1] and math.isnan(z[0, 5])
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e3, 1e5])
+def test_the_loss_over_many_symbols_is_as_exact_as_over_few(shift: float) -> None:
+    """Thousands of equal shares, whose rounding all goes one way, and logits far from 0."""
+    V, B = 20_000, 4
+    logits = torch.randn(V, B, generator=torch.Generator().manual_seed(1)) + shift
+    q = torch.full((V, B), 1 / 3)
+    q[3:] = 1 / 30_000
+    right = -(q.double() * logits.double().log_softmax(0)).sum(0).mean().item()
+    assert kernels.loss_of_shares(logits.numpy(), q.numpy(), np.empty(V, np.float32)) == pytest.approx(right, rel=1e-6)
 
 
 def test_an_older_version_reads_what_is_not_compiled() -> None:

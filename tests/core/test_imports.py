@@ -78,7 +78,7 @@ PACKAGES = {
         ("scheduler",),
     ),
     "tree_backprop": (("tree",), ("passes", "layers", "attention"), ("rnn", "gru", "lstm", "transformer")),
-    "compiled": (("kernels",), ("recurrent",), ("steps",)),
+    "compiled": (("kernels",), ("steps",)),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (
         ("artifact", "in_browser"),

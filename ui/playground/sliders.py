@@ -216,9 +216,9 @@ def values_of(config: RunConfig) -> dict[str, Value]:
 
 
 def _take_architecture() -> None:
-    """Begin where the chosen architecture does; the seed, and what the steps come from, stay."""
+    """Begin where the chosen architecture does; what is no matter of the model stays."""
     values = start_values(st.session_state["play_architecture"])
-    for name in values.keys() - {"seed", "steps"}:
+    for name in values.keys() - {"seed", "steps", "compiled"}:
         st.session_state[f"play_{name}"] = values[name]
 
 
