@@ -30,8 +30,8 @@ SAMPLES, SAMPLE_SEED = 12, 1
 LOSSES = 0.15  # of the time of training, for the exact losses on the way
 EARLY = 0.1  # seconds that those at round steps may take beyond it
 MOST_SECONDS = 20.0  # that a model may train for on the worker that all visitors share
-COMPILING_SECONDS = 180.0  # that a machine may take for what it compiles once
 GRACE_SECONDS = 10.0  # beyond them, for what does not look at the clock: the dataset and the losses
+COMPILING_SECONDS = 180.0  # that a machine may take for what it compiles once
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from . import compiled
 from .architectures.interface import is_statistic
 from .backprop import Gradients, gradients_of
 from .checkpoint import TensorUpdate
@@ -211,11 +212,8 @@ def parts_of(state: TrainState, dataset: Dataset, *, autograd: bool = False) -> 
     """
     config = state.config
     if config.compiled:
-        from . import compiled
-
-        parts: tuple[Sampler, Gradients, Update] = compiled.load(state.model.config).parts(
-            state, dataset.train, autograd=autograd
-        )
+        steps = compiled.load(state.model.config)
+        parts: tuple[Sampler, Gradients, Update] = steps.parts(state, dataset.train, autograd=autograd)
         return parts
     sample = SAMPLERS[config.sampler](dataset.train, config.batch_size)
     return sample, gradients_of(state.model, config.batch_size, autograd=autograd), update

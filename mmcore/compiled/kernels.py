@@ -11,23 +11,36 @@ function is in, whatever happens to those it calls.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401 (where Numba finds matrix products)
 from numba import njit
+from numpy.typing import NDArray
 
+from ..contexts import Ids
+
+Result = TypeVar("Result")
+Floats = NDArray[np.float32]
+Levels = tuple[Ids, Ids, Ids]
+"""What :func:`continued` finds."""
 f32 = np.float32
 # Not "fast" altogether: that would also take for granted that nothing overflows.
-compiled: Any = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
+QUICK = {"reassoc", "contract", "arcp", "nsz"}
+compiled: Callable[[Callable[..., Result]], Callable[..., Result]] = njit(
+    cache=True, nogil=True, error_model="numpy", fastmath=QUICK
+)
 
 
 @compiled
-def draw(owner, points, contexts, shares, ids, q, offset):  # type: ignore[no-untyped-def]
+def draw(
+    owner: Ids, points: NDArray[np.float64], contexts: Ids, shares: Floats, ids: Ids, q: Floats, offset: float
+) -> None:
     """A systematic sample: the contexts ``ids`` (B, T) at evenly spaced places, and what follows each, ``q`` (V, B)."""
     V, B = q.shape
     for b in range(B):
-        row = owner[min(np.int64(points[b] + offset), len(owner) - 1)]
+        row = owner[min(int(points[b] + offset), len(owner) - 1)]
         for t in range(ids.shape[1]):
             ids[b, t] = contexts[row, t]
         for v in range(V):
@@ -35,7 +48,7 @@ def draw(owner, points, contexts, shares, ids, q, offset):  # type: ignore[no-un
 
 
 @compiled
-def one_tanh(x):  # type: ignore[no-untyped-def]
+def one_tanh(x: np.float32) -> np.float32:
     """An odd polynomial over an even one, fitted between ±7.9, and ±1 beyond: within 3e-7 of tanh.
 
     Coefficients as in Eigen's and Cephes' single-precision functions.
@@ -57,7 +70,7 @@ def one_tanh(x):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def tanh(z):  # type: ignore[no-untyped-def]
+def tanh(z: Floats) -> None:
     """In place."""
     flat = z.reshape(-1)
     for i in range(len(flat)):
@@ -65,7 +78,7 @@ def tanh(z):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def activate_backward(h, dh, db, relu):  # type: ignore[no-untyped-def]
+def activate_backward(h: Floats, dh: Floats, db: Floats, relu: bool) -> None:
     """In place: ``dh`` (B, H) becomes dz = dh ⊙ (1 − h²), for ReLU dh ⊙ (h > 0); ``db`` (H,) its sum over the rows."""
     B, H = h.shape
     db[:] = 0
@@ -77,7 +90,7 @@ def activate_backward(h, dh, db, relu):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _largest(z):  # type: ignore[no-untyped-def]
+def _largest(z: Floats) -> Floats:
     """Of each column of ``z`` (V, B)."""
     V, B = z.shape
     largest = z[0].copy()
@@ -88,7 +101,7 @@ def _largest(z):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _exp(z, largest):  # type: ignore[no-untyped-def]
+def _exp(z: Floats, largest: Floats) -> NDArray[np.float64]:
     """``z`` (V, B) becomes exp(z − largest of its column); returns the sums of the columns, in float64.
 
     exp(x) = 2ⁿ · exp(r) with n whole and |r| ≤ ln 2 / 2; exp(r) by Cephes' polynomial, 2ⁿ by its bits.
@@ -117,7 +130,7 @@ def _exp(z, largest):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def loss_of_shares(z, q, db):  # type: ignore[no-untyped-def]
+def loss_of_shares(z: Floats, q: Floats, db: Floats) -> float:
     """The mean loss of logits ``z`` (V, B), which become its gradient ``(Σ_v q_v · p − q) / B``.
 
     ``q`` (V, B) are distributions, each times how often it counts; ``db`` (V,) becomes the sum of the gradient's rows.
@@ -145,7 +158,7 @@ def loss_of_shares(z, q, db):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def loss_of_ids(z, ids, db):  # type: ignore[no-untyped-def]
+def loss_of_ids(z: Floats, ids: Ids, db: Floats) -> float:
     """The same for targets ``ids`` (B,): q is 1 for one symbol and 0 for the others."""
     V, B = z.shape
     largest, picked = _largest(z), np.empty(B, np.float64)
@@ -169,18 +182,35 @@ def loss_of_ids(z, ids, db):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _matrix(numbers, begin, rows, columns):  # type: ignore[no-untyped-def]
+def _matrix(numbers: Floats, begin: int, rows: int, columns: int) -> Floats:
     return numbers[begin : begin + rows * columns].reshape(rows, columns)
 
 
 @compiled
-def _table(numbers, begin, T, rows, columns):  # type: ignore[no-untyped-def]
+def _table(numbers: Floats, begin: int, T: int, rows: int, columns: int) -> Floats:
     return numbers[begin : begin + T * rows * columns].reshape(T, rows, columns)
 
 
 @compiled
-def gradient(flat, g, at, sizes, T, relu, ids, targets, q, masks, h, read, dh, F, dF, z):  # type: ignore[no-untyped-def]
-    """The mean loss of a batch; ``g`` becomes its derivatives with respect to ``flat``.
+def gradient(
+    flat: Floats,
+    g: Floats,
+    at: Ids,
+    sizes: Ids,
+    T: int,
+    relu: bool,
+    ids: Ids,
+    targets: Ids,
+    q: Floats,
+    masks: Floats,
+    h: Floats,
+    read: Floats,
+    dh: Floats,
+    F: Floats,
+    dF: Floats,
+    z: Floats,
+) -> float:
+    """The mean loss of an MLP on a batch; ``g`` becomes its derivatives with respect to ``flat``.
 
     Parameters
     ----------
@@ -193,11 +223,30 @@ def gradient(flat, g, at, sizes, T, relu, ids, targets, q, masks, h, read, dh, F
     F, dF : room for the largest table (T · V · K) and its gradient
     z : (V, B), room for the logits
     """
-    B, V, D, hidden = len(ids), sizes[0], sizes[1], sizes[2:-1]
-    C, dC, direct = _matrix(flat, at[0], V, D), _matrix(g, at[0], V, D), at[-1]
-    dC[:] = 0
+    V, b = sizes[0], at[-2]
+    _logits(flat, at, sizes, T, relu, ids, masks, h, read, F, z)
+    loss = loss_of_ids(z, targets, g[b : b + V]) if len(targets) else loss_of_shares(z, q, g[b : b + V])
+    _backward(flat, g, at, sizes, T, relu, ids, masks, h, read if len(masks) else h, dh, dF, z)
+    return loss
 
-    # Forward. The first layer, and direct connections, are sums of table rows.
+
+@compiled
+def _logits(
+    flat: Floats,
+    at: Ids,
+    sizes: Ids,
+    T: int,
+    relu: bool,
+    ids: Ids,
+    masks: Floats,
+    h: Floats,
+    read: Floats,
+    F: Floats,
+    z: Floats,
+) -> None:
+    """The first layer, and direct connections, are sums of table rows."""
+    B, V, D, hidden = len(ids), sizes[0], sizes[1], sizes[2:-1]
+    C, direct = _matrix(flat, at[0], V, D), at[-1]
     begin, x = 0, C
     for layer, K in enumerate(hidden):
         W, b = at[1 + 2 * layer], at[2 + 2 * layer]
@@ -228,18 +277,36 @@ def gradient(flat, g, at, sizes, T, relu, ids, targets, q, masks, h, read, dh, F
         _gather(_products(C, _table(flat, direct, T, D, V), F), ids, np.zeros(V, f32), added)
         z += added.T
 
-    # Loss. The logits become its gradient.
-    loss = loss_of_ids(z, targets, g[b : b + V]) if len(targets) else loss_of_shares(z, q, g[b : b + V])
 
-    # Backward.
+@compiled
+def _backward(
+    flat: Floats,
+    g: Floats,
+    at: Ids,
+    sizes: Ids,
+    T: int,
+    relu: bool,
+    ids: Ids,
+    masks: Floats,
+    h: Floats,
+    read: Floats,
+    dh: Floats,
+    dF: Floats,
+    dz: Floats,
+) -> None:
+    """From the logits' gradient ``dz`` (V, B); that of the output's bias is there already."""
+    B, V, D, hidden = len(ids), sizes[0], sizes[1], sizes[2:-1]
+    C, dC, direct = _matrix(flat, at[0], V, D), _matrix(g, at[0], V, D), at[-1]
+    dC[:] = 0
     if direct >= 0:
-        _scatter(z.T, ids, dF, V)
+        _scatter(dz.T, ids, dF, V)
         _products_backward(C, _table(flat, direct, T, D, V), dF, dC, _table(g, direct, T, D, V))
+    begin, W = B * hidden.sum(), at[-3]
     if len(hidden):
         K = hidden[-1]
         begin -= B * K
-        _matrix(g, W, K, V)[:] = np.dot(z, x).T
-        np.dot(z.T, _matrix(flat, W, K, V).T, _matrix(dh, begin, B, K))
+        _matrix(g, W, K, V)[:] = np.dot(dz, _matrix(read, begin, B, K)).T
+        np.dot(dz.T, _matrix(flat, W, K, V).T, _matrix(dh, begin, B, K))
     for layer in range(len(hidden) - 1, -1, -1):
         W, b, K = at[1 + 2 * layer], at[2 + 2 * layer], hidden[layer]
         d = _matrix(dh, begin, B, K)
@@ -252,13 +319,12 @@ def gradient(flat, g, at, sizes, T, relu, ids, targets, q, masks, h, read, dh, F
         else:
             before = hidden[layer - 1]
             begin -= B * before
-            np.dot(_matrix(read if len(masks) else h, begin, B, before).T, d, _matrix(g, W, before, K))
+            np.dot(_matrix(read, begin, B, before).T, d, _matrix(g, W, before, K))
             np.dot(d, _matrix(flat, W, before, K).T, _matrix(dh, begin, B, before))
-    return loss
 
 
 @compiled
-def _products(C, W, room):  # type: ignore[no-untyped-def]
+def _products(C: Floats, W: Floats, room: Floats) -> Floats:
     """The table ``F_t = C · W_t`` (T, V, K), in a part of ``room``."""
     F = _table(room, 0, len(W), len(C), W.shape[2])
     for t in range(len(W)):
@@ -267,7 +333,7 @@ def _products(C, W, room):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _products_backward(C, W, room, dC, dW):  # type: ignore[no-untyped-def]
+def _products_backward(C: Floats, W: Floats, room: Floats, dC: Floats, dW: Floats) -> None:
     """From the table's gradient in ``room``: writes dW (T, D, K), adds to dC (V, D)."""
     dF, part = _table(room, 0, len(W), len(C), W.shape[2]), np.empty_like(dC)
     for t in range(len(W)):
@@ -277,7 +343,7 @@ def _products_backward(C, W, room, dC, dW):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _gather(table, ids, bias, out):  # type: ignore[no-untyped-def]
+def _gather(table: Floats, ids: Ids, bias: Floats, out: Floats) -> None:
     """``out`` (B, K) = bias + Σ_t of the rows of ``table`` (T, V, K) that the contexts name."""
     B, K = out.shape
     for b in range(B):
@@ -290,7 +356,7 @@ def _gather(table, ids, bias, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _scatter(d, ids, room, V):  # type: ignore[no-untyped-def]
+def _scatter(d: Floats, ids: Ids, room: Floats, V: int) -> None:
     """The way back: ``room`` becomes the sums (T, V, K) of those rows of ``d`` (B, K) with a character at a place."""
     T, K = ids.shape[1], d.shape[1]
     dF = _table(room, 0, T, V, K)
@@ -303,7 +369,18 @@ def _scatter(d, ids, room, V):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def adamw(flat, gradient, moments, decayed, keep, beta1, beta2, root, epsilon, rate):  # type: ignore[no-untyped-def]
+def adamw(
+    flat: Floats,
+    gradient: Floats,
+    moments: Floats,
+    decayed: int,
+    keep: np.float32,
+    beta1: np.float32,
+    beta2: np.float32,
+    root: np.float32,
+    epsilon: np.float32,
+    rate: np.float32,
+) -> None:
     """One update of all parameters (P,) and their moments (2, P): weights, the first ``decayed``, times ``keep``; then
 
     ``flat −= rate · mean / (√square · root + epsilon)``.
@@ -329,8 +406,18 @@ RNN, GRU, LSTM = range(3)
 
 
 @compiled
-def recurrent(kind, p, g, characters, parents, sizes, q, seen, dropped):  # type: ignore[no-untyped-def]
-    """The mean loss of a batch; ``g`` become its derivatives with respect to ``p``.
+def recurrent(
+    kind: int,
+    p: tuple[Floats, ...],
+    g: tuple[Floats, ...],
+    characters: Ids,
+    parents: Ids,
+    sizes: Ids,
+    q: Floats,
+    seen: Floats,
+    dropped: Floats,
+) -> float:
+    """The mean loss of a recurrent network on a batch; ``g`` become its derivatives with respect to ``p``.
 
     Parameters
     ----------
@@ -340,80 +427,40 @@ def recurrent(kind, p, g, characters, parents, sizes, q, seen, dropped):  # type
     q : (V, M), what follows each prefix, times how often it counts
     seen, dropped : (M, H), masks of dropout of what the head reads, and inside the cell; or no rows
     """
-    (C, W_ih, W_hh, W_out, b_ih, b_hh, b_out), M = p, len(characters)
+    (C, W_ih, W_hh, W_out, b_ih, b_hh, b_out), M, H = p, len(characters), len(p[2])
     dC, dW_ih, dW_hh, dW_out, db_ih, db_hh, db_out = g
-    H, columns, V = len(W_hh), W_hh.shape[1], len(C)
     table = np.dot(C, W_ih)
-    for v in range(V):
+    for v in range(len(C)):
         table[v] += b_ih[0]
     if kind == GRU:
         table[:, : 2 * H] += b_hh[0, : 2 * H]  # that of the candidate is multiplied by r
     elif kind == LSTM:
         table[:, H : 2 * H] += f32(1)
     states, cells = np.zeros((M + 1, H), f32), np.zeros((M + 1 if kind == LSTM else 1, H), f32)
-    gates, inner, kept = np.empty((M, columns), f32), np.empty((M, H), f32), np.empty((M, H), f32)
-    read, products = np.empty((M, H), f32), np.empty((M, columns), f32)
-    continued, above, firsts = np.empty(M, np.int64), np.empty(M, np.int64), np.empty(len(sizes) + 1, np.int64)
-
-    begin, K = 0, 0
-    for level in range(len(sizes)):
-        end, firsts[level] = begin + sizes[level], K
-        for i in range(begin, end):  # those that continue the same prefix are neighbours
-            if i == begin or parents[i] != parents[i - 1]:
-                continued[K] = parents[i]
-                read[K] = states[parents[i]]
-                K += 1
-            above[i] = K - 1
-        np.dot(read[firsts[level] : K], W_hh, products[firsts[level] : K])
-        for i in range(begin, end):
-            if kind == GRU:
-                _gru(i, table[characters[i]], products[above[i]], b_hh[0], gates, inner, kept, dropped)
-                _towards(i, gates, kept, states[parents[i]], states[i + 1])
-            elif kind == LSTM:
-                _lstm(i, table[characters[i]], products[above[i]], gates, kept, dropped)
-                _to_cell(i, gates, kept, cells[parents[i]], cells[i + 1], inner, states[i + 1])
-            else:
-                _rnn(table[characters[i]], products[above[i]], states[i + 1])
-        begin = end
-    firsts[len(sizes)] = K
+    gates, inner, kept = np.empty((M, len(W_hh.T)), f32), np.empty((M, H), f32), np.empty((M, H), f32)
+    rows = continued(parents, sizes)
+    read = _down(
+        kind, table, W_hh, b_hh[0], characters, parents, sizes, rows, states, cells, gates, inner, kept, dropped
+    )
 
     h = states[1:] * seen if len(seen) else states[1:]
     z = np.dot(W_out.T, h.T)
-    for v in range(V):
+    for v in range(len(C)):
         z[v] += b_out[0, v]
     loss = loss_of_shares(z, q, db_out[0])
     dW_out[:] = np.dot(z, h).T
-    dh, dc = np.zeros((M + 1, H), f32), np.zeros_like(cells)
+    dh = np.zeros((M + 1, H), f32)
     np.dot(z.T, W_out.T, dh[1:])
     if len(seen):
         dh[1:] *= seen
 
     dgates, da = np.empty_like(gates), np.empty((M, H), f32)
-    dproducts, dtable, dcandidate = np.zeros((K, columns), f32), np.zeros((V, columns), f32), np.zeros((V, H), f32)
-    for level in range(len(sizes) - 1, -1, -1):
-        end = begin
-        begin = end - sizes[level]
-        for i in range(begin, end):
-            parent = parents[i]
-            if kind == GRU:
-                _gru_backward(i, dh[i + 1], states[parent], gates, inner, kept, dropped, dgates, da)
-                _through(dh[parent], dh[i + 1], gates[i, H : 2 * H])
-                dcandidate[characters[i]] += da[i]
-            elif kind == LSTM:
-                _lstm_backward(i, dh[i + 1], dc[i + 1], cells[parent], gates, inner, kept, dropped, dgates)
-                _through(dc[parent], dc[i + 1], gates[i, H : 2 * H])
-            else:
-                _rnn_backward(dh[i + 1], states[i + 1], dgates[i])
-            dproducts[above[i]] += dgates[i]
-            dtable[characters[i]] += dgates[i]
-        first, last = firsts[level], firsts[level + 1]
-        back = np.dot(dproducts[first:last], W_hh.T)
-        for k in range(first, last):
-            dh[continued[k]] += back[k - first]
-    np.dot(read[:K].T, dproducts, dW_hh)
+    dproducts = _up(kind, W_hh, parents, sizes, rows, states, cells, gates, inner, kept, dropped, dh, dgates, da)
+    np.dot(read.T, dproducts, dW_hh)
+    dtable = _by_character(dgates, characters, len(C))
     db_hh[0] = dtable.sum(0)
     if kind == GRU:
-        dtable[:, 2 * H :] = dcandidate
+        dtable[:, 2 * H :] = _by_character(da, characters, len(C))
     np.dot(C.T, dtable, dW_ih)
     db_ih[0] = dtable.sum(0)
     np.dot(dtable, W_ih.T, dC)
@@ -421,27 +468,144 @@ def recurrent(kind, p, g, characters, parents, sizes, q, seen, dropped):  # type
 
 
 @compiled
-def _through(d, from_, gate):  # type: ignore[no-untyped-def]
+def continued(parents: Ids, sizes: Ids) -> Levels:
+    """The K states that are continued, each once a level; which of them is each prefix's; where a level's begin."""
+    found, above = np.empty(len(parents), np.int64), np.empty(len(parents), np.int64)
+    firsts, begin, K = np.empty(len(sizes) + 1, np.int64), 0, 0
+    for level in range(len(sizes)):
+        end, firsts[level] = begin + sizes[level], K
+        for i in range(begin, end):  # those that continue the same prefix are neighbours
+            if i == begin or parents[i] != parents[i - 1]:
+                found[K] = parents[i]
+                K += 1
+            above[i] = K - 1
+        begin = end
+    firsts[len(sizes)] = K
+    return found[:K], above, firsts
+
+
+@compiled
+def _down(
+    kind: int,
+    table: Floats,
+    W_hh: Floats,
+    b_hh: Floats,
+    characters: Ids,
+    parents: Ids,
+    sizes: Ids,
+    rows: Levels,
+    states: Floats,
+    cells: Floats,
+    gates: Floats,
+    inner: Floats,
+    kept: Floats,
+    dropped: Floats,
+) -> Floats:
+    """Fill in states, cells and gates; returns the K states that are read, as rows."""
+    found, above, firsts = rows
+    read, products = np.empty((len(found), len(W_hh)), f32), np.empty((len(found), len(W_hh.T)), f32)
+    begin = 0
+    for level in range(len(sizes)):
+        end, first, last = begin + sizes[level], firsts[level], firsts[level + 1]
+        for k in range(first, last):
+            read[k] = states[found[k]]
+        np.dot(read[first:last], W_hh, products[first:last])
+        for i in range(begin, end):
+            x, m = table[characters[i]], products[above[i]]
+            if kind == GRU:
+                _gru(i, x, m, b_hh, gates, inner, kept, dropped)
+                _towards(i, gates, kept, states[parents[i]], states[i + 1])
+            elif kind == LSTM:
+                _lstm(i, x, m, gates, kept, dropped)
+                _to_cell(i, gates, kept, cells[parents[i]], cells[i + 1], inner, states[i + 1])
+            else:
+                _rnn(x, m, states[i + 1])
+        begin = end
+    return read
+
+
+@compiled
+def _up(
+    kind: int,
+    W_hh: Floats,
+    parents: Ids,
+    sizes: Ids,
+    rows: Levels,
+    states: Floats,
+    cells: Floats,
+    gates: Floats,
+    inner: Floats,
+    kept: Floats,
+    dropped: Floats,
+    dh: Floats,
+    dgates: Floats,
+    da: Floats,
+) -> Floats:
+    """Fill in the gates' gradients, from those of the states; returns that of the products (K, columns)."""
+    found, above, firsts = rows
+    dproducts, dc = np.zeros((len(found), len(W_hh.T)), f32), np.zeros_like(cells)
+    begin = len(parents)
+    for level in range(len(sizes) - 1, -1, -1):
+        end, first, last = begin, firsts[level], firsts[level + 1]
+        begin = end - sizes[level]
+        for i in range(begin, end):
+            parent = parents[i]
+            if kind == GRU:
+                _gru_backward(i, dh[i + 1], states[parent], gates, inner, kept, dropped, dgates, da)
+                _through(dh[parent], dh[i + 1], gates[i, len(W_hh) : 2 * len(W_hh)])
+            elif kind == LSTM:
+                _lstm_backward(i, dh[i + 1], dc[i + 1], cells[parent], gates, inner, kept, dropped, dgates)
+                _through(dc[parent], dc[i + 1], gates[i, len(W_hh) : 2 * len(W_hh)])
+            else:
+                _rnn_backward(dh[i + 1], states[i + 1], dgates[i])
+            dproducts[above[i]] += dgates[i]
+        back = np.dot(dproducts[first:last], W_hh.T)
+        for k in range(first, last):
+            dh[found[k]] += back[k - first]
+    return dproducts
+
+
+@compiled
+def _by_character(d: Floats, characters: Ids, V: int) -> Floats:
+    """Sums (V, K) of the rows of ``d`` (M, K) whose prefix ends in the same character."""
+    total = np.zeros((V, d.shape[1]), f32)
+    for i in range(len(d)):
+        total[characters[i]] += d[i]
+    return total
+
+
+@compiled
+def _through(d: Floats, from_: Floats, gate: Floats) -> None:
     for k in range(len(d)):
         d[k] += from_[k] * gate[k]
 
 
 @compiled
-def _sigmoid(x):  # type: ignore[no-untyped-def]
+def _sigmoid(x: np.float32) -> np.float32:
     return f32(0.5) + f32(0.5) * one_tanh(f32(0.5) * x)
+
+
+@compiled
+def _keep(i: int, candidate: Floats, kept: Floats, dropped: Floats) -> None:
+    """What dropout leaves of it."""
+    for k in range(len(candidate)):
+        kept[i, k] = candidate[k]
+    if len(dropped):
+        for k in range(len(candidate)):
+            kept[i, k] *= dropped[i, k]
 
 
 # ---- RNN
 
 
 @compiled
-def _rnn(x, m, state):  # type: ignore[no-untyped-def]
+def _rnn(x: Floats, m: Floats, state: Floats) -> None:
     for k in range(len(state)):
         state[k] = one_tanh(x[k] + m[k])
 
 
 @compiled
-def _rnn_backward(d, state, dgate):  # type: ignore[no-untyped-def]
+def _rnn_backward(d: Floats, state: Floats, dgate: Floats) -> None:
     for k in range(len(d)):
         dgate[k] = d[k] * (f32(1) - state[k] * state[k])
 
@@ -450,7 +614,9 @@ def _rnn_backward(d, state, dgate):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _gru(i, x, m, bias, gates, inner, kept, dropped):  # type: ignore[no-untyped-def]
+def _gru(
+    i: int, x: Floats, m: Floats, bias: Floats, gates: Floats, inner: Floats, kept: Floats, dropped: Floats
+) -> None:
     H = kept.shape[1]
     for k in range(2 * H):
         gates[i, k] = _sigmoid(x[k] + m[k])
@@ -458,22 +624,28 @@ def _gru(i, x, m, bias, gates, inner, kept, dropped):  # type: ignore[no-untyped
         inner[i, k] = m[2 * H + k] + bias[2 * H + k]
     for k in range(H):
         gates[i, 2 * H + k] = one_tanh(x[2 * H + k] + gates[i, k] * inner[i, k])
-    for k in range(H):
-        kept[i, k] = gates[i, 2 * H + k]
-    if len(dropped):
-        for k in range(H):
-            kept[i, k] *= dropped[i, k]
+    _keep(i, gates[i, 2 * H : 3 * H], kept, dropped)
 
 
 @compiled
-def _towards(i, gates, kept, before, state):  # type: ignore[no-untyped-def]
+def _towards(i: int, gates: Floats, kept: Floats, before: Floats, state: Floats) -> None:
     H = len(state)
     for k in range(H):
         state[k] = kept[i, k] + gates[i, H + k] * (before[k] - kept[i, k])
 
 
 @compiled
-def _gru_backward(i, d, before, gates, inner, kept, dropped, dgates, da):  # type: ignore[no-untyped-def]
+def _gru_backward(
+    i: int,
+    d: Floats,
+    before: Floats,
+    gates: Floats,
+    inner: Floats,
+    kept: Floats,
+    dropped: Floats,
+    dgates: Floats,
+    da: Floats,
+) -> None:
     H = len(d)
     for k in range(H):
         da[i, k] = d[k] * (f32(1) - gates[i, H + k]) * (f32(1) - gates[i, 2 * H + k] * gates[i, 2 * H + k])
@@ -492,21 +664,17 @@ def _gru_backward(i, d, before, gates, inner, kept, dropped, dgates, da):  # typ
 
 
 @compiled
-def _lstm(i, x, m, gates, kept, dropped):  # type: ignore[no-untyped-def]
+def _lstm(i: int, x: Floats, m: Floats, gates: Floats, kept: Floats, dropped: Floats) -> None:
     H = kept.shape[1]
     for k in range(3 * H):
         gates[i, k] = _sigmoid(x[k] + m[k])
     for k in range(3 * H, 4 * H):
         gates[i, k] = one_tanh(x[k] + m[k])
-    for k in range(H):
-        kept[i, k] = gates[i, 3 * H + k]
-    if len(dropped):
-        for k in range(H):
-            kept[i, k] *= dropped[i, k]
+    _keep(i, gates[i, 3 * H : 4 * H], kept, dropped)
 
 
 @compiled
-def _to_cell(i, gates, kept, before, cell, bent, state):  # type: ignore[no-untyped-def]
+def _to_cell(i: int, gates: Floats, kept: Floats, before: Floats, cell: Floats, bent: Floats, state: Floats) -> None:
     H = len(cell)
     for k in range(H):
         cell[k] = gates[i, k] * kept[i, k] + gates[i, H + k] * before[k]
@@ -517,7 +685,17 @@ def _to_cell(i, gates, kept, before, cell, bent, state):  # type: ignore[no-unty
 
 
 @compiled
-def _lstm_backward(i, d, dcell, before, gates, bent, kept, dropped, dgates):  # type: ignore[no-untyped-def]
+def _lstm_backward(
+    i: int,
+    d: Floats,
+    dcell: Floats,
+    before: Floats,
+    gates: Floats,
+    bent: Floats,
+    kept: Floats,
+    dropped: Floats,
+    dgates: Floats,
+) -> None:
     H = len(d)
     for k in range(H):
         o = gates[i, 2 * H + k]

@@ -105,6 +105,13 @@ def test_a16_under_a_time_budget_compared_models_have_the_same_updates(
     assert not any(metric.delta for metric in app.metric if "loss" in metric.label)
 
 
+def test_a_difference_that_no_figure_shows_gets_no_arrow(open_page: Open) -> None:
+    app = open_page("playground", hidden_size=20, steps=60)
+    app.checkbox(key="play_compiled").check().run()
+    assert "both after 60 updates: compiled off → on." in texts(app)
+    assert not [metric.delta for metric in app.metric if metric.delta], "the losses are the same"
+
+
 def test_a_setting_seen_before_is_not_trained_again(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     app = open_page("playground", **SMALL)
     first = shown(app)["Validation loss"]

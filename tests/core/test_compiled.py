@@ -16,11 +16,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.dispatcher import Dispatcher
 
 from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Autograd, Backprop
-from mmcore.compiled import kernels
+from mmcore.compiled import kernels, steps
 from mmcore.compiled.steps import CompiledBackprop, CompiledContexts, CompiledRecurrent, update
 from mmcore.config import SplitConfig, TrainConfig
 from mmcore.dataset import Dataset, build_dataset
@@ -232,6 +233,12 @@ def ended(*lines: str, folder: Path | None = None) -> str:
 def test_without_numba_one_sentence_says_what_is_missing(missing: str) -> None:
     said = ended(f"import sys; sys.modules['{missing}'] = None")
     assert "ValueError: compiled must be off without Numba, SciPy and threadpoolctl (pip install 'makemore-" in said
+
+
+def test_what_is_compiled_is_in_one_file() -> None:
+    """Numba keeps what it compiled until the file of a function changes, and would not see a change in another file."""
+    found = [value for module in (kernels, steps) for value in vars(module).values() if isinstance(value, Dispatcher)]
+    assert len(found) > 20 and {one.__module__ for one in found} == {kernels.__name__}
 
 
 def test_what_is_kept_and_damaged_is_named(tmp_path: Path) -> None:

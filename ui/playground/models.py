@@ -119,10 +119,11 @@ def comparable(now: Play, before: Play) -> bool:
 
 
 def change(name: str, now: Play, before: Play | None) -> str | None:
-    """How a loss changed, for a metric's arrow; None if there is nothing to compare with."""
+    """How a loss changed, for a metric's arrow; None if there is nothing to compare with, or nothing to see of it."""
     if before is None or not comparable(now, before) or math.isnan(before.losses.get(name, math.nan)):
         return None
-    return f"{now.losses[name] - before.losses[name]:+.4f}"
+    said = f"{now.losses[name] - before.losses[name]:+.4f}"
+    return said if float(said) else None
 
 
 def difference(now: Play, before: Play | None) -> str:
