@@ -116,6 +116,18 @@ def test_what_is_not_finite_reaches_the_loss(odd: float, where: str, distributio
     assert math.isfinite(plain) == math.isfinite(compiled)
 
 
+@pytest.mark.parametrize("place", [0, 1, 4])
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_one_logit_that_is_not_finite_is_enough(odd: float, place: int) -> None:
+    """Even one of a symbol that is not the target."""
+    z, db = np.zeros((5, 3), dtype=np.float32), np.empty(5, dtype=np.float32)
+    z[place, 1] = odd
+    assert not math.isfinite(kernels.loss_of_ids(z.copy(), np.array([2, 2, 2]), db))
+    q = np.zeros((5, 3), dtype=np.float32)
+    q[2] = 1
+    assert not math.isfinite(kernels.loss_of_shares(z.copy(), q, db))
+
+
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_batches_are_the_same(size: int, small: Dataset) -> None:
     draws = [make(small.train, size) for make in (ContextSampler, CompiledContexts)]
