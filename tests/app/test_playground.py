@@ -360,7 +360,10 @@ def test_c5_a_model_that_needs_more_memory_than_there_is_is_not_asked_for(
     assert shown(app) == {}
 
 
-def test_a16_models_are_compared_at_the_same_steps_with_the_curve_before_behind(open_page: Open) -> None:
+def test_a16_models_are_compared_at_the_same_steps_with_the_curve_before_behind(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmcore.playground.EARLY", 1e9)  # seconds: this is not about how much of a budget losses take
     app = open_page("playground", context_size="1", embedding_dim="2", hidden_size="20")
     assert shown(app)["Steps"] == "300" and app.segmented_control(key="play_mode").value == "Number"
     assert not any(trace["name"].startswith("Before") for trace in drawn(app)["traces"])
