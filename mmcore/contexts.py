@@ -5,7 +5,7 @@ Everything here is about integer arrays; what the integers stand for is the busi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -54,13 +54,23 @@ class ContextCounts:
     contexts: Ids  # (M, T)
     following: SparseRows  # (M, V), whole numbers
     totals: NDArray[np.float64]  # (M,), the row sums
-    rows: Ids  # (N,), which context each example has
-    pairs: Ids  # (N,), which entry of ``following`` each example is counted in
+    keys: Ids  # (N,), of each example what it has in common with those alike, ascending as the entries of ``following``
+    bound: int  # above the keys
 
     @property
     def examples(self) -> int:
         """N: the number of examples counted."""
         return int(self.totals.sum())
+
+    @cached_property
+    def pairs(self) -> Ids:
+        """(N,): which entry of ``following`` each example is counted in."""
+        return rank(self.keys, self.bound)[1]
+
+    @property
+    def rows(self) -> Ids:
+        """(N,): which context each example has."""
+        return np.repeat(np.arange(len(self.contexts)), np.diff(self.following.starts))[self.pairs]
 
     @cached_property
     def order(self) -> Ids:
@@ -74,8 +84,8 @@ class ContextCounts:
         return replace(self.following, values=(self.following.values / totals).astype(np.float32))
 
 
-def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCounts:
-    """Compact (N, T) contexts and (N,) targets, in lexicographic order of the contexts.
+def count_contexts(contexts: Ids, targets: Ids, vocab_size: int, at: Ids | None = None) -> ContextCounts:
+    """Compact (N, T) contexts and (N,) targets, or only those ``at`` some rows, in lexicographic order of the contexts.
 
     Raises
     ------
@@ -84,13 +94,16 @@ def count_contexts(contexts: Ids, targets: Ids, vocab_size: int) -> ContextCount
     """
     if len(contexts) != len(targets):
         raise ValueError(f"targets must be as many as contexts ({len(contexts)}), got {len(targets)}")
-    size, first, rows = _unique_rows(contexts, vocab_size)
-    found, pairs = rank(rows * vocab_size + targets, size * vocab_size)
-    counts = np.bincount(pairs, minlength=len(found)).astype(np.float32)
-    starts = np.searchsorted(found, np.arange(size + 1) * vocab_size)
-    following = SparseRows(starts, found % vocab_size, counts, vocab_size)
-    totals = np.bincount(rows, minlength=size).astype(np.float64)
-    return ContextCounts(contexts[first], following, totals, rows, pairs)
+    packing = _Packing(vocab_size)
+    keys = packing.pack([*contexts.T, targets])
+    keys = keys if at is None else keys.take(at)
+    found, counts = _distinct(keys, packing.bound)
+    owners = found // vocab_size
+    starts = np.append(np.flatnonzero(np.diff(owners, prepend=-1)), len(found))
+    following = SparseRows(starts, found % vocab_size, counts.astype(np.float32), vocab_size)
+    totals = np.add.reduceat(counts, starts[:-1]).astype(np.float64) if len(found) else np.zeros(0)
+    rows = packing.unpack(found[starts[:-1]])[:, :-1]
+    return ContextCounts(np.ascontiguousarray(rows), following, totals, keys, packing.bound)
 
 
 @dataclass(frozen=True)
@@ -113,7 +126,9 @@ def share(parts: Mapping[str, ContextCounts]) -> SharedContexts:
         return SharedContexts(counts.contexts, counts.order, {name: counts.following})
     width = max(counts.following.width for counts in parts.values())
     contexts = np.concatenate([counts.contexts for counts in parts.values()])
-    size, first, rows = _unique_rows(contexts, width)
+    packing = _Packing(width)
+    values, rows = rank(packing.pack(list(contexts.T)), packing.bound)
+    size, contexts = len(values), packing.unpack(values)
     following, begin = {}, 0
     for name, counts in parts.items():
         own = counts.following
@@ -121,7 +136,7 @@ def share(parts: Mapping[str, ContextCounts]) -> SharedContexts:
         sizes[rows[begin : begin + len(own)] + 1] = np.diff(own.starts)
         following[name] = replace(own, starts=np.cumsum(sizes))
         begin += len(own)
-    return SharedContexts(contexts[first], by_prefix(contexts[first], width), following)
+    return SharedContexts(contexts, by_prefix(contexts, width), following)
 
 
 def by_prefix(contexts: Ids, vocab_size: int) -> Ids:
@@ -137,18 +152,47 @@ def by_prefix(contexts: Ids, vocab_size: int) -> Ids:
     return order
 
 
-def _unique_rows(contexts: Ids, vocab_size: int) -> tuple[int, Ids, Ids]:
-    """How many distinct rows, where one of each stands, and which of them every row is."""
-    keys, bound = np.zeros(len(contexts), dtype=np.int64), 1
-    for column in contexts.T:
-        if bound * vocab_size >= 2**62:  # ranks in place of keys begin again below N, however long the context is
-            values, keys = rank(keys, bound)
-            bound = len(values)
-        keys, bound = keys * vocab_size + column, bound * vocab_size
-    values, ranks = rank(keys, bound)
-    places = np.empty(len(values), dtype=np.int64)
-    places[ranks] = np.arange(len(ranks))
-    return len(values), places, ranks
+class _Packing:
+    """Rows of ids as one key each, in the same order: the digits of a number whose base is the vocabulary's size."""
+
+    def __init__(self, vocab_size: int) -> None:
+        self.vocab_size, self.width, self.bound = vocab_size, 0, 1
+        self.ranked: dict[int, Ids] = {}  # by place: the keys of what comes before it, where ranks stand for them
+
+    def pack(self, columns: Sequence[Ids]) -> Ids:
+        """The key of each row of some columns; all are below ``bound``."""
+        keys = np.zeros(len(columns[0]), dtype=np.int64)
+        for place, column in enumerate(columns):
+            if self.bound * self.vocab_size >= 2**62:  # ranks are below the number of rows, however long those are
+                self.ranked[place], keys = rank(keys, self.bound)
+                self.bound = len(self.ranked[place])
+            keys *= self.vocab_size
+            keys += column
+            self.bound *= self.vocab_size
+        self.width = len(columns)
+        return keys
+
+    def unpack(self, keys: Ids) -> Ids:
+        """The rows (M, places) that some keys stand for."""
+        rows = np.empty((len(keys), self.width), dtype=np.int64)
+        for place in reversed(range(self.width)):
+            keys, rows[:, place] = np.divmod(keys, self.vocab_size)
+            keys = self.ranked[place][keys] if place in self.ranked else keys
+        return rows
+
+
+def _distinct(keys: Ids, bound: int) -> tuple[Ids, Ids]:
+    """The distinct values of keys in [0, bound), ascending, and how often each occurs: by counting or by sorting."""
+    if _is_wide(keys, bound):
+        return np.unique(keys, return_counts=True)
+    counts = np.bincount(keys, minlength=1)
+    values = np.flatnonzero(counts != 0)
+    return values, counts[values]
+
+
+def _is_wide(keys: Ids, bound: int) -> bool:
+    """Whether a table of all keys below a bound would be too large for so few."""
+    return bound > 8 * len(keys) + 1_000_000
 
 
 def rank(keys: Ids, bound: int) -> tuple[Ids, Ids]:
@@ -156,7 +200,7 @@ def rank(keys: Ids, bound: int) -> tuple[Ids, Ids]:
 
     By counting where the bound is small, by sorting elsewhere.
     """
-    if bound > 8 * len(keys) + 1_000_000:
+    if _is_wide(keys, bound):
         values, ranks = np.unique(keys, return_inverse=True)
         return values, ranks
     present = np.zeros(bound, dtype=bool)

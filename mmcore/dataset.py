@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 
 from .config import SplitConfig
 from .contexts import ContextCounts, Ids, SharedContexts, SparseRows, count_contexts, share
@@ -219,12 +220,27 @@ class Examples:
     """Some words as context → next-character pairs."""
 
     words: tuple[str, ...] = field(repr=False)
-    contexts: Ids = field(repr=False)  # (N, T)
-    targets: Ids = field(repr=False)  # (N,)
+    ids: Ids = field(repr=False)  # of all their symbols, one word after the other, T boundaries before and after each
+    ends: Ids = field(repr=False)  # (N,): where among them each target is
+    context_size: int  # T
     vocab_size: int
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.ends)
+
+    @cached_property
+    def contexts(self) -> Ids:
+        """(N, T)."""
+        contexts = np.empty((len(self), self.context_size), dtype=np.int64)
+        begins = self.ends - self.context_size
+        for place in range(self.context_size):
+            contexts[:, place] = self.ids[place:].take(begins)
+        return contexts
+
+    @cached_property
+    def targets(self) -> Ids:
+        """(N,)."""
+        return self.ids.take(self.ends)
 
     def drawn(self, size: int, seed: int = 0) -> tuple[Ids, Ids]:
         """Contexts (size, T) and targets (size,) drawn with replacement; with the same seed always the same."""
@@ -234,7 +250,9 @@ class Examples:
     @cached_property
     def counts(self) -> ContextCounts:
         """The same examples as distinct contexts with next-character counts."""
-        return count_contexts(self.contexts, self.targets, self.vocab_size)
+        T = self.context_size
+        windows = sliding_window_view(self.ids[:-1], T)
+        return count_contexts(windows, self.ids[T:], self.vocab_size, at=self.ends - T)
 
     @cached_property
     def word_index(self) -> Ids:
@@ -255,12 +273,7 @@ def build_examples(words: Sequence[str], vocab: Vocab, context_size: int) -> Exa
     # character, or the first boundary after one.
     inside = ids != 0
     inside[1:] |= inside[:-1].copy()
-    ends = np.flatnonzero(inside)
-    contexts = np.empty((len(ends), context_size), dtype=np.int64)
-    begins = ends - context_size
-    for place in range(context_size):
-        contexts[:, place] = ids[place:].take(begins)
-    return Examples(tuple(words), contexts, ids[ends], vocab.size)
+    return Examples(tuple(words), ids, np.flatnonzero(inside), context_size, vocab.size)
 
 
 def _id_stream(words: Sequence[str], vocab: Vocab, gap: int) -> Ids:

@@ -122,8 +122,8 @@ class KneserNey:
 
     @staticmethod
     def _check(examples: Examples, order: int) -> None:
-        if examples.contexts.shape[1] < order:
-            raise ValueError(f"context_size must be at least the order, {order}, got {examples.contexts.shape[1]}")
+        if examples.context_size < order:
+            raise ValueError(f"context_size must be at least the order, {order}, got {examples.context_size}")
 
     def probability(self, contexts: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.float64]:
         """Of each target (N,) after its context (N, T)."""
@@ -218,5 +218,5 @@ def kneser_ney_table(train: Examples, val: Examples, orders: Sequence[int] = ORD
 
 def counting_loss(train: Examples, val: Examples, longest: int = LONGEST) -> float:
     """The lowest validation loss of Kneser-Ney models that look no further than the examples' contexts reach."""
-    longest = min(longest, train.contexts.shape[1])
+    longest = min(longest, train.context_size)
     return min(KneserNey(train, order).loss(val) for order in range(1, longest + 1))

@@ -90,7 +90,7 @@ class WordSampler:
     """
 
     def __init__(self, examples: Examples, batch_size: int) -> None:
-        counts, T = examples.counts, examples.contexts.shape[1]
+        counts, T = examples.counts, examples.context_size
         levels, ends = prefixes(torch.from_numpy(counts.contexts))
         sizes = [len(characters) for characters, _ in levels]
         self.starts = np.array([0, *accumulate(sizes)])  # of each level

@@ -47,7 +47,7 @@ def parts(state: TrainState, examples: Examples, *, autograd: bool) -> tuple[Sam
     ``ValueError`` for examples that the model cannot read: compiled functions would not notice.
     """
     config, model = state.config, state.model
-    V, T = examples.vocab_size, examples.contexts.shape[1]
+    V, T = examples.vocab_size, examples.context_size
     require(model.vocab_size == V, "vocabulary", f"of as many symbols as the model has ({model.vocab_size:,})", V)
     require(model.config.context_size == T, "contexts", f"of the model's size ({model.config.context_size})", T)
     sampler = CompiledContexts if config.sampler == "contexts" else SAMPLERS[config.sampler]

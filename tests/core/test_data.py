@@ -442,17 +442,15 @@ def test_a_dataset_counts_the_bytes_of_what_has_been_made_of_it(names: Corpus) -
     made = build_dataset(names.words[:100], SplitConfig(), 3)
     assert made.nbytes == 0
     train = made.train
-    assert made.nbytes == train.contexts.nbytes + train.targets.nbytes == 8 * 4 * len(train)
+    held = train.ids.nbytes + train.ends.nbytes
+    assert made.nbytes == held > 8 * len(train)
     counts = train.counts
-    kept = (
-        counts.contexts,
-        counts.following.values,
-        counts.following.columns,
-        counts.totals,
-        counts.rows,
-        counts.pairs,
-    )
-    assert made.nbytes == 8 * 4 * len(train) + sum(part.nbytes for part in kept) + counts.following.starts.nbytes
+    rows = counts.following
+    held += sum(part.nbytes for part in (counts.contexts, counts.totals, counts.keys))
+    held += sum(part.nbytes for part in (rows.starts, rows.columns, rows.values))
+    assert made.nbytes == held
+    made_since = train.contexts.nbytes + train.targets.nbytes
+    assert made.nbytes == held + made_since and made_since == 8 * 4 * len(train)
 
 
 def test_the_lectures_code_can_view_the_embeddings_of_all_contexts(names: Corpus) -> None:
