@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
+Whole = NDArray[np.int32] | Ids
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class ContextCounts:
         return replace(self.following, values=(self.following.values / totals).astype(np.float32))
 
 
-def count_contexts(contexts: Ids, targets: Ids, vocab_size: int, at: Ids | None = None) -> ContextCounts:
+def count_contexts(contexts: Whole, targets: Whole, vocab_size: int, at: Ids | None = None) -> ContextCounts:
     """Compact (N, T) contexts and (N,) targets, or only those ``at`` some rows, in lexicographic order of the contexts.
 
     Raises
@@ -159,7 +160,7 @@ class _Packing:
         self.vocab_size, self.width, self.bound = vocab_size, 0, 1
         self.ranked: dict[int, Ids] = {}  # by place: the keys of what comes before it, where ranks stand for them
 
-    def pack(self, columns: Sequence[Ids]) -> Ids:
+    def pack(self, columns: Sequence[Whole]) -> Ids:
         """The key of each row of some columns; all are below ``bound``."""
         keys = np.zeros(len(columns[0]), dtype=np.int64)
         for place, column in enumerate(columns):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from .config import SplitConfig
 from .contexts import ContextCounts, Ids, SharedContexts, SparseRows, count_contexts, share
@@ -220,7 +221,7 @@ class Examples:
     """Some words as context → next-character pairs."""
 
     words: tuple[str, ...] = field(repr=False)
-    ids: Ids = field(repr=False)  # of all their symbols, one word after the other, T boundaries before and after each
+    ids: NDArray[np.int32] = field(repr=False)  # of all symbols, T boundaries before and after each word
     ends: Ids = field(repr=False)  # (N,): where among them each target is
     context_size: int  # T
     vocab_size: int
@@ -240,7 +241,7 @@ class Examples:
     @cached_property
     def targets(self) -> Ids:
         """(N,)."""
-        return self.ids.take(self.ends)
+        return self.ids.take(self.ends).astype(np.int64)
 
     def drawn(self, size: int, seed: int = 0) -> tuple[Ids, Ids]:
         """Contexts (size, T) and targets (size,) drawn with replacement; with the same seed always the same."""
@@ -272,18 +273,18 @@ def build_examples(words: Sequence[str], vocab: Vocab, context_size: int) -> Exa
     # With T boundaries before every word, a window never reaches into the word before. A target is any
     # character, or the first boundary after one.
     inside = ids != 0
-    inside[1:] |= inside[:-1].copy()
+    inside[1:] |= inside[:-1]
     return Examples(tuple(words), ids, np.flatnonzero(inside), context_size, vocab.size)
 
 
-def _id_stream(words: Sequence[str], vocab: Vocab, gap: int) -> Ids:
+def _id_stream(words: Sequence[str], vocab: Vocab, gap: int) -> NDArray[np.int32]:
     """All words as one array of ids, with ``gap`` boundaries before, between and after them."""
     if vocab.tokens != CHARACTERS:
         ends = [0] * gap
-        return np.array(ends + [i for word in words for i in (*vocab.encode(word), *ends)], dtype=np.int64)
+        return np.array(ends + [i for word in words for i in (*vocab.encode(word), *ends)], dtype=np.int32)
     between = "\n" * gap  # no word contains it
     points = np.frombuffer((between + between.join(words) + between).encode("utf-32-le"), dtype=np.uint32)
-    table = np.zeros(max(map(ord, vocab.symbols[1:]), default=0) + 2, dtype=np.int64)
+    table = np.zeros(max(map(ord, vocab.symbols[1:]), default=0) + 2, dtype=np.int32)
     table[[ord(symbol) for symbol in vocab.symbols[1:]]] = np.arange(1, vocab.size)
     ids = table.take(points, mode="clip")  # beyond the table is its last entry, 0
     if np.count_nonzero(ids == 0) != np.count_nonzero(points == ord("\n")):

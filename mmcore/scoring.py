@@ -49,7 +49,7 @@ def score_word(model: MLP, vocab: Vocab, word: str) -> pd.DataFrame:
 def _empty_word(model: MLP, vocab: Vocab) -> Examples:
     """The word that ends at once: one example, which the sliding window does not make."""
     T = model.config.context_size
-    return Examples(("",), np.zeros(T + 1, dtype=np.int64), np.array([T]), T, vocab.size)
+    return Examples(("",), np.zeros(T + 1, dtype=np.int32), np.array([T]), T, vocab.size)
 
 
 def percentile(score: pd.DataFrame, sums: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
