@@ -55,7 +55,7 @@ class ContextCounts:
     contexts: Ids  # (M, T)
     following: SparseRows  # (M, V), whole numbers
     totals: NDArray[np.float64]  # (M,), the row sums
-    keys: Ids  # (N,), of each example what it has in common with those alike, ascending as the entries of ``following``
+    keys: Whole  # (N,): the same for the same context and target, and in the order of ``following``
     bound: int  # above the keys
 
     @property
@@ -160,13 +160,15 @@ class _Packing:
         self.vocab_size, self.width, self.bound = vocab_size, 0, 1
         self.ranked: dict[int, Ids] = {}  # by place: the keys of what comes before it, where ranks stand for them
 
-    def pack(self, columns: Sequence[Whole]) -> Ids:
+    def pack(self, columns: Sequence[Whole]) -> Whole:
         """The key of each row of some columns; all are below ``bound``."""
-        keys = np.zeros(len(columns[0]), dtype=np.int64)
+        keys: Whole = np.zeros(len(columns[0]), dtype=np.int32)
         for place, column in enumerate(columns):
             if self.bound * self.vocab_size >= 2**62:  # ranks are below the number of rows, however long those are
                 self.ranked[place], keys = rank(keys, self.bound)
                 self.bound = len(self.ranked[place])
+            if self.bound * self.vocab_size >= 2**31:
+                keys = keys.astype(np.int64, copy=False)
             keys *= self.vocab_size
             keys += column
             self.bound *= self.vocab_size
@@ -182,28 +184,24 @@ class _Packing:
         return rows
 
 
-def _distinct(keys: Ids, bound: int) -> tuple[Ids, Ids]:
+def _distinct(keys: Whole, bound: int) -> tuple[Ids, Ids]:
     """The distinct values of keys in [0, bound), ascending, and how often each occurs: by counting or by sorting."""
-    if _is_wide(keys, bound):
-        return np.unique(keys, return_counts=True)
+    if bound > len(keys):
+        values, counts = np.unique(keys, return_counts=True)
+        return values.astype(np.int64), counts
     counts = np.bincount(keys, minlength=1)
     values = np.flatnonzero(counts != 0)
     return values, counts[values]
 
 
-def _is_wide(keys: Ids, bound: int) -> bool:
-    """Whether a table of all keys below a bound would be too large for so few."""
-    return bound > 8 * len(keys) + 1_000_000
-
-
-def rank(keys: Ids, bound: int) -> tuple[Ids, Ids]:
+def rank(keys: Whole, bound: int) -> tuple[Ids, Ids]:
     """The distinct values of keys in [0, bound), ascending, and of every key which of them it is.
 
     By counting where the bound is small, by sorting elsewhere.
     """
-    if _is_wide(keys, bound):
+    if bound > 8 * len(keys) + 1_000_000:
         values, ranks = np.unique(keys, return_inverse=True)
-        return values, ranks
+        return values.astype(np.int64), ranks
     present = np.zeros(bound, dtype=bool)
     present[keys] = True
     return np.flatnonzero(present), (np.cumsum(present) - 1).take(keys)

@@ -140,7 +140,9 @@ class Vocab:
 def _characters(words: Iterable[str]) -> Iterable[str]:
     """The distinct characters of some words, sorted: a tenth of the time of a set of all of them."""
     points = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    return map(chr, np.flatnonzero(np.bincount(points)).tolist())
+    present = np.zeros(points.max(initial=0) + 1, dtype=bool)
+    present[points] = True
+    return map(chr, np.flatnonzero(present).tolist())
 
 
 @dataclass(frozen=True)

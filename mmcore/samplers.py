@@ -67,15 +67,15 @@ class ContextSampler:
         counts = examples.counts
         self.contexts = torch.from_numpy(counts.contexts)
         self.targets = _Targets(counts)
-        # Context of each example in the order of the contexts: drawing an example is drawing in proportion to counts.
-        self.owner = torch.from_numpy(np.repeat(np.arange(len(counts.totals)), counts.totals.astype(np.int64)))
+        # Where the examples of each context end, in the order of the contexts: drawing one is drawing by their counts.
+        self.ends = torch.from_numpy(counts.totals.cumsum().astype(np.int64))
         self.spacing = counts.examples / batch_size
         self.points = torch.arange(batch_size, dtype=torch.float64) * self.spacing
 
     def __call__(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         offset = torch.rand(1, generator=generator, dtype=torch.float64) * self.spacing
-        places = (self.points + offset).long().clamp_(max=len(self.owner) - 1)  # a sum of doubles may reach the end
-        rows = self.owner[places]
+        places = (self.points + offset).long()
+        rows = torch.searchsorted(self.ends, places, right=True).clamp_(max=len(self.ends) - 1)  # rounding reaches N
         return self.contexts.index_select(0, rows), self.targets(rows)
 
 

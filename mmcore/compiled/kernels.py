@@ -35,12 +35,15 @@ compiled: Callable[[Callable[..., Result]], Callable[..., Result]] = njit(
 
 @compiled
 def draw(
-    owner: Ids, points: NDArray[np.float64], contexts: Ids, shares: Floats, ids: Ids, q: Floats, offset: float
+    ends: Ids, points: NDArray[np.float64], contexts: Ids, shares: Floats, ids: Ids, q: Floats, offset: float
 ) -> None:
-    """A systematic sample: the contexts ``ids`` (B, T) at evenly spaced places, and what follows each, ``q`` (V, B)."""
+    """A systematic sample: the contexts ``ids`` (B, T) at evenly spaced places, and what follows each, ``q`` (V, B).
+
+    ``ends`` (M,) are where the places of each context end.
+    """
     V, B = q.shape
     for b in range(B):
-        row = owner[min(int(points[b] + offset), len(owner) - 1)]
+        row = min(int(np.searchsorted(ends, int(points[b] + offset), side="right")), len(ends) - 1)
         for t in range(ids.shape[1]):
             ids[b, t] = contexts[row, t]
         for v in range(V):

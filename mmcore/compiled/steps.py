@@ -86,7 +86,7 @@ class CompiledContexts(ContextSampler):
         self._ids = torch.empty(batch_size, self.contexts.shape[1], dtype=self.contexts.dtype)
         self._q = torch.empty(0 if table is None else examples.vocab_size, batch_size).T
         tensors = self.contexts, NONE if table is None else table, self._ids, self._q.T
-        self._arrays = [np.asarray(tensor) for tensor in (self.owner, self.points, *tensors)]
+        self._arrays = [np.asarray(tensor) for tensor in (self.ends, self.points, *tensors)]
 
     def __call__(self, generator: Generator) -> tuple[Tensor, Tensor]:
         if self.targets.table is None:
