@@ -1,4 +1,4 @@
-"""Training in compiled functions: batches of contexts; loss and gradients of MLPs and recurrent networks; AdamW.
+"""Training in compiled functions: batches of contexts; loss and gradients of all but a few models; AdamW.
 
 PyTorch's calls between matrix products take small models most of their time: each goes over the batch once more, and
 costs something before it begins. Here a whole batch is one call (:mod:`mmcore.compiled.kernels`), with the same results
@@ -21,7 +21,7 @@ def load(config: ModelConfig) -> ModuleType:
     """:mod:`mmcore.compiled.steps`, with all that a model is trained with. ``ValueError`` where it cannot be had."""
     try:
         steps = importlib.import_module(".steps", __package__)
-        steps.make_ready(type(config) in steps.CELLS)
+        steps.make_ready(config)
     except ImportError as problem:
         rule = f"off without Numba, SciPy and threadpoolctl (pip install 'makemore-lab[compiled]': {problem})"
         raise ValueError(f"compiled must be {rule}, got True") from problem

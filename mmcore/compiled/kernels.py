@@ -1,4 +1,4 @@
-"""Updates in compiled functions: a batch of contexts, the loss and gradients of MLPs and recurrent networks, AdamW.
+"""Updates in compiled functions: a batch of contexts; gradients of MLPs, recurrent networks, transformers; AdamW.
 
 The formulas are those of :mod:`mmcore.backprop` and :mod:`mmcore.tree_backprop`. Loops run over arrays as they lie in
 memory, float32 and C-contiguous; Numba makes vector instructions of them, and matrix products are the linear algebra
@@ -714,3 +714,414 @@ def _lstm_backward(
     if len(dropped):
         for k in range(H):
             dgates[i, 3 * H + k] *= dropped[i, k]
+
+
+# ---- transformers
+#
+# M prefixes, each of which looks at itself and at those that it continues: P pairs (i, j), those of a prefix one after
+# the other. A layer adds twice to the stream ``s`` (M, D): what attention takes together, and what is bent.
+
+TANH, RELU, GELU = range(3)
+Kept = tuple[Floats, Floats, Floats, Floats, Floats, Floats, Floats]
+"""For the way back. What the two normalisations of each layer make, and last that of the embeddings (RMS) or of what
+the head reads: (2 · layers + 1, M, D); what they multiply by: (2 · layers + 1, M). Queries, keys and values
+(layers, M, 3D); attention weights (layers, heads, P); what they take together (layers, M, D). Before the activation,
+and after it: both (layers, M, 4D)."""
+
+
+@compiled
+def transformer(
+    form: tuple[int, int, int, int, bool, int],
+    flat: Floats,
+    g: Floats,
+    at: Ids,
+    characters: Ids,
+    parents: Ids,
+    sizes: Ids,
+    q: Floats,
+    masks: Floats,
+) -> float:
+    """The mean loss of a transformer on a batch; ``g`` becomes its derivatives with respect to ``flat``.
+
+    Parameters
+    ----------
+    form : V, T, D, how many heads, whether normalisation is by the mean square, and one of TANH, RELU, GELU
+    at : (layers + 1, 12), where tensors begin in flat, -1 where there is none. Of each layer: gain and bias of the
+        first normalisation, W and b of queries, keys and values, W and b after attention, gain and bias of the second
+        normalisation, W and b up, W and b down. Last C, wpe, gain and bias of the last normalisation, W and b of the
+        head
+    characters, parents, sizes, q : as for :func:`recurrent`
+    masks : (2 · layers, M, D), of dropout of what is added to the stream; or none
+    """
+    V, T, D, heads, rms, _ = form
+    M, layers, last = len(characters), len(at) - 1, at[-1]
+    pairs = attended(parents)
+    kept: Kept = (
+        np.empty((2 * layers + 1, M, D), f32),
+        np.empty((2 * layers + 1, M), f32),
+        np.empty((layers, M, 3 * D), f32),
+        np.empty((layers, heads, len(pairs[1])), f32),
+        np.empty((layers, M, D), f32),
+        np.empty((layers, M, 4 * D), f32),
+        np.empty((layers, M, 4 * D), f32),
+    )
+    s = _begun(_matrix(flat, last[0], V, D), _matrix(flat, last[1], T, D), characters, sizes)
+    if rms:
+        _normalise(s, rms, kept[0][-1], kept[1][-1])
+        s[:] = kept[0][-1]
+    for n in range(layers):
+        _layer(form, flat, at[n], n, pairs, kept, masks, s)
+    if not rms:
+        _normalise(s, rms, kept[0][-1], kept[1][-1])
+        _learned(flat, last[2:4], kept[0][-1], s)
+
+    ds, d = np.zeros((M, D), f32), np.empty((M, D), f32)
+    loss = _head(flat, g, last[4:6], s, q, d)
+    if rms:
+        ds[:] = d
+    else:
+        _learned_backward(flat, g, last[2:4], kept[0][-1], d)
+        _normalise_backward(d, rms, kept[0][-1], kept[1][-1], ds)
+    for n in range(layers - 1, -1, -1):
+        _layer_backward(form, flat, g, at[n], n, pairs, kept, masks, ds)
+    if rms:
+        d[:] = 0
+        _normalise_backward(ds, rms, kept[0][-1], kept[1][-1], d)
+        ds[:] = d
+    _matrix(g, last[0], V, D)[:] = _by_character(ds, characters, V)
+    _by_place(ds, sizes, _matrix(g, last[1], T, D))
+    return loss
+
+
+@compiled
+def attended(parents: Ids) -> tuple[Ids, Ids]:
+    """Where the pairs of each prefix begin (M + 1,), and which prefix each of them looks at (P,), itself last."""
+    M = len(parents)
+    starts = np.zeros(M + 1, np.int64)
+    for i in range(M):  # its parent is row i of the states, whose row 0 is before the first character
+        above = parents[i]
+        starts[i + 1] = starts[i] + 1 + (starts[above] - starts[above - 1] if above else 0)
+    others = np.empty(starts[M], np.int64)
+    for i in range(M):
+        above, begin, end = parents[i], starts[i], starts[i + 1]
+        if above:
+            others[begin : end - 1] = others[starts[above - 1] : starts[above]]
+        others[end - 1] = i
+    return starts, others
+
+
+@compiled
+def _begun(C: Floats, wpe: Floats, characters: Ids, sizes: Ids) -> Floats:
+    """The stream's first rows (M, D): characters and places."""
+    s, begin = np.empty((len(characters), C.shape[1]), f32), 0
+    for place in range(len(sizes)):
+        for i in range(begin, begin + sizes[place]):
+            c = characters[i]
+            for k in range(C.shape[1]):
+                s[i, k] = C[c, k] + wpe[place, k]
+        begin += sizes[place]
+    return s
+
+
+@compiled
+def _by_place(ds: Floats, sizes: Ids, dwpe: Floats) -> None:
+    dwpe[:] = 0
+    begin = 0
+    for place in range(len(sizes)):
+        for i in range(begin, begin + sizes[place]):
+            dwpe[place] += ds[i]
+        begin += sizes[place]
+
+
+@compiled
+def _layer(
+    form: tuple[int, int, int, int, bool, int],
+    flat: Floats,
+    at: Ids,
+    n: int,
+    pairs: tuple[Ids, Ids],
+    kept: Kept,
+    masks: Floats,
+    s: Floats,
+) -> None:
+    """Attention, then the feed-forward layer: each reads ``s`` normalised, and adds to it."""
+    (_, _, _, _, rms, activation), (normal, inverse, qkv, weights, mixed, bent, up) = form, kept
+    x, added = np.empty_like(s), np.empty_like(s)
+    _normalise(s, rms, normal[2 * n], inverse[2 * n])
+    _learned(flat, at[0:2], normal[2 * n], x)
+    _linear(flat, at[2:4], x, qkv[n])
+    _attend(qkv[n], pairs, weights[n], mixed[n])
+    _linear(flat, at[4:6], mixed[n], added)
+    _add(s, added, masks, 2 * n)
+    _normalise(s, rms, normal[2 * n + 1], inverse[2 * n + 1])
+    _learned(flat, at[6:8], normal[2 * n + 1], x)
+    _linear(flat, at[8:10], x, bent[n])
+    _bend(activation, bent[n], up[n])
+    _linear(flat, at[10:12], up[n], added)
+    _add(s, added, masks, 2 * n + 1)
+
+
+@compiled
+def _layer_backward(
+    form: tuple[int, int, int, int, bool, int],
+    flat: Floats,
+    g: Floats,
+    at: Ids,
+    n: int,
+    pairs: tuple[Ids, Ids],
+    kept: Kept,
+    masks: Floats,
+    ds: Floats,
+) -> None:
+    """To the gradient of the stream before a layer, from the one after it in ``ds``; writes those of the tensors."""
+    (_, _, _, _, rms, activation), (normal, inverse, qkv, weights, mixed, bent, up) = form, kept
+    x, d, dup, dqkv = np.empty_like(ds), np.empty_like(ds), np.empty_like(up[n]), np.empty_like(qkv[n])
+    _dropped(ds, masks, 2 * n + 1, d)
+    _linear_backward(flat, g, at[10:12], up[n], d, dup)
+    _bend_backward(activation, bent[n], up[n], dup)
+    _learned(flat, at[6:8], normal[2 * n + 1], x)
+    _linear_backward(flat, g, at[8:10], x, dup, d)
+    _learned_backward(flat, g, at[6:8], normal[2 * n + 1], d)
+    _normalise_backward(d, rms, normal[2 * n + 1], inverse[2 * n + 1], ds)
+    _dropped(ds, masks, 2 * n, d)
+    _linear_backward(flat, g, at[4:6], mixed[n], d, x)
+    _attend_backward(qkv[n], pairs, weights[n], x, dqkv)
+    _learned(flat, at[0:2], normal[2 * n], x)
+    _linear_backward(flat, g, at[2:4], x, dqkv, d)
+    _learned_backward(flat, g, at[0:2], normal[2 * n], d)
+    _normalise_backward(d, rms, normal[2 * n], inverse[2 * n], ds)
+
+
+@compiled
+def _head(flat: Floats, g: Floats, at: Ids, h: Floats, q: Floats, dh: Floats) -> float:
+    """The loss after what the head reads, and its gradient there; writes those of the head."""
+    V, db = len(q), np.empty(len(q), f32)
+    W = _matrix(flat, at[0], h.shape[1], V)
+    z = np.dot(W.T, h.T)
+    if at[1] >= 0:
+        for v in range(V):
+            z[v] += flat[at[1] + v]
+    loss = loss_of_shares(z, q, db)
+    if at[1] >= 0:
+        g[at[1] : at[1] + V] = db
+    _matrix(g, at[0], h.shape[1], V)[:] = np.dot(z, h).T
+    np.dot(z.T, W.T, dh)
+    return loss
+
+
+@compiled
+def _normalise(s: Floats, rms: bool, normal: Floats, inverse: Floats) -> None:
+    """Rows of ``s`` to a mean square of 1; unless ``rms``, less their mean first."""
+    M, D = s.shape
+    for i in range(M):
+        mean, square = f32(0), f32(0)
+        if not rms:
+            for k in range(D):
+                mean += s[i, k]
+            mean /= f32(D)
+        for k in range(D):
+            square += (s[i, k] - mean) * (s[i, k] - mean)
+        inverse[i] = f32(1) / np.sqrt(square / f32(D) + f32(1e-5))
+        for k in range(D):
+            normal[i, k] = (s[i, k] - mean) * inverse[i]
+
+
+@compiled
+def _normalise_backward(d: Floats, rms: bool, normal: Floats, inverse: Floats, ds: Floats) -> None:
+    """Add to ``ds``: (d − mean(d) − normal ⊙ mean(d ⊙ normal)) · inverse, means over a row; RMS without the first."""
+    M, D = d.shape
+    for i in range(M):
+        mean, along = f32(0), f32(0)
+        if not rms:
+            for k in range(D):
+                mean += d[i, k]
+            mean /= f32(D)
+        for k in range(D):
+            along += d[i, k] * normal[i, k]
+        along /= f32(D)
+        for k in range(D):
+            ds[i, k] += (d[i, k] - mean - normal[i, k] * along) * inverse[i]
+
+
+@compiled
+def _learned(flat: Floats, at: Ids, normal: Floats, x: Floats) -> None:
+    """``x`` = normal ⊙ gain + bias, as far as there are those."""
+    M, D = normal.shape
+    x[:] = normal
+    if at[0] >= 0:
+        gain = flat[at[0] : at[0] + D]
+        for i in range(M):
+            x[i] *= gain
+    if at[1] >= 0:
+        bias = flat[at[1] : at[1] + D]
+        for i in range(M):
+            x[i] += bias
+
+
+@compiled
+def _learned_backward(flat: Floats, g: Floats, at: Ids, normal: Floats, d: Floats) -> None:
+    """In place: from the gradient of ``x`` to that of ``normal``."""
+    M, D = normal.shape
+    if at[1] >= 0:
+        _sum_rows(d, g[at[1] : at[1] + D])
+    if at[0] >= 0:
+        gain, dgain = flat[at[0] : at[0] + D], g[at[0] : at[0] + D]
+        dgain[:] = 0
+        for i in range(M):
+            for k in range(D):
+                dgain[k] += d[i, k] * normal[i, k]
+        for i in range(M):
+            d[i] *= gain
+
+
+@compiled
+def _sum_rows(d: Floats, total: Floats) -> None:
+    total[:] = 0
+    for i in range(len(d)):
+        total += d[i]
+
+
+@compiled
+def _linear(flat: Floats, at: Ids, x: Floats, y: Floats) -> None:
+    """``y = x · W + b``, or without b."""
+    K = y.shape[1]
+    np.dot(x, _matrix(flat, at[0], x.shape[1], K), y)
+    if at[1] >= 0:
+        bias = flat[at[1] : at[1] + K]
+        for i in range(len(y)):
+            y[i] += bias
+
+
+@compiled
+def _linear_backward(flat: Floats, g: Floats, at: Ids, x: Floats, dy: Floats, dx: Floats) -> None:
+    """``dW = xᵀ · dy``, ``db = Σ_rows dy``, ``dx = dy · Wᵀ``."""
+    J, K = x.shape[1], dy.shape[1]
+    np.dot(x.T, dy, _matrix(g, at[0], J, K))
+    if at[1] >= 0:
+        _sum_rows(dy, g[at[1] : at[1] + K])
+    np.dot(dy, _matrix(flat, at[0], J, K).T, dx)
+
+
+@compiled
+def _add(s: Floats, added: Floats, masks: Floats, which: int) -> None:
+    if len(masks):
+        added *= masks[which]
+    s += added
+
+
+@compiled
+def _dropped(ds: Floats, masks: Floats, which: int, d: Floats) -> None:
+    d[:] = ds
+    if len(masks):
+        d *= masks[which]
+
+
+@compiled
+def _attend(qkv: Floats, pairs: tuple[Ids, Ids], weights: Floats, mixed: Floats) -> None:
+    """Weights (heads, P): of each head and prefix the softmax of q · k / √(D / heads); ``mixed``, sums of v by them."""
+    starts, others = pairs
+    (M, D), heads, P = mixed.shape, len(weights), len(others)
+    size, largest = D // heads, np.empty((heads, P), f32)
+    scale = f32(1) / np.sqrt(f32(size))
+    for i in range(M):
+        for h in range(heads):
+            most = f32(-np.inf)
+            for p in range(starts[i], starts[i + 1]):
+                score, j = f32(0), others[p]
+                for k in range(h * size, (h + 1) * size):
+                    score += qkv[i, k] * qkv[j, D + k]
+                weights[h, p] = score * scale
+                most = max(most, weights[h, p])
+            largest[h, starts[i] : starts[i + 1]] = most
+    _exp(weights.reshape(1, heads * P), largest.reshape(heads * P))
+    mixed[:] = 0
+    for i in range(M):
+        for h in range(heads):
+            total = f32(0)
+            for p in range(starts[i], starts[i + 1]):
+                total += weights[h, p]
+            for p in range(starts[i], starts[i + 1]):
+                weights[h, p] /= total
+                j, w = others[p], weights[h, p]
+                for k in range(h * size, (h + 1) * size):
+                    mixed[i, k] += w * qkv[j, 2 * D + k]
+
+
+@compiled
+def _attend_backward(qkv: Floats, pairs: tuple[Ids, Ids], weights: Floats, d: Floats, dqkv: Floats) -> None:
+    """From the gradient ``d`` (M, D) of what attention takes together; formulas in ``tree_backprop/attention.py``."""
+    starts, others = pairs
+    (M, D), heads = d.shape, len(weights)
+    size, dw = D // heads, np.empty(len(starts), f32)
+    scale = f32(1) / np.sqrt(f32(size))
+    dqkv[:] = 0
+    for i in range(M):
+        begin, count = starts[i], starts[i + 1] - starts[i]
+        for h in range(heads):
+            along = f32(0)
+            for a in range(count):
+                j, total = others[begin + a], f32(0)
+                for k in range(h * size, (h + 1) * size):
+                    total += d[i, k] * qkv[j, 2 * D + k]
+                dw[a] = total
+                along += total * weights[h, begin + a]
+            for a in range(count):
+                j, w = others[begin + a], weights[h, begin + a]
+                dscore = w * (dw[a] - along) * scale
+                for k in range(h * size, (h + 1) * size):
+                    dqkv[i, k] += dscore * qkv[j, D + k]
+                    dqkv[j, D + k] += dscore * qkv[i, k]
+                    dqkv[j, 2 * D + k] += w * d[i, k]
+
+
+@compiled
+def _one_erf(x: np.float32) -> np.float32:
+    """An odd polynomial over an even one, between ±4, and ±1 beyond: within 3e-7 of erf. As in Eigen."""
+    y = min(max(x, f32(-4)), f32(4))
+    s = y * y
+    p = f32(-2.72614225801306e-10)
+    p = p * s + f32(2.77068142495902e-08)
+    p = p * s + f32(-2.10102402082508e-06)
+    p = p * s + f32(-5.69250639462346e-05)
+    p = p * s + f32(-7.34990630326855e-04)
+    p = p * s + f32(-2.95459980854025e-03)
+    p = p * s + f32(-1.60960333262415e-02)
+    q = f32(-1.45660718464996e-05)
+    q = q * s + f32(-2.13374055278905e-04)
+    q = q * s + f32(-1.68282697438203e-03)
+    q = q * s + f32(-7.37332916720468e-03)
+    q = q * s + f32(-1.42647390514189e-02)
+    return y * p / q
+
+
+@compiled
+def _bend(kind: int, z: Floats, y: Floats) -> None:
+    """The activation of ``z``."""
+    a, b = z.reshape(-1), y.reshape(-1)
+    if kind == TANH:
+        b[:] = a
+        tanh(y)
+    elif kind == RELU:
+        np.maximum(a, f32(0), b)
+    else:
+        for i in range(len(a)):
+            b[i] = f32(0.5) * a[i] * (f32(1) + _one_erf(a[i] * f32(0.70710678)))
+
+
+@compiled
+def _bend_backward(kind: int, z: Floats, y: Floats, d: Floats) -> None:
+    """In place: d ⊙ f'(z). Of GELU it is Φ(z) + z · φ(z), of the normal distribution and its density."""
+    a, b, c = z.reshape(-1), y.reshape(-1), d.reshape(-1)
+    if kind == TANH:
+        for i in range(len(a)):
+            c[i] *= f32(1) - b[i] * b[i]
+    elif kind == RELU:
+        for i in range(len(a)):
+            c[i] *= f32(b[i] > 0)
+    else:
+        density, nothing = np.empty((1, len(a)), f32), np.zeros(len(a), f32)
+        for i in range(len(a)):
+            density[0, i] = f32(-0.5) * a[i] * a[i]
+        _exp(density, nothing)
+        for i in range(len(a)):
+            c[i] *= f32(0.5) * (f32(1) + _one_erf(a[i] * f32(0.70710678))) + a[i] * f32(0.39894228) * density[0, i]

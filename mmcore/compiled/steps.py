@@ -23,8 +23,10 @@ from ..architectures.layers import dropout_mask
 from ..architectures.lstm import LSTMConfig
 from ..architectures.prefix_tree import Levels
 from ..architectures.rnn import RNNConfig
+from ..architectures.transformer import TransformerConfig
 from ..backprop import Backprop, Gradients, gradients_of
 from ..config import TrainConfig
+from ..contexts import Ids
 from ..dataset import Examples, Vocab, build_examples
 from ..fields import require
 from ..model import Model, views
@@ -34,11 +36,20 @@ from ..train_state import TrainState
 from ..tree_backprop import TreeBackprop
 from ..tree_backprop.tree import Tree
 from . import kernels
+from .kernels import Floats
 
 ThreadpoolController().select(user_api="blas").limit(limits=1)  # Numba's, not PyTorch's
 NONE, NO_ROWS, NO_IDS = np.empty(0, np.float32), np.empty((0, 0), np.float32), np.empty(0, np.int64)
+NO_TABLES = np.empty((0, 0, 0), np.float32)
+# Tensors in the order in which the compiled functions take them: of recurrent networks, then of transformers.
 CELLS: dict[type[ModelConfig], int] = {RNNConfig: kernels.RNN, GRUConfig: kernels.GRU, LSTMConfig: kernels.LSTM}
 MATRICES, ROWS = ("C", "W_ih", "W_hh", "W_lm_head"), ("b_ih", "b_hh", "b_lm_head")
+ACTIVATIONS = {"tanh": kernels.TANH, "relu": kernels.RELU, "gelu": kernels.GELU}
+OF_LAYER = (
+    *("ln1_gain{}", "ln1_bias{}", "W_attn{}", "b_attn{}", "W_attn_proj{}", "b_attn_proj{}"),
+    *("ln2_gain{}", "ln2_bias{}", "W_fc{}", "b_fc{}", "W_mlp_proj{}", "b_mlp_proj{}"),
+)
+ENDS = ("C", "wpe", "lnf_gain", "lnf_bias", "W_lm_head", "b_lm_head")
 
 
 def parts(state: TrainState, examples: Examples, *, autograd: bool) -> tuple[Sampler, Gradients, Update]:
@@ -54,14 +65,23 @@ def parts(state: TrainState, examples: Examples, *, autograd: bool) -> tuple[Sam
     return sampler(examples, config.batch_size), _gradients(model, config.batch_size, autograd=autograd), update
 
 
+def make_ready(config: ModelConfig) -> None:
+    """Compile what such a model is trained with, or read it from the disk, so that nothing is left for later."""
+    _make_ready("rnn" if type(config) in CELLS else "transformer" if type(config) is TransformerConfig else "mlp")
+
+
 @functools.cache
-def make_ready(recurrent: bool) -> None:
-    """Compile what models of a kind are trained with, or read it from the disk, so that nothing is left for later."""
+def _make_ready(architecture: str) -> None:
+    sequences = architecture != "mlp"
+    sizes: dict[str, object] = {
+        "mlp": {"hidden_sizes": (1,)},
+        "rnn": {"hidden_size": 1},
+        "transformer": {"layers": 1, "heads": 1},
+    }[architecture]
+    model = model_config(architecture=architecture, context_size=2, embedding_dim=1, **sizes)
     words = ("ab", "b")
-    kind = {"architecture": "rnn", "hidden_size": 1} if recurrent else {"hidden_sizes": (1,)}
-    model = model_config(context_size=2, embedding_dim=1, **kind)
     examples = build_examples(words, Vocab.from_words(words), model.context_size)
-    config = TrainConfig(batch_size=2, sampler="words" if recurrent else "contexts")
+    config = TrainConfig(batch_size=2, sampler="words" if sequences else "contexts")
     state = TrainState(model, config, examples.vocab_size)
     sample, gradients, move = parts(state, examples, autograd=False)
     CompiledContexts(examples, 2)(state.generators["batches"])
@@ -74,6 +94,8 @@ def _gradients(model: Model, batch_size: int, *, autograd: bool) -> Gradients:
         return CompiledBackprop(model, batch_size)
     if not autograd and type(model.config) in CELLS:
         return CompiledRecurrent(model)
+    if not autograd and type(model.config) is TransformerConfig:
+        return CompiledTransformer(model)
     return gradients_of(model, batch_size, autograd=autograd)
 
 
@@ -138,7 +160,22 @@ class CompiledBackprop:
         return loss
 
 
-class CompiledRecurrent(TreeBackprop):
+class _CompiledTree(TreeBackprop):
+    """Loss and gradients for batches of words; contexts of examples take the way of :class:`TreeBackprop`."""
+
+    def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: Generator | None = None) -> float:
+        """See :meth:`TreeBackprop.__call__`."""
+        if isinstance(contexts, Tensor):
+            return super().__call__(contexts, targets, dropout)
+        tree = Tree(contexts)
+        of_prefixes = tree.characters.numpy(), tree.parents.numpy(), np.array(tree.sizes)
+        return self._compiled(tree, of_prefixes, targets.T.contiguous().numpy(), dropout)
+
+    def _compiled(self, tree: Tree, of_prefixes: tuple[Ids, ...], q: Floats, dropout: Generator | None) -> float:
+        raise NotImplementedError
+
+
+class CompiledRecurrent(_CompiledTree):
     """Loss and gradients of an RNN, GRU or LSTM for batches of words, compiled, the same up to rounding."""
 
     def __init__(self, model: Model) -> None:
@@ -150,13 +187,7 @@ class CompiledRecurrent(TreeBackprop):
             for of in (p, self.gradients)
         ]
 
-    def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: Generator | None = None) -> float:
-        """See :meth:`TreeBackprop.__call__`; contexts of examples take its way."""
-        if isinstance(contexts, Tensor):
-            return super().__call__(contexts, targets, dropout)
-        tree = Tree(contexts)
-        of_prefixes = tree.characters.numpy(), tree.parents.numpy(), np.array(tree.sizes)
-        q = targets.T.contiguous().numpy()
+    def _compiled(self, tree: Tree, of_prefixes: tuple[Ids, ...], q: Floats, dropout: Generator | None) -> float:
         seen, dropped = self._masks(tree, dropout)
         loss: float = kernels.recurrent(CELLS[type(self.config)], *self._arrays, *of_prefixes, q, seen, dropped)
         return loss
@@ -171,6 +202,30 @@ class CompiledRecurrent(TreeBackprop):
         if generator is not None and outside:
             masks[0] = dropout_mask(torch.empty(len(tree), H), outside, generator).numpy()
         return masks
+
+
+class CompiledTransformer(_CompiledTree):
+    """Loss and gradients of a transformer for batches of words, compiled, the same up to rounding."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        assert isinstance(model.config, TransformerConfig)
+        self.config = config = model.config
+        begins = {name: tensor.storage_offset() for name, tensor in self.gradients.items()}
+        rows = [[name.format(n) for name in OF_LAYER] for n in range(1, config.layers + 1)]
+        rows.append([*ENDS, *[""] * (len(OF_LAYER) - len(ENDS))])
+        self._at = np.array([[begins.get(name, -1) for name in row] for row in rows])
+        sizes = model.vocab_size, config.context_size, config.embedding_dim, config.heads
+        self._form = *sizes, config.normalisation == "rms", ACTIVATIONS[config.activation]
+        self._flat = model.flat.numpy(), self.gradient.numpy()
+
+    def _compiled(self, tree: Tree, of_prefixes: tuple[Ids, ...], q: Floats, dropout: Generator | None) -> float:
+        config, masks = self.config, NO_TABLES
+        if dropout is not None and config.dropout:
+            like = torch.empty(len(tree), config.embedding_dim)
+            masks = np.stack([dropout_mask(like, config.dropout, dropout).numpy() for _ in range(2 * config.layers)])
+        loss: float = kernels.transformer(self._form, *self._flat, self._at, *of_prefixes, q, masks)
+        return loss
 
 
 def update(state: TrainState, gradient: Tensor, learning_rate: float) -> None:

@@ -22,7 +22,13 @@ from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Autograd, Backprop
 from mmcore.compiled import kernels, steps
-from mmcore.compiled.steps import CompiledBackprop, CompiledContexts, CompiledRecurrent, update
+from mmcore.compiled.steps import (
+    CompiledBackprop,
+    CompiledContexts,
+    CompiledRecurrent,
+    CompiledTransformer,
+    update,
+)
 from mmcore.config import SplitConfig, TrainConfig
 from mmcore.dataset import Dataset, build_dataset
 from mmcore.model import Model
@@ -207,6 +213,63 @@ def test_a_recurrent_networks_gradients_are_those_of_pytorch_up_to_rounding(
         for name, gradient in compiled.gradients.items():
             other = plain.gradients[name]
             assert torch.allclose(gradient, other, rtol=1e-5, atol=3e-6 * max(1, other.abs().max().item())), name
+
+
+transformers = st.builds(
+    SMALL["transformer"].replace,
+    layers=st.integers(1, 3),
+    heads=st.sampled_from([1, 2, 4]),
+    normalisation=st.sampled_from(["layer", "rms"]),
+    activation=st.sampled_from(["tanh", "relu", "gelu"]),
+    bias=st.booleans(),
+    dropout=st.sampled_from([0.0, 0.3]),
+)
+
+
+@settings(max_examples=100)
+@given(transformers, st.integers(0, 10_000), st.integers(1, 20))
+def test_a_transformers_gradients_are_those_of_pytorch_up_to_rounding(
+    config: ModelConfig, seed: int, words: int
+) -> None:
+    data, generator = lettered(seed), torch.Generator
+    model = Model(config, data.vocab.size)
+    model.flat.copy_(0.5 * shaken(config, data.vocab.size, seed).flat)  # or some losses are in the hundreds
+    levels, targets = WordSampler(data.train, words)(generator().manual_seed(seed))
+    compiled, plain = CompiledTransformer(model), TreeBackprop(model)
+    for _ in range(2):
+        losses = [by(levels, targets, generator().manual_seed(seed)) for by in (compiled, plain)]
+        assert losses[0] == pytest.approx(losses[1], rel=3e-6)
+    for name, gradient in compiled.gradients.items():
+        other = plain.gradients[name]
+        assert torch.allclose(gradient, other, rtol=1e-4, atol=1e-5 * max(1, other.abs().max().item())), name
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu"])
+@pytest.mark.parametrize("normalisation", ["layer", "rms"])
+def test_what_is_not_finite_in_a_transformer_reaches_the_loss(odd: float, activation: str, normalisation: str) -> None:
+    data = lettered(1)
+    config = SMALL["transformer"].replace(activation=activation, normalisation=normalisation)
+    model = Model(config, data.vocab.size)
+    levels, targets = WordSampler(data.train, 7)(torch.Generator().manual_seed(1))
+    for name, tensor in model.tensors.items():
+        kept = tensor.clone()
+        tensor.view(-1)[:] = odd
+        plain, compiled = (by(model)(levels, targets) for by in (TreeBackprop, CompiledTransformer))
+        assert math.isfinite(plain) == math.isfinite(compiled), name
+        tensor.copy_(kept)
+
+
+@given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=70))
+def test_gelu_and_its_slope_are_those_of_pytorch(values: list[float]) -> None:
+    z = torch.tensor([values], requires_grad=True)
+    right = torch.nn.functional.gelu(z)
+    right.sum().backward()
+    y, d = np.empty((1, len(values)), np.float32), np.ones((1, len(values)), np.float32)
+    kernels._bend(kernels.GELU, z.detach().numpy(), y)
+    kernels._bend_backward(kernels.GELU, z.detach().numpy(), y, d)
+    assert z.grad is not None
+    assert np.allclose(y, right.detach().numpy(), rtol=1e-6, atol=5e-7) and np.allclose(d, z.grad.numpy(), atol=1e-6)
 
 
 @functools.lru_cache
