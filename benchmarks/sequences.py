@@ -2,7 +2,7 @@
 
 As most programs do it, with PyTorch's module on padded words, autograd and fused AdamW; our forward pass over the
 prefix tree with autograd; with the gradients derived by hand; and compiled. Batches are as many whole words of one
-train split. Of the transformer only AdamW is compiled.
+train split.
 """
 
 from __future__ import annotations

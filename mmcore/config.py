@@ -192,9 +192,9 @@ class TrainConfig(Config):
     ).field(1)
     compiled: bool = Flag(
         title="Compiled",
-        help="What lies between matrix products is compiled for this processor by Numba. An MLP takes about half the "
-        "time, a small recurrent network that reads words two thirds; of other models, and with normalisation or GELU, "
-        "only batches and AdamW are compiled. The first such run on a machine waits some ten seconds for the compiler. "
+        help="What lies between matrix products is compiled for this processor by Numba. An MLP, and a small model "
+        "that reads words, takes about half the time; of WaveNet, and of an MLP with normalisation or GELU, only "
+        "batches and AdamW are compiled. The first such run on a machine waits ten to twenty seconds for the compiler. "
         "The losses are the same; the last bits of the weights are not.",
         stops=(False, True),
         more=True,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,12 +74,9 @@ def make_ready(config: ModelConfig) -> None:
 @functools.cache
 def _make_ready(architecture: str) -> None:
     sequences = architecture != "mlp"
-    sizes: dict[str, object] = {
-        "mlp": {"hidden_sizes": (1,)},
-        "rnn": {"hidden_size": 1},
-        "transformer": {"layers": 1, "heads": 1},
-    }[architecture]
-    model = model_config(architecture=architecture, context_size=2, embedding_dim=1, **sizes)
+    sizes: dict[str, dict[str, Any]] = {"mlp": {"hidden_sizes": (1,)}, "rnn": {"hidden_size": 1}}
+    small = sizes.get(architecture, {"layers": 1, "heads": 1})
+    model = model_config(architecture=architecture, context_size=2, embedding_dim=1, **small)
     words = ("ab", "b")
     examples = build_examples(words, Vocab.from_words(words), model.context_size)
     config = TrainConfig(batch_size=2, sampler="words" if sequences else "contexts")

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core.dispatcher import Dispatcher
 
+from mmcore import compiled
 from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Autograd, Backprop
@@ -290,6 +291,29 @@ def test_every_model_trains_compiled_as_it_does_without(name: str, sampler: str)
     config = TrainConfig(sampler=sampler, batch_size=8, max_steps=8, optimizer="sgd", learning_rate=0.1)
     plain, compiled = (trained(config.replace(compiled=on), data, model).model.flat for on in (False, True))
     assert torch.allclose(plain, compiled, atol=1e-5)
+
+
+def signatures() -> dict[str, int]:
+    """How many kinds of arguments each function has been compiled for."""
+    return {name: len(found.signatures) for name, found in vars(kernels).items() if isinstance(found, Dispatcher)}
+
+
+def load_and_train(name: str) -> None:
+    """In a process of its own: there, no other test has had something compiled."""
+    rates = dict.fromkeys({"dropout", "state_dropout"} & SMALL[name].settings().keys(), 0.2)
+    data = build_dataset(lettered(1).splits.train, SplitConfig(), SMALL[name].context_size)
+    compiled.load(SMALL[name])
+    before = signatures()
+    for model in (SMALL[name], SMALL[name].replace(**rates)):
+        trained(TrainConfig(sampler=model.samplers[0], batch_size=8, max_steps=3, compiled=True), data, model)
+    assert signatures() == before, {name: n for name, n in signatures().items() if n != before[name]}
+
+
+@pytest.mark.parametrize("name", ["mlp", "gru", "transformer"])
+def test_nothing_is_compiled_once_training_has_begun(name: str) -> None:
+    """So that no clock runs meanwhile."""
+    program = f"from tests.core.test_compiled import load_and_train; load_and_train({name!r})"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 def ended(*lines: str, folder: Path | None = None) -> str:
