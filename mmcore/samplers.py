@@ -111,18 +111,26 @@ class WordSampler:
         self.points = torch.arange(batch_size, dtype=torch.float64) * self.spacing
 
     def __call__(self, generator: torch.Generator) -> tuple[Levels, Tensor]:
-        offsets = torch.rand(len(self.points), generator=generator, dtype=torch.float64) * self.spacing
-        places = (self.points + offsets).long().clamp_(max=len(self.rows) - 1).numpy()
-        nodes, weights = self._prefixes(places)
-        begins = np.searchsorted(nodes, self.starts).tolist()
+        nodes, weights = self._prefixes(self._places(generator))
         self.found[nodes] = np.arange(len(nodes))
-        found = self.found[self.parents[nodes]]  # 0 on the first level, whose parent is in no batch
+        levels = self._levels(nodes, self.found[self.parents[nodes]])
+        scale = torch.from_numpy(weights) * len(nodes) / int(weights.sum())
+        return levels, self.targets(torch.from_numpy(self.contexts[nodes])) * scale[:, None]
+
+    def _levels(self, nodes: Ids, above: Ids) -> Levels:
+        """Some prefixes in the order of the tree, and the places of their parents among them; 0 on the first level."""
+        begins = np.searchsorted(nodes, self.starts).tolist()
         characters, levels = torch.from_numpy(self.characters[nodes]), list[tuple[Tensor, Tensor]]()
         for before, begin, end in zip([0, *begins], begins, begins[1:], strict=False):
             if begin < end:
-                levels.append((characters[begin:end], torch.from_numpy(found[begin:end] - before)))
-        scale = torch.from_numpy(weights) * len(nodes) / int(weights.sum())
-        return levels, self.targets(torch.from_numpy(self.contexts[nodes])) * scale[:, None]
+                levels.append((characters[begin:end], torch.from_numpy(above[begin:end] - before)))
+        return levels
+
+    def _places(self, generator: torch.Generator) -> Ids:
+        """Which rows are drawn."""
+        offsets = torch.rand(len(self.points), generator=generator, dtype=torch.float64) * self.spacing
+        places: Ids = (self.points + offsets).long().clamp_(max=len(self.rows) - 1).numpy()
+        return places
 
     def _paths(self) -> NDArray[np.int32]:
         """Of every row drawn from, each prefix of it, last to first: doubled, plus 1 where it is not predicted."""

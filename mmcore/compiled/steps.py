@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from ..dataset import Examples, Vocab, build_examples
 from ..fields import require
 from ..model import Model, views
 from ..optimizer import Update
-from ..samplers import SAMPLERS, ContextSampler, Sampler
+from ..samplers import SAMPLERS, ContextSampler, Sampler, WordSampler
 from ..train_state import TrainState
 from ..tree_backprop import TreeBackprop
 from ..tree_backprop.tree import Tree
@@ -62,7 +63,7 @@ def parts(state: TrainState, examples: Examples, *, autograd: bool) -> tuple[Sam
     V, T = examples.vocab_size, examples.context_size
     require(model.vocab_size == V, "vocabulary", f"of as many symbols as the model has ({model.vocab_size:,})", V)
     require(model.config.context_size == T, "contexts", f"of the model's size ({model.config.context_size})", T)
-    sampler = CompiledContexts if config.sampler == "contexts" else SAMPLERS[config.sampler]
+    sampler = DRAWN.get(config.sampler, SAMPLERS[config.sampler])
     return sampler(examples, config.batch_size), _gradients(model, config.batch_size, autograd=autograd), update
 
 
@@ -116,6 +117,26 @@ class CompiledContexts(ContextSampler):
         return self._ids, self._q
 
 
+class CompiledWords(WordSampler):
+    """The same batches as :class:`WordSampler`."""
+
+    def __init__(self, examples: Examples, batch_size: int) -> None:
+        super().__init__(examples, batch_size)
+        table = self.targets.table
+        self._shares = NO_ROWS if table is None else table.numpy()
+        self._weights = np.zeros(len(self.parents), np.int64)
+
+    def __call__(self, generator: Generator) -> tuple[Levels, Tensor]:
+        if self.targets.table is None:
+            return super().__call__(generator)
+        tree = self.words, self.rows, self.parents, self._weights, self.contexts, self._shares
+        nodes, above, q = kernels.draw_words(self._places(generator), *tree)
+        return self._levels(nodes, above), torch.from_numpy(q).T
+
+
+DRAWN: dict[str, Callable[[Examples, int], Sampler]] = {"contexts": CompiledContexts, "words": CompiledWords}
+
+
 class CompiledBackprop:
     """Loss and gradients of :class:`Backprop`, for float32, the same up to rounding, in one compiled function.
 
@@ -167,7 +188,7 @@ class _CompiledTree(TreeBackprop):
             return super().__call__(contexts, targets, dropout)
         tree = Tree(contexts)
         of_prefixes = tree.characters.numpy(), tree.parents.numpy(), np.array(tree.sizes)
-        return self._compiled(tree, of_prefixes, targets.T.contiguous().numpy(), dropout)
+        return self._compiled(tree, of_prefixes, np.ascontiguousarray(targets.T.numpy()), dropout)
 
     def _compiled(self, tree: Tree, of_prefixes: tuple[Ids, ...], q: Floats, dropout: Generator | None) -> float:
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import accumulate, pairwise
 
 import torch
@@ -31,14 +32,32 @@ class Tree:
         self.begins = [0, *accumulate(self.sizes[:-2], initial=1)][: len(levels)]
         self.characters = torch.cat([characters for characters, _ in levels])
         self.parents = torch.cat([parents + begin for (_, parents), begin in zip(levels, self.begins, strict=True)])
-        # Those that continue the same prefix are neighbours.
-        self.continued, self.above = torch.unique_consecutive(self.parents, return_inverse=True)
-        last = [end - 1 for end in accumulate(self.sizes)]
-        ends = [-1, *self.above[torch.tensor(last)].tolist()]
-        self.continued_sizes = [end - begin for begin, end in pairwise(ends)]
 
     def __len__(self) -> int:
         return len(self.characters)
+
+    @cached_property
+    def _continued(self) -> tuple[Tensor, Tensor]:
+        """Those that continue the same prefix are neighbours."""
+        continued, above = torch.unique_consecutive(self.parents, return_inverse=True)
+        return continued, above
+
+    @property
+    def continued(self) -> Tensor:
+        """(K,)."""
+        return self._continued[0]
+
+    @property
+    def above(self) -> Tensor:
+        """(M,)."""
+        return self._continued[1]
+
+    @cached_property
+    def continued_sizes(self) -> list[int]:
+        """How many of ``continued`` belong to each level."""
+        last = [end - 1 for end in accumulate(self.sizes)]
+        ends = [-1, *self.above[torch.tensor(last)].tolist()]
+        return [end - begin for begin, end in pairwise(ends)]
 
     def split(self, *rows: Tensor) -> list[tuple[Tensor, ...]]:
         """Tensors of M rows, cut into levels: what each level has of all of them."""

@@ -28,6 +28,7 @@ from mmcore.compiled.steps import (
     CompiledContexts,
     CompiledRecurrent,
     CompiledTransformer,
+    CompiledWords,
     update,
 )
 from mmcore.config import SplitConfig, TrainConfig
@@ -394,3 +395,14 @@ def test_an_older_version_reads_what_is_not_compiled() -> None:
     assert "compiled" not in TrainConfig().to_dict()
     config = TrainConfig(compiled=True)
     assert config.to_dict()["compiled"] is True and TrainConfig.from_dict(config.to_dict()) == config
+
+
+@given(st.integers(0, 10_000), st.integers(1, 60))
+def test_batches_of_words_are_the_same(seed: int, size: int) -> None:
+    data = lettered(seed)
+    draws = [make(data.train, size) for make in (WordSampler, CompiledWords)]
+    generators = [torch.Generator().manual_seed(seed) for _ in draws]
+    for _ in range(3):
+        (levels, targets), (same, q) = (draw(g) for draw, g in zip(draws, generators, strict=True))
+        assert torch.allclose(targets, q, rtol=1e-6) and len(levels) == len(same)
+        assert all(torch.equal(a, b) for pair in zip(levels, same, strict=True) for a, b in zip(*pair, strict=True))
