@@ -39,7 +39,11 @@ CASES = {
     for name, model in SMALL.items()
     for optimizer in ("sgd", "adamw")
     for sampler in model.samplers
-} | {f"{name}-compiled": (with_dropout(model), TrainConfig(compiled=True)) for name, model in SMALL.items()}
+} | {
+    f"{name}-compiled-{sampler}": (with_dropout(model), TrainConfig(compiled=True, sampler=sampler))
+    for name, model in SMALL.items()
+    for sampler in model.samplers
+}
 every_case = pytest.mark.parametrize(("model", "config"), CASES.values(), ids=CASES)
 patience = st.sampled_from([(0, 5), (2, 1), (1, 2), (9, 3)])  # and how often it looks
 
