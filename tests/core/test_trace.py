@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ VOCAB = Vocab(("", *"abcdef"))
 def test_the_loss_is_that_of_evaluate(config: ModelConfig, word: str, position: int, seed: int) -> None:
     examples = build_examples([word], VOCAB, config.context_size)
     row = position % len(examples)
-    one = type(examples)((word,), examples.contexts[row : row + 1], examples.targets[row : row + 1], VOCAB_SIZE)
+    one = replace(examples, ends=examples.ends[row : row + 1])
     for model in (randomised(config, seed), MLP(config, VOCAB_SIZE, seed)):
         trace = forward_trace(model, one.contexts[0].tolist(), int(one.targets[0]))
         assert trace.loss == pytest.approx(evaluate(model, one).loss, abs=1e-6, rel=1e-6)
