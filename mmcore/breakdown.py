@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .dataset import Examples, Vocab
-from .evaluation import pieces
+from .evaluation import Pieces
 from .fields import require
 from .model import MLP
 
@@ -34,7 +34,7 @@ class Breakdown:
         require(len(examples) > 0, "examples", "at least one", 0)
         counts, predicted = examples.counts, np.empty(len(examples.counts.contexts), dtype=np.int64)
         losses, confidence = np.empty(len(counts.following.columns)), np.empty(len(counts.contexts))
-        for rows, piece in pieces(model, counts.contexts, counts.order):
+        for rows, piece in Pieces(model, counts.contexts, counts.order):
             log_p, at = piece.double().numpy(), rows.numpy()
             which, places = counts.following.entries(at)
             losses[places] = -log_p[which, counts.following.columns[places]]

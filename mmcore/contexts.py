@@ -6,8 +6,9 @@ Everything here is about integer arrays; what the integers stand for is the busi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +119,7 @@ class SharedContexts:
     contexts: Ids  # (M, T)
     order: Ids  # (M,), that of :func:`by_prefix`
     following: Mapping[str, SparseRows]  # of each part (M, V), whole numbers
+    found: dict[Any, Any] = field(default_factory=dict, repr=False)  # see mmcore.evaluation.Pieces
 
 
 def share(parts: Mapping[str, ContextCounts]) -> SharedContexts:

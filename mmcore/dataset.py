@@ -356,13 +356,12 @@ class Dataset:
         return [word for word in words if word in unseen]
 
 
-def _bytes(part: object) -> int:
-    if isinstance(part, np.ndarray):
-        return part.nbytes
-    if isinstance(part, dict):
-        return sum(map(_bytes, part.values()))
-    made_of = isinstance(part, (Dataset, Examples, ContextCounts, SharedContexts, SparseRows))
-    return sum(map(_bytes, vars(part).values())) if made_of else 0
+def _bytes(part: Any) -> int:
+    if isinstance(part, (Dataset, Examples, ContextCounts, SharedContexts, SparseRows)):
+        return sum(_bytes(value) for name, value in vars(part).items() if name != "words")
+    if isinstance(part, (dict, list, tuple)):
+        return sum(map(_bytes, part.values() if isinstance(part, dict) else part))
+    return getattr(part, "nbytes", 0)  # of an array or a tensor
 
 
 def build_dataset(words: Corpus | Sequence[str], split: SplitConfig, context_size: int) -> Dataset:

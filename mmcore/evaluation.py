@@ -6,12 +6,15 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .architectures.prefix_tree import prefixes
+from .architectures.sequence import SequenceConfig
 from .contexts import Ids, SharedContexts, by_prefix, share
 from .dataset import Dataset, Examples
 from .first_layer import ByTables
@@ -40,12 +43,36 @@ class Losses:
         return self.loss / math.log(2)
 
 
-@torch.no_grad()
-def pieces(model: Model, contexts: Ids, order: Ids) -> Iterator[tuple[Tensor, Tensor]]:
-    """Places (B,) of some of the contexts (M, T), and the log-probabilities (B, V) of what comes next; in time all."""
-    logits = ByTables(model) if ByTables.small(model) else model
-    for rows in torch.from_numpy(order).split(rows_at_once(model)):  # what is read once stays in one piece
-        yield rows, torch.log_softmax(logits(torch.from_numpy(contexts)[rows]), 1)
+class Pieces:
+    """Contexts (M, T) cut into as many as a model, as it is now, reads at once; in an order (M,).
+
+    Which prefixes a model that reads from left to right has to read of a piece, takes a quarter of its time to find.
+    They are the same whatever the weights, and kept in ``found``.
+    """
+
+    def __init__(self, model: Model, contexts: Ids, order: Ids, found: dict[Any, Any] | None = None) -> None:
+        self.model, self.contexts = model, torch.from_numpy(contexts)
+        self.rows = torch.from_numpy(order).split(rows_at_once(model))  # what is read once stays in one piece
+        self.logits = ByTables(model) if ByTables.small(model) else model
+        self.found = {} if found is None else found
+        if self.found.get("size") != rows_at_once(model):
+            self.found.clear()
+            self.found["size"] = rows_at_once(model)
+
+    @torch.no_grad()
+    def log_probabilities(self, place: int) -> Tensor:
+        """Of what comes next after each context of a piece: (B, V)."""
+        rows = self.rows[place]
+        if not isinstance(self.model.config, SequenceConfig):
+            return torch.log_softmax(self.logits(self.contexts[rows]), 1)
+        levels, ends = self.found.get(place) or prefixes(self.contexts[rows])
+        self.found[place] = levels, ends
+        return torch.log_softmax(self.model.level_logits(levels, ends=ends), 1)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Which contexts a piece has (B,), and the log-probabilities (B, V)."""
+        for place, rows in enumerate(self.rows):
+            yield rows, self.log_probabilities(place)
 
 
 def rows_at_once(model: Model) -> int:
@@ -57,7 +84,7 @@ def rows_at_once(model: Model) -> int:
 def log_probabilities(model: Model, contexts: Ids) -> Tensor:
     """Log-probabilities (M, V) of the next character after each of a few contexts (M, T)."""
     log_p = torch.empty(len(contexts), model.vocab_size, dtype=model.flat.dtype)
-    for rows, piece in pieces(model, contexts, by_prefix(contexts, model.vocab_size)):
+    for rows, piece in Pieces(model, contexts, by_prefix(contexts, model.vocab_size)):
         log_p[rows] = piece
     return log_p
 
@@ -78,7 +105,7 @@ def losses_on(model: Model, shared: SharedContexts, stop: Callable[[], bool] = l
     stop : asked after every piece; once it says so there are no losses
     """
     totals = dict.fromkeys(shared.following, 0.0)
-    for rows, piece in pieces(model, shared.contexts, shared.order):
+    for rows, piece in Pieces(model, shared.contexts, shared.order, shared.found):
         if stop():
             return {}
         log_p = piece.numpy()
@@ -119,22 +146,21 @@ def evaluate_splits(
 
 def expected_seconds(model: Model, dataset: Dataset, tries: int = 3) -> float:
     """How long the losses on train and validation take, judged by a few of their contexts."""
-    contexts, order = dataset.shown.contexts, dataset.shown.order
-    few = contexts[order[len(order) // 2 :][: rows_at_once(model)]]  # as they are evaluated: those that share prefixes
-    seconds = []
+    shared, seconds = dataset.shown, []
     for _ in range(tries):
         began = time.perf_counter()
-        log_probabilities(model, few)
+        pieces = Pieces(model, shared.contexts, shared.order, shared.found)
+        pieces.log_probabilities(len(pieces.rows) // 2)
         seconds.append(time.perf_counter() - began)
     least = min(seconds)  # the others waited for a turn on the core
-    return least * len(contexts) / len(few)
+    return least * len(shared.contexts) / len(pieces.rows[len(pieces.rows) // 2])
 
 
 def target_log_probabilities(model: Model, examples: Examples) -> NDArray[np.float64]:
     """(N,): the log-probability of what came next, for each example."""
     counts = examples.counts
     log_p = np.empty(len(counts.following.columns))
-    for rows, piece in pieces(model, counts.contexts, counts.order):
+    for rows, piece in Pieces(model, counts.contexts, counts.order):
         which, places = counts.following.entries(rows.numpy())
         log_p[places] = piece.numpy()[which, counts.following.columns[places]]
     return np.asarray(log_p[counts.pairs])

@@ -76,11 +76,11 @@ class Model(nn.Module):
         """
         return self.config.logits(self._named(), contexts, training)
 
-    def level_logits(self, levels: Levels, training: Generator | None = None) -> Tensor:
-        """Logits (M, V) after prefixes of words, for models that read from left to right."""
+    def level_logits(self, levels: Levels, training: Generator | None = None, ends: Tensor | None = None) -> Tensor:
+        """Logits (M, V) after prefixes of words, or some of them, for models that read from left to right."""
         if not isinstance(self.config, SequenceConfig):
             raise ValueError(f"architecture must read from left to right, got {self.config.architecture}")
-        return self.config.level_logits(self._named(), levels, training)
+        return self.config.level_logits(self._named(), levels, training, ends)
 
     def forward_stages(self, ids: Tensor) -> Iterator[Stage]:
         """What :meth:`forward` does with one context, ids (T,), step by step: its config's ``forward_stages``."""

@@ -32,11 +32,14 @@ class SequenceConfig(ModelConfig):
         from .prefix_tree import prefixes
 
         levels, ends = prefixes(contexts)
-        return head_logits(p, self.states(p, levels, training)[ends])
+        return self.level_logits(p, levels, training, ends)
 
-    def level_logits(self, p: Parameters, levels: Levels, training: Generator | None = None) -> Tensor:
-        """What follows each of some prefixes: scores (M, V)."""
-        return head_logits(p, self.states(p, levels, training))
+    def level_logits(
+        self, p: Parameters, levels: Levels, training: Generator | None = None, ends: Tensor | None = None
+    ) -> Tensor:
+        """What follows each of some prefixes, or of those at some ``ends`` only: scores (M, V)."""
+        states = self.states(p, levels, training)
+        return head_logits(p, states if ends is None else states[ends])
 
     def forward_stages(self, p: Parameters, ids: Tensor) -> Iterator[Stage]:
         boundaries = (ids == 0).nonzero()[:, 0].tolist()

@@ -69,18 +69,19 @@ def parts(state: TrainState, examples: Examples, *, autograd: bool) -> tuple[Sam
 
 def make_ready(config: ModelConfig) -> None:
     """Compile what such a model is trained with, or read it from the disk, so that nothing is left for later."""
-    _make_ready("rnn" if type(config) in CELLS else "transformer" if type(config) is TransformerConfig else "mlp")
+    small: dict[str, Any] = {"hidden_sizes": (1,)}
+    if type(config) in CELLS:
+        small = {"architecture": "rnn", "hidden_size": 1}
+    elif type(config) is TransformerConfig:
+        small = {"architecture": "transformer", "layers": 1, "heads": 1}
+    _make_ready(model_config(context_size=2, embedding_dim=1, **small))
 
 
 @functools.cache
-def _make_ready(architecture: str) -> None:
-    sequences = architecture != "mlp"
-    sizes: dict[str, dict[str, Any]] = {"mlp": {"hidden_sizes": (1,)}, "rnn": {"hidden_size": 1}}
-    small = sizes.get(architecture, {"layers": 1, "heads": 1})
-    model = model_config(architecture=architecture, context_size=2, embedding_dim=1, **small)
+def _make_ready(model: ModelConfig) -> None:
     words = ("ab", "b")
     examples = build_examples(words, Vocab.from_words(words), model.context_size)
-    config = TrainConfig(batch_size=2, sampler="words" if sequences else "contexts")
+    config = TrainConfig(batch_size=2, sampler="words" if "words" in model.samplers else "contexts")
     state = TrainState(model, config, examples.vocab_size)
     sample, gradients, move = parts(state, examples, autograd=False)
     CompiledContexts(examples, 2)(state.generators["batches"])

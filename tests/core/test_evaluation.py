@@ -11,21 +11,24 @@ import pytest
 import torch
 
 from mmcore.architectures import model_config
+from mmcore.architectures.prefix_tree import prefixes
+from mmcore.architectures.sequence import SequenceConfig
 from mmcore.config import SplitConfig, TrainConfig
 from mmcore.dataset import Dataset, Examples, Splits, Vocab, build_dataset, build_examples
 from mmcore.evaluation import (
     CELLS,
     Losses,
+    Pieces,
     bootstrap_interval,
     evaluate,
     evaluate_splits,
     log_probabilities,
-    pieces,
     word_losses,
 )
-from mmcore.model import MLP
+from mmcore.model import MLP, Model
 from mmcore.train_state import TrainState
 from mmcore.training import train
+from tests.models import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +73,11 @@ def test_the_losses_of_the_splits_together_are_those_of_each_alone(
     rows: list[int] = []
 
     def counted(*args: Any) -> Iterator[Any]:
-        for which, piece in pieces(*args):
+        for which, piece in Pieces(*args):
             rows.append(len(which))
             yield which, piece
 
-    monkeypatch.setattr("mmcore.evaluation.pieces", counted)
+    monkeypatch.setattr("mmcore.evaluation.Pieces", counted)
     shown = evaluate_splits(model, dataset, test=False)
     assert shown == pytest.approx({name: alone[name] for name in parts}, abs=1e-7)
     distinct = len({*map(tuple, dataset.train.contexts.tolist()), *map(tuple, dataset.val.contexts.tolist())})
@@ -84,11 +87,33 @@ def test_the_losses_of_the_splits_together_are_those_of_each_alone(
     assert sum(rows) == len(dataset.test.counts.contexts), "what is known is not computed again"
 
 
+def test_prefixes_are_found_once_for_all_models_that_read_as_many_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[int] = []
+
+    def counted(contexts: torch.Tensor) -> Any:
+        found.append(len(contexts))
+        return prefixes(contexts)
+
+    monkeypatch.setattr("mmcore.evaluation.prefixes", counted)
+    data = build_dataset(["emma", "olivia", "ava", "mia", "anna", "ella", "liam", "noah"] * 5, SplitConfig(), 4)
+    everything, before = len(data.shown.contexts), data.nbytes
+    for kind in ("rnn", "transformer", "rnn"):
+        for seed in (1, 2):
+            model = Model(SMALL[kind].replace(context_size=4), data.vocab.size, seed)
+            losses = evaluate_splits(model, data, test=False)
+            assert losses["val_loss"] == pytest.approx(naive_loss(model, data.val), abs=1e-6)
+    assert found == [everything] and data.nbytes > before + 8 * everything
+    monkeypatch.setattr(SequenceConfig, "rows_at_once", 5)
+    for _ in range(2):
+        assert evaluate_splits(model, data, test=False) == pytest.approx(losses, abs=1e-6)
+    assert sum(found) == 2 * everything and found[1] == 5, "anew for other pieces"
+
+
 def test_c1_with_many_symbols_the_loss_is_computed_on_fewer_contexts_at_once() -> None:
     words = ["".join(chr(0x4E00 + (7 * i + k * k) % 3_000) for k in range(4)) for i in range(3_000)]
     data = build_dataset(words, SplitConfig(), 2)
     model = MLP(model_config(context_size=2, hidden_sizes=(8,), init="lecture"), data.vocab.size, seed=1)
-    sizes = [len(rows) for rows, _ in pieces(model, data.train.counts.contexts, data.train.counts.order)]
+    sizes = [len(rows) for rows, _ in Pieces(model, data.train.counts.contexts, data.train.counts.order)]
     assert max(sizes) * data.vocab.size <= CELLS and sum(sizes) == len(data.train.counts.contexts)
     assert evaluate(model, data.val).loss == pytest.approx(naive_loss(model, data.val), abs=1e-5)
     sums, counts = word_losses(model, data.val)

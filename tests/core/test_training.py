@@ -19,10 +19,8 @@ from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
 from mmcore.backprop import Backprop
 from mmcore.config import SplitConfig, TrainConfig
-from mmcore.contexts import Ids
 from mmcore.dataset import Dataset, Splits, Vocab, build_dataset
-from mmcore.evaluation import evaluate, evaluate_splits, expected_seconds
-from mmcore.model import Model
+from mmcore.evaluation import Pieces, evaluate, evaluate_splits, expected_seconds
 from mmcore.ngram import KneserNey, NGram
 from mmcore.optimizer import BETA1, BETA2, EPSILON, update
 from mmcore.sample import generate
@@ -306,12 +304,12 @@ def test_c2_long_losses_are_expected_to_take_long(small: Dataset, monkeypatch: p
     """The guess is the time of one piece times their number, by the quickest of three tries; not a constant."""
     now, waits = 0.0, cycle([5.0, 0.0, 1.0])
 
-    def computed(model: Model, contexts: Ids) -> None:
+    def computed(pieces: Pieces, place: int) -> None:
         nonlocal now
-        now += 0.001 * len(contexts) + next(waits)
+        now += 0.001 * len(pieces.rows[place]) + next(waits)
 
     monkeypatch.setattr(evaluation, "time", SimpleNamespace(perf_counter=lambda: now))
-    monkeypatch.setattr(evaluation, "log_probabilities", computed)
+    monkeypatch.setattr(Pieces, "log_probabilities", computed)
     model = TrainState(TINY, TrainConfig(), small.vocab.size).model
     assert expected_seconds(model, small) == pytest.approx(0.001 * len(small.shown.contexts))
 
