@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .architectures.prefix_tree import prefixes
+from .architectures.prefix_tree import Levels, prefixes
 from .architectures.sequence import SequenceConfig
 from .contexts import Ids, SharedContexts, by_prefix, share
 from .dataset import Dataset, Examples
@@ -52,12 +52,10 @@ class Pieces:
 
     def __init__(self, model: Model, contexts: Ids, order: Ids, found: dict[Any, Any] | None = None) -> None:
         self.model, self.contexts = model, torch.from_numpy(contexts)
-        self.rows = torch.from_numpy(order).split(rows_at_once(model))  # what is read once stays in one piece
+        self.size = rows_at_once(model)
+        self.rows = torch.from_numpy(order).split(self.size)  # what is read once stays in one piece
         self.logits = ByTables(model) if ByTables.small(model) else model
-        self.found = {} if found is None else found
-        if self.found.get("size") != rows_at_once(model):
-            self.found.clear()
-            self.found["size"] = rows_at_once(model)
+        self.found = found
 
     @torch.no_grad()
     def log_probabilities(self, place: int) -> Tensor:
@@ -65,9 +63,19 @@ class Pieces:
         rows = self.rows[place]
         if not isinstance(self.model.config, SequenceConfig):
             return torch.log_softmax(self.logits(self.contexts[rows]), 1)
-        levels, ends = self.found.get(place) or prefixes(self.contexts[rows])
-        self.found[place] = levels, ends
+        levels, ends = self._prefixes(place)
         return torch.log_softmax(self.model.level_logits(levels, ends=ends), 1)
+
+    def _prefixes(self, place: int) -> tuple[Levels, Tensor]:
+        rows, found = self.rows[place], self.found
+        if found is None:
+            return prefixes(self.contexts[rows])
+        if found.get("size") != self.size:  # no more than one way to cut them is kept
+            found.clear()
+            found["size"] = self.size
+        key = self.size, place  # another thread may cut them in its way meanwhile
+        levels, ends = found[key] = found.get(key) or prefixes(self.contexts[rows])
+        return levels, ends
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Which contexts a piece has (B,), and the log-probabilities (B, V)."""
