@@ -185,7 +185,7 @@ def test_a_second_ctrl_c_keeps_what_was_saved(store: RunStore, make: Callable[..
 @pytest.fixture
 def endless_losses(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[], None]], None]:
     """Makes an evaluation go on and on, and calls something in the midst of it; those before are as usual."""
-    usual = evaluation.pieces
+    usual = evaluation.Pieces
 
     def arrange(before: int, call: Callable[[], None]) -> None:
         made = 0
@@ -200,7 +200,7 @@ def endless_losses(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Callable[[
                 yield from usual(*arguments)
             assert made <= before, "nobody left the evaluation"
 
-        monkeypatch.setattr(evaluation, "pieces", pieces)
+        monkeypatch.setattr(evaluation, "Pieces", pieces)
 
     monkeypatch.setattr(jobs, "TICK_SECONDS", 0.0)
     monkeypatch.setattr(jobs, "LAST_SECONDS", 0.05)
