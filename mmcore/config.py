@@ -194,7 +194,7 @@ class TrainConfig(Config):
         title="Compiled",
         help="What lies between matrix products is compiled for this processor by Numba. An MLP, and a small model "
         "that reads words, takes about half the time; of WaveNet, and of an MLP with normalisation or GELU, only "
-        "batches and AdamW are compiled. The first such run on a machine waits ten to twenty seconds for the compiler. "
+        "batches and AdamW are compiled. The first such run on a machine waits ten to thirty seconds for the compiler. "
         "The losses are the same; the last bits of the weights are not.",
         stops=(False, True),
         more=True,

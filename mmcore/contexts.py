@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
-Whole = NDArray[np.int32] | Ids
+Integers = NDArray[np.int32] | Ids
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ContextCounts:
     contexts: Ids  # (M, T)
     following: SparseRows  # (M, V), whole numbers
     totals: NDArray[np.float64]  # (M,), the row sums
-    keys: Whole  # (N,): the same for the same context and target, and in the order of ``following``
+    keys: Integers  # (N,): the same for the same context and target, and in the order of ``following``
     bound: int  # above the keys
 
     @property
@@ -86,7 +86,7 @@ class ContextCounts:
         return replace(self.following, values=(self.following.values / totals).astype(np.float32))
 
 
-def count_contexts(contexts: Whole, targets: Whole, vocab_size: int, at: Ids | None = None) -> ContextCounts:
+def count_contexts(contexts: Integers, targets: Integers, vocab_size: int, at: Ids | None = None) -> ContextCounts:
     """Compact (N, T) contexts and (N,) targets, or only those ``at`` some rows, in lexicographic order of the contexts.
 
     Raises
@@ -162,9 +162,9 @@ class _Packing:
         self.vocab_size, self.width, self.bound = vocab_size, 0, 1
         self.ranked: dict[int, Ids] = {}  # by place: the keys of what comes before it, where ranks stand for them
 
-    def pack(self, columns: Sequence[Whole]) -> Whole:
+    def pack(self, columns: Sequence[Integers]) -> Integers:
         """The key of each row of some columns; all are below ``bound``."""
-        keys: Whole = np.zeros(len(columns[0]), dtype=np.int32)
+        keys: Integers = np.zeros(len(columns[0]), dtype=np.int32)
         for place, column in enumerate(columns):
             if self.bound * self.vocab_size >= 2**62:  # ranks are below the number of rows, however long those are
                 self.ranked[place], keys = rank(keys, self.bound)
@@ -186,7 +186,7 @@ class _Packing:
         return rows
 
 
-def _distinct(keys: Whole, bound: int) -> tuple[Ids, Ids]:
+def _distinct(keys: Integers, bound: int) -> tuple[Ids, Ids]:
     """The distinct values of keys in [0, bound), ascending, and how often each occurs: by counting or by sorting."""
     if bound > len(keys):
         values, counts = np.unique(keys, return_counts=True)
@@ -196,7 +196,7 @@ def _distinct(keys: Whole, bound: int) -> tuple[Ids, Ids]:
     return values, counts[values]
 
 
-def rank(keys: Whole, bound: int) -> tuple[Ids, Ids]:
+def rank(keys: Integers, bound: int) -> tuple[Ids, Ids]:
     """The distinct values of keys in [0, bound), ascending, and of every key which of them it is.
 
     By counting where the bound is small, by sorting elsewhere.

@@ -358,9 +358,9 @@ class Dataset:
 
 def _bytes(part: Any) -> int:
     if isinstance(part, (Dataset, Examples, ContextCounts, SharedContexts, SparseRows)):
-        return sum(_bytes(value) for name, value in vars(part).items() if name != "words")
-    if isinstance(part, (dict, list, tuple)):
-        return sum(map(_bytes, part.values() if isinstance(part, dict) else part))
+        return sum(_bytes(value) for name, value in list(vars(part).items()) if name != "words")
+    if isinstance(part, (dict, list, tuple)):  # copied: another run's thread may add to a dictionary meanwhile
+        return sum(map(_bytes, list(part.values() if isinstance(part, dict) else part)))
     return getattr(part, "nbytes", 0)  # of an array or a tensor
 
 

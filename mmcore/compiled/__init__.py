@@ -3,7 +3,7 @@
 PyTorch's calls between matrix products take small models most of their time: each goes over the batch once more, and
 costs something before it begins. Here a whole batch is one call (:mod:`mmcore.compiled.kernels`), with the same results
 up to rounding. Needs Numba and what it takes matrix products from, the extra ``[compiled]``. It compiles what is first
-called on a machine, in ten to twenty seconds, and keeps it on the disk.
+called on a machine, in ten to thirty seconds, and keeps it on the disk.
 """
 
 from __future__ import annotations
