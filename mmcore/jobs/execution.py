@@ -291,10 +291,8 @@ class Training:
                 on_step(self.newest)
             if step.step >= self.config.train.max_steps and (step.losses or not self.stops()):
                 break
-            if leaving and leaving.is_set():
-                return RunState.INTERRUPTED
             if stop or any(event.is_set() for event in self.events):
-                return RunState.STOPPED
+                return RunState.INTERRUPTED if leaving and leaving.is_set() else RunState.STOPPED  # asked last
         return RunState.FINISHED
 
     def stops(self) -> bool:

@@ -971,6 +971,27 @@ def family(pid: int) -> set[int]:
     return {pid}.union(*(family(child) for child in children))
 
 
+@pytest.mark.parametrize("asked", range(6))
+def test_a_worker_told_to_leave_between_two_questions_leaves(
+    store: RunStore, make: Callable[..., str], asked: int
+) -> None:
+    """Whichever question hears of it first: a run that its server left behind is not one that was stopped."""
+
+    class Late(threading.Event):
+        left = asked
+
+        def is_set(self) -> bool:
+            self.left -= 1
+            return self.left < 0
+
+    run_id = make(ENDLESS)
+    token = store.claim(run_id)
+    assert token is not None
+    run = store.run(run_id)
+    dataset = build_dataset(store.corpus(run.config.corpus_sha256), run.config.split, run.config.model.context_size)
+    assert jobs.Training.of(store, run, token, dataset).go(None, Late(), None) is S.INTERRUPTED
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_no_worker_outlives_its_server_and_the_next_goes_on(
     store: RunStore, make: Callable[..., str], tmp_path: Path, how: signal.Signals
