@@ -1,8 +1,9 @@
-"""An update of RNN, GRU, LSTM and transformer, four ways: ``python -m benchmarks.sequences``.
+"""An update of RNN, GRU, LSTM and transformer, four ways: ``python -m benchmarks.sequences [CHECKOUT]``.
 
 As most programs do it, with PyTorch's module on padded words, autograd and fused AdamW; our forward pass over the
 prefix tree with autograd; with the gradients derived by hand; and compiled. Batches are as many whole words of one
-train split.
+train split. With a folder that holds an earlier version of the project (``git worktree add CHECKOUT COMMIT``), that
+version takes its turns, too, in a process of its own.
 """
 
 from __future__ import annotations
@@ -10,8 +11,12 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import subprocess
+import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +33,29 @@ SEEDS = (1, 2, 3, 4, 5)
 ROUNDS, UPDATES = 3, 4  # updates in a row of each way, then of the next: no way gets a quiet minute
 NAMES, OWN = ("rnn", "gru", "lstm", "transformer"), ("autograd", "by hand", "compiled")
 Step = Callable[[], None]
+Timed = Callable[[], float]
+"""An update; says how many seconds of the processor it took."""
+# What an earlier version trains with, before there were `parts_of` and gradients by hand. It answers each line.
+EARLIER = """
+import json, sys, time, torch
+from mmcore import BUNDLED_NAMES, SplitConfig, TrainConfig, TrainState, build_dataset, read_words
+from mmcore.architectures import read_model
+from mmcore.backprop import gradients_of
+from mmcore.optimizer import update
+from mmcore.samplers import SAMPLERS
+torch.set_num_threads(1)
+model, train = json.loads(sys.argv[1])
+config, train = read_model(model), TrainConfig.from_dict(train)
+dataset = build_dataset(read_words(BUNDLED_NAMES), SplitConfig(), config.context_size)
+state = TrainState(config, train, dataset.vocab.size)
+sample = SAMPLERS[train.sampler](dataset.train, train.batch_size)
+gradients = gradients_of(state.model, train.batch_size)
+for _ in sys.stdin:
+    began = time.thread_time()
+    gradients(*sample(state.generators["batches"]), state.generators["dropout"])
+    update(state, gradients.gradient, 1e-3)
+    print(time.thread_time() - began, flush=True)
+"""
 
 
 class Padded(nn.Module):
@@ -111,21 +139,48 @@ def configs() -> Iterator[tuple[str, RunConfig]]:
         yield f"{name}, Playground", start_config(name, sha256, 1)
 
 
-def measure(config: RunConfig) -> dict[str, list[float]]:
+def timed(step: Step) -> Timed:
+    """The processor's time of this thread."""
+
+    def run() -> float:
+        began = time.thread_time()
+        step()
+        return time.thread_time() - began
+
+    return run
+
+
+@contextmanager
+def earlier(checkout: Path, config: RunConfig, seed: int) -> Iterator[Timed]:
+    """An update of an earlier version, in a process that ends with the block."""
+    settings = json.dumps([config.model.to_dict(), config.train.replace(seed=seed).to_dict()])
+    command = sys.executable, "-c", EARLIER, settings
+    with subprocess.Popen(command, cwd=checkout, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+        asked, answers = process.stdin, process.stdout
+
+        def run() -> float:
+            print(file=asked, flush=True)
+            return float(answers.readline())
+
+        yield run
+        asked.close()
+
+
+def measure(config: RunConfig, checkout: Path | None) -> dict[str, list[float]]:
     """Updates a second of each way, for every seed: the median of all updates but the first of each round."""
     dataset = build_dataset(read_words(BUNDLED_NAMES), SplitConfig(), config.model.context_size)
-    found: dict[str, list[float]] = {"module": [], **{way: [] for way in OWN}}
+    found: dict[str, list[float]] = defaultdict(list)
     for seed in SEEDS:
-        steps = {"module": module_step(config, dataset, seed)}
-        steps |= {way: own_step(config, dataset, seed, way) for way in OWN}
-        times: dict[str, list[float]] = {name: [] for name in steps}
-        for _ in range(ROUNDS):
-            for name, step in steps.items():
-                step()
-                for _ in range(UPDATES):
-                    began = time.thread_time()
+        with earlier(checkout, config, seed) if checkout else nullcontext() as before:
+            steps = {"before": before} if before else {}
+            steps |= {"module": timed(module_step(config, dataset, seed))}
+            steps |= {way: timed(own_step(config, dataset, seed, way)) for way in OWN}
+            times: dict[str, list[float]] = defaultdict(list)
+            for _ in range(ROUNDS):
+                for name, step in steps.items():
                     step()
-                    times[name].append(time.thread_time() - began)
+                    times[name] += [step() for _ in range(UPDATES)]
         for name, taken in times.items():
             found[name].append(1 / statistics.median(taken))
     return found
@@ -134,13 +189,18 @@ def measure(config: RunConfig) -> dict[str, list[float]]:
 def main() -> None:
     """Measure, print, keep."""
     torch.set_num_threads(1)
+    checkout = Path(sys.argv[1]) if sys.argv[1:] else None
     rows = []
     for name, config in configs():
-        speeds = measure(config)
+        speeds = measure(config, checkout)
         rows.append({"name": name, "batch_size": config.train.batch_size, "summary": config.model.summary(), **speeds})
         middle = {way: statistics.median(speeds[way]) for way in speeds}
         print(f"{name:24}", {way: round(speed, 1) for way, speed in middle.items()}, flush=True)
-    RESULTS.write_text(json.dumps({"load": os.getloadavg()[0], "rows": rows}, indent=1) + "\n")
+    kept: dict[str, Any] = {"load": os.getloadavg()[0], "rows": rows}
+    if checkout:
+        asked = "git", "-C", str(checkout), "rev-parse", "--short", "HEAD"
+        kept["before"] = subprocess.check_output(asked, text=True).strip()
+    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -449,8 +449,9 @@ def adamw(
 # ---- recurrent networks, level by level over a batch's prefix tree
 #
 # M prefixes lie level by level; a state belongs to each, and one to what is before the first character: M + 1 rows,
-# that one first. ``gates`` has a part of H columns for each gate of the architecture. Loops write one array each: with
-# more the compiler makes no vector instructions of them.
+# that one first. ``gates`` (G, M, H) are those of the architecture. Loops go over a level's numbers as one row where
+# none of another level is read; else by indices that are read before, as a view of each row would take as long. They
+# write one array each. Otherwise the compiler makes no vector instructions of them.
 
 RNN, GRU, LSTM = range(3)
 
@@ -479,7 +480,7 @@ def recurrent(
     """
     (C, W_ih, W_hh, W_out, b_ih, b_hh, b_out), M, H = p, len(characters), len(p[2])
     dC, dW_ih, dW_hh, dW_out, db_ih, db_hh, db_out = g
-    table = np.dot(C, W_ih)
+    table, G = np.dot(C, W_ih), W_hh.shape[1] // H
     for v in range(len(C)):
         table[v] += b_ih[0]
     if kind == GRU:
@@ -487,7 +488,8 @@ def recurrent(
     elif kind == LSTM:
         table[:, H : 2 * H] += f32(1)
     states, cells = np.zeros((M + 1, H), f32), np.zeros((M + 1 if kind == LSTM else 1, H), f32)
-    gates, inner, kept = np.empty((M, len(W_hh.T)), f32), np.empty((M, H), f32), np.empty((M, H), f32)
+    gates, inner = np.empty((G, M, H), f32), np.empty((M if kind != RNN else 0, H), f32)
+    kept = np.empty((M, H), f32) if len(dropped) else gates[G - 1]
     rows = continued(parents, sizes)
     read = _down(
         kind, table, W_hh, b_hh[0], characters, parents, sizes, rows, states, cells, gates, inner, kept, dropped
@@ -504,13 +506,12 @@ def recurrent(
     if len(seen):
         dh[1:] *= seen
 
-    dgates, da = np.empty_like(gates), np.empty((M, H), f32)
-    dproducts = _up(kind, W_hh, parents, sizes, rows, states, cells, gates, inner, kept, dropped, dh, dgates, da)
+    dtable = np.zeros_like(table)
+    dproducts = _up(
+        kind, W_hh, characters, parents, sizes, rows, states, cells, gates, inner, kept, dropped, dh, dtable
+    )
     np.dot(read.T, dproducts, dW_hh)
-    dtable = _by_character(dgates, characters, len(C))
-    db_hh[0] = dtable.sum(0)
-    if kind == GRU:
-        dtable[:, 2 * H :] = _by_character(da, characters, len(C))
+    db_hh[0] = dproducts.sum(0)
     np.dot(C.T, dtable, dW_ih)
     db_ih[0] = dtable.sum(0)
     np.dot(dtable, W_ih.T, dC)
@@ -552,24 +553,34 @@ def _down(
     dropped: Floats,
 ) -> Floats:
     """Fill in states, cells and gates; returns the K states that are read, as rows."""
-    found, above, firsts = rows
-    read, products = np.empty((len(found), len(W_hh)), f32), np.empty((len(found), len(W_hh.T)), f32)
-    begin = 0
+    found, which, firsts = rows
+    G, _, H = gates.shape
+    read, products = np.empty((len(found), H), f32), np.empty((len(found), G * H), f32)
+    of_character, of_state, begin = table.reshape(-1, G, H), products.reshape(-1, G, H), 0
     for level in range(len(sizes)):
         end, first, last = begin + sizes[level], firsts[level], firsts[level + 1]
-        for k in range(first, last):
-            read[k] = states[found[k]]
+        for row in range(first, last):
+            above = found[row]
+            for k in range(H):
+                read[row, k] = states[above, k]
         np.dot(read[first:last], W_hh, products[first:last])
         for i in range(begin, end):
-            x, m = table[characters[i]], products[above[i]]
-            if kind == GRU:
-                _gru(i, x, m, b_hh, gates, inner, kept, dropped)
-                _towards(i, gates, kept, states[parents[i]], states[i + 1])
-            elif kind == LSTM:
-                _lstm(i, x, m, gates, kept, dropped)
-                _to_cell(i, gates, kept, cells[parents[i]], cells[i + 1], inner, states[i + 1])
-            else:
-                _rnn(x, m, states[i + 1])
+            c, above = characters[i], which[i]
+            for gate in range(2 if kind == GRU else G):
+                for k in range(H):
+                    gates[gate, i, k] = of_character[c, gate, k] + of_state[above, gate, k]
+        if kind == GRU:
+            for i in range(begin, end):
+                c, above = characters[i], which[i]
+                for k in range(H):
+                    gates[2, i, k] = of_character[c, 2, k]
+                for k in range(H):
+                    inner[i, k] = of_state[above, 2, k] + b_hh[2 * H + k]
+            _gru(begin, end, parents, states, gates, inner, kept, dropped)
+        elif kind == LSTM:
+            _lstm(begin, end, parents, states, cells, gates, inner, kept, dropped)
+        else:
+            _rnn(begin, end, states, gates)
         begin = end
     return read
 
@@ -578,6 +589,7 @@ def _down(
 def _up(
     kind: int,
     W_hh: Floats,
+    characters: Ids,
     parents: Ids,
     sizes: Ids,
     rows: Levels,
@@ -588,30 +600,38 @@ def _up(
     kept: Floats,
     dropped: Floats,
     dh: Floats,
-    dgates: Floats,
-    da: Floats,
+    dtable: Floats,
 ) -> Floats:
-    """Fill in the gates' gradients, from those of the states; returns that of the products (K, columns)."""
-    found, above, firsts = rows
-    dproducts, dc = np.zeros((len(found), len(W_hh.T)), f32), np.zeros_like(cells)
-    begin = len(parents)
+    """From the states' gradients: adds to the table's, returns that of the products (K, columns)."""
+    found, which, firsts = rows
+    G, _, H = gates.shape
+    dproducts, dc = np.zeros((len(found), G * H), f32), np.zeros_like(cells)
+    dgates = np.empty((G + 1, sizes.max(), H), f32)  # of one level; the last is that of the GRU's candidate alone
+    of_character, of_state, begin = dtable.reshape(-1, G, H), dproducts.reshape(-1, G, H), len(parents)
     for level in range(len(sizes) - 1, -1, -1):
         end, first, last = begin, firsts[level], firsts[level + 1]
         begin = end - sizes[level]
+        if kind == GRU:
+            _gru_backward(begin, end, parents, states, gates, inner, kept, dropped, dh, dgates)
+        elif kind == LSTM:
+            _lstm_backward(begin, end, parents, cells, gates, inner, kept, dropped, dh, dc, dgates)
+        else:
+            _rnn_backward(begin, end, states, dh, dgates)
         for i in range(begin, end):
-            parent = parents[i]
-            if kind == GRU:
-                _gru_backward(i, dh[i + 1], states[parent], gates, inner, kept, dropped, dgates, da)
-                _through(dh[parent], dh[i + 1], gates[i, len(W_hh) : 2 * len(W_hh)])
-            elif kind == LSTM:
-                _lstm_backward(i, dh[i + 1], dc[i + 1], cells[parent], gates, inner, kept, dropped, dgates)
-                _through(dc[parent], dc[i + 1], gates[i, len(W_hh) : 2 * len(W_hh)])
-            else:
-                _rnn_backward(dh[i + 1], states[i + 1], dgates[i])
-            dproducts[above[i]] += dgates[i]
+            c, above = characters[i], which[i]
+            for gate in range(G):
+                for k in range(H):
+                    of_state[above, gate, k] += dgates[gate, i - begin, k]
+                own = 3 if kind == GRU and gate == 2 else gate
+                for k in range(H):
+                    of_character[c, gate, k] += dgates[own, i - begin, k]
+        if kind != RNN:
+            _through(begin, end, parents, dh if kind == GRU else dc, gates[1])
         back = np.dot(dproducts[first:last], W_hh.T)
-        for k in range(first, last):
-            dh[found[k]] += back[k - first]
+        for row in range(first, last):
+            above = found[row]
+            for k in range(H):
+                dh[above, k] += back[row - first, k]
     return dproducts
 
 
@@ -625,39 +645,60 @@ def _by_character(d: Floats, characters: Ids, V: int) -> Floats:
 
 
 @compiled
-def _through(d: Floats, from_: Floats, gate: Floats) -> None:
-    for k in range(len(d)):
-        d[k] += from_[k] * gate[k]
+def _through(begin: int, end: int, parents: Ids, d: Floats, gate: Floats) -> None:
+    """What a state's gradient gives the one that it continues, by a gate."""
+    for i in range(begin, end):
+        above = parents[i]
+        for k in range(d.shape[1]):
+            d[above, k] += d[i + 1, k] * gate[i, k]
 
 
 @compiled
-def _sigmoid(x: np.float32) -> np.float32:
-    return f32(0.5) + f32(0.5) * one_tanh(f32(0.5) * x)
+def _row(numbers: Floats, begin: int, end: int) -> Floats:
+    """Some rows of (M, H), as one."""
+    return numbers[begin:end].reshape(-1)
 
 
 @compiled
-def _keep(i: int, candidate: Floats, kept: Floats, dropped: Floats) -> None:
-    """What dropout leaves of it."""
-    for k in range(len(candidate)):
-        kept[i, k] = candidate[k]
+def _sigmoid(z: Floats) -> None:
+    """In place."""
+    for k in range(len(z)):
+        z[k] = f32(0.5) + f32(0.5) * one_tanh(f32(0.5) * z[k])
+
+
+@compiled
+def _keep(candidate: Floats, begin: int, end: int, kept: Floats, dropped: Floats) -> None:
+    """What dropout leaves of it; without, ``kept`` is where the candidates are."""
     if len(dropped):
-        for k in range(len(candidate)):
-            kept[i, k] *= dropped[i, k]
+        out, mask = _row(kept, begin, end), _row(dropped, begin, end)
+        for k in range(len(out)):
+            out[k] = candidate[k] * mask[k]
+
+
+@compiled
+def _drop(d: Floats, begin: int, end: int, dropped: Floats) -> None:
+    """The way back, in place."""
+    if len(dropped):
+        mask = _row(dropped, begin, end)
+        for k in range(len(d)):
+            d[k] *= mask[k]
 
 
 # ---- RNN
 
 
 @compiled
-def _rnn(x: Floats, m: Floats, state: Floats) -> None:
-    for k in range(len(state)):
-        state[k] = one_tanh(x[k] + m[k])
+def _rnn(begin: int, end: int, states: Floats, gates: Floats) -> None:
+    h, a = _row(states, begin + 1, end + 1), _row(gates[0], begin, end)
+    for k in range(len(h)):
+        h[k] = one_tanh(a[k])
 
 
 @compiled
-def _rnn_backward(d: Floats, state: Floats, dgate: Floats) -> None:
+def _rnn_backward(begin: int, end: int, states: Floats, dh: Floats, dgates: Floats) -> None:
+    h, d, out = _row(states, begin + 1, end + 1), _row(dh, begin + 1, end + 1), _row(dgates[0], 0, end - begin)
     for k in range(len(d)):
-        dgate[k] = d[k] * (f32(1) - state[k] * state[k])
+        out[k] = d[k] * (f32(1) - h[k] * h[k])
 
 
 # ---- GRU: r, z, n
@@ -665,102 +706,122 @@ def _rnn_backward(d: Floats, state: Floats, dgate: Floats) -> None:
 
 @compiled
 def _gru(
-    i: int, x: Floats, m: Floats, bias: Floats, gates: Floats, inner: Floats, kept: Floats, dropped: Floats
-) -> None:
-    H = kept.shape[1]
-    for k in range(2 * H):
-        gates[i, k] = _sigmoid(x[k] + m[k])
-    for k in range(H):
-        inner[i, k] = m[2 * H + k] + bias[2 * H + k]
-    for k in range(H):
-        gates[i, 2 * H + k] = one_tanh(x[2 * H + k] + gates[i, k] * inner[i, k])
-    _keep(i, gates[i, 2 * H : 3 * H], kept, dropped)
-
-
-@compiled
-def _towards(i: int, gates: Floats, kept: Floats, before: Floats, state: Floats) -> None:
-    H = len(state)
-    for k in range(H):
-        state[k] = kept[i, k] + gates[i, H + k] * (before[k] - kept[i, k])
-
-
-@compiled
-def _gru_backward(
-    i: int,
-    d: Floats,
-    before: Floats,
+    begin: int,
+    end: int,
+    parents: Ids,
+    states: Floats,
     gates: Floats,
     inner: Floats,
     kept: Floats,
     dropped: Floats,
-    dgates: Floats,
-    da: Floats,
 ) -> None:
-    H = len(d)
-    for k in range(H):
-        da[i, k] = d[k] * (f32(1) - gates[i, H + k]) * (f32(1) - gates[i, 2 * H + k] * gates[i, 2 * H + k])
-    if len(dropped):
-        for k in range(H):
-            da[i, k] *= dropped[i, k]
-    for k in range(H):
-        dgates[i, H + k] = d[k] * (before[k] - kept[i, k]) * gates[i, H + k] * (f32(1) - gates[i, H + k])
-    for k in range(H):
-        dgates[i, k] = da[i, k] * inner[i, k] * gates[i, k] * (f32(1) - gates[i, k])
-    for k in range(H):
-        dgates[i, 2 * H + k] = da[i, k] * gates[i, k]
+    r, z, n = _row(gates[0], begin, end), _row(gates[1], begin, end), _row(gates[2], begin, end)
+    a = _row(inner, begin, end)
+    _sigmoid(r)
+    _sigmoid(z)
+    for k in range(len(n)):
+        n[k] = one_tanh(n[k] + r[k] * a[k])
+    _keep(n, begin, end, kept, dropped)
+    for i in range(begin, end):
+        above = parents[i]
+        for k in range(states.shape[1]):
+            states[i + 1, k] = kept[i, k] + gates[1, i, k] * (states[above, k] - kept[i, k])
+
+
+@compiled
+def _gru_backward(
+    begin: int,
+    end: int,
+    parents: Ids,
+    states: Floats,
+    gates: Floats,
+    inner: Floats,
+    kept: Floats,
+    dropped: Floats,
+    dh: Floats,
+    dgates: Floats,
+) -> None:
+    r, z, n = _row(gates[0], begin, end), _row(gates[1], begin, end), _row(gates[2], begin, end)
+    a, d, size = _row(inner, begin, end), _row(dh, begin + 1, end + 1), end - begin
+    dr, dn, da = _row(dgates[0], 0, size), _row(dgates[2], 0, size), _row(dgates[3], 0, size)
+    for k in range(len(d)):
+        da[k] = d[k] * (f32(1) - z[k]) * (f32(1) - n[k] * n[k])
+    _drop(da, begin, end, dropped)
+    for k in range(len(d)):
+        dr[k] = da[k] * a[k] * r[k] * (f32(1) - r[k])
+    for k in range(len(d)):
+        dn[k] = da[k] * r[k]
+    for i in range(begin, end):
+        above = parents[i]
+        for k in range(states.shape[1]):
+            toward = states[above, k] - kept[i, k]
+            dgates[1, i - begin, k] = dh[i + 1, k] * toward * gates[1, i, k] * (f32(1) - gates[1, i, k])
 
 
 # ---- LSTM: i, f, o, g
 
 
 @compiled
-def _lstm(i: int, x: Floats, m: Floats, gates: Floats, kept: Floats, dropped: Floats) -> None:
-    H = kept.shape[1]
-    for k in range(3 * H):
-        gates[i, k] = _sigmoid(x[k] + m[k])
-    for k in range(3 * H, 4 * H):
-        gates[i, k] = one_tanh(x[k] + m[k])
-    _keep(i, gates[i, 3 * H : 4 * H], kept, dropped)
-
-
-@compiled
-def _to_cell(i: int, gates: Floats, kept: Floats, before: Floats, cell: Floats, bent: Floats, state: Floats) -> None:
-    H = len(cell)
-    for k in range(H):
-        cell[k] = gates[i, k] * kept[i, k] + gates[i, H + k] * before[k]
-    for k in range(H):
-        bent[i, k] = one_tanh(cell[k])
-    for k in range(H):
-        state[k] = gates[i, 2 * H + k] * bent[i, k]
-
-
-@compiled
-def _lstm_backward(
-    i: int,
-    d: Floats,
-    dcell: Floats,
-    before: Floats,
+def _lstm(
+    begin: int,
+    end: int,
+    parents: Ids,
+    states: Floats,
+    cells: Floats,
     gates: Floats,
     bent: Floats,
     kept: Floats,
     dropped: Floats,
+) -> None:
+    for gate in range(3):
+        _sigmoid(_row(gates[gate], begin, end))
+    g = _row(gates[3], begin, end)
+    tanh(g)
+    _keep(g, begin, end, kept, dropped)
+    for i in range(begin, end):
+        above = parents[i]
+        for k in range(cells.shape[1]):
+            cells[i + 1, k] = gates[0, i, k] * kept[i, k] + gates[1, i, k] * cells[above, k]
+    h, o = _row(states, begin + 1, end + 1), _row(gates[2], begin, end)
+    c, b = _row(cells, begin + 1, end + 1), _row(bent, begin, end)
+    for k in range(len(c)):
+        b[k] = one_tanh(c[k])
+    for k in range(len(h)):
+        h[k] = o[k] * b[k]
+
+
+@compiled
+def _lstm_backward(
+    begin: int,
+    end: int,
+    parents: Ids,
+    cells: Floats,
+    gates: Floats,
+    bent: Floats,
+    kept: Floats,
+    dropped: Floats,
+    dh: Floats,
+    dcells: Floats,
     dgates: Floats,
 ) -> None:
-    H = len(d)
-    for k in range(H):
-        o = gates[i, 2 * H + k]
-        dgates[i, 2 * H + k] = d[k] * bent[i, k] * o * (f32(1) - o)
-    for k in range(H):
-        dcell[k] += d[k] * gates[i, 2 * H + k] * (f32(1) - bent[i, k] * bent[i, k])
-    for k in range(H):
-        dgates[i, k] = dcell[k] * kept[i, k] * gates[i, k] * (f32(1) - gates[i, k])
-    for k in range(H):
-        dgates[i, H + k] = dcell[k] * before[k] * gates[i, H + k] * (f32(1) - gates[i, H + k])
-    for k in range(H):
-        dgates[i, 3 * H + k] = dcell[k] * gates[i, k] * (f32(1) - gates[i, 3 * H + k] * gates[i, 3 * H + k])
-    if len(dropped):
-        for k in range(H):
-            dgates[i, 3 * H + k] *= dropped[i, k]
+    i, o, g = _row(gates[0], begin, end), _row(gates[2], begin, end), _row(gates[3], begin, end)
+    b, candidate, size = _row(bent, begin, end), _row(kept, begin, end), end - begin
+    d, dc = _row(dh, begin + 1, end + 1), _row(dcells, begin + 1, end + 1)
+    di, do, dg = _row(dgates[0], 0, size), _row(dgates[2], 0, size), _row(dgates[3], 0, size)
+    for k in range(len(d)):
+        do[k] = d[k] * b[k] * o[k] * (f32(1) - o[k])
+    for k in range(len(d)):
+        dc[k] += d[k] * o[k] * (f32(1) - b[k] * b[k])
+    for k in range(len(d)):
+        di[k] = dc[k] * candidate[k] * i[k] * (f32(1) - i[k])
+    for k in range(len(d)):
+        dg[k] = dc[k] * i[k] * (f32(1) - g[k] * g[k])
+    _drop(dg, begin, end, dropped)
+    for row in range(begin, end):
+        above = parents[row]
+        for k in range(cells.shape[1]):
+            f = gates[1, row, k]
+            dgates[1, row - begin, k] = dcells[row + 1, k] * cells[above, k] * f * (f32(1) - f)
 
 
 # ---- transformers
