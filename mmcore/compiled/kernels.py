@@ -640,7 +640,9 @@ def _by_character(d: Floats, characters: Ids, V: int) -> Floats:
     """Sums (V, K) of the rows of ``d`` (M, K) whose prefix ends in the same character."""
     total = np.zeros((V, d.shape[1]), f32)
     for i in range(len(d)):
-        total[characters[i]] += d[i]
+        c = characters[i]
+        for k in range(d.shape[1]):
+            total[c, k] += d[i, k]
     return total
 
 
@@ -1029,9 +1031,10 @@ def _normalise(s: Floats, rms: bool, normal: Floats, inverse: Floats) -> None:
             mean /= f32(D)
         for k in range(D):
             square += (s[i, k] - mean) * (s[i, k] - mean)
-        inverse[i] = f32(1) / np.sqrt(square / f32(D) + f32(1e-5))
+        scale = f32(1) / np.sqrt(square / f32(D) + f32(1e-5))
         for k in range(D):
-            normal[i, k] = (s[i, k] - mean) * inverse[i]
+            normal[i, k] = (s[i, k] - mean) * scale
+        inverse[i] = scale
 
 
 @compiled
@@ -1047,23 +1050,20 @@ def _normalise_backward(d: Floats, rms: bool, normal: Floats, inverse: Floats, d
         for k in range(D):
             along += d[i, k] * normal[i, k]
         along /= f32(D)
+        scale = inverse[i]
         for k in range(D):
-            ds[i, k] += (d[i, k] - mean - normal[i, k] * along) * inverse[i]
+            ds[i, k] += (d[i, k] - mean - normal[i, k] * along) * scale
 
 
 @compiled
 def _learned(flat: Floats, at: Ids, normal: Floats, x: Floats) -> None:
     """``x`` = normal ⊙ gain + bias, as far as there are those."""
-    M, D = normal.shape
+    D = normal.shape[1]
     x[:] = normal
     if at[0] >= 0:
-        gain = flat[at[0] : at[0] + D]
-        for i in range(M):
-            x[i] *= gain
+        _times(x, flat[at[0] : at[0] + D])
     if at[1] >= 0:
-        bias = flat[at[1] : at[1] + D]
-        for i in range(M):
-            x[i] += bias
+        _plus(x, flat[at[1] : at[1] + D])
 
 
 @compiled
@@ -1078,15 +1078,32 @@ def _learned_backward(flat: Floats, g: Floats, at: Ids, normal: Floats, d: Float
         for i in range(M):
             for k in range(D):
                 dgain[k] += d[i, k] * normal[i, k]
-        for i in range(M):
-            d[i] *= gain
+        _times(d, gain)
 
 
 @compiled
 def _sum_rows(d: Floats, total: Floats) -> None:
+    M, K = d.shape
     total[:] = 0
-    for i in range(len(d)):
-        total += d[i]
+    for i in range(M):
+        for k in range(K):
+            total[k] += d[i, k]
+
+
+@compiled
+def _plus(rows: Floats, row: Floats) -> None:
+    M, K = rows.shape
+    for i in range(M):
+        for k in range(K):
+            rows[i, k] += row[k]
+
+
+@compiled
+def _times(rows: Floats, row: Floats) -> None:
+    M, K = rows.shape
+    for i in range(M):
+        for k in range(K):
+            rows[i, k] *= row[k]
 
 
 @compiled
@@ -1095,9 +1112,7 @@ def _linear(flat: Floats, at: Ids, x: Floats, y: Floats) -> None:
     K = y.shape[1]
     np.dot(x, _matrix(flat, at[0], x.shape[1], K), y)
     if at[1] >= 0:
-        bias = flat[at[1] : at[1] + K]
-        for i in range(len(y)):
-            y[i] += bias
+        _plus(y, flat[at[1] : at[1] + K])
 
 
 @compiled
@@ -1129,30 +1144,38 @@ def _attend(qkv: Floats, pairs: tuple[Ids, Ids], weights: Floats, mixed: Floats)
     """Weights (heads, P): of each head and prefix the softmax of q · k / √(D / heads); ``mixed``, sums of v by them."""
     starts, others = pairs
     (M, D), heads, P = mixed.shape, len(weights), len(others)
-    size, largest = D // heads, np.empty((heads, P), f32)
-    scale = f32(1) / np.sqrt(f32(size))
+    size, most, largest = D // heads, np.empty(heads, f32), np.empty((heads, P), f32)
+    of, out, scale = qkv.reshape(M, 3, heads, size), mixed.reshape(M, heads, size), f32(1) / np.sqrt(f32(size))
     for i in range(M):
+        begin, end = starts[i], starts[i + 1]
+        most[:] = -np.inf
+        for p in range(begin, end):
+            j = others[p]
+            for h in range(heads):
+                score = f32(0)
+                for k in range(size):
+                    score += of[i, 0, h, k] * of[j, 1, h, k]
+                score *= scale
+                weights[h, p] = score
+                most[h] = max(most[h], score)
         for h in range(heads):
-            most = f32(-np.inf)
-            for p in range(starts[i], starts[i + 1]):
-                score, j = f32(0), others[p]
-                for k in range(h * size, (h + 1) * size):
-                    score += qkv[i, k] * qkv[j, D + k]
-                weights[h, p] = score * scale
-                most = max(most, weights[h, p])
-            largest[h, starts[i] : starts[i + 1]] = most
+            largest[h, begin:end] = most[h]
     _exp(weights.reshape(1, heads * P), largest.reshape(heads * P))
     mixed[:] = 0
     for i in range(M):
+        begin, end = starts[i], starts[i + 1]
         for h in range(heads):
             total = f32(0)
-            for p in range(starts[i], starts[i + 1]):
+            for p in range(begin, end):
                 total += weights[h, p]
-            for p in range(starts[i], starts[i + 1]):
+            for p in range(begin, end):
                 weights[h, p] /= total
-                j, w = others[p], weights[h, p]
-                for k in range(h * size, (h + 1) * size):
-                    mixed[i, k] += w * qkv[j, 2 * D + k]
+        for p in range(begin, end):
+            j = others[p]
+            for h in range(heads):
+                w = weights[h, p]
+                for k in range(size):
+                    out[i, h, k] += w * of[j, 2, h, k]
 
 
 @compiled
@@ -1160,26 +1183,35 @@ def _attend_backward(qkv: Floats, pairs: tuple[Ids, Ids], weights: Floats, d: Fl
     """From the gradient ``d`` (M, D) of what attention takes together; formulas in ``tree_backprop/attention.py``."""
     starts, others = pairs
     (M, D), heads = d.shape, len(weights)
-    size, dw = D // heads, np.empty(len(starts), f32)
+    size, dscores = D // heads, np.empty((heads, len(starts)), f32)
+    of, dof, dout = qkv.reshape(M, 3, heads, size), dqkv.reshape(M, 3, heads, size), d.reshape(M, heads, size)
     scale = f32(1) / np.sqrt(f32(size))
     dqkv[:] = 0
     for i in range(M):
         begin, count = starts[i], starts[i + 1] - starts[i]
+        for a in range(count):
+            j = others[begin + a]
+            for h in range(heads):
+                dw = f32(0)
+                for k in range(size):
+                    dw += dout[i, h, k] * of[j, 2, h, k]
+                dscores[h, a] = dw
         for h in range(heads):
             along = f32(0)
             for a in range(count):
-                j, total = others[begin + a], f32(0)
-                for k in range(h * size, (h + 1) * size):
-                    total += d[i, k] * qkv[j, 2 * D + k]
-                dw[a] = total
-                along += total * weights[h, begin + a]
+                along += dscores[h, a] * weights[h, begin + a]
             for a in range(count):
-                j, w = others[begin + a], weights[h, begin + a]
-                dscore = w * (dw[a] - along) * scale
-                for k in range(h * size, (h + 1) * size):
-                    dqkv[i, k] += dscore * qkv[j, D + k]
-                    dqkv[j, D + k] += dscore * qkv[i, k]
-                    dqkv[j, 2 * D + k] += w * d[i, k]
+                dscores[h, a] = weights[h, begin + a] * (dscores[h, a] - along) * scale
+        for a in range(count):
+            j = others[begin + a]
+            for h in range(heads):
+                w, dscore = weights[h, begin + a], dscores[h, a]
+                for k in range(size):
+                    dof[i, 0, h, k] += dscore * of[j, 1, h, k]
+                for k in range(size):
+                    dof[j, 1, h, k] += dscore * of[i, 0, h, k]
+                for k in range(size):
+                    dof[j, 2, h, k] += w * dout[i, h, k]
 
 
 @compiled
@@ -1227,9 +1259,12 @@ def _bend_backward(kind: int, z: Floats, y: Floats, d: Floats) -> None:
         for i in range(len(a)):
             c[i] *= f32(b[i] > 0)
     else:
-        density, nothing = np.empty((1, len(a)), f32), np.zeros(len(a), f32)
-        for i in range(len(a)):
-            density[0, i] = f32(-0.5) * a[i] * a[i]
-        _exp(density, nothing)
-        for i in range(len(a)):
-            c[i] *= f32(0.5) * (f32(1) + _one_erf(a[i] * f32(0.70710678))) + a[i] * f32(0.39894228) * density[0, i]
+        density, nothing = np.empty(1024, f32), np.zeros(1024, f32)  # of as many as stay in the fastest memory
+        for begin in range(0, len(a), 1024):
+            n = min(1024, len(a) - begin)
+            x, d = a[begin : begin + n], c[begin : begin + n]
+            for i in range(n):
+                density[i] = f32(-0.5) * x[i] * x[i]
+            _exp(density[:n].reshape(1, n), nothing)
+            for i in range(n):
+                d[i] *= f32(0.5) * (f32(1) + _one_erf(x[i] * f32(0.70710678))) + x[i] * f32(0.39894228) * density[i]
