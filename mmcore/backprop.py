@@ -30,7 +30,7 @@ from torch import Tensor
 from .architectures.interface import ModelConfig
 from .architectures.layers import dropout_mask, tanh_
 from .architectures.mlp import MLPConfig
-from .architectures.prefix_tree import Levels
+from .architectures.prefix_tree import Batch, Tree
 from .model import Model, cross_entropy, views
 from .tree_backprop import TreeBackprop
 
@@ -104,7 +104,7 @@ class Backprop:
         return _Lookup(self._p["C"], self._p[name], self.gradients["C"], self.gradients[name])
 
     @torch.inference_mode()
-    def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: torch.Generator | None = None) -> float:
+    def __call__(self, contexts: Batch, targets: Tensor, dropout: torch.Generator | None = None) -> float:
         """The mean loss of a batch in nats per character; afterwards ``gradient`` holds its derivatives.
 
         Parameters
@@ -171,11 +171,12 @@ class Autograd:
         self.gradient = torch.zeros_like(model.flat)
         self.gradients = views(self.gradient, model.config.shapes(model.vocab_size))
 
-    def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: torch.Generator | None = None) -> float:
+    def __call__(self, contexts: Batch, targets: Tensor, dropout: torch.Generator | None = None) -> float:
         """See :meth:`Backprop.__call__`; or prefixes of words, for models that read from left to right."""
         self.gradient.zero_()
         for name, parameter in self.model.named_parameters():
             parameter.grad = self.gradients[name]  # backward() adds to it in place
+        assert not isinstance(contexts, Tree), "automatic differentiation goes level by level"
         if isinstance(contexts, list):
             logits = self.model.level_logits(contexts, dropout)
         else:
@@ -191,7 +192,7 @@ class Gradients(Protocol):
     gradient: Tensor
     gradients: dict[str, Tensor]
 
-    def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: torch.Generator | None = None) -> float: ...
+    def __call__(self, contexts: Batch, targets: Tensor, dropout: torch.Generator | None = None) -> float: ...
 
 
 def gradients_of(model: Model, batch_size: int, *, autograd: bool = False) -> Gradients:

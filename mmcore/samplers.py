@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .architectures.prefix_tree import Levels, prefixes
+from .architectures.prefix_tree import Batch, Levels, prefixes
 from .contexts import ContextCounts, Ids, by_prefix
 from .dataset import Examples
 
@@ -22,7 +22,7 @@ DENSE = 2**21  # cells of a table of targets that is kept whole: 8 MB, and a ten
 class Sampler(Protocol):
     """Draws batches: contexts (B, T) or prefixes of words, with targets as ids (B,) or distributions (B, V)."""
 
-    def __call__(self, generator: torch.Generator) -> tuple[Tensor | Levels, Tensor]: ...
+    def __call__(self, generator: torch.Generator) -> tuple[Batch, Tensor]: ...
 
 
 class ExampleSampler:

@@ -52,49 +52,65 @@ def draw(
 
 @compiled
 def draw_words(
-    drawn: Ids, words: int, rows: Ids, parents: Ids, weights: Ids, contexts: Ids, shares: Floats
-) -> tuple[Ids, Ids, Floats]:
-    """Every prefix of some rows, in the order of the tree: M nodes; the places of their parents among them; and what
-    follows each, (V, M), times how often it is predicted, 1 on average.
+    offsets: NDArray[np.float64],
+    points: NDArray[np.float64],
+    spacing: float,
+    words: int,
+    rows: Ids,
+    starts: Ids,
+    tree: NDArray[np.int32],
+    shares: Floats,
+) -> tuple[Ids, Ids, Ids, Floats]:
+    """Every prefix of some rows, in the order of the tree: M nodes.
 
     Parameters
     ----------
-    drawn : (B,), which rows; of those from ``words`` on only the ends are predicted
+    offsets, points, spacing : (B,), the place of each row drawn is ``point + offset · spacing``
+    words : of rows from there on only the ends are predicted
     rows : the node of each
-    parents : (N + 1,), of each node; the last is above the first level
-    weights : (N + 1,), all 0, before and after
-    contexts : (N,), which row of ``shares`` each node has
+    starts : of the tree's levels
+    tree : (N + 1, 4), of each node its parent, 0 for what is counted here, its last character, its row of ``shares``;
+        the last node is above the first level. What belongs to a node lies together: it is far from all that is at hand
+
+    Returns
+    -------
+    The last character of each node (M,), the row of the state that it continues (M,), how many nodes each level has,
+    all as in a :class:`Tree`; and what follows each node, (V, M), times how often it is predicted, 1 on average.
     """
-    N, M = len(parents) - 1, 0
-    nodes = np.empty(len(drawn), np.int64)
-    for row in drawn:
+    N, M, total = len(tree) - 1, 0, 0
+    nodes = np.empty(len(offsets), np.int64)
+    for b in range(len(offsets)):
+        row = min(int(points[b] + offsets[b] * spacing), len(rows) - 1)
         node, predicted = rows[row], True
         while node < N:
-            if not weights[node]:
+            of = tree[node]
+            if not of[1]:
                 if len(nodes) == M:
                     nodes = np.append(nodes, np.empty_like(nodes))
                 nodes[M] = node
-                weights[node] = 1  # it is there; 2 more each time that it is predicted
+                of[1] = 1  # it is there; 2 more each time that it is predicted
                 M += 1
-            weights[node] += 2 * predicted
-            node, predicted = parents[node], row < words
+            of[1] += 2 * predicted
+            total += predicted
+            node, predicted = of[0], row < words
     nodes = np.sort(nodes[:M])
-    total = 0
-    for node in nodes:
-        total += weights[node] // 2
-    V, above = shares.shape[1], np.zeros(M, np.int64)
+    V, characters, above = shares.shape[1], np.empty(M, np.int64), np.empty(M, np.int64)
     q = np.empty((V, M), f32)
     for m in range(M):
-        scale, row = f32(weights[nodes[m]] // 2 * M / total), contexts[nodes[m]]
+        of = tree[nodes[m]]
+        scale, row = f32(of[1] // 2 * M / total), of[3]
         for v in range(V):
             q[v, m] = shares[row, v] * scale
+        characters[m], above[m] = of[2], tree[of[0], 1]
+        of[1] = m + 1  # the row of its state
     for m in range(M):
-        weights[nodes[m]] = m
-    for m in range(M):
-        above[m] = weights[parents[nodes[m]]]
-    for m in range(M):
-        weights[nodes[m]] = 0
-    return nodes, above, q
+        tree[nodes[m], 1] = 0
+    ends = np.searchsorted(nodes, starts[1:])
+    levels = np.searchsorted(ends, M) + 1
+    sizes = ends[:levels].copy()
+    for level in range(1, levels):
+        sizes[level] -= ends[level - 1]
+    return characters, above, sizes, q
 
 
 @compiled
@@ -424,17 +440,13 @@ def adamw(
     gradient: Floats,
     moments: Floats,
     decayed: int,
-    keep: np.float32,
-    beta1: np.float32,
-    beta2: np.float32,
-    root: np.float32,
-    epsilon: np.float32,
-    rate: np.float32,
+    numbers: tuple[float, float, float, float, float, float],
 ) -> None:
     """One update of all parameters (P,) and their moments (2, P): weights, the first ``decayed``, times ``keep``; then
 
     ``flat −= rate · mean / (√square · root + epsilon)``.
     """
+    keep, beta1, beta2, root, epsilon, rate = [f32(number) for number in numbers]
     if keep != f32(1):
         for i in range(decayed):
             flat[i] *= keep

@@ -23,7 +23,7 @@ from ..architectures.gru import GRUConfig
 from ..architectures.interface import ModelConfig
 from ..architectures.layers import dropout_mask
 from ..architectures.lstm import LSTMConfig
-from ..architectures.prefix_tree import Levels
+from ..architectures.prefix_tree import Batch, Tree
 from ..architectures.rnn import RNNConfig
 from ..architectures.transformer import TransformerConfig
 from ..backprop import Backprop, Gradients, gradients_of
@@ -36,7 +36,6 @@ from ..optimizer import Update
 from ..samplers import SAMPLERS, ContextSampler, Sampler, WordSampler
 from ..train_state import TrainState
 from ..tree_backprop import TreeBackprop
-from ..tree_backprop.tree import Tree
 from . import kernels
 from .kernels import Floats
 
@@ -63,8 +62,13 @@ def parts(state: TrainState, examples: Examples, *, autograd: bool) -> tuple[Sam
     V, T = examples.vocab_size, examples.context_size
     require(model.vocab_size == V, "vocabulary", f"of as many symbols as the model has ({model.vocab_size:,})", V)
     require(model.config.context_size == T, "contexts", f"of the model's size ({model.config.context_size})", T)
-    sampler = DRAWN.get(config.sampler, SAMPLERS[config.sampler])
-    return sampler(examples, config.batch_size), _gradients(model, config.batch_size, autograd=autograd), update
+    gradients = _gradients(model, config.batch_size, autograd=autograd)
+    sampler: Callable[[Examples, int], Sampler] = SAMPLERS[config.sampler]
+    if config.sampler == "contexts":
+        sampler = CompiledContexts
+    elif config.sampler == "words" and isinstance(gradients, _CompiledTree):
+        sampler = CompiledWords
+    return sampler(examples, config.batch_size), gradients, update
 
 
 def make_ready(config: ModelConfig) -> None:
@@ -118,24 +122,24 @@ class CompiledContexts(ContextSampler):
         return self._ids, self._q
 
 
-class CompiledWords(WordSampler):
-    """The same batches as :class:`WordSampler`."""
+class CompiledWords:
+    """The same batches as :class:`WordSampler`, as trees."""
 
     def __init__(self, examples: Examples, batch_size: int) -> None:
-        super().__init__(examples, batch_size)
-        table = self.targets.table
+        self.plain = plain = WordSampler(examples, batch_size)
+        table = plain.targets.table
         self._shares = NO_ROWS if table is None else table.numpy()
-        self._weights = np.zeros(len(self.parents), np.int64)
+        tree = np.zeros((len(plain.parents), 4), np.int32)
+        tree[:, 0], tree[:-1, 2], tree[:-1, 3] = plain.parents, plain.characters, plain.contexts
+        self._drawn_from = plain.points.numpy(), plain.spacing, plain.words, plain.rows, plain.starts, tree
 
-    def __call__(self, generator: Generator) -> tuple[Levels, Tensor]:
-        if self.targets.table is None:
-            return super().__call__(generator)
-        tree = self.words, self.rows, self.parents, self._weights, self.contexts, self._shares
-        nodes, above, q = kernels.draw_words(self._places(generator), *tree)
-        return self._levels(nodes, above), torch.from_numpy(q).T
-
-
-DRAWN: dict[str, Callable[[Examples, int], Sampler]] = {"contexts": CompiledContexts, "words": CompiledWords}
+    def __call__(self, generator: Generator) -> tuple[Tree, Tensor]:
+        if self.plain.targets.table is None:
+            levels, targets = self.plain(generator)
+            return Tree.of(levels), targets
+        offsets = torch.rand(len(self.plain.points), generator=generator, dtype=torch.float64).numpy()
+        characters, parents, sizes, q = kernels.draw_words(offsets, *self._drawn_from, self._shares)
+        return Tree(torch.from_numpy(characters), torch.from_numpy(parents), sizes.tolist()), torch.from_numpy(q).T
 
 
 class CompiledBackprop:
@@ -163,7 +167,7 @@ class CompiledBackprop:
         self._room: list[NDArray[np.float32]] = [np.empty(n, np.float32) for n in (units, dropped, units, table, table)]
         self._room.append(np.empty((V, batch_size), np.float32))
 
-    def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: Generator | None = None) -> float:
+    def __call__(self, contexts: Batch, targets: Tensor, dropout: Generator | None = None) -> float:
         """See :meth:`Backprop.__call__`."""
         assert isinstance(contexts, Tensor), "an MLP reads contexts, not prefixes of words"
         size = (self._room[-1].shape[1], self.config.context_size)
@@ -183,11 +187,11 @@ class CompiledBackprop:
 class _CompiledTree(TreeBackprop):
     """Loss and gradients for batches of words; contexts of examples take the way of :class:`TreeBackprop`."""
 
-    def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: Generator | None = None) -> float:
+    def __call__(self, contexts: Batch, targets: Tensor, dropout: Generator | None = None) -> float:
         """See :meth:`TreeBackprop.__call__`."""
         if isinstance(contexts, Tensor):
             return super().__call__(contexts, targets, dropout)
-        tree = Tree(contexts)
+        tree = contexts if isinstance(contexts, Tree) else Tree.of(contexts)
         of_prefixes = tree.characters.numpy(), tree.parents.numpy(), np.array(tree.sizes)
         return self._compiled(tree, of_prefixes, np.ascontiguousarray(targets.T.numpy()), dropout)
 
@@ -255,5 +259,5 @@ def update(state: TrainState, gradient: Tensor, learning_rate: float) -> None:
     beta1, beta2, step = optimizer.BETA1, optimizer.BETA2, state.step + 1
     keep, rate = 1 - learning_rate * state.config.weight_decay, learning_rate / (1 - beta1**step)
     numbers = keep, beta1, beta2, 1 / math.sqrt(1 - beta2**step), optimizer.EPSILON, rate
-    arrays = [tensor.numpy() for tensor in (state.model.flat, gradient, state.moments)]
-    kernels.adamw(*arrays, state.model.decayed, *map(np.float32, numbers))
+    arrays = state.model.flat.numpy(), gradient.numpy(), state.moments.numpy()
+    kernels.adamw(*arrays, state.model.decayed, numbers)

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from ..architectures.gru import GRUConfig
 from ..architectures.interface import ModelConfig
 from ..architectures.lstm import LSTMConfig
-from ..architectures.prefix_tree import Levels, prefixes
+from ..architectures.prefix_tree import Batch, Tree, prefixes
 from ..architectures.rnn import RNNConfig
 from ..architectures.transformer import TransformerConfig
 from ..model import Model, views
@@ -20,7 +20,6 @@ from .gru import GRUPass
 from .lstm import LSTMPass
 from .rnn import RNNPass
 from .transformer import TransformerPass
-from .tree import Tree
 
 PASSES = {RNNConfig: RNNPass, GRUConfig: GRUPass, LSTMConfig: LSTMPass, TransformerConfig: TransformerPass}
 
@@ -43,7 +42,7 @@ class TreeBackprop:
         return type(config) in PASSES
 
     @torch.inference_mode()
-    def __call__(self, contexts: Tensor | Levels, targets: Tensor, dropout: Generator | None = None) -> float:
+    def __call__(self, contexts: Batch, targets: Tensor, dropout: Generator | None = None) -> float:
         """The mean loss in nats per character; afterwards ``gradient`` holds its derivatives.
 
         Parameters
@@ -52,8 +51,8 @@ class TreeBackprop:
         targets : of each, ids or distributions over the vocabulary
         dropout : generator of the masks; without one nothing is dropped
         """
-        levels, ends = (contexts, None) if isinstance(contexts, list) else prefixes(contexts)
-        states = self._pass.forward(Tree(levels), dropout)
+        levels, ends = prefixes(contexts) if isinstance(contexts, Tensor) else (contexts, None)
+        states = self._pass.forward(levels if isinstance(levels, Tree) else Tree.of(levels), dropout)
         if ends is None:
             loss, dstates = self._head(states, targets)
         else:

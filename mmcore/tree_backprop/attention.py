@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .tree import Tree
+from ..architectures.prefix_tree import Tree
 
 
 class Pairs:

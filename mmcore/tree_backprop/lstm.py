@@ -26,8 +26,8 @@ from torch import Generator, Tensor
 from ..architectures.interface import Parameters
 from ..architectures.layers import dropout_mask, tanh_
 from ..architectures.lstm import LSTMConfig
+from ..architectures.prefix_tree import Tree
 from .passes import Dropout, Pass, by_character, sigmoid_backward, table, table_backward, tanh_backward
-from .tree import Tree
 
 
 class LSTMPass(Pass[LSTMConfig]):

@@ -9,8 +9,8 @@ from torch import Generator, Tensor
 
 from ..architectures.interface import Parameters
 from ..architectures.layers import dropout_mask
+from ..architectures.prefix_tree import Tree
 from ..architectures.sequence import SequenceConfig
-from .tree import Tree
 
 # From a function's results y: sigmoid_backward(d, y, grad_input=d) is d ⊙ y ⊙ (1 − y), the other d ⊙ (1 − y²).
 sigmoid_backward, tanh_backward = torch.ops.aten.sigmoid_backward.grad_input, torch.ops.aten.tanh_backward.grad_input

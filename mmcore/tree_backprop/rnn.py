@@ -18,9 +18,9 @@ from torch import Generator, Tensor
 
 from ..architectures.interface import Parameters
 from ..architectures.layers import tanh_
+from ..architectures.prefix_tree import Tree
 from ..architectures.rnn import RNNConfig
 from .passes import Dropout, Pass, by_character, table, table_backward, tanh_backward
-from .tree import Tree
 
 
 class RNNPass(Pass[RNNConfig]):

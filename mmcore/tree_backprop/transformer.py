@@ -9,11 +9,11 @@ import torch
 from torch import Generator, Tensor
 
 from ..architectures.interface import Parameters
+from ..architectures.prefix_tree import Tree
 from ..architectures.transformer import TransformerConfig
 from .attention import Attention, Pairs
 from .layers import Activation, Layer, LayerNorm, Linear, RMSNorm
 from .passes import Dropout, Pass, by_character
-from .tree import Tree
 
 
 class TransformerPass(Pass[TransformerConfig]):

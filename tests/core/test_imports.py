@@ -77,7 +77,7 @@ PACKAGES = {
         ("processes", "queue", "dask"),
         ("scheduler",),
     ),
-    "tree_backprop": (("tree",), ("passes", "layers", "attention"), ("rnn", "gru", "lstm", "transformer")),
+    "tree_backprop": (("passes", "layers", "attention"), ("rnn", "gru", "lstm", "transformer")),
     "compiled": (("kernels",), ("steps",)),
     "trace": (("example",), ("gradient_check", "changes", "neurons"), ("updates",)),
     "export": (

@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from mmcore.architectures import model_config
 from mmcore.architectures.interface import ModelConfig
-from mmcore.architectures.prefix_tree import prefixes
+from mmcore.architectures.prefix_tree import Tree, prefixes
 from mmcore.backprop import Autograd
 from mmcore.config import SplitConfig
 from mmcore.dataset import build_dataset
 from mmcore.model import Model
 from mmcore.samplers import SAMPLERS
 from mmcore.tree_backprop import TreeBackprop
-from mmcore.tree_backprop.tree import Tree
 from tests.models import randomised
 
 LETTERS = "abcdef"  # with the boundary, as many symbols as the models of tests.models have
@@ -97,7 +96,7 @@ def test_huge_logits_give_finite_gradients(distributions: bool) -> None:
 
 def test_a_tree_knows_which_prefixes_are_continued() -> None:
     """Of "ab", "ad" and "c" after their boundary: "." is continued by "a" and "c", "a" by "b" and "d"."""
-    tree = Tree(prefixes(torch.tensor([[0, 1, 2], [0, 1, 4], [0, 0, 3]]))[0])
+    tree = Tree.of(prefixes(torch.tensor([[0, 1, 2], [0, 1, 4], [0, 0, 3]]))[0])
     assert tree.characters.tolist() == [0, 1, 3, 2, 4]
     assert tree.parents.tolist() == [0, 1, 1, 2, 2]  # rows of states; the first is before any character
     assert (tree.continued.tolist(), tree.above.tolist()) == ([0, 1, 2], [0, 1, 1, 2, 2])
