@@ -56,7 +56,7 @@ def draw_words(
     points: NDArray[np.float64],
     spacing: float,
     words: int,
-    rows: Ids,
+    paths: NDArray[np.int32],
     starts: Ids,
     tree: NDArray[np.int32],
     shares: Floats,
@@ -67,7 +67,7 @@ def draw_words(
     ----------
     offsets, points, spacing : (B,), the place of each row drawn is ``point + offset · spacing``
     words : of rows from there on only the ends are predicted
-    rows : the node of each
+    paths : (R, T), the nodes of each row, the last first, and N behind them
     starts : of the tree's levels
     tree : (N + 1, 4), of each node its parent, 0 for what is counted here, its last character, its row of ``shares``;
         the last node is above the first level. What belongs to a node lies together: it is far from all that is at hand
@@ -77,23 +77,22 @@ def draw_words(
     The last character of each node (M,), the row of the state that it continues (M,), how many nodes each level has,
     all as in a :class:`Tree`; and what follows each node, (V, M), times how often it is predicted, 1 on average.
     """
-    N, M, total = len(tree) - 1, 0, 0
-    nodes = np.empty(len(offsets), np.int64)
+    (R, T), N, M, total = paths.shape, len(tree) - 1, 0, 0
+    room = np.empty(len(offsets) * T, np.int64)
     for b in range(len(offsets)):
-        row = min(int(points[b] + offsets[b] * spacing), len(rows) - 1)
-        node, predicted = rows[row], True
-        while node < N:
-            of = tree[node]
-            if not of[1]:
-                if len(nodes) == M:
-                    nodes = np.append(nodes, np.empty_like(nodes))
-                nodes[M] = node
-                of[1] = 1  # it is there; 2 more each time that it is predicted
-                M += 1
-            of[1] += 2 * predicted
+        row = min(int(points[b] + offsets[b] * spacing), R - 1)
+        predicted, next_ones = 1, 1 if row < words else 0
+        for place in range(T):
+            node = paths[row, place]
+            if node == N:
+                break
+            seen = tree[node, 1]
+            room[M] = node
+            M += 0 if seen else 1  # no branch, as whether it is new is hard to foresee
+            tree[node, 1] = (seen | 1) + 2 * predicted  # 1: it is there; 2 more each time that it is predicted
             total += predicted
-            node, predicted = of[0], row < words
-    nodes = np.sort(nodes[:M])
+            predicted = next_ones
+    nodes = np.sort(room[:M])
     V, characters, above = shares.shape[1], np.empty(M, np.int64), np.empty(M, np.int64)
     q = np.empty((V, M), f32)
     for m in range(M):
@@ -499,7 +498,8 @@ def recurrent(
         table[:, : 2 * H] += b_hh[0, : 2 * H]  # that of the candidate is multiplied by r
     elif kind == LSTM:
         table[:, H : 2 * H] += f32(1)
-    states, cells = np.zeros((M + 1, H), f32), np.zeros((M + 1 if kind == LSTM else 1, H), f32)
+    states, cells = np.empty((M + 1, H), f32), np.empty((M + 1 if kind == LSTM else 1, H), f32)
+    states[0], cells[0] = 0, 0
     gates, inner = np.empty((G, M, H), f32), np.empty((M if kind != RNN else 0, H), f32)
     kept = np.empty((M, H), f32) if len(dropped) else gates[G - 1]
     rows = continued(parents, sizes)
@@ -513,7 +513,8 @@ def recurrent(
         z[v] += b_out[0, v]
     loss = loss_of_shares(z, q, db_out[0])
     dW_out[:] = np.dot(z, h).T
-    dh = np.zeros((M + 1, H), f32)
+    dh = np.empty((M + 1, H), f32)
+    dh[0] = 0
     np.dot(z.T, W_out.T, dh[1:])
     if len(seen):
         dh[1:] *= seen

@@ -131,7 +131,8 @@ class CompiledWords:
         self._shares = NO_ROWS if table is None else table.numpy()
         tree = np.zeros((len(plain.parents), 4), np.int32)
         tree[:, 0], tree[:-1, 2], tree[:-1, 3] = plain.parents, plain.characters, plain.contexts
-        self._drawn_from = plain.points.numpy(), plain.spacing, plain.words, plain.rows, plain.starts, tree
+        paths = np.ascontiguousarray((plain.paths >> 1).T)
+        self._drawn_from = plain.points.numpy(), plain.spacing, plain.words, paths, plain.starts, tree
 
     def __call__(self, generator: Generator) -> tuple[Tree, Tensor]:
         if self.plain.targets.table is None:
