@@ -192,10 +192,10 @@ class TrainConfig(Config):
     ).field(1)
     compiled: bool = Flag(
         title="Compiled",
-        help="What lies between matrix products is compiled for this processor by Numba. An MLP, and a small model "
-        "that reads words, takes about half the time; of WaveNet, and of an MLP with normalisation or GELU, only "
-        "batches and AdamW are compiled. The first such run on a machine waits ten to thirty seconds for the compiler. "
-        "The losses are the same; the last bits of the weights are not.",
+        help="What lies between matrix products is compiled for this processor by Numba. An MLP takes about half the "
+        "time, a small model that reads words a half to a quarter; of WaveNet, and of an MLP with normalisation or "
+        "GELU, only batches and AdamW are compiled. The first such run on a machine waits ten to thirty seconds for the "
+        "compiler. The losses are the same; the last bits of the weights are not.",
         stops=(False, True),
         more=True,
     ).field(False)
