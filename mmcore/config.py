@@ -194,8 +194,8 @@ class TrainConfig(Config):
         title="Compiled",
         help="What lies between matrix products is compiled for this processor by Numba. An MLP takes about half the "
         "time, a small model that reads words a half to a quarter; of WaveNet, and of an MLP with normalisation or "
-        "GELU, only batches and AdamW are compiled. The first such run on a machine waits ten to thirty seconds for the "
-        "compiler. The losses are the same; the last bits of the weights are not.",
+        "GELU, only batches and AdamW are compiled. The first such run on a machine waits ten to thirty seconds for "
+        "the compiler. The losses are the same; the last bits of the weights are not.",
         stops=(False, True),
         more=True,
     ).field(False)
