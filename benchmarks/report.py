@@ -166,10 +166,11 @@ def mixtures(rows: list[dict[str, Any]]) -> str:
     heads = (name.replace("val_loss", "validation").replace("_loss", "").replace("_", ", ") for name in names)
     weights = "; ".join(f"{kind}: {spread([m['weight'] for m in models], 2)}" for kind, models in kinds.items())
     equal = spread([row["equal"] for row in rows])
-    return (
-        table(("", *(head.replace("unseen", "unseen words") for head in heads)), [*alone, together])
-        + f"\nWhat each weighs: {weights}. With equal weights, validation is {equal}.\n"
-    )
+    said = f"\nWhat each weighs: {weights}. With equal weights, validation is {equal}.\n"
+    if all("seconds" in row for row in rows):
+        seconds = spread([sum(row["seconds"]) for row in rows], 0)
+        said += f"Training them took {seconds} seconds of one core.\n"
+    return table(("", *(head.replace("unseen", "unseen words") for head in heads)), [*alone, together]) + said
 
 
 def tried() -> str:
@@ -440,7 +441,8 @@ def main() -> None:
         "step_excess": f"{data['step']['attributed_microseconds'] / data['step']['step_microseconds'] - 1:+.1%}",
         "gflops": f"{data['step']['peak_gflops']:.0f}",
         "presets": presets(),
-        "mixtures": mixtures(mixed) if (mixed := read("mixture")) else "Not measured.\n",
+        "mixtures": mixtures(mixed) if (mixed := read("mixture-several")) else "Not measured.\n",
+        "minutes": mixtures(mixed) if (mixed := read("mixture-minutes")) else "Not measured.\n",
         "tried": tried(),
         "growth": growth(data) if "growth" in data else "Not measured in a quick run.\n",
         "memory": f"{data['peak_memory_mib']:.0f}",
