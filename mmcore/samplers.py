@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from itertools import accumulate
 from typing import Protocol
 
@@ -106,7 +107,7 @@ class WordSampler:
         whole = (place == T - 1) | ((examples.targets == 0) & (place < T))  # the last of each word that fits
         rows = np.concatenate([order[whole[order]], np.flatnonzero(place >= T)])
         self.rows, self.words = ends.numpy()[counts.rows[rows]], int(whole.sum())
-        self.paths, self.found = self._paths(), np.zeros_like(self.parents)
+        self.found = np.zeros_like(self.parents)
         self.spacing = len(rows) / batch_size
         self.points = torch.arange(batch_size, dtype=torch.float64) * self.spacing
 
@@ -132,7 +133,11 @@ class WordSampler:
         places: Ids = (self.points + offsets).long().clamp_(max=len(self.rows) - 1).numpy()
         return places
 
+    @cached_property
     def _paths(self) -> NDArray[np.int32]:
+        return self.paths()
+
+    def paths(self) -> NDArray[np.int32]:
         """Of every row drawn from, each prefix of it, last to first: doubled, plus 1 where it is not predicted."""
         paths = np.empty((len(self.starts) - 1, len(self.rows)), dtype=np.int32)
         nodes, unseen = self.rows, np.arange(len(self.rows)) >= self.words  # of these only the ends are predicted
@@ -143,7 +148,7 @@ class WordSampler:
 
     def _prefixes(self, places: Ids) -> tuple[Ids, Ids]:
         """Every prefix of some rows, in the order of the tree, and how often it is predicted."""
-        keys = self.paths[:, places].ravel()
+        keys = self._paths[:, places].ravel()
         keys.sort(kind="stable")  # long runs of them are in order already
         keys = keys[: np.searchsorted(keys, 2 * len(self.characters))]  # what is above the first level is none
         nodes = keys >> 1

@@ -127,19 +127,18 @@ class CompiledWords:
 
     def __init__(self, examples: Examples, batch_size: int) -> None:
         self.plain = plain = WordSampler(examples, batch_size)
-        table = plain.targets.table
-        self._shares = NO_ROWS if table is None else table.numpy()
-        tree = np.zeros((len(plain.parents), 4), np.int32)
-        tree[:, 0], tree[:-1, 2], tree[:-1, 3] = plain.parents, plain.characters, plain.contexts
-        paths = np.ascontiguousarray((plain.paths >> 1).T)
-        self._drawn_from = plain.points.numpy(), plain.spacing, plain.words, paths, plain.starts, tree
+        if plain.targets.table is not None:
+            paths, tree = np.ascontiguousarray(plain.paths().T) >> 1, np.zeros((len(plain.parents), 4), np.int32)
+            tree[:, 0], tree[:-1, 2], tree[:-1, 3] = plain.parents, plain.characters, plain.contexts
+            where = plain.points.numpy(), plain.spacing, plain.words, paths, plain.starts
+            self._drawn_from = *where, tree, plain.targets.table.numpy()
 
     def __call__(self, generator: Generator) -> tuple[Tree, Tensor]:
         if self.plain.targets.table is None:
             levels, targets = self.plain(generator)
             return Tree.of(levels), targets
         offsets = torch.rand(len(self.plain.points), generator=generator, dtype=torch.float64).numpy()
-        characters, parents, sizes, q = kernels.draw_words(offsets, *self._drawn_from, self._shares)
+        characters, parents, sizes, q = kernels.draw_words(offsets, *self._drawn_from)
         return Tree(torch.from_numpy(characters), torch.from_numpy(parents), sizes.tolist()), torch.from_numpy(q).T
 
 
