@@ -166,11 +166,12 @@ def mixtures(rows: list[dict[str, Any]]) -> str:
     heads = (name.replace("val_loss", "validation").replace("_loss", "").replace("_", ", ") for name in names)
     weights = "; ".join(f"{kind}: {spread([m['weight'] for m in models], 2)}" for kind, models in kinds.items())
     equal = spread([row["equal"] for row in rows])
-    said = f"\nWhat each weighs: {weights}. With equal weights, validation is {equal}.\n"
-    if all("seconds" in row for row in rows):
-        seconds = spread([sum(row["seconds"]) for row in rows], 0)
-        said += f"Training them took {seconds} seconds of one core.\n"
-    return table(("", *(head.replace("unseen", "unseen words") for head in heads)), [*alone, together]) + said
+    seconds = spread([row["seconds"] for row in rows], 0)
+    return (
+        table(("", *(head.replace("unseen", "unseen words") for head in heads)), [*alone, together])
+        + f"\nWhat each weighs: {weights}. With equal weights, validation is {equal}. "
+        f"Training took {seconds} seconds of one core.\n"
+    )
 
 
 def tried() -> str:
@@ -430,7 +431,7 @@ def lesson(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Write RESULTS.md and its plot."""
-    data = read("speed-full") or read("speed-quick")
+    data, mixed = read("speed-full") or read("speed-quick"), read("mixture")
     plot(data, HERE / "results" / "speed.png")
     parts = {
         "machine": ", ".join(f"{name} {value}" for name, value in data["machine"].items()),
@@ -441,8 +442,8 @@ def main() -> None:
         "step_excess": f"{data['step']['attributed_microseconds'] / data['step']['step_microseconds'] - 1:+.1%}",
         "gflops": f"{data['step']['peak_gflops']:.0f}",
         "presets": presets(),
-        "mixtures": mixtures(mixed) if (mixed := read("mixture-several")) else "Not measured.\n",
-        "minutes": mixtures(mixed) if (mixed := read("mixture-minutes")) else "Not measured.\n",
+        "two": mixtures(mixed["two"]) if mixed else "Not measured.\n",
+        "four": mixtures(mixed["four"]) if mixed else "Not measured.\n",
         "tried": tried(),
         "growth": growth(data) if "growth" in data else "Not measured in a quick run.\n",
         "memory": f"{data['peak_memory_mib']:.0f}",
