@@ -31,7 +31,7 @@ from mmcore.presets import PRESETS, Preset
 
 KEPT = RESULTS / "mixture.json"
 MIXTURES = 5
-# Chosen on split seed 7: see RESULTS, "What five minutes buy".
+# Chosen on split seed 7: see RESULTS, "Several models as one".
 LSTM = Preset(
     title="LSTM",
     note="As much dropout as Best of five minutes has.",

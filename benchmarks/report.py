@@ -226,14 +226,15 @@ DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 def sequences(data: dict[str, Any]) -> str:
     """Updates a second of models that read from left to right, each way, and how many times as many ours are."""
-    ways, rows = ("before", "module", "autograd", "by hand", "compiled"), []
+    titles = {"before": "before", "module": "PyTorch's module", "autograd": "autograd", "by hand": "by hand"}
+    ways, rows = [way for way in titles if way in data["rows"][0]], []
     for row in data["rows"]:
-        middle = {way: statistics.median(row[way]) for way in ways}
+        middle = {way: statistics.median(row[way]) for way in (*ways, "compiled")}
         ratios = [f"{middle['by hand'] / middle['autograd']:.1f} ×"]
-        ratios += [f"{middle['compiled'] / middle[way]:.1f} ×" for way in ways[:-1]]
-        rows.append((row["name"], row["batch_size"], *(spread(row[way], 1) for way in ways), *ratios))
-    header = ["", "words", "before", "PyTorch's module", "autograd", "by hand", "compiled", "by hand, of autograd's"]
-    return table([*header, "compiled, of before's", "of the module's", "of autograd's", "of those by hand"], rows)
+        ratios += [f"{middle['compiled'] / middle[way]:.1f} ×" for way in ways]
+        rows.append((row["name"], row["batch_size"], *(spread(row[way], 1) for way in middle), *ratios))
+    header = ["", "words", *(titles[way] for way in ways), "compiled", "by hand ÷ autograd"]
+    return table([*header, *(f"compiled ÷ {titles[way]}" for way in ways)], rows)
 
 
 def opening(data: dict[str, Any]) -> str:
@@ -454,7 +455,7 @@ def main() -> None:
     read_on = read("sequences")
     parts["sequences"] = sequences(read_on) if read_on else "Not measured.\n"
     parts["sequences_load"] = f"{read_on['load']:.1f}" if read_on else "not measured"
-    parts["sequences_before"] = read_on["before"] if read_on else "not measured"
+    parts["sequences_before"] = read_on.get("before", "not measured") if read_on else "not measured"
     thought = read("ideas")
     parts["ideas"] = ideas(thought) if thought else "Not measured.\n"
     parts["ideas_floor"] = floor(thought, data) if thought else ""

@@ -1,4 +1,4 @@
-"""An update of RNN, GRU, LSTM and transformer, four ways: ``python -m benchmarks.sequences [CHECKOUT]``.
+"""An update of RNN, GRU, LSTM and transformer, each way: ``python -m benchmarks.sequences [CHECKOUT]``.
 
 As most programs do it, with PyTorch's module on padded words, autograd and fused AdamW; our forward pass over the
 prefix tree with autograd; with the gradients derived by hand; and compiled. Batches are as many whole words of one
@@ -37,7 +37,8 @@ Timed = Callable[[], float]
 """An update; says how many seconds of the processor it took."""
 # What an earlier version trains with, before there were `parts_of` and gradients by hand. It answers each line.
 EARLIER = """
-import json, sys, time, torch
+import json, os, sys, time, torch, mmcore
+assert mmcore.__file__.startswith(os.getcwd()), mmcore.__file__
 from mmcore import BUNDLED_NAMES, SplitConfig, TrainConfig, TrainState, build_dataset, read_words
 from mmcore.architectures import read_model
 from mmcore.backprop import gradients_of

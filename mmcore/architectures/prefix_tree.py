@@ -61,14 +61,13 @@ class Tree:
 
     def __init__(self, characters: Tensor, parents: Tensor, sizes: list[int]) -> None:
         self.characters, self.parents, self.sizes = characters, parents, sizes
-        self.begins = [0, *accumulate(sizes[:-2], initial=1)][: len(sizes)]
+        self.begins = _begins(sizes)
 
     @classmethod
     def of(cls, levels: Levels) -> Tree:
         """The tree of some prefixes by their length."""
         sizes = [len(characters) for characters, _ in levels]
-        begins = [0, *accumulate(sizes[:-2], initial=1)]
-        parents = [parents + begin for (_, parents), begin in zip(levels, begins, strict=False)]
+        parents = [parents + begin for (_, parents), begin in zip(levels, _begins(sizes), strict=True)]
         return cls(torch.cat([characters for characters, _ in levels]), torch.cat(parents), sizes)
 
     def __len__(self) -> int:
@@ -104,6 +103,11 @@ class Tree:
     def split_continued(self, *rows: Tensor) -> list[tuple[Tensor, ...]]:
         """Tensors of K rows, cut likewise."""
         return list(zip(*(tensor.split(self.continued_sizes) for tensor in rows), strict=True))
+
+
+def _begins(sizes: list[int]) -> list[int]:
+    """The row of the first state that each level may continue."""
+    return [0, *accumulate(sizes[:-2], initial=1)][: len(sizes)]
 
 
 Batch = Tensor | Levels | Tree

@@ -23,7 +23,7 @@ from ..contexts import Ids
 
 Result = TypeVar("Result")
 Floats = NDArray[np.float32]
-Levels = tuple[Ids, Ids, Ids]
+Continued = tuple[Ids, Ids, Ids]
 """What :func:`continued` finds."""
 f32 = np.float32
 # Not "fast" altogether: that would also take for granted that nothing overflows.
@@ -86,21 +86,21 @@ def draw_words(
             node = paths[row, place]
             if node == N:
                 break
-            seen = tree[node, 1]
+            mark = tree[node, 1]
             room[M] = node
-            M += 0 if seen else 1  # no branch, as whether it is new is hard to foresee
-            tree[node, 1] = (seen | 1) + 2 * predicted  # 1: it is there; 2 more each time that it is predicted
+            M += 0 if mark else 1  # no branch, as whether it is new is hard to foresee
+            tree[node, 1] = (mark | 1) + 2 * predicted  # 1: it is there; 2 more each time that it is predicted
             total += predicted
             predicted = next_ones
     nodes = np.sort(room[:M])
-    V, characters, above = shares.shape[1], np.empty(M, np.int64), np.empty(M, np.int64)
+    V, characters, parents = shares.shape[1], np.empty(M, np.int64), np.empty(M, np.int64)
     q = np.empty((V, M), f32)
     for m in range(M):
         of = tree[nodes[m]]
         scale, row = f32(of[1] // 2 * M / total), of[3]
         for v in range(V):
             q[v, m] = shares[row, v] * scale
-        characters[m], above[m] = of[2], tree[of[0], 1]
+        characters[m], parents[m] = of[2], tree[of[0], 1]
         of[1] = m + 1  # the row of its state
     for m in range(M):
         tree[nodes[m], 1] = 0
@@ -109,7 +109,7 @@ def draw_words(
     sizes = ends[:levels].copy()
     for level in range(1, levels):
         sizes[level] -= ends[level - 1]
-    return characters, above, sizes, q
+    return characters, parents, sizes, q
 
 
 @compiled
@@ -199,7 +199,7 @@ def loss_of_shares(z: Floats, q: Floats, db: Floats) -> float:
     """The mean loss of logits ``z`` (V, B), which become its gradient ``(Σ_v q_v · p − q) / B``.
 
     ``q`` (V, B) are distributions, each times how often it counts; ``db`` (V,) becomes the sum of the gradient's rows.
-    Sums are in float64: over thousands of symbols with equal shares rounding adds up.
+    Sums over symbols are in float64: over thousands of symbols with equal shares rounding adds up.
     """
     V, B = z.shape
     largest, picked, weight = _largest(z), np.zeros(B, np.float64), np.zeros(B, np.float64)
@@ -524,15 +524,17 @@ def recurrent(
         kind, W_hh, characters, parents, sizes, rows, states, cells, gates, inner, kept, dropped, dh, dtable
     )
     np.dot(read.T, dproducts, dW_hh)
-    db_hh[0] = dproducts.sum(0)
     np.dot(C.T, dtable, dW_ih)
     db_ih[0] = dtable.sum(0)
+    db_hh[0] = db_ih[0]
+    if kind == GRU:
+        db_hh[0, 2 * H :] = dproducts[:, 2 * H :].sum(0)
     np.dot(dtable, W_ih.T, dC)
     return loss
 
 
 @compiled
-def continued(parents: Ids, sizes: Ids) -> Levels:
+def continued(parents: Ids, sizes: Ids) -> Continued:
     """The K states that are continued, each once a level; which of them is each prefix's; where a level's begin."""
     found, above = np.empty(len(parents), np.int64), np.empty(len(parents), np.int64)
     firsts, begin, K = np.empty(len(sizes) + 1, np.int64), 0, 0
@@ -557,7 +559,7 @@ def _down(
     characters: Ids,
     parents: Ids,
     sizes: Ids,
-    rows: Levels,
+    rows: Continued,
     states: Floats,
     cells: Floats,
     gates: Floats,
@@ -573,9 +575,9 @@ def _down(
     for level in range(len(sizes)):
         end, first, last = begin + sizes[level], firsts[level], firsts[level + 1]
         for row in range(first, last):
-            above = found[row]
+            state = found[row]
             for k in range(H):
-                read[row, k] = states[above, k]
+                read[row, k] = states[state, k]
         np.dot(read[first:last], W_hh, products[first:last])
         for i in range(begin, end):
             c, above = characters[i], which[i]
@@ -605,7 +607,7 @@ def _up(
     characters: Ids,
     parents: Ids,
     sizes: Ids,
-    rows: Levels,
+    rows: Continued,
     states: Floats,
     cells: Floats,
     gates: Floats,
@@ -642,9 +644,9 @@ def _up(
             _through(begin, end, parents, dh if kind == GRU else dc, gates[1])
         back = np.dot(dproducts[first:last], W_hh.T)
         for row in range(first, last):
-            above = found[row]
+            state = found[row]
             for k in range(H):
-                dh[above, k] += back[row - first, k]
+                dh[state, k] += back[row - first, k]
     return dproducts
 
 
@@ -663,9 +665,9 @@ def _by_character(d: Floats, characters: Ids, V: int) -> Floats:
 def _through(begin: int, end: int, parents: Ids, d: Floats, gate: Floats) -> None:
     """What a state's gradient gives the one that it continues, by a gate."""
     for i in range(begin, end):
-        above = parents[i]
+        parent = parents[i]
         for k in range(d.shape[1]):
-            d[above, k] += d[i + 1, k] * gate[i, k]
+            d[parent, k] += d[i + 1, k] * gate[i, k]
 
 
 @compiled
@@ -738,9 +740,9 @@ def _gru(
         n[k] = one_tanh(n[k] + r[k] * a[k])
     _keep(n, begin, end, kept, dropped)
     for i in range(begin, end):
-        above = parents[i]
+        parent = parents[i]
         for k in range(states.shape[1]):
-            states[i + 1, k] = kept[i, k] + gates[1, i, k] * (states[above, k] - kept[i, k])
+            states[i + 1, k] = kept[i, k] + gates[1, i, k] * (states[parent, k] - kept[i, k])
 
 
 @compiled
@@ -767,9 +769,9 @@ def _gru_backward(
     for k in range(len(d)):
         dn[k] = da[k] * r[k]
     for i in range(begin, end):
-        above = parents[i]
+        parent = parents[i]
         for k in range(states.shape[1]):
-            toward = states[above, k] - kept[i, k]
+            toward = states[parent, k] - kept[i, k]
             dgates[1, i - begin, k] = dh[i + 1, k] * toward * gates[1, i, k] * (f32(1) - gates[1, i, k])
 
 
@@ -794,9 +796,9 @@ def _lstm(
     tanh(g)
     _keep(g, begin, end, kept, dropped)
     for i in range(begin, end):
-        above = parents[i]
+        parent = parents[i]
         for k in range(cells.shape[1]):
-            cells[i + 1, k] = gates[0, i, k] * kept[i, k] + gates[1, i, k] * cells[above, k]
+            cells[i + 1, k] = gates[0, i, k] * kept[i, k] + gates[1, i, k] * cells[parent, k]
     h, o = _row(states, begin + 1, end + 1), _row(gates[2], begin, end)
     c, b = _row(cells, begin + 1, end + 1), _row(bent, begin, end)
     for k in range(len(c)):
@@ -833,10 +835,10 @@ def _lstm_backward(
         dg[k] = dc[k] * i[k] * (f32(1) - g[k] * g[k])
     _drop(dg, begin, end, dropped)
     for row in range(begin, end):
-        above = parents[row]
+        parent = parents[row]
         for k in range(cells.shape[1]):
             f = gates[1, row, k]
-            dgates[1, row - begin, k] = dcells[row + 1, k] * cells[above, k] * f * (f32(1) - f)
+            dgates[1, row - begin, k] = dcells[row + 1, k] * cells[parent, k] * f * (f32(1) - f)
 
 
 # ---- transformers

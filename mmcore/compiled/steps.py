@@ -205,11 +205,12 @@ class CompiledRecurrent(_CompiledTree):
     def __init__(self, model: Model) -> None:
         super().__init__(model)
         self.config = model.config
-        p, none = views(model.flat, model.config.shapes(model.vocab_size)), torch.zeros_like(self.gradients["b_ih"])
-        self._arrays = [
-            tuple(of[name].numpy() for name in MATRICES) + tuple(of.get(name, none)[None].numpy() for name in ROWS)
-            for of in (p, self.gradients)
-        ]
+        p = views(model.flat, model.config.shapes(model.vocab_size))
+        self._arrays = []
+        for of in (p, self.gradients):
+            none = torch.zeros_like(of["b_ih"])  # for the bias that an architecture has once
+            rows = tuple(of.get(name, none)[None].numpy() for name in ROWS)
+            self._arrays.append(tuple(of[name].numpy() for name in MATRICES) + rows)
 
     def _compiled(self, tree: Tree, of_prefixes: tuple[Ids, ...], q: Floats, dropout: Generator | None) -> float:
         seen, dropped = self._masks(tree, dropout)
@@ -257,7 +258,7 @@ def update(state: TrainState, gradient: Tensor, learning_rate: float) -> None:
     if state.moments is None:
         return optimizer.update(state, gradient, learning_rate)
     beta1, beta2, step = optimizer.BETA1, optimizer.BETA2, state.step + 1
-    keep, rate = 1 - learning_rate * state.config.weight_decay, learning_rate / (1 - beta1**step)
+    keep, rate = 1.0 - learning_rate * state.config.weight_decay, learning_rate / (1 - beta1**step)
     numbers = keep, beta1, beta2, 1 / math.sqrt(1 - beta2**step), optimizer.EPSILON, rate
     arrays = state.model.flat.numpy(), gradient.numpy(), state.moments.numpy()
     kernels.adamw(*arrays, state.model.decayed, numbers)

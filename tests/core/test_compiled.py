@@ -192,6 +192,13 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(small: Dataset) -> Non
     assert torch.equal(first, second)
 
 
+@pytest.mark.parametrize("schedule", ["constant", "one-cycle"])
+def test_a_whole_number_is_a_rate_too(schedule: str, small: Dataset) -> None:
+    whole = TrainConfig(learning_rate=1, weight_decay=0, schedule=schedule, max_steps=3, batch_size=8, compiled=True)
+    same = whole.replace(learning_rate=1.0, weight_decay=0.0)
+    assert torch.equal(*(trained(config, small).model.flat for config in (whole, same)))
+
+
 def test_a_rate_far_too_high_is_noticed(small: Dataset) -> None:
     config = TrainConfig(optimizer="sgd", learning_rate=1e3, max_steps=500, compiled=True, schedule="constant")
     with pytest.raises(TrainingDiverged, match="The loss was no longer a finite number at step"):
