@@ -113,11 +113,12 @@ class CompiledContexts(ContextSampler):
         self._q = torch.empty(0 if table is None else examples.vocab_size, batch_size).T
         tensors = self.contexts, NONE if table is None else table, self._ids, self._q.T
         self._arrays = [np.asarray(tensor) for tensor in (self.ends, self.points, *tensors)]
+        self._random = torch.empty(1, dtype=torch.float64)
 
     def __call__(self, generator: Generator) -> tuple[Tensor, Tensor]:
         if self.targets.table is None:
             return super().__call__(generator)
-        offset = torch.rand(1, generator=generator, dtype=torch.float64).item() * self.spacing
+        offset = self._random.uniform_(generator=generator).item() * self.spacing
         kernels.draw(*self._arrays, offset)
         return self._ids, self._q
 
@@ -157,8 +158,10 @@ class CompiledBackprop:
         self.gradients = views(self.gradient, config.shapes(V))
         names = ["C", *(f"{kind}{layer}" for layer in range(1, config.output + 1) for kind in "Wb"), "W"]
         begins = [self.gradients[name].storage_offset() if name in self.gradients else -1 for name in names]
-        self._fixed = model.flat.numpy(), self.gradient.numpy(), np.array(begins)
-        self._sizes = np.array([V, config.embedding_dim, *config.hidden_sizes, V])
+        sizes = np.array([V, config.embedding_dim, *config.hidden_sizes, V])
+        form = sizes, config.context_size, config.activation == "relu"
+        self._fixed = model.flat.numpy(), self.gradient.numpy(), np.array(begins), *form
+        self._batch: tuple[Tensor | None, Tensor | None, tuple[Any, ...]] = None, None, ()
         units = batch_size * sum(config.hidden_sizes)
         largest = max([*config.hidden_sizes[:1], V * config.direct])
         table = config.context_size * V * largest
@@ -170,18 +173,27 @@ class CompiledBackprop:
     def __call__(self, contexts: Batch, targets: Tensor, dropout: Generator | None = None) -> float:
         """See :meth:`Backprop.__call__`."""
         assert isinstance(contexts, Tensor), "an MLP reads contexts, not prefixes of words"
-        size = (self._room[-1].shape[1], self.config.context_size)
-        require(contexts.shape == size and len(targets) == size[0], "batch", f"of {size}", tuple(contexts.shape))
-        config, masks = self.config, NONE
+        config, batch, masks = self.config, self._arrays(contexts, targets), NONE
         if dropout is not None and config.dropout:
             of_layers = self._masks.split([len(contexts) * size for size in config.hidden_sizes])
             for part in of_layers:
                 part.copy_(dropout_mask(part, config.dropout, dropout))
             masks = self._masks.numpy()
-        ids, q = (targets.numpy(), NO_ROWS) if targets.dim() == 1 else (NO_IDS, targets.T.contiguous().numpy())
-        form = self._sizes, config.context_size, config.activation == "relu"
-        loss: float = kernels.gradient(*self._fixed, *form, contexts.numpy(), ids, q, masks, *self._room)
+        loss: float = kernels.gradient(*self._fixed, *batch, masks, *self._room)
         return loss
+
+    def _arrays(self, contexts: Tensor, targets: Tensor) -> tuple[Any, ...]:
+        """A batch as arrays: the same as before where a sampler has filled the same tensors, as they share memory."""
+        if self._batch[0] is contexts and self._batch[1] is targets:
+            return self._batch[2]
+        size = (self._room[-1].shape[1], self.config.context_size)
+        require(contexts.shape == size and len(targets) == size[0], "batch", f"of {size}", tuple(contexts.shape))
+        rows = targets if targets.dim() == 1 else targets.T.contiguous()  # ids (B,) or (V, B)
+        ids, q = (rows.numpy(), NO_ROWS) if targets.dim() == 1 else (NO_IDS, rows.numpy())
+        arrays = contexts.numpy(), ids, q
+        if rows.data_ptr() == targets.data_ptr():  # no copy
+            self._batch = contexts, targets, arrays
+        return arrays
 
 
 class _CompiledTree(TreeBackprop):

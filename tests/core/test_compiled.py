@@ -192,6 +192,17 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(small: Dataset) -> Non
     assert torch.equal(first, second)
 
 
+def test_the_same_tensors_are_read_anew_each_time(small: Dataset) -> None:
+    model, V = Model(TINY, small.vocab.size), small.vocab.size
+    compiled, contexts = CompiledBackprop(model, 6), torch.empty(6, 3, dtype=torch.int64)
+    for targets in (torch.empty(V, 6).T, torch.empty(6, V)):  # as compiled samplers lay them out, and otherwise
+        for seed in range(3):
+            generator = torch.Generator().manual_seed(seed)
+            contexts.random_(0, V, generator=generator)
+            targets.uniform_(generator=generator).div_(targets.sum(1, keepdim=True))
+            assert compiled(contexts, targets) == CompiledBackprop(model, 6)(contexts, targets)
+
+
 @pytest.mark.parametrize("schedule", ["constant", "one-cycle"])
 def test_a_whole_number_is_a_rate_too(schedule: str, small: Dataset) -> None:
     whole = TrainConfig(learning_rate=1, weight_decay=0, schedule=schedule, max_steps=3, batch_size=8, compiled=True)
